@@ -1,0 +1,3 @@
+"""Understand, measure and reproduce mixing in contrastive learning."""
+
+__version__ = "0.1.0"

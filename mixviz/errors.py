@@ -1,0 +1,19 @@
+"""What a person did wrong, in one line that names the cause and the cure."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(ValueError):
+    """Bad input. The message is one line: the cause, then the cure.
+
+    The command line prints it and exits with code 2; in a notebook it is an ordinary ValueError.
+    """
+
+
+def unknown(kind: str, name: str, valid: Iterable[str]) -> UserError:
+    """A UserError for a name that is not in ``valid``, with the nearest one that is."""
+    valid = list(valid)
+    near = get_close_matches(name, valid, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return UserError(f"unknown {kind} {name!r}: {hint}valid are {', '.join(valid)}")
