@@ -1,0 +1,194 @@
+"""A method is a framework and its mixings; this is the only place where they meet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from mixviz.frameworks import Framework
+from mixviz.mixing import Mixing, NoMixing
+from mixviz.terms import Term
+
+
+class IncompatibleMixing(ValueError):
+    """The mixing has no meaning on this framework, or beside that other mixing, by their definitions."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random choices handed in from outside; what is None is drawn."""
+
+    inputs: Any = None  # of the query seam's ``inputs``
+    queries: Sequence[Any] | None = None  # one for each view that is queried
+    negatives: Sequence[Any] | None = None  # one for each term
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """loss: scalar with gradient; diagnostics: detached scalars, one log column each; keys: (n, H, D) for update."""
+
+    loss: Tensor
+    diagnostics: dict[str, Tensor]
+    keys: Tensor
+    labels: Tensor | None = None  # (n,) classes of the keys
+
+
+class Method(nn.Module):
+    """framework: one of the four; mixings: at most one for each seam, in any order.
+
+    oracle: drop negatives of the query's own class (an upper bound that reads labels, not a method; MoCHi,
+    arXiv:2010.01028). Raises IncompatibleMixing, which names a pair that works.
+    """
+
+    def __init__(self, framework: Framework, *mixings: Mixing, oracle: bool = False):
+        super().__init__()
+        check_compatible(type(framework), mixings)
+        self.framework, self.mixings, self.oracle = framework, mixings, oracle
+        seats = {mixing.seam: mixing for mixing in mixings}
+        self.views_mixing = seats.get("views", NoMixing())
+        self.query_mixing = seats.get("queries", NoMixing())
+        self.negative_mixing = seats.get("negatives", NoMixing())
+
+    @property
+    def shared(self) -> tuple[str | None, ...]:
+        """What each key view shares with the query view; also says how many key views ``terms`` wants."""
+        return self.views_mixing.shared
+
+    @property
+    def extension(self) -> bool:
+        """True for a pair or a combination that no paper reports."""
+        unreported = any(self.framework.name not in mixing.reported_on for mixing in self.mixings)
+        return unreported or len(self.mixings) > 1
+
+    def at_epoch(self, epoch: int) -> "Method":
+        """The method as it is in this epoch, counted from 0: without mixings that are still warming up."""
+        awake = [mixing for mixing in self.mixings if epoch >= mixing.warmup_epochs]
+        return self if len(awake) == len(self.mixings) else Method(self.framework, *awake, oracle=self.oracle)
+
+    def terms(
+        self,
+        views: list[Tensor],
+        generator: Generator | None = None,
+        labels: Tensor | None = None,
+        draws: Draws | None = None,
+    ) -> list[Term]:
+        """The summands of the loss. Training sums them; every picture looks at the same.
+
+        views: one query view and J key views, each (N, ...), J as in ``shared``. labels: (N,), for an oracle.
+        draws: random choices to use in place of drawn ones.
+        """
+        if len(views) != 1 + len(self.shared):
+            raise ValueError(f"expected {1 + len(self.shared)} views, got {len(views)}")
+        framework, draws, labels = self.framework, draws or Draws(), labels if self.oracle else None
+        views = self._inputs(views, generator, draws)
+        anchors = self._anchors()
+        jobs = self._jobs(views, anchors, generator, draws)
+        key_views = [v for v in range(len(views)) if anchors != (v,)]  # the only query view is nobody's key
+        qs, ks = framework.embed([query.inputs for _, query in jobs], [views[v] for v in key_views])
+        key_of = dict(zip(key_views, ks, strict=True))
+
+        terms = []
+        for (anchor, query), q in zip(jobs, qs, strict=True):
+            keys = torch.stack([key for view, key in key_of.items() if view != anchor], dim=1)  # (N, J, H, D)
+            for space in range(q.shape[1]):
+                # space 0 meets its own key view alone; in space h the image's other views are negatives too
+                candidates = keys[:, :1, space] if space == 0 else keys[:, :, space]
+                draw = draws.negatives[len(terms)] if draws.negatives else None
+                if draw is None:
+                    draw = self.negative_mixing.sample(len(q), generator)
+                pool, allowed = framework.pool(candidates, query.targets, space, labels)
+                synthetic = self.negative_mixing.negatives(q[:, space], pool, allowed, draw)
+                targets = spread(query.targets, candidates.shape[1], space)
+                weight = query.weight / (len(anchors) * q.shape[1])
+                terms.append(Term(query, q[:, space], candidates, targets, synthetic, space, weight, labels, draw))
+        return terms
+
+    def training_step(
+        self,
+        views: list[Tensor],
+        generator: Generator | None = None,
+        labels: Tensor | None = None,
+        draws: Draws | None = None,
+    ) -> StepOutput:
+        """The loss of one step; arguments as in ``terms``."""
+        terms = self.terms(views, generator, labels, draws)
+        total, columns = torch.zeros((), device=views[0].device), {}
+        for term in terms:
+            candidates = self.framework.candidates(term)
+            loss = self.framework.loss(candidates).mean()
+            total = total + term.weight * loss
+            kind = "mixed" if term.query.mixed else "clean"
+            columns.setdefault(f"loss_{kind}" + (f"_space{term.space}" if term.space else ""), []).append(loss.detach())
+            if self.framework.has_negatives and term.space == 0:
+                columns.setdefault(f"proxy_accuracy_{kind}", []).append(proxy_accuracy(candidates))
+        diagnostics = {name: torch.stack(values).mean() for name, values in columns.items()}
+        keys = self._keys(terms)
+        if labels is not None:
+            labels = labels.repeat(len(keys) // len(labels))
+        return StepOutput(total, diagnostics, keys, labels)
+
+    def update(self, output: StepOutput) -> None:
+        """After the optimiser step: momentum encoder and queue, where the framework has them."""
+        self.framework.update(output.keys, output.labels)
+
+    def _anchors(self) -> tuple[int, ...]:
+        return (0, 1) if self.framework.symmetric and len(self.shared) == 1 else (0,)
+
+    def _inputs(self, views: list[Tensor], generator: Generator | None, draws: Draws) -> list[Tensor]:
+        draw = draws.inputs
+        if draw is None:
+            draw = self.query_mixing.sample_inputs(len(views) * len(views[0]), generator)
+        return self.query_mixing.inputs(views, draw)
+
+    def _jobs(self, views, anchors, generator, draws):
+        """(anchor, query) pairs: every query that is made of every view that is queried."""
+        jobs = []
+        for place, anchor in enumerate(anchors):
+            draw = draws.queries[place] if draws.queries else None
+            if draw is None:
+                draw = self.query_mixing.sample(len(views[anchor]), generator)
+            jobs += [(anchor, query) for query in self.query_mixing.queries(views[anchor], draw)]
+        return jobs
+
+    def _keys(self, terms: list[Term]) -> Tensor:
+        """(n, H, D): what the queues take, z_h of the key view of space h, for each view that was queried."""
+        spaces = self.framework.online.spaces
+        first = getattr(self.views_mixing, "queue", "own") == "first"
+        groups = [terms[i : i + spaces] for i in range(0, len(terms), spaces)]  # one query's terms
+        groups = groups[:: len(groups) // len(self._anchors())]  # one query of each anchor
+        return torch.cat(
+            [torch.stack([t.keys[:, 0 if first else t.space] for t in group], dim=1) for group in groups]
+        ).detach()
+
+
+def check_compatible(framework: type[Framework], mixings: Sequence[Mixing]) -> None:
+    """Raises IncompatibleMixing, with the reason and the nearest pair that works."""
+    taken: dict[str, str] = {}
+    for mixing in mixings:
+        name = type(mixing).__name__
+        if mixing.needs_negatives and not framework.has_negatives:
+            raise IncompatibleMixing(
+                f"{name} is defined on negatives and {framework.__name__} has none: "
+                f"take {name} on {mixing.reported_on[0]}, or mixco or imix on {framework.name}"
+            )
+        if mixing.seam in taken:
+            raise IncompatibleMixing(
+                f"{name} and {taken[mixing.seam]} both change the {mixing.seam}: take one of them; "
+                "mixings combine where each changes something else (views, queries, negatives)"
+            )
+        taken[mixing.seam] = name
+
+
+def spread(targets: Tensor, key_views: int, space: int) -> Tensor:
+    """(n, N) targets over images -> (n, N * J) over key views: space h matches key view h alone."""
+    return torch.kron(targets, torch.eye(key_views, device=targets.device, dtype=targets.dtype)[space][None])
+
+
+@torch.no_grad()
+def proxy_accuracy(candidates) -> Tensor:
+    """Share of queries whose nearest candidate, synthetic ones included, carries the largest target; scalar."""
+    nearest = candidates.similarities.argmax(dim=1)
+    wanted = candidates.targets.argmax(dim=1)
+    return (nearest == wanted).float().mean()

@@ -1,0 +1,294 @@
+"""The mixings. Each fills exactly one of three seams; it has no parameters to learn and knows no framework.
+
+    views       which augmentation each key view shares with the query        LooC
+    queries     which inputs are queried, and what they should match          MixCo, i-Mix
+    negatives   which further negatives are synthesised in embedding space    MoCHi
+
+Every random choice is made in ``sample`` and used elsewhere, so that it can be set by hand.
+The fields are declared once: they are the flags of the command line and the lines of ``config.json``.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from scipy.special import gammaincinv
+from torch import Generator, Tensor
+
+from mixviz.terms import Query
+
+FROZEN = {"frozen": True, "config": ConfigDict(extra="forbid")}
+
+
+class Mixing:
+    """What a mixing may do at its seam; a leaf overrides the methods of its own seam and no others."""
+
+    seam: ClassVar[str]
+    needs_negatives: ClassVar[bool] = False
+    reported_on: ClassVar[tuple[str, ...]] = ()  # frameworks on which its paper reports it
+    warmup_epochs: int = 0  # epochs before it sets in
+
+    @property
+    def shared(self) -> tuple[str | None, ...]:
+        """One entry a key view, so one an embedding space: the augmentation shared with the query, or None."""
+        return (None,)
+
+    def sample(self, n: int, generator: Generator | None = None) -> Any:
+        """All random choices for n inputs (at the query seam) or n queries (at the negative seam)."""
+        return None
+
+    def sample_inputs(self, n: int, generator: Generator | None = None) -> Any:
+        """All random choices of ``inputs`` for n inputs, those of all views counted."""
+        return None
+
+    def inputs(self, views: list[Tensor], draw: Any) -> list[Tensor]:
+        """What takes the place of the views (each (N, ...)) before anything else happens."""
+        return views
+
+    def queries(self, view: Tensor, draw: Any) -> list[Query]:
+        """The queries made from one view, (N, ...)."""
+        return [Query(view, torch.eye(len(view), device=view.device))]
+
+    def negatives(self, q: Tensor, pool: Tensor, allowed: Tensor | None, draw: Any) -> Tensor:
+        """(n, D) queries, (P, D) pool, (n, P) which of it each query may use (None: all) -> (n, S, D)."""
+        return q.new_zeros(len(q), 0, q.shape[1])
+
+
+class NoMixing(Mixing):
+    """The identity at every seam."""
+
+    seam = "none"
+
+
+@dataclass(**FROZEN)
+class MixCo(Mixing):
+    """Adds half a batch of blends as further, softly labelled queries (Lee et al. 2020, arXiv:2010.06300).
+
+    Input i of the first half of the batch is blended with input i of the second half; the blend should match
+    both keys, by their shares. Its cross entropy has a temperature of its own and enters the loss with weight β.
+    On MoCo-v2 blends are made of the query view and meet all N keys and the queue; on SimCLR of either view in turn.
+    """
+
+    seam: ClassVar[str] = "queries"
+    reported_on: ClassVar[tuple[str, ...]] = ("moco-v2", "simclr")
+
+    weight: Annotated[float, Field(ge=0, description="β, weight of the blends' loss; 0 is the plain framework")] = 1.0
+    temperature: Annotated[float, Field(gt=0, description="τ_mix, the blends' own temperature")] = 0.05
+    alpha: Annotated[float, Field(gt=0, description="λ is drawn from Beta(α, α); 1 is uniform, as in the paper")] = 1.0
+
+    def sample(self, n: int, generator: Generator | None = None) -> Tensor:
+        """λ, the share of the first of the two: (n // 2,)."""
+        return dirichlet(n // 2, 2, self.alpha, generator)[:, 0]
+
+    def queries(self, view: Tensor, draw: Tensor) -> list[Query]:
+        clean = super().queries(view, None)
+        if self.weight == 0:
+            return clean
+        half = len(view) // 2
+        lam = draw.to(view.device)
+        blends = blend(view[:half], view[half : 2 * half], lam)
+        targets = torch.cat([lam.diag(), (1 - lam).diag()], dim=1)
+        targets = F.pad(targets, (0, len(view) - 2 * half))
+        return [*clean, Query(blends, targets, self.weight, self.temperature, mixed=True)]
+
+
+class IMixDraw(NamedTuple):
+    """λ (n,) in [0.5, 1], the share of the input itself; its partner (n,); CutMix's box centre (n, 2) in [0, 1)."""
+
+    lam: Tensor
+    partner: Tensor
+    centre: Tensor | None = None
+
+
+@dataclass(**FROZEN)
+class IMix(Mixing):
+    """Replaces every query by a blend with another input of the batch (Lee et al. 2021, arXiv:2010.08887).
+
+    Its virtual label, one-hot over the batch, is blended alike. λ is max(λ, 1 - λ), λ ~ Beta(α, α): drawn for
+    every input in mixup; once a batch in CutMix, where it is the area that is left, counted in whole pixels.
+    InputMix, for weak augmentation, first blends every view with further inputs and leaves its label as it is.
+    """
+
+    seam: ClassVar[str] = "queries"
+    reported_on: ClassVar[tuple[str, ...]] = ("n-pair", "moco-v2", "byol")
+
+    alpha: Annotated[float, Field(gt=0, description="λ is drawn from Beta(α, α)")] = 1.0
+    kind: Annotated[Literal["mixup", "cutmix"], Field(description="blend all pixels, or paste a box (images only)")] = (
+        "mixup"
+    )
+    inputmix: Annotated[int, Field(ge=0, description="InputMix: how many further inputs are blended in; 0 is off")] = 0
+    inputmix_alpha: Annotated[float, Field(gt=0, description="InputMix: weights are drawn from Dirichlet(α)")] = 1.0
+
+    def sample(self, n: int, generator: Generator | None = None) -> IMixDraw:
+        cutmix = self.kind == "cutmix"
+        lam = dirichlet(1 if cutmix else n, 2, self.alpha, generator).amax(dim=1).expand(n)
+        partner = torch.randperm(n, generator=generator, device=lam.device)
+        centre = torch.rand(1, 2, generator=generator, device=lam.device).expand(n, 2) if cutmix else None
+        return IMixDraw(lam, partner, centre)
+
+    def queries(self, view: Tensor, draw: IMixDraw) -> list[Query]:
+        partner = draw.partner.to(view.device)
+        if draw.centre is None:
+            lam = draw.lam.to(view.device)
+            inputs = blend(view, view[partner], lam)
+        else:
+            inside, lam = box(draw.lam, draw.centre, *view.shape[2:])
+            inside, lam = inside.to(view.device), lam.to(view.device)
+            inputs = torch.where(inside[:, None], view[partner], view)
+        eye = torch.eye(len(view), device=view.device, dtype=lam.dtype)
+        targets = blend(eye, eye[partner], lam)
+        return [Query(inputs, targets, mixed=True)]
+
+    def sample_inputs(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor] | None:
+        """Weights (n, 1 + number of further inputs), at least half on the input itself, and the others' indices."""
+        if not self.inputmix:
+            return None
+        weights = dirichlet(n, self.inputmix + 1, self.inputmix_alpha, generator)
+        if self.inputmix == 1:
+            weights = weights.sort(dim=1, descending=True).values
+        else:
+            weights = weights / 2
+            weights[:, 0] += 0.5
+        others = [torch.randperm(n, generator=generator, device=weights.device) for _ in range(self.inputmix)]
+        return weights, torch.stack(others, dim=1)
+
+    def inputs(self, views: list[Tensor], draw: tuple[Tensor, Tensor] | None) -> list[Tensor]:
+        if draw is None:
+            return views
+        inputs = torch.cat(views)
+        weights, others = (part.to(inputs.device) for part in draw)
+        weights = weights.to(inputs.dtype).unflatten(0, (-1, *[1] * (inputs.dim() - 1)))  # (n, 1, ..., parts)
+        mixed = weights[..., 0] * inputs
+        for i in range(others.shape[1]):
+            mixed = mixed + weights[..., i + 1] * inputs[others[:, i]]
+        return list(mixed.split(len(views[0])))
+
+
+class MoCHiDraw(NamedTuple):
+    """Ranks are places in the query's list of hardest negatives, 0 the hardest."""
+
+    first: Tensor  # (n, s) ranks
+    second: Tensor  # (n, s) ranks, other than ``first``
+    alpha: Tensor  # (n, s) in (0, 1), share of ``first``
+    partner: Tensor  # (n, s') ranks
+    beta: Tensor  # (n, s') in (0, 0.5), share of the query
+
+
+@dataclass(**FROZEN)
+class MoCHi(Mixing):
+    """Synthesises hard negatives from the hardest of the pool (Kalantidis et al. 2020, arXiv:2010.01028).
+
+    For each query: s mixtures of two of its N hardest negatives, and s' mixtures of the query itself, always
+    with less than half, and one of them. All are normalised, detached, and the query's own; s may exceed N.
+    """
+
+    seam: ClassVar[str] = "negatives"
+    needs_negatives: ClassVar[bool] = True
+    reported_on: ClassVar[tuple[str, ...]] = ("moco-v2",)
+
+    hardest: Annotated[int, Field(ge=2, description="N, how many of the hardest negatives are mixed")] = 256
+    pairs: Annotated[int, Field(ge=0, description="s, mixtures of two hard negatives for each query")] = 128
+    towards_query: Annotated[int, Field(ge=0, description="s', mixtures of query and hard negative")] = 64
+    warmup_epochs: Annotated[int, Field(ge=0, description="epochs before it sets in (paper: 10 of 200)")] = 0
+
+    def sample(self, n: int, generator: Generator | None = None) -> MoCHiDraw:
+        device = generator.device if generator is not None else None
+
+        def ranks(count: int, below: int) -> Tensor:
+            return torch.randint(below, (n, count), generator=generator, device=device)
+
+        def uniform(count: int) -> Tensor:
+            return torch.rand(n, count, generator=generator, device=device)
+
+        first = ranks(self.pairs, self.hardest)
+        second = (first + 1 + ranks(self.pairs, self.hardest - 1)) % self.hardest
+        partner = ranks(self.towards_query, self.hardest)
+        return MoCHiDraw(first, second, uniform(self.pairs), partner, uniform(self.towards_query) / 2)
+
+    def negatives(self, q: Tensor, pool: Tensor, allowed: Tensor | None, draw: MoCHiDraw) -> Tensor:
+        """Raises ValueError where a query may use fewer than N of the pool."""
+        q, pool = q.detach(), pool.detach()
+        usable = len(pool) if allowed is None else int(allowed.sum(dim=1).min())
+        if usable < self.hardest:
+            raise ValueError(f"MoCHi mixes the {self.hardest} hardest negatives, but a query has only {usable}")
+        similarity = q @ pool.T
+        if allowed is not None:
+            similarity = similarity.masked_fill(~allowed, -torch.inf)
+        top = similarity.topk(self.hardest, dim=1).indices  # (n, N)
+
+        def hard(ranks: Tensor) -> Tensor:
+            return pool[top.gather(1, ranks.to(q.device))]  # (n, count, D)
+
+        alpha = draw.alpha.to(q)[..., None]
+        beta = draw.beta.to(q)[..., None]
+        between = alpha * hard(draw.first) + (1 - alpha) * hard(draw.second)
+        towards = beta * q[:, None] + (1 - beta) * hard(draw.partner)
+        return F.normalize(torch.cat([between, towards], dim=1), dim=2)
+
+
+@dataclass(**FROZEN)
+class LooC(Mixing):
+    """One more key view and embedding space for every left-out augmentation (Xiao et al. 2021, arXiv:2008.05659).
+
+    Key view h copies one augmentation of the query. Space 0 learns to ignore all augmentations; space h has the
+    image's other views as negatives and so must keep what augmentation h changes.
+    """
+
+    seam: ClassVar[str] = "views"
+    needs_negatives: ClassVar[bool] = True
+    reported_on: ClassVar[tuple[str, ...]] = ("moco-v2",)
+
+    left_out: Annotated[
+        tuple[Literal["color", "rotation", "texture", "blur", "crop", "flip"], ...],
+        Field(min_length=1, description="augmentations that get an embedding space of their own"),
+    ] = ("color",)
+    plus_plus: Annotated[bool, Field(description="LooC++: a last stage for each space; features are concatenated")] = (
+        False
+    )
+    queue: Annotated[
+        Literal["own", "first"],
+        Field(description="which key view's embedding fills the queue of space h: its own, or the first"),
+    ] = "own"
+
+    @property
+    def shared(self) -> tuple[str | None, ...]:
+        return (None, *self.left_out)
+
+
+MIXINGS: dict[str, type[Mixing]] = {"mixco": MixCo, "imix": IMix, "mochi": MoCHi, "looc": LooC}
+
+
+def blend(a: Tensor, b: Tensor, lam: Tensor) -> Tensor:
+    """lam * a + (1 - lam) * b, for a and b (n, ...) and lam (n,)."""
+    lam = lam.to(a.dtype).view(-1, *[1] * (a.dim() - 1))
+    return lam * a + (1 - lam) * b
+
+
+def box(lam: Tensor, centre: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """CutMix's box (Yun et al. 2019, arXiv:1905.04899): (n, H, W) True inside, and the share left outside, (n,).
+
+    Its sides are sqrt(1 - lam) of the image's, in whole pixels; what falls over the edge is cut off.
+    """
+    sides = (1 - lam).clamp(min=0).sqrt()
+
+    def inside(length: int, at: Tensor) -> Tensor:
+        middle, half = (at * length).long(), (sides * length).long() // 2
+        place = torch.arange(length, device=lam.device)
+        return (place >= (middle - half)[:, None]) & (place < (middle + half)[:, None])  # (n, length)
+
+    mask = inside(height, centre[:, 0])[:, :, None] & inside(width, centre[:, 1])[:, None, :]
+    return mask, 1 - mask.to(lam.dtype).mean(dim=(1, 2))
+
+
+def dirichlet(n: int, parts: int, alpha: float, generator: Generator | None = None) -> Tensor:
+    """(n, parts) draws from the symmetric Dirichlet(alpha), rows sum to one; two parts are Beta(alpha, alpha).
+
+    By inversion of the gamma distribution, since torch's own samplers take no generator.
+    """
+    device = generator.device if generator is not None else None
+    u = torch.rand(n, parts, generator=generator, device=device, dtype=torch.float64)
+    gamma = -torch.log1p(-u) if alpha == 1 else torch.as_tensor(gammaincinv(alpha, u.cpu())).to(u.device)
+    gamma = gamma.clamp(min=torch.finfo(torch.float64).tiny)
+    return (gamma / gamma.sum(dim=1, keepdim=True)).float()

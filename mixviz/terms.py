@@ -1,0 +1,57 @@
+"""What flows between a mixing, a framework and a method.
+
+Letters: N images in a batch, n queries, J key views an image, H embedding spaces, D embedding size,
+P columns that may carry target mass, S synthetic negatives.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Query:
+    """Inputs to query with, and the distribution over the batch that each should match."""
+
+    inputs: Tensor  # (n, C, H, W) images, or any (n, ...)
+    targets: Tensor  # (n, N), rows sum to one
+    weight: float = 1.0  # of its loss in the total
+    temperature: float | None = None  # None: the framework's own
+    mixed: bool = False  # its targets are spread over several images
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of the loss: everything that it is computed from, and all that a picture may show."""
+
+    query: Query
+    q: Tensor  # (n, D) query embeddings, unit length
+    keys: Tensor  # (N, J, D) keys of the other views, unit length
+    targets: Tensor  # (n, N * J) the query's targets, spread over the key views
+    synthetic: Tensor  # (n, S, D) negatives that a mixing synthesised, unit length, detached
+    space: int  # which of the H embedding spaces
+    weight: float  # of its loss in the total
+    labels: Tensor | None = None  # (N,) classes; only a class oracle uses them
+    draw: Any = None  # what the negatives' mixing drew
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """A query's row of similarities and its target distribution: what the loss, and every picture, looks at."""
+
+    positives: Tensor  # (n, P) similarities to the columns that may carry target mass; -inf: no candidate
+    targets: Tensor  # (n, P), rows sum to one
+    temperature: float
+    negatives: dict[str, Tensor] = field(default_factory=dict)  # group name -> (n, M) similarities
+
+    @property
+    def similarities(self) -> Tensor:
+        """(n, P + all M), the positives first, then the negatives group by group."""
+        return torch.cat([self.positives, *self.negatives.values()], dim=1)
+
+    @property
+    def probabilities(self) -> Tensor:
+        """(n, P + all M): softmax of the similarities at the temperature; rows sum to one."""
+        return (self.similarities / self.temperature).softmax(dim=1)
