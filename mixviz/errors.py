@@ -16,4 +16,5 @@ def unknown(kind: str, name: str, valid: Iterable[str]) -> UserError:
     valid = list(valid)
     near = get_close_matches(name, valid, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return UserError(f"unknown {kind} {name!r}: {hint}valid are {', '.join(valid)}")
+    choice = f"valid are {', '.join(valid)}" if len(valid) <= 20 or not near else ""
+    return UserError(f"unknown {kind} {name!r}: {hint}{choice}".rstrip())

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mixviz.errors import UserError
 from mixviz.losses import cosine_regression, info_nce
 from mixviz.terms import Candidates, Term
 
@@ -40,12 +41,12 @@ class Framework(nn.Module):
         """Negatives that a mixing may draw on, (P, D), and which of them each query may use, (n, P) bool or None: all.
 
         keys: (N, J, D) of this space; targets: (n, N) over the batch; labels: (N,) for a class oracle, or None.
-        Here: the first key view of the images that the query is not made of.
+        Here: the key view of this space, of the images that the query is not made of.
         """
         allowed = targets == 0
         if labels is not None:
             allowed = allowed & ~same_class(targets, labels, labels)
-        return keys[:, 0], allowed
+        return keys[:, space], allowed
 
     def candidates(self, term: Term) -> Candidates:
         """The columns that the term's queries are compared with, and the targets over them."""
@@ -207,11 +208,11 @@ class KeyQueue(nn.Module):
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor, labels: Tensor | None = None) -> None:
-        """keys: (n, H, D), n <= K; labels: (n,). Raises ValueError on any other shape."""
+        """keys: (n, H, D), n <= K; labels: (n,). Raises UserError on any other shape."""
         n = len(keys)
         if n > self.length or keys.shape[1:] != self.keys.shape[::2]:
             expected = f"at most {self.length} keys of (n, {self.keys.shape[0]}, {self.keys.shape[2]})"
-            raise ValueError(f"expected {expected}, got {tuple(keys.shape)}")
+            raise UserError(f"the queue takes {expected}, got {tuple(keys.shape)}: make it longer")
         slots = (self.next + torch.arange(n, device=keys.device)) % self.length
         self.keys[:, slots] = keys.transpose(0, 1).to(self.keys.dtype)
         self.labels[slots] = -1 if labels is None else labels
@@ -250,5 +251,9 @@ def similarity(q: Tensor, negatives: Tensor) -> Tensor:
 
 
 def same_class(targets: Tensor, labels: Tensor, pool_labels: Tensor) -> Tensor:
-    """(n, P): which of the pool, (P,), share a class with the images, labels (N,), that targets (n, N) point at."""
-    return ((targets > 0).float() @ (labels[:, None] == pool_labels[None, :]).float()) > 0
+    """(n, P): which of the pool, (P,), share a class with the images, labels (N,), that targets (n, N) point at.
+
+    A negative label is unknown, and like no other.
+    """
+    same = (labels[:, None] == pool_labels[None, :]) & (pool_labels >= 0)
+    return ((targets > 0).float() @ same.float()) > 0

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from mixviz.errors import UserError
 from mixviz.frameworks import Framework
 from mixviz.mixing import Mixing, NoMixing
-from mixviz.terms import Term
+from mixviz.terms import Candidates, Query, Term
 
 
-class IncompatibleMixing(ValueError):
+class IncompatibleMixing(UserError):
     """The mixing has no meaning on this framework, or beside that other mixing, by their definitions."""
 
 
@@ -44,12 +45,18 @@ class Method(nn.Module):
 
     def __init__(self, framework: Framework, *mixings: Mixing, oracle: bool = False):
         super().__init__()
-        check_compatible(type(framework), mixings)
+        mixings = tuple(mixing for mixing in mixings if mixing.seam != "none")
+        check_compatible(type(framework), mixings, oracle)
         self.framework, self.mixings, self.oracle = framework, mixings, oracle
         seats = {mixing.seam: mixing for mixing in mixings}
         self.views_mixing = seats.get("views", NoMixing())
         self.query_mixing = seats.get("queries", NoMixing())
         self.negative_mixing = seats.get("negatives", NoMixing())
+        if framework.online.spaces != len(self.shared):
+            raise UserError(
+                f"the embedder has {framework.online.spaces} embedding spaces and the method {len(self.shared)}: "
+                "build it with one projector for each key view"
+            )
 
     @property
     def shared(self) -> tuple[str | None, ...]:
@@ -59,8 +66,12 @@ class Method(nn.Module):
     @property
     def extension(self) -> bool:
         """True for a pair or a combination that no paper reports."""
-        unreported = any(self.framework.name not in mixing.reported_on for mixing in self.mixings)
-        return unreported or len(self.mixings) > 1
+        return self.is_extension(self.framework.name, self.mixings)
+
+    @staticmethod
+    def is_extension(framework: str, mixings: Sequence[Mixing]) -> bool:
+        """As ``extension``, from the framework's name."""
+        return len(mixings) > 1 or any(framework not in mixing.reported_on for mixing in mixings)
 
     def at_epoch(self, epoch: int) -> "Method":
         """The method as it is in this epoch, counted from 0: without mixings that are still warming up."""
@@ -80,7 +91,9 @@ class Method(nn.Module):
         draws: random choices to use in place of drawn ones.
         """
         if len(views) != 1 + len(self.shared):
-            raise ValueError(f"expected {1 + len(self.shared)} views, got {len(views)}")
+            raise UserError(f"the method takes {1 + len(self.shared)} views, got {len(views)}: draw them by its shared")
+        if self.oracle and labels is None:
+            raise UserError("a class oracle reads labels: hand in labels, or switch the oracle off")
         framework, draws, labels = self.framework, draws or Draws(), labels if self.oracle else None
         views = self._inputs(views, generator, draws)
         anchors = self._anchors()
@@ -122,7 +135,7 @@ class Method(nn.Module):
             kind = "mixed" if term.query.mixed else "clean"
             columns.setdefault(f"loss_{kind}" + (f"_space{term.space}" if term.space else ""), []).append(loss.detach())
             if self.framework.has_negatives and term.space == 0:
-                columns.setdefault(f"proxy_accuracy_{kind}", []).append(proxy_accuracy(candidates))
+                columns.setdefault(f"proxy_accuracy_{kind}", []).append(proxy_accuracy(candidates).mean())
         diagnostics = {name: torch.stack(values).mean() for name, values in columns.items()}
         keys = self._keys(terms)
         if labels is not None:
@@ -142,7 +155,9 @@ class Method(nn.Module):
             draw = self.query_mixing.sample_inputs(len(views) * len(views[0]), generator)
         return self.query_mixing.inputs(views, draw)
 
-    def _jobs(self, views, anchors, generator, draws):
+    def _jobs(
+        self, views: list[Tensor], anchors: tuple[int, ...], generator: Generator | None, draws: Draws
+    ) -> list[tuple[int, Query]]:
         """(anchor, query) pairs: every query that is made of every view that is queried."""
         jobs = []
         for place, anchor in enumerate(anchors):
@@ -163,8 +178,10 @@ class Method(nn.Module):
         ).detach()
 
 
-def check_compatible(framework: type[Framework], mixings: Sequence[Mixing]) -> None:
+def check_compatible(framework: type[Framework], mixings: Sequence[Mixing], oracle: bool = False) -> None:
     """Raises IncompatibleMixing, with the reason and the nearest pair that works."""
+    if oracle and not framework.has_negatives:
+        raise IncompatibleMixing(f"a class oracle drops negatives and {framework.name} has none: take it on moco-v2")
     taken: dict[str, str] = {}
     for mixing in mixings:
         name = type(mixing).__name__
@@ -187,8 +204,13 @@ def spread(targets: Tensor, key_views: int, space: int) -> Tensor:
 
 
 @torch.no_grad()
-def proxy_accuracy(candidates) -> Tensor:
-    """Share of queries whose nearest candidate, synthetic ones included, carries the largest target; scalar."""
-    nearest = candidates.similarities.argmax(dim=1)
-    wanted = candidates.targets.argmax(dim=1)
-    return (nearest == wanted).float().mean()
+def proxy_accuracy(candidates: Candidates, synthetic: bool = True) -> Tensor:
+    """(n,) 1 where the candidate with the largest target ranks above all others, else 0; higher is better.
+
+    MoCHi, arXiv:2010.01028, Fig. 2b. synthetic: let synthetic negatives compete as well.
+    """
+    groups = [part for name, part in candidates.negatives.items() if synthetic or name != "synthetic"]
+    similarities = torch.cat([candidates.positives, *groups], dim=1)
+    wanted = candidates.targets.argmax(dim=1, keepdim=True)
+    others = similarities.scatter(1, wanted, -torch.inf).amax(dim=1)
+    return (similarities.gather(1, wanted)[:, 0] > others).float()

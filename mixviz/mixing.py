@@ -12,11 +12,12 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from scipy.special import gammaincinv
 from torch import Generator, Tensor
 
+from mixviz.errors import UserError
 from mixviz.terms import Query
 
 FROZEN = {"frozen": True, "config": ConfigDict(extra="forbid")}
@@ -84,9 +85,9 @@ class MixCo(Mixing):
 
     def queries(self, view: Tensor, draw: Tensor) -> list[Query]:
         clean = super().queries(view, None)
-        if self.weight == 0:
-            return clean
         half = len(view) // 2
+        if self.weight == 0 or half == 0:
+            return clean
         lam = draw.to(view.device)
         blends = blend(view[:half], view[half : 2 * half], lam)
         targets = torch.cat([lam.diag(), (1 - lam).diag()], dim=1)
@@ -133,6 +134,8 @@ class IMix(Mixing):
         if draw.centre is None:
             lam = draw.lam.to(view.device)
             inputs = blend(view, view[partner], lam)
+        elif view.dim() != 4:
+            raise UserError(f"CutMix pastes boxes of images (N, C, H, W), not of {tuple(view.shape)}: take kind mixup")
         else:
             inside, lam = box(draw.lam, draw.centre, *view.shape[2:])
             inside, lam = inside.to(view.device), lam.to(view.device)
@@ -208,11 +211,13 @@ class MoCHi(Mixing):
         return MoCHiDraw(first, second, uniform(self.pairs), partner, uniform(self.towards_query) / 2)
 
     def negatives(self, q: Tensor, pool: Tensor, allowed: Tensor | None, draw: MoCHiDraw) -> Tensor:
-        """Raises ValueError where a query may use fewer than N of the pool."""
+        """Raises UserError where a query may use fewer than N of the pool."""
+        if self.pairs == self.towards_query == 0:
+            return super().negatives(q, pool, allowed, draw)
         q, pool = q.detach(), pool.detach()
         usable = len(pool) if allowed is None else int(allowed.sum(dim=1).min())
         if usable < self.hardest:
-            raise ValueError(f"MoCHi mixes the {self.hardest} hardest negatives, but a query has only {usable}")
+            raise UserError(f"MoCHi mixes the {self.hardest} hardest negatives and a query has {usable}: lower hardest")
         similarity = q @ pool.T
         if allowed is not None:
             similarity = similarity.masked_fill(~allowed, -torch.inf)
@@ -243,6 +248,7 @@ class LooC(Mixing):
     left_out: Annotated[
         tuple[Literal["color", "rotation", "texture", "blur", "crop", "flip"], ...],
         Field(min_length=1, description="augmentations that get an embedding space of their own"),
+        AfterValidator(lambda names: tuple(dict.fromkeys(names))),
     ] = ("color",)
     plus_plus: Annotated[bool, Field(description="LooC++: a last stage for each space; features are concatenated")] = (
         False
@@ -262,7 +268,7 @@ MIXINGS: dict[str, type[Mixing]] = {"mixco": MixCo, "imix": IMix, "mochi": MoCHi
 
 def blend(a: Tensor, b: Tensor, lam: Tensor) -> Tensor:
     """lam * a + (1 - lam) * b, for a and b (n, ...) and lam (n,)."""
-    lam = lam.to(a.dtype).view(-1, *[1] * (a.dim() - 1))
+    lam = (lam.to(a.dtype) if a.is_floating_point() else lam).view(-1, *[1] * (a.dim() - 1))
     return lam * a + (1 - lam) * b
 
 
@@ -289,6 +295,6 @@ def dirichlet(n: int, parts: int, alpha: float, generator: Generator | None = No
     """
     device = generator.device if generator is not None else None
     u = torch.rand(n, parts, generator=generator, device=device, dtype=torch.float64)
-    gamma = -torch.log1p(-u) if alpha == 1 else torch.as_tensor(gammaincinv(alpha, u.cpu())).to(u.device)
+    gamma = -torch.log1p(-u) if alpha == 1 else torch.from_numpy(gammaincinv(alpha, u.cpu().numpy())).to(u.device)
     gamma = gamma.clamp(min=torch.finfo(torch.float64).tiny)
     return (gamma / gamma.sum(dim=1, keepdim=True)).float()

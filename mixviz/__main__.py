@@ -1,0 +1,47 @@
+"""The command line: ``python -m mixviz COMMAND``."""
+
+import sys
+from importlib import import_module
+
+from mixviz.errors import UserError, unknown
+
+COMMANDS = {
+    "tour": "train and evaluate every method on the built-in glyphs, and write a report: start here",
+    "train": "train one run",
+    "evaluate": "read a run's frozen encoder out by linear probe and kNN",
+    "compare": "put runs side by side, with paired seeds and an interval",
+    "list": "list the runs",
+    "doctor": "say what is installed, which device is used, and how to mend what is missing",
+    "bench": "measure augmentation and training step on this machine",
+}
+
+
+def usage() -> str:
+    """The commands, a line each."""
+    rows = [f"  {name:9} {line}" for name, line in COMMANDS.items()]
+    return "\n".join(["usage: python -m mixviz COMMAND [flags]", "", *rows, "", "COMMAND --help lists its flags."])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; 0 when it went well, 2 on bad input, 130 when interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    try:
+        if argv[0] not in COMMANDS:
+            raise unknown("command", argv[0], COMMANDS)
+        return import_module(f"mixviz.commands.{argv[0]}").main(argv[1:]) or 0
+    except UserError as error:
+        print(f"mixviz: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nmixviz: interrupted; a run goes on from its last epoch with --resume", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Analyses: pure functions of arrays, terms and logs; dataclasses and DataFrames out."""

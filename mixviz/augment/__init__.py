@@ -1,0 +1,24 @@
+"""Batched augmentation: every image has parameters of its own, drawn in ``sample`` and used in ``apply``."""
+
+from mixviz.augment.color import ColorJitter, RandomGrayscale
+from mixviz.augment.filters import GaussianBlur, RandomTexture
+from mixviz.augment.geometry import HorizontalFlip, RandomResizedCrop, RandomRotation90
+from mixviz.augment.operation import Operation, Parameters
+from mixviz.augment.views import Augmentation, View, build_augmentation, make_views, to_float
+
+__all__ = [
+    "Augmentation",
+    "ColorJitter",
+    "GaussianBlur",
+    "HorizontalFlip",
+    "Operation",
+    "Parameters",
+    "RandomGrayscale",
+    "RandomResizedCrop",
+    "RandomRotation90",
+    "RandomTexture",
+    "View",
+    "build_augmentation",
+    "make_views",
+    "to_float",
+]

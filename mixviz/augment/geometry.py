@@ -1,0 +1,160 @@
+"""Where the pixels come from: random resized crop, horizontal flip, rotation by quarter turns."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from mixviz.augment.operation import Operation, Parameters, apply_where_chosen, chosen, uniform
+from mixviz.errors import UserError
+
+CROP_ATTEMPTS = 10  # boxes drawn for an image before it is cropped at its centre
+
+
+@dataclass(frozen=True)
+class CropParameters(Parameters):
+    """The box in whole pixels: (n,) long each."""
+
+    top: Tensor
+    left: Tensor
+    height: Tensor
+    width: Tensor
+
+
+@dataclass(frozen=True)
+class RandomResizedCrop(Operation):
+    """A box of random area and aspect, resized to size x size (Szegedy et al. 2015, arXiv:1409.4842).
+
+    scale is the range of the box's share of the area, ratio that of its width over its height (uniform in its
+    logarithm). Draws as torchvision does: of ten boxes the first that fits, else the largest central one. Bilinear,
+    with a filter that widens where the box is larger than the output (antialiasing).
+    """
+
+    name: ClassVar[str] = "crop"
+    group: ClassVar[str] = "crop"
+
+    size: int
+    scale: tuple[float, float] = (0.2, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UserError(f"the size of a crop is at least 1 pixel, not {self.size}")
+        if not 0 < self.scale[0] <= self.scale[1] or not 0 < self.ratio[0] <= self.ratio[1]:
+            raise UserError(f"crop: scale {self.scale} and ratio {self.ratio} must be positive ranges (low, high)")
+
+    def sample(self, n: int, height: int, width: int, generator: Generator) -> CropParameters:
+        area = uniform((n, CROP_ATTEMPTS), *self.scale, generator).mul_(height * width)
+        aspect = uniform((n, CROP_ATTEMPTS), *map(math.log, self.ratio), generator).exp_()
+        box_height = (area / aspect).sqrt_().round_()
+        box_width = (area * aspect).sqrt_().round_()
+        fits = (box_height > 0) & (box_height <= height) & (box_width > 0) & (box_width <= width)
+        central_height, central_width = self._central_box(height, width)
+        first = F.pad(fits, (0, 1), value=True).byte().argmax(dim=1, keepdim=True)  # the last one always fits
+        box_height = F.pad(box_height, (0, 1), value=central_height).gather(1, first).squeeze(1)
+        box_width = F.pad(box_width, (0, 1), value=central_width).gather(1, first).squeeze(1)
+        central = first.squeeze(1) == CROP_ATTEMPTS
+
+        def start(room: Tensor) -> Tensor:
+            anywhere = (uniform(n, 0, 1, generator) * (room + 1)).floor().minimum(room)
+            return torch.where(central, (room / 2).floor(), anywhere).long()
+
+        top, left = start(height - box_height), start(width - box_width)
+        return CropParameters(torch.ones_like(central), top, left, box_height.long(), box_width.long())
+
+    def apply(self, images: Tensor, parameters: CropParameters) -> Tensor:
+        """(n, C, H, W) -> (n, C, size, size): one matrix for the rows and one for the columns of each image."""
+        box = parameters.to(images.device)
+        n, channels, height, width = images.shape
+        rows = resize_weights(box.top, box.height, height, self.size).to(images.dtype)
+        columns = resize_weights(box.left, box.width, width, self.size).to(images.dtype)
+        narrow = torch.bmm(images.reshape(n, channels * height, width), columns.transpose(1, 2))
+        return torch.matmul(rows[:, None], narrow.view(n, channels, height, self.size))
+
+    def _central_box(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the largest box whose aspect is allowed."""
+        low, high = self.ratio
+        if width / height < low:
+            return round(width / low), width
+        if width / height > high:
+            return height, round(height * high)
+        return height, width
+
+
+def resize_weights(start: Tensor, length: Tensor, size: int, new_size: int) -> Tensor:
+    """(n, new_size, size): which pixels of a line, and how much of each, make each pixel of a resized piece of it.
+
+    start and length (n,) of the piece. The weights are a triangle two pixels wide, of the input or of the output,
+    whichever are larger; each row sums to one.
+    """
+    scale = length[:, None] / new_size
+    centre = start[:, None] + scale * (torch.arange(new_size, device=start.device) + 0.5)  # (n, new_size)
+    pixel = torch.arange(size, device=start.device)
+    distance = (pixel + 0.5 - centre[..., None]).abs_().div_(scale.clamp(min=1)[..., None])
+    inside = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])  # (n, size)
+    weights = (1 - distance).clamp_(min=0).mul_(inside[:, None])
+    return weights.div_(weights.sum(dim=2, keepdim=True))
+
+
+@dataclass(frozen=True)
+class HorizontalFlip(Operation):
+    """Left becomes right."""
+
+    name: ClassVar[str] = "flip"
+    group: ClassVar[str] = "flip"
+
+    p: float = 0.5
+
+    def sample(self, n: int, height: int, width: int, generator: Generator) -> Parameters:
+        return Parameters(chosen(n, self.p, generator))
+
+    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
+        return apply_where_chosen(lambda images, _: images.flip(3), images, parameters)
+
+    def redraw_unlike(self, parameters: Parameters, other: Parameters, generator: Generator) -> Parameters:
+        """There are two values, so this is always the opposite of the other's."""
+        return Parameters(~other.applied)
+
+
+@dataclass(frozen=True)
+class RotationParameters(Parameters):
+    """Quarter turns counter-clockwise, (n,) long: 1, 2 or 3, and 0 where the rotation is not applied."""
+
+    turns: Tensor
+
+
+@dataclass(frozen=True)
+class RandomRotation90(Operation):
+    """With probability p a rotation by 90, 180 or 270 degrees, each as likely."""
+
+    name: ClassVar[str] = "rotation"
+    group: ClassVar[str] = "rotation"
+
+    p: float = 0.5
+
+    def sample(self, n: int, height: int, width: int, generator: Generator) -> RotationParameters:
+        applied = chosen(n, self.p, generator)
+        turns = torch.randint(1, 4, (n,), generator=generator, device=generator.device)
+        return RotationParameters(applied, turns * applied)
+
+    def apply(self, images: Tensor, parameters: RotationParameters) -> Tensor:
+        """Raises UserError for images that are not square."""
+        if images.shape[2] != images.shape[3]:
+            raise UserError(f"rotation needs square images, not {images.shape[2]} x {images.shape[3]}: crop them first")
+        for turns in (1, 2, 3):
+            this_many = Parameters(parameters.turns == turns)
+            images = apply_where_chosen(lambda images, _, turns=turns: images.rot90(turns, (2, 3)), images, this_many)
+        return images
+
+    def redraw_unlike(
+        self, parameters: RotationParameters, other: RotationParameters, generator: Generator
+    ) -> RotationParameters:
+        """An angle that equals the other's is drawn again, among those that are left and as likely as they are."""
+        chances = torch.tensor([1 - self.p, self.p / 3, self.p / 3, self.p / 3], device=generator.device)
+        chances = chances.repeat(len(parameters), 1).scatter_(1, other.turns[:, None], 0.0)
+        again = torch.multinomial(chances, 1, generator=generator).squeeze(1)
+        turns = torch.where(parameters.turns == other.turns, again, parameters.turns)
+        return RotationParameters(turns > 0, turns)

@@ -1,0 +1,88 @@
+"""What an augmentation is: random choices drawn in ``sample``, and a change of the images by them in ``apply``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import ClassVar, Self
+
+import torch
+from torch import Generator, Tensor
+
+from mixviz.errors import UserError
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The random choices of one operation for n images; the first axis of every field is the image."""
+
+    applied: Tensor  # (n,) bool, whether the operation is applied at all
+
+    def __len__(self) -> int:
+        return len(self.applied)
+
+    def __getitem__(self, index: Tensor | slice) -> Self:
+        """The parameters of some of the images: a mask, indices or a slice."""
+        return type(self)(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
+    def to(self, device: torch.device) -> Self:
+        return type(self)(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+
+class Operation:
+    """One kind of change of images (n, C, H, W) in [0, 1]. A leaf is a frozen dataclass of its settings."""
+
+    name: ClassVar[str]
+    group: ClassVar[str]  # what LooC leaves out as one augmentation
+    p: float = 1.0  # probability that an image is changed
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.p <= 1:
+            raise UserError(f"the probability of {self.name} must lie in [0, 1], not at {self.p}")
+
+    def sample(self, n: int, height: int, width: int, generator: Generator) -> Parameters:
+        """The choices for n images of height x width, on the generator's device."""
+        raise NotImplementedError
+
+    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
+        """(n, C, H, W) in [0, 1] -> the same, each image changed by its own parameters; the input stays as it is."""
+        raise NotImplementedError
+
+    def redraw_unlike(self, parameters: Parameters, other: Parameters, generator: Generator) -> Parameters:
+        """The parameters, drawn again until none is equal to ``other``'s; only where there are few values."""
+        return parameters
+
+
+def apply_where_chosen(
+    change: Callable[[Tensor, Parameters], Tensor], images: Tensor, parameters: Parameters
+) -> Tensor:
+    """Change the images that ``parameters.applied`` marks and leave the others as they are.
+
+    On a GPU all are changed and the marked ones taken, since counting them would have to wait for the device.
+    """
+    parameters = parameters.to(images.device)
+    if images.is_cuda:
+        return torch.where(parameters.applied[:, None, None, None], change(images, parameters), images)
+    chosen = parameters.applied.nonzero().squeeze(1)
+    if len(chosen) == 0:
+        return images
+    if len(chosen) == len(images):
+        return change(images, parameters)
+    return images.index_copy(0, chosen, change(images[chosen], parameters[chosen]))
+
+
+def uniform(shape: int | tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
+    """Uniform draws from [low, high) on the generator's device."""
+    return torch.rand(shape, generator=generator, device=generator.device).mul_(high - low).add_(low)
+
+
+def chosen(n: int, p: float, generator: Generator) -> Tensor:
+    """(n,) bool, each True with probability p."""
+    return torch.rand(n, generator=generator, device=generator.device) < p
+
+
+def check_colour(images: Tensor, operation: Operation) -> None:
+    """Raises UserError for images that do not have three channels."""
+    if images.shape[1] != 3:
+        raise UserError(
+            f"{operation.name} needs 3 colour channels and the images have {images.shape[1]}: "
+            f"repeat the grey channel three times or set {operation.name} to 0"
+        )

@@ -1,0 +1,134 @@
+"""Views of a batch: a query, and key views that share chosen augmentations with it (LooC) or none."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from mixviz.augment.color import ColorJitter, RandomGrayscale
+from mixviz.augment.filters import GaussianBlur, RandomTexture
+from mixviz.augment.geometry import HorizontalFlip, RandomResizedCrop, RandomRotation90
+from mixviz.augment.operation import Operation, Parameters
+from mixviz.errors import UserError
+
+CHUNK = 64  # images that go through all operations together on a CPU, so that they stay in its cache
+
+Draw = dict[str, Parameters]  # by the operation's name
+
+
+@dataclass(frozen=True)
+class View:
+    """One augmented view of N images."""
+
+    images: Tensor  # (N, C, H, W) float in [0, 1]
+    parameters: Draw
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Operations in the order in which they are applied."""
+
+    operations: tuple[Operation, ...]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What a key view may share with the query: the groups of the operations that are switched on."""
+        return tuple(dict.fromkeys(operation.group for operation in self.operations if operation.p > 0))
+
+    def sample(self, n: int, height: int, width: int, generator: Generator) -> Draw:
+        """The random choices for n images of height x width, on the generator's device."""
+        return {op.name: op.sample(n, height, width, generator) for op in self.operations}
+
+    @torch.no_grad()
+    def apply(self, images: Tensor, parameters: Draw) -> Tensor:
+        """Images (n, C, H, W) float in [0, 1], each changed by its own parameters; the input stays as it is.
+
+        Raises UserError for images that are not float.
+        """
+        if not images.is_floating_point() or images.dim() != 4:
+            raise UserError(
+                f"images are (n, C, H, W) float in [0, 1], not {tuple(images.shape)} {images.dtype}: to_float"
+            )
+        if images.is_cuda or len(images) <= CHUNK:
+            return self._apply(images, parameters)
+        pieces = [slice(start, start + CHUNK) for start in range(0, len(images), CHUNK)]
+        parts = ({name: draw[piece] for name, draw in parameters.items()} for piece in pieces)
+        return torch.cat([self._apply(images[piece], part) for piece, part in zip(pieces, parts, strict=True)])
+
+    def _apply(self, images: Tensor, parameters: Draw) -> Tensor:
+        for operation in self.operations:
+            images = operation.apply(images, parameters[operation.name])
+        return images
+
+
+def build_augmentation(
+    size: int,
+    *,
+    crop_scale: tuple[float, float] = (0.2, 1.0),
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    flip: float = 0.5,
+    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1),
+    jitter_p: float = 0.8,
+    grayscale: float = 0.2,
+    blur: float = 0.5,
+    blur_sigma: tuple[float, float] = (0.1, 2.0),
+    rotation: float = 0.0,
+    texture: float = 0.0,
+) -> Augmentation:
+    """MoCo-v2's augmentation (arXiv:2003.04297) to size x size pixels, with rotation and texture for LooC if wanted.
+
+    flip, jitter_p, grayscale, blur, rotation and texture are probabilities, 0 leaves one out. jitter: strengths of
+    brightness, contrast, saturation and hue. Raises UserError where a value is out of range.
+
+    Geometry comes first, the rotation after the flip, so that "up" in a view tells the angle it was turned by; then
+    texture, so that the colours that jitter makes are the view's; blur is last.
+    """
+    operations = (
+        RandomResizedCrop(size, crop_scale, crop_ratio),
+        HorizontalFlip(flip),
+        RandomRotation90(rotation),
+        RandomTexture(p=texture),
+        ColorJitter(*jitter, p=jitter_p if any(jitter) else 0.0),
+        RandomGrayscale(grayscale),
+        GaussianBlur(sigma=blur_sigma, p=blur),
+    )
+    return Augmentation(tuple(operation for operation in operations if operation.p > 0))
+
+
+@torch.no_grad()
+def make_views(
+    images: Tensor, augmentation: Augmentation, generator: Generator, shared: tuple[str | None, ...] = (None,)
+) -> list[View]:
+    """The query view of images (N, C, H, W), then one key view for each entry of ``shared`` (LooC, arXiv:2008.05659).
+
+    None: a key view of which everything is drawn anew. A group: a key view that copies the query's parameters for
+    that group, the decision to apply it included, while everything else is drawn anew. What takes few values is
+    drawn again in the other key views until it differs from the query's, as they are negatives in that group's space.
+    The draws of the query and of the first key view do not depend on the entries after it, but for that.
+    Raises UserError for a group that is unknown or switched off.
+    """
+    _check_shared(shared, augmentation)
+    draws = [augmentation.sample(len(images), *images.shape[2:], generator) for _ in range(1 + len(shared))]
+    query, *keys = draws
+    for key, group in zip(keys, shared, strict=True):
+        for operation in augmentation.operations:
+            if operation.group == group:
+                key[operation.name] = query[operation.name]
+            elif operation.group in shared:
+                key[operation.name] = operation.redraw_unlike(key[operation.name], query[operation.name], generator)
+    return [View(augmentation.apply(images, draw), draw) for draw in draws]
+
+
+def _check_shared(shared: tuple[str | None, ...], augmentation: Augmentation) -> None:
+    groups = augmentation.groups
+    for group in shared:
+        if group is not None and group not in groups:
+            raise UserError(
+                f"no augmentation {group!r} to share between views: it is unknown or its probability is 0; "
+                f"switched on are {', '.join(groups)}"
+            )
+
+
+def to_float(images: Tensor) -> Tensor:
+    """(n, H, W, 3) uint8 -> (n, 3, H, W) float32 in [0, 1], contiguous."""
+    return images.permute(0, 3, 1, 2).contiguous().float().div_(255)

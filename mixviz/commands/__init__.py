@@ -1,0 +1,1 @@
+"""The commands of ``python -m mixviz``; a module each, with ``main(argv)``."""

@@ -1,0 +1,79 @@
+"""``doctor``: what is installed, which device is used, what is missing, and the command that mends it."""
+
+import os
+import platform
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, requires, version
+
+import torch
+from packaging.requirements import Requirement
+
+from mixviz.build import find_device
+from mixviz.commands.flags import Parser
+from mixviz.commands.tables import print_table
+from mixviz.encoders import fast_dtype
+from mixviz.paths import data_root
+
+
+def main(argv: list[str]) -> int:
+    Parser("doctor", "Check the installation. Exit code 0: all is well; 1: something is to be mended.").parse_args(argv)
+    rows = [_python(), *map(_package, _requirements()), _device(), _writable(), _space()]
+    print_table(["part", "found", "state"], [row[:3] for row in rows])
+    cures = [row[3] for row in rows if row[3]]
+    for cure in cures:
+        print(f"to mend: {cure}")
+    return 1 if cures else 0
+
+
+Row = tuple[str, str, str, str]  # part, found, state, cure or nothing
+
+
+def _python() -> Row:
+    fine = sys.version_info >= (3, 11)
+    return (
+        "python",
+        platform.python_version(),
+        "ok" if fine else "too old",
+        "" if fine else "install Python 3.11 or newer",
+    )
+
+
+def _requirements() -> list[Requirement]:
+    return [Requirement(line) for line in requires("mixviz") or [] if "extra" not in line]
+
+
+def _package(requirement: Requirement) -> Row:
+    try:
+        found = version(requirement.name)
+    except PackageNotFoundError:
+        return requirement.name, "–", "missing", f'pip install "{requirement}"'
+    if not requirement.specifier.contains(found.partition("+")[0], prereleases=True):
+        return requirement.name, found, f"needs {requirement.specifier}", f'pip install --upgrade "{requirement}"'
+    return requirement.name, found, "ok", ""
+
+
+def _device() -> Row:
+    device = find_device("auto")
+    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    return "device", name, f"computes in {str(fast_dtype(device)).removeprefix('torch.')}", ""
+
+
+def _writable() -> Row:
+    root = data_root()
+    place = next(path for path in (root, *root.parents) if path.exists())
+    fine = os.access(place, os.W_OK)
+    cure = "" if fine else f"make {root} writable, or set MIXVIZ_DATA to a folder that is"
+    return "data folder", str(root), "ok" if fine else "not writable", cure
+
+
+def _space() -> Row:
+    root = data_root()
+    place = next(path for path in (root, *root.parents) if path.exists())
+    free = shutil.disk_usage(place).free / 2**30
+    return (
+        "free space",
+        f"{free:.0f} GiB",
+        "ok" if free > 2 else "little",
+        "" if free > 2 else f"free some space for {root}",
+    )

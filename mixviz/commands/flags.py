@@ -1,0 +1,95 @@
+"""Command-line flags made from the fields of the config: help, default, range and unit come from the field."""
+
+import argparse
+import typing
+from collections.abc import Sequence
+from types import UnionType
+from typing import Any, NoReturn
+
+from pydantic.fields import FieldInfo
+
+from mixviz.config import FRAMEWORK_DEFAULTS, Flag, RunConfig, flags
+from mixviz.errors import UserError, unknown
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose complaints are UserErrors of one line, with the nearest flag that exists."""
+
+    def __init__(self, command: str, description: str, **arguments: Any):
+        super().__init__(f"python -m mixviz {command}", description=description, allow_abbrev=False, **arguments)
+
+    def parse_args(self, argv: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
+        known, rest = self.parse_known_args(argv)
+        for word in rest:
+            if word.startswith("-"):
+                valid = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+                raise unknown("flag", word.partition("=")[0], valid)
+            raise UserError(f"do not know what to do with {word!r}: flags begin with --, see --help")
+        return known
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}: see --help")
+
+
+def add_config_flags(parser: argparse.ArgumentParser) -> None:
+    """One flag for each field, in one group for each section."""
+    groups: dict[str, Any] = {}
+    for flag in flags():
+        title = " ".join(flag.path[:-1])
+        if title not in groups:
+            groups[title] = parser.add_argument_group(title)
+        groups[title].add_argument(f"--{flag.name.replace('_', '-')}", **_arguments(flag))
+
+
+def config_from(arguments: argparse.Namespace) -> RunConfig:
+    """The config that the flags give. Raises UserError."""
+    names = {flag.name for flag in flags()}
+    return RunConfig.of(**{name: value for name, value in vars(arguments).items() if name in names})
+
+
+def _arguments(flag: Flag) -> dict[str, Any]:
+    """What argparse needs; values stay text, since pydantic converts and checks them."""
+    kinds = _kinds(flag.field.annotation)
+    help_text = f"{flag.field.description or ''} {_hint(flag)}".strip().replace("%", "%%")
+    if bool in kinds:
+        return {"action": argparse.BooleanOptionalAction, "help": help_text, "default": None}
+    many = any(typing.get_origin(kind) is tuple for kind in kinds)
+    name = next((word for kind, word in ((int, "INT"), (float, "NUMBER")) if kind in kinds), "TEXT")
+    return {"help": help_text, "metavar": name, "default": None} | ({"nargs": "*"} if many else {})
+
+
+def _kinds(annotation: Any) -> tuple[Any, ...]:
+    """The types of a union, or the one type; Annotated stripped."""
+    if typing.get_origin(annotation) in (typing.Union, UnionType):
+        return tuple(kind for part in typing.get_args(annotation) for kind in _kinds(part))
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _kinds(typing.get_args(annotation)[0])
+    return (annotation,)
+
+
+def _hint(flag: Flag) -> str:
+    """[range; default], for the help."""
+    default = flag.field.get_default(call_default_factory=True)
+    if default is None:
+        by_framework = {name: d.get(flag.path[0], {}).get(flag.path[-1]) for name, d in FRAMEWORK_DEFAULTS.items()}
+        given = [f"{name} {value}" for name, value in by_framework.items() if value is not None]
+        default = ", ".join(given) or "none"
+    elif isinstance(default, tuple):
+        default = " ".join(map(str, default)) or "none"
+    parts = [_range(flag.field), f"default: {default}"]
+    return f"[{'; '.join(part for part in parts if part)}]"
+
+
+def _range(field: FieldInfo) -> str:
+    """The bounds or the choices of a field, in words."""
+    for kind in _kinds(field.annotation):
+        if typing.get_origin(kind) is typing.Literal:
+            return " | ".join(map(str, typing.get_args(kind)))
+    signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+    metadata = list(field.metadata)
+    for part in typing.get_args(field.annotation):
+        if typing.get_origin(part) is typing.Annotated:
+            metadata += [bound for info in typing.get_args(part)[1:] for bound in getattr(info, "metadata", [info])]
+    return ", ".join(
+        f"{sign} {getattr(bound, name)}" for bound in metadata for name, sign in signs.items() if hasattr(bound, name)
+    )

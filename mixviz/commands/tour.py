@@ -1,0 +1,197 @@
+"""``tour``: every paper's method on the built-in glyphs, trained, read out and reported in minutes, without a network."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from mixviz.augment import make_views, to_float
+from mixviz.build import build_embedder
+from mixviz.commands.flags import Parser
+from mixviz.commands.tables import print_table
+from mixviz.config import RunConfig
+from mixviz.data import ImageSet, load
+from mixviz.errors import UserError
+from mixviz.evaluate import Result, evaluate
+from mixviz.paths import runs_root
+from mixviz.plots.curves import plot_curves
+from mixviz.plots.images import plot_sheet
+from mixviz.plots.results import plot_accuracies
+from mixviz.plots.style import figure
+from mixviz.report import Report
+from mixviz.runs import Run
+from mixviz.supervised import train_supervised
+from mixviz.train import augmentation_of, resume, seeded_generator, statistics, train
+
+SHARED: dict[str, Any] = {"data": "glyphs", "epochs": 12, "batch_size": 256, "hue": 0.5, "queue_length": 2048}
+METHODS: dict[str, dict[str, Any]] = {
+    "moco-v2": {},
+    "moco-v2 + mixco": {"mixing": ["mixco"]},
+    "moco-v2 + mochi": {"mixing": ["mochi"]},
+    "moco-v2 + imix": {"mixing": ["imix"]},
+    "n-pair": {"framework": "n-pair"},
+    "n-pair + imix": {"framework": "n-pair", "mixing": ["imix"]},
+    "n-pair + looc": {"framework": "n-pair", "mixing": ["looc"], "looc_left_out": ["color"]},
+}
+QUICK = ("moco-v2", "moco-v2 + mixco", "moco-v2 + mochi", "moco-v2 + imix", "n-pair", "n-pair + looc")
+PROTOCOL_NAMES = {"linear-features": "linear", "knn": "kNN"}
+TARGETS = {"label": "shape", "hue": "hue", "rotation": "orientation"}
+
+
+def main(argv: list[str]) -> None:
+    parser = Parser("tour", "Train and evaluate every method on the built-in glyphs, and write a report.")
+    parser.add_argument("--quick", action="store_true", help="fewer runs and epochs: under 3 minutes on 2 cores")
+    parser.add_argument("--seeds", type=int, default=1, metavar="INT", help="runs of each method [>= 1; default: 1]")
+    parser.add_argument("--report", type=Path, help="where to write the report [default: beside the runs]")
+    arguments = parser.parse_args(argv)
+    if arguments.seeds < 1:
+        raise UserError(f"--seeds {arguments.seeds}: take 1 or more")
+    began = time.perf_counter()
+    root = runs_root() / ("tour-quick" if arguments.quick else "tour")
+    sets = load("glyphs", "train"), load("glyphs", "test")
+    rows, runs = [], []
+    for seed in range(arguments.seeds):
+        rows += references(seed, sets, tour_config("moco-v2", seed, arguments.quick))
+        for name in QUICK if arguments.quick else METHODS:
+            run = trained(
+                tour_config(name, seed, arguments.quick), f"{name.replace(' ', '')}-seed{seed}", root, sets[0]
+            )
+            results = evaluate(run.encoder(), *sets, targets=list(TARGETS), seed=seed)
+            run.add_results([result.to_dict() for result in results])
+            rows += [row_of(name, result) for result in results]
+            runs.append((name, run))
+    table = pd.DataFrame(rows)
+    minutes = (time.perf_counter() - began) / 60
+    print(f"\nglyphs, test accuracy in %, frozen encoders, {minutes:.1f} minutes")
+    print_table(*summary(table))
+    path = write_report(arguments.report or root / "report.html", table, runs, sets, minutes)
+    print(f"\nreport: {path}\nnotebooks: pip install jupyterlab, then jupyter lab notebooks")
+
+
+def tour_config(name: str, seed: int, quick: bool) -> RunConfig:
+    """The config of a run of the tour."""
+    settings = {**SHARED, **METHODS[name], "seed": seed}
+    if quick:
+        settings["epochs"] = 4
+    return RunConfig.of(**settings)
+
+
+def references(seed: int, sets: tuple[ImageSet, ImageSet], config: RunConfig) -> list[dict[str, Any]]:
+    """Rows of what stands below and above the methods: raw pixels, an untrained encoder, a supervised one."""
+    images = sets[0]
+    untrained = build_embedder(config, images.images.shape[1], *statistics(images.tensor())).eval()
+    supervised = train_supervised(config, images)
+    encoders = {"raw pixels": None, "random encoder": untrained, "supervised": supervised}
+    rows = []
+    for name, embedder in encoders.items():
+        rows += [row_of(name, result) for result in evaluate(embedder, *sets, name, list(TARGETS), seed=seed)]
+    return rows
+
+
+def trained(config: RunConfig, name: str, root: Path, images: ImageSet) -> Run:
+    """The finished run of this config: as it is, gone on with where it was cut, or trained anew."""
+    folder = root / name
+    if (folder / "config.json").exists() and Run(folder).config == config:
+        return resume(Run(folder), images)
+    shutil.rmtree(folder, ignore_errors=True)
+    return train(config, name, images, root)
+
+
+def row_of(method: str, result: Result) -> dict[str, Any]:
+    keep = {"protocol": result.protocol, "target": result.target, "seed": result.seed, "accuracy": result.accuracy}
+    return {"method": method, **keep}
+
+
+def summary(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: shape by linear probe and kNN, the other factors by linear probe; mean and sd over seeds."""
+    columns = [("label", "linear-features"), ("label", "knn"), *[(t, "linear-features") for t in list(TARGETS)[1:]]]
+    header = ["encoder", *[f"{TARGETS[target]}, {PROTOCOL_NAMES[protocol]}" for target, protocol in columns]]
+    order = ["raw pixels", "random encoder", *[name for name in METHODS if name in set(table["method"])], "supervised"]
+    rows = []
+    for method in order:
+        cells = [table[(table.method == method) & (table.target == t) & (table.protocol == p)] for t, p in columns]
+        rows.append([method, *[_mean(cell["accuracy"]) for cell in cells]])
+    return header, rows
+
+
+def _mean(accuracies: pd.Series) -> str:
+    spread = f" ± {100 * accuracies.std():.1f}" if len(accuracies) > 1 else ""
+    return f"{100 * accuracies.mean():.1f}{spread}"
+
+
+def write_report(
+    path: Path,
+    table: pd.DataFrame,
+    runs: Sequence[tuple[str, Run]],
+    sets: tuple[ImageSet, ImageSet],
+    minutes: float,
+) -> Path:
+    """One HTML file with everything that the tour found."""
+    config, device = runs[0][1].config, runs[0][1].read_json("environment.json")["device"]
+    seeds = table["seed"].nunique()
+    report = Report("mixviz: a tour of mixing in contrastive learning")
+    report.text(
+        f"glyphs: {len(sets[0]):,} training and {len(sets[1]):,} test images; {config.encoder.backbone}, "
+        f"{config.train.epochs} epochs, batches of {config.train.batch_size}, {seeds} seed{'s' if seeds > 1 else ''}; "
+        f"{device}; {minutes:.1f} minutes. Encoders are frozen; the probe's settings were chosen on a split of train.",
+        note=True,
+    )
+    report.heading("What the encoders see")
+    report.figure(lambda: draw_samples(sets[0]), "Twelve shapes, in any hue, texture and of four orientations.")
+    report.figure(
+        lambda: draw_views(sets[0], config),
+        "First row: images. Below: two views of each. A contrastive method calls the views of one image alike, so it "
+        "learns to ignore what differs between them: place, size, blur and hue.",
+    )
+    report.heading("What they learned")
+    report.table(*summary(table))
+    report.text(
+        "Shape is what the views have in common, and a random encoder does not see it. Hue is what colour jitter "
+        "takes away: plain methods lose it, LooC keeps it in a space of its own."
+    )
+    for target, name in TARGETS.items():
+        report.figure(lambda target=target, name=name: draw_bars(table, target, name), f"Linear probe of {name}.")
+    report.heading("How they learned")
+    first = {name: run.metrics for name, run in reversed(runs)}
+    for column in ("knn_accuracy", "proxy_accuracy_clean"):
+        report.figure(lambda column=column: draw_curves(first, column), "The first seed of each method.")
+    report.heading("Go on")
+    report.text("`python -m mixviz train --help` trains on your own images; `python -m mixviz list` shows the runs.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return report.write(path)
+
+
+def draw_samples(images: ImageSet) -> Figure:
+    drawn = figure(7, 7 * 12 / 16)
+    picks = [np.flatnonzero(images.labels == shape)[:16] for shape in range(len(images.class_names))]
+    plot_sheet(drawn.add_subplot(), [images.images[index] for index in picks], images.class_names)
+    return drawn
+
+
+def draw_views(images: ImageSet, config: RunConfig) -> Figure:
+    drawn = figure(7, 1.6)
+    batch = to_float(images.select(range(16)).tensor())
+    augmentation = augmentation_of(config.augment, batch.shape[2])
+    views = make_views(batch, augmentation, seeded_generator(torch.device("cpu"), 0, "report"))
+    rows = [batch, *[view.images for view in views]]
+    plot_sheet(drawn.add_subplot(), [row.permute(0, 2, 3, 1).numpy() for row in rows], ["image", "query", "key"])
+    return drawn
+
+
+def draw_bars(table: pd.DataFrame, target: str, name: str) -> Figure:
+    rows = table[(table["target"] == target) & (table["protocol"] == "linear-features")]
+    drawn = figure(7, 0.34 * rows["method"].nunique() + 0.9)
+    plot_accuracies(drawn.add_subplot(), rows, f"{name}, linear probe on frozen features")
+    return drawn
+
+
+def draw_curves(metrics: dict[str, pd.DataFrame], column: str) -> Figure:
+    drawn = figure(7, 3.6)
+    plot_curves(drawn.add_subplot(), metrics, column)
+    return drawn

@@ -1,0 +1,280 @@
+"""The configuration of a run: one field is one flag, one slider, one line of ``config.json``.
+
+Fields are grouped in sections; their names are unique, so a flag is the field's name alone (a mixing's field has the
+mixing's name before it). Everything is checked here, before anything is loaded or written.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from mixviz.encoders import BACKBONES, HEADS
+from mixviz.errors import UserError, unknown
+from mixviz.frameworks import FRAMEWORKS
+from mixviz.method import check_compatible
+from mixviz.mixing import MIXINGS, IMix, LooC, MixCo, Mixing, MoCHi
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Strength = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataConfig(Section):
+    """What is trained on."""
+
+    data: str = Field("glyphs", description="glyphs, cifar10, ..., folder:PATH, parquet:PATH or numpy:PATH.npz")
+    data_name: str | None = Field(None, description="how results call the data set, e.g. 'CIFAR-10 (JPEG)'")
+    image_size: Annotated[int, Field(ge=8)] | None = Field(
+        None, description="pixels; short side resized, centre cropped"
+    )
+    skip_bad: bool = Field(False, description="skip images that cannot be decoded, and count them")
+    train_images: Count | None = Field(None, description="use only so many training images")
+    holdout: Annotated[int, Field(ge=0)] = Field(
+        2000, description="training images (at most a tenth) kept for the kNN monitor"
+    )
+
+
+class AugmentConfig(Section):
+    """MoCo-v2's augmentations; a probability of 0 switches one off."""
+
+    crop_min: Annotated[float, Field(gt=0, le=1)] = Field(0.2, description="smallest share of the area that is cropped")
+    flip: Probability = Field(0.5, description="probability of a horizontal flip")
+    jitter: Probability = Field(0.8, description="probability of colour jitter")
+    brightness: Strength = Field(0.4, description="jitter: factor within 1 +- this")
+    contrast: Strength = Field(0.4, description="jitter: factor within 1 +- this")
+    saturation: Strength = Field(0.4, description="jitter: factor within 1 +- this")
+    hue: Annotated[float, Field(ge=0, le=0.5)] = Field(0.1, description="jitter: shift within +- this, in full turns")
+    grayscale: Probability = Field(0.2, description="probability of greyscale")
+    blur: Probability = Field(0.5, description="probability of Gaussian blur, sigma 0.1 to 2 px")
+    rotation: Probability = Field(0.0, description="probability of a rotation by 90, 180 or 270 degrees")
+    texture: Probability = Field(0.0, description="probability of a new texture by random convolution")
+
+
+class EncoderConfig(Section):
+    """What embeds the images."""
+
+    backbone: str = Field("convnet", description=f"{', '.join(BACKBONES)}, or an nn.Module as package.module:Class")
+    dim: Count = Field(128, description="D, embedding size")
+    hidden: Count | None = Field(None, description="hidden units of the heads; default: as many as features")
+    projector: Literal[HEADS] | None = Field(None, description="head on the backbone; default: the framework's")
+    bn_splits: Count | None = Field(
+        None, description="parts that BatchNorm treats apart; default: 8 on moco-v2, else 1"
+    )
+
+
+class MethodConfig(Section):
+    """The framework and its mixings."""
+
+    framework: str = Field("moco-v2", description=", ".join(FRAMEWORKS))
+    mixing: tuple[str, ...] = Field((), description=f"any of {', '.join(MIXINGS)}, each changing something else")
+    temperature: Positive | None = Field(None, description="τ; default: the framework's")
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of the momentum encoder")
+    queue_length: Count | None = Field(None, description="K, keys in MoCo's queue")
+    symmetric: bool | None = Field(None, description="query both views in turn")
+    oracle: bool = Field(False, description="drop negatives of the query's class (reads labels: an upper bound)")
+    mixco: MixCo = MixCo()
+    imix: IMix = IMix()
+    mochi: MoCHi = MoCHi()
+    looc: LooC = LooC()
+
+    def mixings(self) -> list[Mixing]:
+        """The mixings that are switched on."""
+        return [getattr(self, name) for name in self.mixing]
+
+
+class OptimizerConfig(Section):
+    """SGD and its schedule."""
+
+    lr: Positive | None = Field(None, description="peak learning rate; default: the framework's")
+    sgd_momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of SGD")
+    weight_decay: Strength = Field(1e-4, description="L2 penalty")
+    schedule: Literal["cosine", "step"] = Field("cosine", description="how the learning rate falls")
+    warmup_epochs: Annotated[float, Field(ge=0)] = Field(0.0, description="epochs of linear rise")
+    decay_epochs: tuple[Count, ...] = Field((60, 80), description="step schedule: epochs at which it falls")
+    decay_factor: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="step schedule: by which factor")
+
+
+class TrainConfig(Section):
+    """The loop."""
+
+    epochs: Count = Field(20, description="passes over the training images")
+    batch_size: Annotated[int, Field(ge=2)] = Field(256, description="N, images a step")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="of weights, order, crops and mixing")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="in which the encoder computes; auto: bfloat16 where it is fast"
+    )
+    knn_every: Annotated[int, Field(ge=0)] = Field(5, description="epochs between kNN monitors; 0: never")
+
+
+class RunConfig(Section):
+    """All of it. ``RunConfig.of(framework="simclr", mixing=["mixco"], mixco_weight=0.5)`` takes flat names."""
+
+    data: DataConfig = DataConfig()
+    augment: AugmentConfig = AugmentConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    method: MethodConfig = MethodConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    train: TrainConfig = TrainConfig()
+
+    @classmethod
+    def of(cls, **flat: Any) -> Self:
+        """A config from flat names (the flags, with underscores); None stands for the default. Raises UserError."""
+        places = {flag.name: flag.path for flag in flags()}
+        nested: dict[str, Any] = {}
+        for name, value in flat.items():
+            if name not in places:
+                raise unknown("setting", name, places)
+            if value is None:
+                continue
+            section = nested
+            for key in places[name][:-1]:
+                section = section.setdefault(key, {})
+            section[places[name][-1]] = value
+        return cls.parse(nested)
+
+    @classmethod
+    def parse(cls, nested: Mapping[str, Any]) -> Self:
+        """A config from nested values, such as those of ``config.json``. Raises UserError, in one line."""
+        try:
+            return cls.model_validate(nested)
+        except ValidationError as error:
+            raise UserError(_one_line(error)) from error
+
+    def flat(self) -> dict[str, Any]:
+        """All values by flat name."""
+        values = self.model_dump()
+        result = {}
+        for flag in flags():
+            value = values
+            for key in flag.path:
+                value = value[key]
+            result[flag.name] = value
+        return result
+
+    def but(self, **flat: Any) -> Self:
+        """A copy with other values; what was a default of the old framework becomes one of the new."""
+        defaults = type(self).of(framework=self.method.framework).flat()
+        changed = {name: value for name, value in self.flat().items() if value != defaults[name]}
+        return type(self).of(**{"framework": self.method.framework, **changed, **flat})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_framework_defaults(cls, nested: Any) -> Any:
+        """Write the framework's defaults where nothing is given, so that config.json says what was used."""
+        nested = {key: _plain(value) for key, value in dict(nested).items()}
+        name = nested.get("method", {}).get("framework", "moco-v2")
+        if name not in FRAMEWORKS:
+            raise unknown("framework", str(name), FRAMEWORKS)
+        for section, defaults in FRAMEWORK_DEFAULTS[name].items():
+            given = nested.setdefault(section, {})
+            for key, value in defaults.items():
+                if given.get(key) is None:
+                    given[key] = value
+        return nested
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        method, batch = self.method, self.train.batch_size
+        for name in method.mixing:
+            if name not in MIXINGS:
+                raise unknown("mixing", name, MIXINGS)
+        check_compatible(FRAMEWORKS[method.framework], method.mixings(), method.oracle)
+        if "mixco" in method.mixing and batch % 2:
+            raise UserError(f"MixCo pairs the halves of a batch: make --batch-size even, not {batch}")
+        if batch < 2 * self.encoder.bn_splits:
+            raise UserError(
+                f"--batch-size {batch} leaves fewer than 2 images for each of {self.encoder.bn_splits} BatchNorm "
+                f"splits: take --bn-splits {max(1, batch // 2)} or a larger batch"
+            )
+        self._check_negatives(batch)
+        for group in method.looc.left_out if "looc" in method.mixing else ():
+            if not self._switched_on(group):
+                flag = {"color": "jitter"}.get(group, group)
+                raise UserError(f"LooC leaves out {group}, which is switched off: give --{flag} a probability over 0")
+        return self
+
+    def _check_negatives(self, batch: int) -> None:
+        method = self.method
+        queries = batch * (2 if method.symmetric else 1)
+        if method.framework == "moco-v2" and method.queue_length < queries:
+            raise UserError(
+                f"--queue-length {method.queue_length} is shorter than the {queries} keys of a step: "
+                f"take {queries} or more, or a smaller --batch-size"
+            )
+        available = method.queue_length if method.framework == "moco-v2" else batch - 2
+        if "mochi" in method.mixing and method.mochi.hardest > available:
+            raise UserError(
+                f"--mochi-hardest {method.mochi.hardest} is more than the {available} negatives of a query: "
+                f"take {available} or fewer"
+            )
+
+    def _switched_on(self, group: str) -> bool:
+        augment = self.augment
+        return {"color": augment.jitter or augment.grayscale, "crop": True}.get(group, getattr(augment, group, 0)) > 0
+
+
+FRAMEWORK_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
+    "moco-v2": {
+        "method": {"temperature": 0.2, "momentum": 0.99, "queue_length": 4096, "symmetric": False},
+        "encoder": {"projector": "mlp", "bn_splits": 8},
+        "optimizer": {"lr": 0.06},
+    },
+    "simclr": {
+        "method": {"temperature": 0.5, "symmetric": True},
+        "encoder": {"projector": "mlp", "bn_splits": 1},
+        "optimizer": {"lr": 0.12},
+    },
+    "n-pair": {
+        "method": {"temperature": 0.2, "symmetric": False},
+        "encoder": {"projector": "mlpbn", "bn_splits": 1},
+        "optimizer": {"lr": 0.125},
+    },
+    "byol": {
+        "method": {"momentum": 0.99, "symmetric": True},
+        "encoder": {"projector": "mlpbn1", "bn_splits": 1},
+        "optimizer": {"lr": 0.12},
+    },
+}
+
+
+class Flag(BaseModel):
+    """One field of the config: its flat name, where it lies, and what pydantic knows of it."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True)
+    name: str
+    path: tuple[str, ...]
+    field: FieldInfo
+
+
+def flags() -> Iterator[Flag]:
+    """Every field of the config, in order."""
+    for section, section_field in RunConfig.model_fields.items():
+        for name, field in section_field.annotation.model_fields.items():
+            if name in MIXINGS:
+                for leaf, leaf_field in MIXINGS[name].__pydantic_fields__.items():
+                    yield Flag(name=f"{name}_{leaf}", path=(section, name, leaf), field=leaf_field)
+            else:
+                yield Flag(name=name, path=(section, name), field=field)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else dict(value)
+
+
+def _one_line(error: ValidationError) -> str:
+    """pydantic's first complaint as one line that names the flag."""
+    first = error.errors()[0]
+    message = first["msg"].removeprefix("Value error, ")
+    place = tuple(part for part in first["loc"] if isinstance(part, str))
+    names = {flag.path: flag.name for flag in flags()}
+    if place in names:
+        return f"--{names[place].replace('_', '-')} {first['input']}: {message[0].lower()}{message[1:]}"
+    return f"{'.'.join(place)}: {message}" if place else message

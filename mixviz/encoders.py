@@ -1,0 +1,225 @@
+"""Encoders: backbones, heads, and the embedder that joins them; BatchNorm that can be split as if over devices."""
+
+import copy
+import importlib
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import resnet
+
+from mixviz.errors import UserError, unknown
+
+
+class Embedder(nn.Module):
+    """images in [0, 1] -> normalise -> backbone -> one projector an embedding space: (n, H, D), not of unit length.
+
+    backbone:  (n, C, H, W) -> (n, F).
+    projectors: one an embedding space, (n, F) -> (n, D).
+    branches:  LooC++: a last stage for each space, put behind the backbone's trunk.
+    mean, std: (C,) of the training images.
+    dtype:     in which backbone and projectors compute; weights, statistics and outputs stay float32.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        projectors: Sequence[nn.Module],
+        branches: Sequence[nn.Module] = (),
+        mean: Tensor | float = 0.0,
+        std: Tensor | float = 1.0,
+        bn_splits: int = 1,
+        dtype: torch.dtype = torch.float32,
+    ):
+        super().__init__()
+        self.backbone, self.projectors, self.branches = backbone, nn.ModuleList(projectors), nn.ModuleList(branches)
+        self.register_buffer("mean", torch.as_tensor(mean).view(-1, 1, 1))
+        self.register_buffer("std", torch.as_tensor(std).view(-1, 1, 1))
+        self.bn_splits, self.dtype = bn_splits, dtype
+        self.spaces = len(projectors)
+        self.dim = [layer for layer in projectors[0].modules() if isinstance(layer, nn.Linear)][-1].out_features
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, C, H, W) -> (n, H, D)."""
+        with self._autocast(images):
+            features = self._features(images)
+            return torch.stack([head(part) for head, part in zip(self.projectors, features, strict=True)], dim=1)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(n, C, H, W) -> (n, F) float32, what evaluations read: the backbone's output, LooC++: all branches'."""
+        with self._autocast(images):
+            features = self._features(images)
+        return (torch.cat(features, dim=1) if self.branches else features[0]).float()
+
+    def _features(self, images: Tensor) -> list[Tensor]:
+        """One (n, F) for each space; the same tensor for all where there are no branches."""
+        normalised = (images - self.mean) / self.std
+        features = self.backbone(normalised.contiguous(memory_format=torch.channels_last))
+        return [branch(features) for branch in self.branches] or [features] * self.spaces
+
+    def _autocast(self, images: Tensor) -> torch.autocast:
+        return torch.autocast(images.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+
+class SpaceWise(nn.Module):
+    """One module for each embedding space, side by side: (n, H, D) -> (n, H, D); BYOL's predictor."""
+
+    def __init__(self, modules: Sequence[nn.Module], dtype: torch.dtype = torch.float32):
+        super().__init__()
+        self.spaces, self.dtype = nn.ModuleList(modules), dtype
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        with torch.autocast(embeddings.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            return torch.stack([module(embeddings[:, h]) for h, module in enumerate(self.spaces)], dim=1)
+
+
+def convnet(norm: Callable[[int], nn.Module], image_size: int) -> nn.Sequential:
+    """The laptop's backbone: four 3x3 convolutions, 0.41 M parameters, 256 features.
+
+    It halves the image at once and keeps the last stage at 4x4: of five shapes tried, the fastest on a CPU and the
+    most accurate.
+    """
+    widths = (3, 64, 64, 128, 256)
+    strides = (2, 2, 2, 1 if image_size <= 40 else 2)
+
+    def stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+        conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+        return nn.Sequential(conv, norm(outputs), nn.ReLU(inplace=True))
+
+    stages = [stage(i, o, s) for i, o, s in zip(widths[:-1], widths[1:], strides, strict=True)]
+    return nn.Sequential(*stages, global_pool())
+
+
+def residual(name: str, norm: Callable[[int], nn.Module], image_size: int) -> nn.Sequential:
+    """torchvision's ResNet; up to 64 px with a 3x3 stem of stride 1 and without max-pool, as is usual on CIFAR."""
+    net = getattr(resnet, name)(norm_layer=norm)
+    stem = [net.conv1, net.bn1, net.relu, net.maxpool]
+    if image_size <= 64:
+        conv = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+        stem = [conv, net.bn1, net.relu]
+    return nn.Sequential(nn.Sequential(*stem), net.layer1, net.layer2, net.layer3, net.layer4, global_pool())
+
+
+def global_pool() -> nn.Sequential:
+    """(n, F, h, w) -> (n, F)."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+BACKBONES: dict[str, Callable[[Callable[[int], nn.Module], int], nn.Module]] = {
+    "convnet": convnet,
+    "resnet18": partial(residual, "resnet18"),
+    "resnet34": partial(residual, "resnet34"),
+    "resnet50": partial(residual, "resnet50"),
+}
+
+
+def build_backbone(name: str, image_size: int, bn_splits: int = 1) -> nn.Module:
+    """A backbone by name, or an own one by import path, ``package.module:Class``, called without arguments.
+
+    Weights come from torch's global generator: seed it around the call. Raises UserError.
+    """
+    if name in BACKBONES:
+        return BACKBONES[name](partial(SplitBatchNorm2d, splits=bn_splits), image_size)
+    if ":" not in name:
+        raise unknown("backbone", name, [*BACKBONES, "package.module:Class"])
+    module, _, attribute = name.partition(":")
+    try:
+        backbone = getattr(importlib.import_module(module), attribute)()
+    except Exception as error:
+        raise UserError(f"cannot make the backbone {name!r}: {type(error).__name__}: {error}") from error
+    if not isinstance(backbone, nn.Module):
+        raise UserError(f"the backbone {name!r} is a {type(backbone).__name__}: make it a torch.nn.Module")
+    return backbone
+
+
+def feature_dim(backbone: nn.Module, image_size: int) -> int:
+    """F of a backbone (n, 3, H, W) -> (n, F), by trying it. Raises UserError."""
+    training = backbone.training
+    try:
+        with torch.no_grad():
+            features = backbone.eval()(torch.zeros(2, 3, image_size, image_size))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"the backbone does not take images of {image_size} x {image_size} px: {reason}") from error
+    finally:
+        backbone.train(training)
+    if features.dim() != 2:
+        raise UserError(f"the backbone gives features of shape {tuple(features.shape)}: make them (n, F)")
+    return features.shape[1]
+
+
+def split_last_stage(backbone: nn.Module, spaces: int) -> tuple[nn.Module, list[nn.Module]]:
+    """LooC++: the trunk, and one copy of the last stage, pooling included, for each space. Raises UserError."""
+    if not isinstance(backbone, nn.Sequential) or len(backbone) < 3:
+        raise UserError("LooC++ needs a backbone that is an nn.Sequential and ends with its last stage and pooling")
+    return backbone[:-2], [copy.deepcopy(backbone[-2:]) for _ in range(spaces)]
+
+
+HEADS = ("linear", "mlp", "mlpbn1", "mlpbn")
+
+
+def head(kind: str, inputs: int, hidden: int, outputs: int, bn_splits: int = 1) -> nn.Sequential:
+    """A projector or predictor, (n, inputs) -> (n, outputs).
+
+    linear: one layer (MoCo). mlp: two layers with ReLU (MoCo-v2, SimCLR). mlpbn1: BatchNorm before the ReLU
+    (BYOL). mlpbn: BatchNorm after both layers (N-pair in i-Mix). Raises UserError.
+    """
+    if kind not in HEADS:
+        raise unknown("head", kind, HEADS)
+    if kind == "linear":
+        return nn.Sequential(nn.Linear(inputs, outputs))
+    between = [SplitBatchNorm1d(hidden, splits=bn_splits)] if kind != "mlp" else []
+    after = [SplitBatchNorm1d(outputs, splits=bn_splits)] if kind == "mlpbn" else []
+    return nn.Sequential(nn.Linear(inputs, hidden), *between, nn.ReLU(), nn.Linear(hidden, outputs), *after)
+
+
+class SplitBatchNorm1d(nn.BatchNorm1d):
+    """BatchNorm over (n, F), each of several equal parts of the batch by its own statistics; see split_batch_norm."""
+
+    def __init__(self, features: int, splits: int = 1):
+        super().__init__(features)
+        self.splits = splits
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return split_batch_norm(self, inputs) if self.training and self.splits > 1 else super().forward(inputs)
+
+
+class SplitBatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm over (n, C, H, W), each of several parts of the batch by its own statistics; see split_batch_norm."""
+
+    def __init__(self, features: int, splits: int = 1):
+        super().__init__(features)
+        self.splits = splits
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return split_batch_norm(self, inputs) if self.training and self.splits > 1 else super().forward(inputs)
+
+
+def split_batch_norm(layer: SplitBatchNorm1d | SplitBatchNorm2d, inputs: Tensor) -> Tensor:
+    """Normalise consecutive parts of the batch one by one, as if each were on a device of its own.
+
+    On one device a MoCo encoder can tell by the batch's statistics which key belongs to which query; shuffling the
+    batch changes nothing, since the statistics stay the same. The running statistics take all parts in turn, with
+    a momentum such that one batch counts as much as without splits.
+    """
+    momentum = 1 - (1 - layer.momentum) ** (1 / layer.splits)
+    layer.num_batches_tracked.add_(1)
+    parts = [
+        F.batch_norm(part, layer.running_mean, layer.running_var, layer.weight, layer.bias, True, momentum, layer.eps)
+        for part in inputs.tensor_split(layer.splits)
+    ]
+    return torch.cat(parts)
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device computes it fast, float32 elsewhere."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    has_bf16 = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return torch.bfloat16 if device.type == "cpu" and has_bf16 else torch.float32

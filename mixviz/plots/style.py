@@ -1,0 +1,75 @@
+"""One look: one colour for each method everywhere, safe for the colour-blind, in light and dark."""
+
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+Theme = Literal["light", "dark"]
+
+# Okabe & Ito's colours; two of them lightened or darkened so that all stand out on white and on near-black.
+COLOURS: Mapping[str, str] = {
+    "plain": "#8a8f98",
+    "mixco": "#e69f00",
+    "imix": "#0091d5",
+    "mochi": "#d55e00",
+    "looc": "#00a878",
+    "combined": "#c667a4",
+    "supervised": "#7a6fe0",
+    "reference": "#b9bec6",
+}
+INK = {"light": ("#1d2129", "#ffffff", "#d9dde3"), "dark": ("#e6e8eb", "#15181d", "#3a404a")}
+
+
+def colour_of(method: str) -> str:
+    """The colour of a method such as ``moco-v2 + mixco``: its mixing's; plain frameworks share a grey."""
+    mixings = [part for part in method.split(" + ") if part in COLOURS]
+    if method in COLOURS:
+        return COLOURS[method]
+    if len(mixings) > 1:
+        return COLOURS["combined"]
+    return COLOURS[mixings[0]] if mixings else COLOURS["plain"]
+
+
+@contextmanager
+def style(theme: Theme = "light") -> Iterator[None]:
+    """Matplotlib's settings for figures that are made and drawn inside."""
+    ink, paper, line = INK[theme]
+    settings: dict[str, Any] = {
+        "figure.facecolor": paper,
+        "axes.facecolor": paper,
+        "axes.edgecolor": line,
+        "axes.labelcolor": ink,
+        "text.color": ink,
+        "xtick.color": ink,
+        "ytick.color": ink,
+        "grid.color": line,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlelocation": "left",
+        "axes.titlesize": 11,
+        "font.size": 10,
+        "legend.frameon": False,
+        "figure.dpi": 110,
+        "svg.fonttype": "none",
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def figure(width: float = 7.0, height: float = 4.0) -> Figure:
+    """An empty figure, in inches, outside of pyplot; fitted tightly when drawn."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def png(drawn: Figure) -> bytes:
+    """The figure as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format="png", facecolor=drawn.get_facecolor())
+    return buffer.getvalue()

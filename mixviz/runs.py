@@ -1,0 +1,184 @@
+"""The run folder: everything that a training run leaves behind, and the way back to its encoder.
+
+config.json        every setting          metrics.csv       one row an epoch
+environment.json   versions, device       evaluation.json   results with protocol, data set and seed
+checkpoint.pt      the last good state: method, optimiser, epoch
+"""
+
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from mixviz.build import build_embedder
+from mixviz.config import RunConfig
+from mixviz.encoders import Embedder
+from mixviz.errors import UserError, unknown
+from mixviz.paths import runs_root
+
+PACKAGES = ("mixviz", "torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
+
+
+class Run:
+    """One run folder. ``Run.create`` makes it, ``Run.open`` finds it by name or path."""
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @classmethod
+    def check_new(cls, config: RunConfig, name: str | None = None, root: Path | None = None) -> "Run":
+        """The run as it would be created. Raises UserError where its name is no good or taken."""
+        name = name or default_name(config)
+        if not re.fullmatch(r"[\w.+=,@-]+", name):
+            raise UserError(f"--name {name!r} is no folder name: use letters, digits and . + = , @ - _")
+        run = cls((root or runs_root()) / name)
+        if (run.path / "config.json").exists():
+            raise UserError(f"the run {name} exists: go on with --resume, or choose another --name")
+        return run
+
+    @classmethod
+    def create(cls, config: RunConfig, name: str | None = None, root: Path | None = None) -> "Run":
+        """A new folder with config and environment. Raises UserError where it exists or cannot be written."""
+        run = cls.check_new(config, name, root)
+        try:
+            run.path.mkdir(parents=True, exist_ok=True)
+            run._write_json("environment.json", environment())
+            run._write_json("config.json", config.model_dump(mode="json"))
+        except OSError as error:
+            raise UserError(f"cannot write the run folder {run.path}: {error.strerror or error}") from error
+        return run
+
+    @classmethod
+    def open(cls, name: str | Path, root: Path | None = None) -> "Run":
+        """An existing run, by path or by its name below the runs' folder. Raises UserError."""
+        root = root or runs_root()
+        for path in (root / name, Path(name)):
+            if (path / "config.json").exists():
+                return cls(path)
+        raise unknown("run", str(name), [run.name for run in list_runs(root)] or ["(there are none yet)"])
+
+    @property
+    def config(self) -> RunConfig:
+        return RunConfig.parse(self.read_json("config.json"))
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """One row an epoch; empty before the first."""
+        path = self.path / "metrics.csv"
+        return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+    def log(self, row: Mapping[str, float]) -> None:
+        """Add the row of an epoch; rows of the same or a later epoch, left by a run that was cut, are replaced."""
+        before = self.metrics
+        if len(before):
+            before = before[before["epoch"] < row["epoch"]]
+        rows = pd.concat([before, pd.DataFrame([row])], ignore_index=True) if len(before) else pd.DataFrame([row])
+        self._write("metrics.csv", lambda path: rows.to_csv(path, index=False))
+
+    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+        self._write("checkpoint.pt", lambda path: torch.save(dict(state), path))
+
+    def load_checkpoint(self, device: torch.device | str = "cpu") -> dict[str, Any]:
+        """The last good state. Raises UserError where there is none, or it is damaged."""
+        path = self.path / "checkpoint.pt"
+        if not path.exists():
+            raise UserError(f"the run {self.name} has no checkpoint yet: its first epoch was not finished")
+        try:
+            return torch.load(path, map_location=device, weights_only=True)
+        except Exception as error:
+            raise UserError(f"the checkpoint {path} is damaged ({type(error).__name__}): train the run anew") from error
+
+    def encoder(self, trained: bool = True, device: str = "auto") -> Embedder:
+        """The run's embedder, in evaluation mode and without gradients; not trained: as it was initialised."""
+        state = self.load_checkpoint()
+        config = self.config
+        config = config.model_copy(update={"train": config.train.model_copy(update={"device": device})})
+        embedder = build_embedder(config, state["image_size"])
+        prefix = "framework.online."
+        weights = {k.removeprefix(prefix): v for k, v in state["method"].items() if k.startswith(prefix)}
+        if trained:
+            embedder.mean, embedder.std = weights["mean"], weights["std"]
+            embedder.load_state_dict(weights)
+        else:
+            embedder.mean.data, embedder.std.data = weights["mean"], weights["std"]
+        return embedder.to(embedder.projectors[0][0].weight.device).eval().requires_grad_(False)
+
+    def add_results(self, results: list[dict[str, Any]]) -> None:
+        """Add evaluation results; one of the same protocol, encoder, target and seed takes the old one's place."""
+        keys = ("protocol", "encoder", "target", "seed")
+        new = {tuple(result[key] for key in keys) for result in results}
+        kept = [result for result in self.results if tuple(result[key] for key in keys) not in new]
+        self._write_json("evaluation.json", kept + results)
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """All evaluation results so far."""
+        return self.read_json("evaluation.json") if (self.path / "evaluation.json").exists() else []
+
+    def read_json(self, name: str) -> Any:
+        path = self.path / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot read {path}: {error}") from error
+
+    def _write_json(self, name: str, content: Any) -> None:
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        self._write(name, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def _write(self, name: str, write: Callable[[Path], Any]) -> None:
+        """Write beside, then put in place: a file is there whole or not at all."""
+        part = self.path / f".{name}.part"
+        write(part)
+        os.replace(part, self.path / name)
+
+
+def list_runs(root: Path | None = None) -> list[Run]:
+    """All runs below the runs' folder, the oldest first."""
+    root = root or runs_root()
+    folders = [path.parent for path in root.glob("*/config.json")]
+    return [Run(path) for path in sorted(folders, key=lambda path: ((path / "config.json").stat().st_mtime, path))]
+
+
+def default_name(config: RunConfig) -> str:
+    """data-framework+mixings-seedN."""
+    source = config.data.data_name or config.data.data.removeprefix("folder:").removeprefix("numpy:")
+    source = re.sub(r"[^\w.+-]+", "-", Path(source.removeprefix("parquet:")).stem).strip("-").lower()
+    return f"{source}-{'+'.join([config.method.framework, *config.method.mixing])}-seed{config.train.seed}"
+
+
+def environment() -> dict[str, Any]:
+    """Versions, device, and how the program was called."""
+    cuda = torch.cuda.is_available()
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name() if cuda else f"CPU, {platform.machine()}",
+        "threads": torch.get_num_threads(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,264 @@
+"""The loop: one process, one device, data and augmentation beside the network, every random choice from the seed.
+
+Each step seeds its own generators from (seed, stream, step). So a resumed run equals an uninterrupted one bit for
+bit, nothing that looks on changes what is trained, and runs of one seed share initial weights, order and crops
+whatever their mixing.
+"""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+from tqdm.auto import tqdm
+
+from mixviz.augment import Augmentation, build_augmentation, make_views, to_float
+from mixviz.build import build_method
+from mixviz.config import AugmentConfig, OptimizerConfig, RunConfig
+from mixviz.data import ImageSet, load
+from mixviz.errors import UserError
+from mixviz.evaluate.features import extract
+from mixviz.evaluate.knn import knn_predict
+from mixviz.method import Method
+from mixviz.runs import Run
+
+CHECK_EVERY = 20  # steps between looks at the loss; each look waits for the device
+MONITOR_BANK = 10_000  # training images that the kNN monitor compares with, at most
+
+
+class NonFiniteLoss(UserError):
+    """The loss became NaN or infinite; the last good checkpoint is kept."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Training images on the device, and the held-out part of train that the monitor queries with."""
+
+    pixels: Tensor  # (N, H, W, 3) uint8
+    labels: Tensor | None  # (N,)
+    held_out: ImageSet
+    bank: ImageSet
+
+    @property
+    def image_size(self) -> int:
+        return self.pixels.shape[1]
+
+
+def train(
+    config: RunConfig,
+    name: str | None = None,
+    images: ImageSet | None = None,
+    root: Path | None = None,
+    progress: bool = True,
+) -> Run:
+    """Train a new run, from the config to its last epoch.
+
+    name: of its folder. images: the training split, in place of loading ``config.data``. root: the folder of runs.
+    Raises UserError on bad input before anything is written, and NonFiniteLoss.
+    """
+    Run.check_new(config, name, root)
+    images = load_training_images(config, progress) if images is None else images
+    method, data = set_up(config, images)
+    return _fit(Run.create(config, name, root), method, data, progress)
+
+
+def resume(run: Run, images: ImageSet | None = None, progress: bool = True) -> Run:
+    """Go on from the run's last epoch; equals training without a break. Raises UserError, NonFiniteLoss."""
+    images = load_training_images(run.config, progress) if images is None else images
+    method, data = set_up(run.config, images)
+    return _fit(run, method, data, progress)
+
+
+def _fit(run: Run, method: Method, data: TrainingData, progress: bool) -> Run:
+    config, device = run.config, data.pixels.device
+    optimizer = sgd(method, config.optimizer)
+    start = _restore(run, method, optimizer, device)
+    steps = len(data.pixels) // config.train.batch_size
+    augmentation = augmentation_of(config.augment, data.image_size)
+    images = steps * config.train.batch_size  # of an epoch
+    total, done = config.train.epochs * images, start * images
+    with tqdm(total=total, initial=done, desc=run.name, unit=" images", unit_scale=True, disable=not progress) as bar:
+        for epoch in range(start, config.train.epochs):
+            began = time.perf_counter()
+            row = _train_epoch(method.at_epoch(epoch), optimizer, data, augmentation, config, epoch, steps, bar)
+            if not all(torch.isfinite(p).all() for p in method.parameters()):
+                raise _non_finite(epoch, steps - 1, row["lr"])
+            seconds = time.perf_counter() - began
+            row |= {"seconds": seconds, "images_per_second": images / seconds}
+            if _is_due(epoch, config):
+                row["knn_accuracy"] = knn_monitor(method, data)
+            run.save_checkpoint(_state(method, optimizer, epoch, data.image_size))
+            run.log(row)
+    return run
+
+
+def load_training_images(config: RunConfig, progress: bool = True) -> ImageSet:
+    """The training split of ``config.data``, cut to ``train_images``. Raises UserError."""
+    data = config.data
+    images = load(
+        data.data, "train", image_size=data.image_size, name=data.data_name, skip_bad=data.skip_bad, progress=progress
+    )
+    if data.train_images is not None and data.train_images < len(images):
+        keep = torch.randperm(len(images), generator=Generator().manual_seed(0))[: data.train_images]
+        images = images.select(keep.sort().values.numpy())
+    return images
+
+
+def set_up(config: RunConfig, images: ImageSet) -> tuple[Method, TrainingData]:
+    """The untrained method and its data, on the run's device. Raises UserError."""
+    held, kept = hold_out(len(images), config.data.holdout)
+    if config.train.batch_size > len(kept):
+        raise UserError(
+            f"--batch-size {config.train.batch_size} is larger than the {len(kept)} training images: "
+            f"take {len(kept)} or fewer"
+        )
+    training = images.select(kept)
+    if config.method.oracle:
+        images.targets("label")
+    pixels = training.tensor()
+    labels = None if training.labels is None else torch.as_tensor(training.labels)
+    bank = training.select(range(min(MONITOR_BANK, len(training))))
+    data = TrainingData(pixels, labels, images.select(held), bank)
+    method = build_method(config, data.image_size, *statistics(pixels))
+    device = method.framework.online.mean.device
+    labels = None if labels is None else labels.to(device)
+    return method, TrainingData(pixels.to(device), labels, data.held_out, bank)
+
+
+def statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel, (3,) each, in [0, 1]; of at most 10,000 of the (N, H, W, 3)."""
+    sample = pixels[:10_000].cpu().double().flatten(0, 2) / 255
+    return sample.mean(dim=0).float(), sample.std(dim=0).clamp(min=1e-3).float()
+
+
+def hold_out(n: int, size: int) -> tuple[Tensor, Tensor]:
+    """Indices of the held-out images, at most a tenth, and of the others; the same for every seed."""
+    order = torch.randperm(n, generator=Generator().manual_seed(0))
+    size = min(size, n // 10)
+    return order[:size].sort().values, order[size:].sort().values
+
+
+def augmentation_of(config: AugmentConfig, image_size: int) -> Augmentation:
+    """The augmentation of a config."""
+    return build_augmentation(
+        image_size,
+        crop_scale=(config.crop_min, 1.0),
+        flip=config.flip,
+        jitter=(config.brightness, config.contrast, config.saturation, config.hue),
+        jitter_p=config.jitter,
+        grayscale=config.grayscale,
+        blur=config.blur,
+        rotation=config.rotation,
+        texture=config.texture,
+    )
+
+
+def sgd(module: torch.nn.Module, config: OptimizerConfig) -> torch.optim.SGD:
+    """SGD over everything that has a gradient."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return torch.optim.SGD(parameters, lr=config.lr, momentum=config.sgd_momentum, weight_decay=config.weight_decay)
+
+
+def learning_rate(config: OptimizerConfig, epoch: float, epochs: int) -> float:
+    """The rate at a point of training; epoch counts from 0 and may be a fraction."""
+    if epoch < config.warmup_epochs:
+        return config.lr * epoch / config.warmup_epochs
+    if config.schedule == "step":
+        return config.lr * config.decay_factor ** sum(epoch >= drop for drop in config.decay_epochs)
+    progress = (epoch - config.warmup_epochs) / max(epochs - config.warmup_epochs, 1e-9)
+    return config.lr * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+
+def seeded_generator(device: torch.device, *key: int | str) -> Generator:
+    """A generator of its own for each key, such as (seed, "crops", step)."""
+    digest = blake2b(repr(key).encode(), digest_size=7).digest()
+    return Generator(device).manual_seed(int.from_bytes(digest, "big"))
+
+
+def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
+    """Indices of the batches of an epoch, in the order that (seed, epoch) gives; what is left over is left out."""
+    order = torch.randperm(n, generator=seeded_generator(torch.device("cpu"), seed, "order", epoch))
+    yield from order[: n // batch_size * batch_size].view(-1, batch_size)
+
+
+def _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, bar) -> dict[str, float]:
+    """One pass over the data; the row of the log."""
+    seed, device = config.train.seed, data.pixels.device
+    sums, rate = defaultdict(float), 0.0
+    method.train()
+    for i, index in enumerate(batches(len(data.pixels), config.train.batch_size, seed, epoch)):
+        step = epoch * steps + i
+        index = index.to(device)
+        crops = seeded_generator(device, seed, "crops", step)
+        views = make_views(to_float(data.pixels[index]), augmentation, crops, method.shared)
+        labels = data.labels[index] if method.oracle else None
+        mixing = seeded_generator(device, seed, "mix", step)
+        output = method.training_step([view.images for view in views], mixing, labels)
+        rate = learning_rate(config.optimizer, epoch + i / steps, config.train.epochs)
+        optimize(optimizer, output.loss, rate)
+        method.update(output)
+        for name, value in {"loss": output.loss.detach(), **output.diagnostics}.items():
+            sums[name] = sums[name] + value
+        if step % CHECK_EVERY == 0 or i == steps - 1:
+            loss = float(sums["loss"]) / (i + 1)
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            if not math.isfinite(loss):
+                raise _non_finite(epoch, i, rate)
+        bar.update(len(index))
+    return {"epoch": epoch + 1, "lr": rate, **{name: float(value) / steps for name, value in sums.items()}}
+
+
+def optimize(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
+    """One step down the gradient of the loss at this learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def knn_monitor(method: Method, data: TrainingData) -> float:
+    """Accuracy of weighted kNN on backbone features: held-out training images looked up among the others.
+
+    NaN where there are no labels or nothing is held out. Leaves the method as it was.
+    """
+    if data.labels is None or not len(data.held_out):
+        return math.nan
+    embedder = method.framework.online.eval()
+    bank, queries = extract(embedder, data.bank), extract(embedder, data.held_out)
+    predicted = knn_predict(bank, torch.as_tensor(data.bank.labels), queries)
+    method.train()
+    return float((predicted == torch.as_tensor(data.held_out.labels)).double().mean())
+
+
+def _is_due(epoch: int, config: RunConfig) -> bool:
+    every = config.train.knn_every
+    return bool(every) and ((epoch + 1) % every == 0 or epoch + 1 == config.train.epochs)
+
+
+def _state(method: Method, optimizer: torch.optim.Optimizer, epoch: int, image_size: int) -> dict:
+    state = {"epoch": epoch + 1, "image_size": image_size}
+    return state | {"method": method.state_dict(), "optimizer": optimizer.state_dict()}
+
+
+def _restore(run: Run, method: Method, optimizer: torch.optim.Optimizer, device: torch.device) -> int:
+    """Put the last checkpoint back, where there is one; the number of epochs that are done."""
+    if not (run.path / "checkpoint.pt").exists():
+        return 0
+    state = run.load_checkpoint(device)
+    method.load_state_dict(state["method"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["epoch"]
+
+
+def _non_finite(epoch: int, step: int, rate: float) -> NonFiniteLoss:
+    kept = f"the checkpoint of epoch {epoch} is kept" if epoch else "there is no checkpoint yet"
+    return NonFiniteLoss(
+        f"the loss is not finite in epoch {epoch + 1}, step {step + 1}, at learning rate {rate:.3g}: "
+        f"lower --lr, raise --temperature, or take --dtype float32; {kept}"
+    )

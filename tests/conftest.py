@@ -1,0 +1,101 @@
+"""What every test shares: one thread, no windows, a data folder of its own, and small double-precision frameworks."""
+
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mixviz.frameworks import FRAMEWORKS, Framework
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def data_folder(tmp_path_factory):
+    """No test reads or writes the user's own data folder; the tests of one file share one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIXVIZ_DATA", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch):
+    """Figures are drawn without a window and closed; matplotlib is not imported for it."""
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    if "matplotlib" in sys.modules:
+        sys.modules["matplotlib"].use("Agg")
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+class Linear(nn.Module):
+    """An embedder that is one linear map for each space, (n, ...) -> (n, H, D); it keeps what went through it."""
+
+    bn_splits = 1
+
+    def __init__(self, weight: Tensor):
+        super().__init__()
+        self.spaces, self.dim = weight.shape[:2]
+        self.weight = nn.Parameter(weight)  # (H, D, F)
+        self.seen: list[Tensor] = []
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.seen.append(inputs)
+        return torch.einsum("nf,hdf->nhd", inputs.flatten(1), self.weight)
+
+
+class Rotation(nn.Module):
+    """BYOL's predictor as one square matrix, (n, H, D) -> (n, H, D)."""
+
+    def __init__(self, weight: Tensor):
+        super().__init__()
+        self.weight = nn.Parameter(weight)  # (D, D)
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        return embeddings @ self.weight.T
+
+
+def random(*shape: int, seed: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.fixture
+def build_framework():
+    """Makes a framework by name in double precision, its momentum encoder and queue unlike the online encoder."""
+
+    def build(name: str, spaces: int = 1, dim: int = 6, features: int = 48, **options) -> Framework:
+        embedder = Linear(random(spaces, dim, features, seed=1))
+        if name == "byol":
+            options = {"predictor": Rotation(random(dim, dim, seed=2)), **options}
+        if name == "moco-v2":
+            options = {"queue_length": 20, **options}
+        framework = FRAMEWORKS[name](embedder, **options).double()
+        if hasattr(framework, "target"):
+            framework.target.weight.data = random(spaces, dim, features, seed=3)
+        if name == "moco-v2":
+            framework.queue.keys = F.normalize(random(*framework.queue.keys.shape, seed=4), dim=2)
+        return framework
+
+    return build
+
+
+@pytest.fixture
+def make_views():
+    """Makes views of N images of 3 x 4 x 4 in double precision; those of one image are alike."""
+
+    def make(count: int = 2, n: int = 8) -> list[Tensor]:
+        images = random(n, 3, 4, 4, seed=5)
+        return [images + 0.3 * random(n, 3, 4, 4, seed=6 + view) for view in range(count)]
+
+    return make

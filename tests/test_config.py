@@ -1,0 +1,119 @@
+"""The config: defaults, flat names, round trips, and every refusal in one line that names the cure."""
+
+import json
+
+import pytest
+
+from mixviz.config import FRAMEWORK_DEFAULTS, RunConfig, flags
+from mixviz.errors import UserError
+from mixviz.frameworks import FRAMEWORKS
+from mixviz.mixing import MIXINGS, MixCo
+
+
+def test_flat_names_are_unique():
+    names = [flag.name for flag in flags()]
+    assert len(set(names)) == len(names)
+
+
+def test_every_field_says_what_it_is():
+    assert [flag.name for flag in flags() if not flag.field.description] == []
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_framework_defaults_are_written_down(framework):
+    config = RunConfig.of(framework=framework)
+    for section, defaults in FRAMEWORK_DEFAULTS[framework].items():
+        for name, value in defaults.items():
+            assert getattr(getattr(config, section), name) == value
+
+
+def test_every_framework_has_defaults():
+    assert set(FRAMEWORK_DEFAULTS) == set(FRAMEWORKS)
+
+
+def test_given_values_win_over_framework_defaults():
+    assert RunConfig.of(framework="byol", momentum=0.5, lr=0.01).flat() | {} == {
+        **RunConfig.of(framework="byol").flat(),
+        "momentum": 0.5,
+        "lr": 0.01,
+    }
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"framework": "simclr", "mixing": ["mixco"], "mixco_weight": 0.5},
+        {"mixing": ["mochi", "imix", "looc"], "looc_left_out": ["color", "rotation"], "rotation": 0.5},
+        {"framework": "byol", "mixing": ["imix"], "imix_kind": "cutmix", "schedule": "step", "decay_epochs": [3, 4]},
+    ],
+)
+def test_round_trips(settings):
+    config = RunConfig.of(**settings)
+    assert RunConfig.parse(json.loads(json.dumps(config.model_dump(mode="json")))) == config
+    assert RunConfig.of(**config.flat()) == config
+
+
+def test_but_keeps_what_was_set_and_renews_defaults():
+    config = RunConfig.of(framework="simclr", mixing=["mixco"], mixco_weight=0.5, epochs=3)
+    changed = config.but(framework="moco-v2")
+    assert changed == RunConfig.of(framework="moco-v2", mixing=["mixco"], mixco_weight=0.5, epochs=3)
+    assert config.method.temperature != changed.method.temperature
+
+
+def test_mixings_are_the_ones_switched_on():
+    assert RunConfig.of(mixing=["mixco"], mixco_temperature=0.3).method.mixings() == [MixCo(temperature=0.3)]
+    assert RunConfig.of().method.mixings() == []
+
+
+REFUSED = [
+    ({"framework": "mocov2"}, "unknown framework 'mocov2': did you mean 'moco-v2'"),
+    ({"mixing": ["mixcp"]}, "unknown mixing 'mixcp': did you mean 'mixco'"),
+    ({"epoch": 3}, "unknown setting 'epoch': did you mean 'epochs'"),
+    ({"temperature": 0}, "--temperature 0: input should be greater than 0"),
+    ({"momentum": 1.0}, "--momentum 1.0: input should be less than 1"),
+    ({"epochs": 0}, "--epochs 0"),
+    ({"epochs": "many"}, "--epochs many: input should be a valid integer"),
+    ({"batch_size": 1}, "--batch-size 1"),
+    ({"seed": -1}, "--seed -1"),
+    ({"lr": float("nan")}, "--lr nan"),
+    ({"flip": 1.5}, "--flip 1.5"),
+    ({"crop_min": 0.0}, "--crop-min 0.0"),
+    ({"hue": 0.6}, "--hue 0.6"),
+    ({"image_size": 4}, "--image-size 4"),
+    ({"schedule": "linear"}, "--schedule linear: input should be 'cosine' or 'step'"),
+    ({"mixco_weight": -1}, "--mixco-weight -1"),
+    ({"mochi_hardest": 1}, "--mochi-hardest 1"),
+    ({"imix_kind": "cut"}, "--imix-kind cut"),
+    ({"looc_left_out": ["colour"]}, "--looc-left-out colour"),
+    ({"mixing": ["mochi"], "framework": "byol"}, "MoCHi is defined on negatives .* take MoCHi on moco-v2"),
+    ({"mixing": ["looc"], "framework": "byol"}, "LooC is defined on negatives"),
+    ({"mixing": ["mixco", "imix"]}, "both change the queries: take one"),
+    ({"mixing": ["mixco"], "batch_size": 33}, "make --batch-size even, not 33"),
+    ({"mixing": ["mochi"], "mochi_hardest": 5000}, "more than the 4096 negatives .* take 4096 or fewer"),
+    ({"mixing": ["mochi"], "framework": "n-pair", "batch_size": 64}, "more than the 62 negatives"),
+    ({"queue_length": 100}, "shorter than the 256 keys of a step: take 256 or more"),
+    ({"queue_length": 300, "symmetric": True}, "shorter than the 512 keys"),
+    ({"batch_size": 12}, "take --bn-splits 6"),
+    ({"mixing": ["looc"], "looc_left_out": ["rotation"]}, "rotation, which is switched off: give --rotation"),
+    ({"mixing": ["looc"], "jitter": 0, "grayscale": 0}, "color, which is switched off: give --jitter"),
+    ({"framework": "byol", "oracle": True}, "byol has none"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), REFUSED, ids=lambda value: str(value)[:40])
+def test_refusals_are_one_line(settings, message):
+    with pytest.raises(UserError, match=message) as caught:
+        RunConfig.of(**settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_config_is_refused():
+    with pytest.raises(UserError, match=r"train.epochz: Extra inputs"):
+        RunConfig.parse({"train": {"epochz": 3}})
+
+
+def test_mixings_fields_are_prefixed_flags():
+    names = {flag.name for flag in flags()}
+    for mixing, kind in MIXINGS.items():
+        assert {f"{mixing}_{field}" for field in kind.__pydantic_fields__} <= names

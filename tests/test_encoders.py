@@ -1,0 +1,185 @@
+"""Encoders: shapes, split BatchNorm against separate batches, heads, own backbones, computing dtype."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mixviz.encoders import (
+    BACKBONES,
+    Embedder,
+    SplitBatchNorm1d,
+    SplitBatchNorm2d,
+    build_backbone,
+    fast_dtype,
+    feature_dim,
+    head,
+    split_last_stage,
+)
+from mixviz.errors import UserError
+
+
+class OwnBackbone(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3 * 16 * 16, 5)
+
+    def forward(self, images):
+        return self.layer(images.flatten(1))
+
+
+def not_a_module():
+    return 3
+
+
+def breaks():
+    raise OSError("no weights")
+
+
+def embedder_of(backbone, features, spaces=1, **arguments):
+    return Embedder(backbone, [head("mlp", features, features, 8) for _ in range(spaces)], **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "features"), [("convnet", 256), ("resnet18", 512), ("resnet34", 512), ("resnet50", 2048)]
+)
+def test_feature_dim(name, features):
+    assert feature_dim(build_backbone(name, 32), 32) == features
+
+
+@pytest.mark.parametrize("image_size", [28, 32, 48, 64, 96])
+def test_convnet_takes_any_size(image_size):
+    assert feature_dim(build_backbone("convnet", image_size), image_size) == 256
+
+
+def test_convnet_is_of_laptop_size():
+    parameters = sum(p.numel() for p in build_backbone("convnet", 32).parameters())
+    assert 0.2e6 < parameters < 0.45e6
+
+
+def test_resnet_stem_keeps_small_images_large():
+    small, large = build_backbone("resnet18", 64), build_backbone("resnet18", 96)
+    images = torch.zeros(1, 3, 64, 64)
+    assert small[0](images).shape[2:] == (64, 64)
+    assert large[0](images).shape[2:] == (16, 16)
+
+
+def test_backbones_end_with_a_stage_and_pooling():
+    for name in BACKBONES:
+        trunk, stages = split_last_stage(build_backbone(name, 32), spaces=3)
+        features = trunk.eval()(torch.zeros(2, 3, 32, 32))
+        assert features.dim() == 4
+        assert [stage.eval()(features).dim() for stage in stages] == [2, 2, 2]
+
+
+def test_own_backbone_by_import_path():
+    backbone = build_backbone(f"{__name__}:OwnBackbone", 16)
+    assert feature_dim(backbone, 16) == 5
+    with pytest.raises(UserError, match="does not take images of 32 x 32"):
+        feature_dim(backbone, 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet19", "did you mean 'resnet18'"),
+        ("no_such_module:Net", "No module named"),
+        (f"{__name__}:Nothing", "no attribute 'Nothing'"),
+        (f"{__name__}:not_a_module", "is a int: make it a torch.nn.Module"),
+        (f"{__name__}:breaks", "no weights"),
+    ],
+)
+def test_backbones_that_cannot_be_made(name, message):
+    with pytest.raises(UserError, match=message) as caught:
+        build_backbone(name, 32)
+    assert "\n" not in str(caught.value)
+
+
+def test_features_that_are_no_vectors_are_refused():
+    with pytest.raises(UserError, match=r"make them \(n, F\)"):
+        feature_dim(nn.Conv2d(3, 4, 3), 16)
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "mlpbn1", "mlpbn"])
+def test_heads(kind):
+    layers = [type(layer).__name__ for layer in head(kind, 6, 7, 4)]
+    expected = {
+        "linear": ["Linear"],
+        "mlp": ["Linear", "ReLU", "Linear"],
+        "mlpbn1": ["Linear", "SplitBatchNorm1d", "ReLU", "Linear"],
+        "mlpbn": ["Linear", "SplitBatchNorm1d", "ReLU", "Linear", "SplitBatchNorm1d"],
+    }
+    assert layers == expected[kind]
+    assert head(kind, 6, 7, 4)(torch.randn(5, 6)).shape == (5, 4)
+
+
+@pytest.mark.parametrize("splits", [2, 4])
+@pytest.mark.parametrize("shape", [(8, 3), (8, 3, 5, 5)])
+def test_split_batch_norm_treats_parts_apart(splits, shape):
+    layer = (SplitBatchNorm1d if len(shape) == 2 else SplitBatchNorm2d)(3, splits=splits).double()
+    inputs = torch.randn(shape, dtype=torch.float64) * 3 + 1
+    parts = [F.batch_norm(part, None, None, training=True) for part in inputs.chunk(splits)]
+    torch.testing.assert_close(layer(inputs), torch.cat(parts))
+
+
+def test_split_batch_norm_takes_uneven_parts():
+    layer = SplitBatchNorm1d(3, splits=4)
+    inputs = torch.randn(10, 3)
+    parts = [F.batch_norm(part, None, None, training=True) for part in inputs.tensor_split(4)]
+    torch.testing.assert_close(layer(inputs), torch.cat(parts))
+
+
+def test_split_running_statistics_follow_those_without_splits():
+    """The same data in every part, so that order does not matter: one step counts as one step."""
+    part = torch.randn(16, 3, 4, 4, dtype=torch.float64)
+    split, whole = SplitBatchNorm2d(3, splits=4).double(), nn.BatchNorm2d(3).double()
+    for _ in range(3):
+        split(part.repeat(4, 1, 1, 1))
+        whole(part)
+    torch.testing.assert_close(split.running_mean, whole.running_mean)
+    torch.testing.assert_close(split.running_var, whole.running_var)
+    assert split.num_batches_tracked == 3
+    images = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    torch.testing.assert_close(split.eval()(images), whole.eval()(images))
+
+
+def test_embedder_normalises_and_embeds_each_space():
+    embedder = embedder_of(
+        OwnBackbone(), 5, spaces=3, mean=torch.tensor([0.1, 0.2, 0.3]), std=torch.tensor([1.0, 2.0, 4.0])
+    )
+    images = torch.rand(4, 3, 16, 16)
+    normalised = (images - torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1)) / torch.tensor([1.0, 2.0, 4.0]).view(3, 1, 1)
+    features = embedder.backbone(normalised)
+    torch.testing.assert_close(embedder.features(images), features)
+    expected = torch.stack([projector(features) for projector in embedder.projectors], dim=1)
+    torch.testing.assert_close(embedder(images), expected)
+    assert (embedder.spaces, embedder.dim) == (3, 8)
+
+
+def test_branches_give_each_space_its_own_features():
+    trunk, branches = split_last_stage(build_backbone("convnet", 32), spaces=2)
+    embedder = embedder_of(trunk, 256, spaces=2, branches=branches).eval()
+    with torch.no_grad():
+        branches[1][0][0].weight.mul_(-1)
+    images = torch.rand(2, 3, 32, 32)
+    features = embedder.features(images)
+    assert features.shape == (2, 512)
+    assert not torch.allclose(features[:, :256], features[:, 256:])
+    torch.testing.assert_close(embedder(images)[:, 1], embedder.projectors[1](features[:, 256:]))
+
+
+def test_bfloat16_gives_float32_features_close_to_float32():
+    torch.manual_seed(0)
+    embedder = embedder_of(build_backbone("convnet", 32), 256).eval()
+    images = torch.rand(4, 3, 32, 32)
+    with torch.no_grad():
+        exact = embedder.features(images)
+        embedder.dtype = torch.bfloat16
+        rounded = embedder.features(images)
+    assert rounded.dtype == torch.float32
+    assert not torch.equal(exact, rounded)
+    torch.testing.assert_close(rounded, exact, rtol=0.05, atol=0.05 * float(exact.abs().max()))
+
+
+def test_fast_dtype_is_one_that_the_device_has():
+    assert fast_dtype(torch.device("cpu")) in (torch.float32, torch.bfloat16)
