@@ -45,7 +45,7 @@ class Run:
     def check_new(cls, config: RunConfig, name: str | None = None, root: Path | None = None) -> "Run":
         """The run as it would be created. Raises UserError where its name is no good or taken."""
         name = name or default_name(config)
-        if not re.fullmatch(r"[\w.+=,@-]+", name):
+        if not re.fullmatch(r"\w[\w.+=,@-]*", name):
             raise UserError(f"--name {name!r} is no folder name: use letters, digits and . + = , @ - _")
         run = cls((root or runs_root()) / name)
         if (run.path / "config.json").exists():

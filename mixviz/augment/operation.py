@@ -21,10 +21,17 @@ class Parameters:
 
     def __getitem__(self, index: Tensor | slice) -> Self:
         """The parameters of some of the images: a mask, indices or a slice."""
-        return type(self)(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+        return self._map(lambda field: field[index])
+
+    def take(self, indices: Tensor) -> Self:
+        """The parameters of the images at ``indices``; faster than indexing on a CPU."""
+        return self._map(lambda field: field.index_select(0, indices))
 
     def to(self, device: torch.device) -> Self:
-        return type(self)(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+        return self._map(lambda field: field.to(device))
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return type(self)(*(change(getattr(self, field.name)) for field in fields(self)))
 
 
 class Operation:
@@ -66,7 +73,7 @@ def apply_where_chosen(
         return images
     if len(chosen) == len(images):
         return change(images, parameters)
-    return images.index_copy(0, chosen, change(images[chosen], parameters[chosen]))
+    return images.index_copy(0, chosen, change(images.index_select(0, chosen), parameters.take(chosen)))
 
 
 def uniform(shape: int | tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:

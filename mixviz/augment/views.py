@@ -131,4 +131,4 @@ def _check_shared(shared: tuple[str | None, ...], augmentation: Augmentation) ->
 
 def to_float(images: Tensor) -> Tensor:
     """(n, H, W, 3) uint8 -> (n, 3, H, W) float32 in [0, 1], contiguous."""
-    return images.permute(0, 3, 1, 2).contiguous().float().div_(255)
+    return images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format).div_(255)

@@ -1,5 +1,6 @@
 """The linear probe on stored features: a sweep of settings, all trained at once, chosen on a split of train."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -52,34 +53,35 @@ def fit(
     epochs: int,
     batch_size: int,
 ) -> Tensor:
-    """Weights of one softmax regression for each (learning rate, weight decay), (S, F + 1, C); the last row is bias.
+    """Weights of one softmax regression for each (learning rate, weight decay), (F + 1, S, C); the last row is bias.
 
-    All settings see the same batches and are independent of one another. The loss is convex: they start at zero.
+    All settings see the same batches, are independent of one another, and share each matrix product. The loss is
+    convex: they start at zero.
     """
     features, classes = with_bias(features), int(labels.max()) + 1
-    one_hot = F.one_hot(labels, classes).to(features)
-    rates = torch.tensor([lr for lr, _ in settings])[:, None, None]
-    decays = torch.tensor([decay for _, decay in settings])[:, None, None]
-    weights = torch.zeros(len(settings), features.shape[1], classes)
+    one_hot = F.one_hot(labels, classes).to(features)[:, None]  # (N, 1, C)
+    rates = torch.tensor([lr for lr, _ in settings])[:, None]
+    decays = torch.tensor([decay for _, decay in settings])[:, None]
+    weights = torch.zeros(features.shape[1], len(settings), classes)
     velocity = torch.zeros_like(weights)
     batch_size = min(batch_size, len(features))
-    steps = epochs * (len(features) // batch_size)
-    for step in range(steps):
-        if step % (len(features) // batch_size) == 0:
-            order = torch.randperm(len(features), generator=generator)[: len(features) // batch_size * batch_size]
-            epoch = iter(order.view(-1, batch_size))
-        index = next(epoch)
-        batch = features[index]
-        errors = (batch @ weights).softmax(dim=2) - one_hot[index]  # (S, B, C), gradient of the cross entropy
-        gradient = batch.T @ errors / batch_size + decays * weights
-        velocity = 0.9 * velocity + gradient
-        weights = weights - rates * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * step / steps))) * velocity
+    batches = len(features) // batch_size
+    for epoch in range(epochs):
+        order = torch.randperm(len(features), generator=generator)[: batches * batch_size]
+        for i, index in enumerate(order.view(batches, batch_size)):
+            batch = features[index]
+            logits = (batch @ weights.flatten(1)).unflatten(1, weights.shape[1:])  # (B, S, C)
+            errors = logits.softmax(dim=2) - one_hot[index]  # the cross entropy's gradient by the logits
+            gradient = (batch.T @ errors.flatten(1)).view_as(weights) / batch_size
+            velocity.mul_(0.9).add_(gradient + decays * weights)
+            cosine = 0.5 * (1 + math.cos(math.pi * (epoch + i / batches) / epochs))
+            weights -= cosine * rates * velocity
     return weights
 
 
 def predict(weights: Tensor, features: Tensor) -> Tensor:
-    """(S, F + 1, C) weights, (n, F) features -> (S, n) classes."""
-    return (with_bias(features) @ weights).argmax(dim=2)
+    """(F + 1, S, C) weights, (n, F) features -> (S, n) classes."""
+    return (with_bias(features) @ weights.flatten(1)).unflatten(1, weights.shape[1:]).argmax(dim=2).T
 
 
 def with_bias(features: Tensor) -> Tensor:

@@ -1,0 +1,157 @@
+"""The run folder: written whole or not at all, found again, described by itself."""
+
+import json
+import os
+
+import pytest
+import torch
+
+from mixviz.build import build_method
+from mixviz.config import RunConfig
+from mixviz.errors import UserError
+from mixviz.runs import Run, default_name, list_runs
+
+CONFIG = RunConfig.of(framework="simclr", mixing=["mixco"], epochs=3, seed=7)
+
+
+def saved(run):
+    method = build_method(run.config, 32, torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.5, 0.6, 0.7]))
+    run.save_checkpoint({"epoch": 1, "image_size": 32, "method": method.state_dict()})
+    return method
+
+
+def test_create_writes_config_and_environment(tmp_path):
+    run = Run.create(CONFIG, root=tmp_path)
+    assert run.name == "glyphs-simclr+mixco-seed7"
+    assert run.config == CONFIG
+    assert run.read_json("environment.json")["packages"]["torch"] == torch.__version__.partition("+")[0]
+    assert run.results == []
+    assert run.metrics.empty
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"data": "parquet:/data/CIFAR-10 (x)"}, "cifar-10-x-moco-v2-seed0"),
+        ({"data": "folder:my/photos", "mixing": ["mochi", "mixco"]}, "photos-moco-v2+mochi+mixco-seed0"),
+        ({"data": "numpy:a/b.npz", "data_name": "My set"}, "my-set-moco-v2-seed0"),
+    ],
+)
+def test_default_names(settings, name):
+    assert default_name(RunConfig.of(**settings)) == name
+
+
+def test_an_existing_run_is_not_overwritten(tmp_path):
+    run = Run.create(CONFIG, "a", tmp_path)
+    before = (run.path / "config.json").read_text()
+    with pytest.raises(UserError, match="the run a exists: go on with --resume"):
+        Run.create(RunConfig.of(), "a", tmp_path)
+    assert (run.path / "config.json").read_text() == before
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "a b", ""])
+def test_names_that_are_no_folder_names(tmp_path, name):
+    if name == "":
+        assert Run.create(CONFIG, name, tmp_path).name == default_name(CONFIG)
+        return
+    with pytest.raises(UserError, match="is no folder name"):
+        Run.create(CONFIG, name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_folder_is_one_line(tmp_path):
+    (tmp_path / "runs").write_text("a file where the folder should be")
+    with pytest.raises(UserError, match="cannot write the run folder .*Not a directory") as caught:
+        Run.create(CONFIG, root=tmp_path / "runs")
+    assert "\n" not in str(caught.value)
+
+
+def test_open_by_name_and_by_path_and_unknown(tmp_path):
+    run = Run.create(CONFIG, "mine", tmp_path)
+    assert Run.open("mine", tmp_path).path == run.path
+    assert Run.open(run.path).path == run.path
+    with pytest.raises(UserError, match="unknown run 'mien': did you mean 'mine'"):
+        Run.open("mien", tmp_path)
+
+
+def test_log_replaces_rows_of_a_run_that_was_cut(tmp_path):
+    run = Run.create(CONFIG, root=tmp_path)
+    for epoch, loss in [(1, 3.0), (2, 2.0), (3, 1.0), (2, 2.5)]:
+        run.log({"epoch": epoch, "loss": loss})
+    assert run.metrics.to_dict("list") == {"epoch": [1, 2], "loss": [3.0, 2.5]}
+
+
+def test_log_takes_columns_that_come_later(tmp_path):
+    run = Run.create(CONFIG, root=tmp_path)
+    run.log({"epoch": 1, "loss": 3.0})
+    run.log({"epoch": 2, "loss": 2.0, "knn_accuracy": 0.5})
+    assert run.metrics["knn_accuracy"].isna().tolist() == [True, False]
+
+
+def test_encoder_comes_back_with_its_weights_frozen(tmp_path):
+    run = Run.create(CONFIG, root=tmp_path)
+    method = saved(run)
+    with torch.no_grad():
+        for parameter in method.framework.online.parameters():
+            parameter.add_(0.01)
+    run.save_checkpoint({"epoch": 1, "image_size": 32, "method": method.state_dict()})
+    images = torch.rand(3, 3, 32, 32)
+    encoder = run.encoder()
+    assert not encoder.training
+    assert not any(p.requires_grad for p in encoder.parameters())
+    expected = method.framework.online.eval().features(images)
+    torch.testing.assert_close(encoder.features(images), expected, rtol=0, atol=0)
+
+
+def test_untrained_encoder_is_the_initial_one_with_the_data_statistics(tmp_path):
+    run = Run.create(CONFIG, root=tmp_path)
+    initial = saved(run).framework.online.eval()
+    images = torch.rand(3, 3, 32, 32)
+    expected = initial.features(images)
+    method = build_method(run.config, 32, torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.5, 0.6, 0.7]))
+    with torch.no_grad():
+        method.framework.online.backbone[0][0].weight.zero_()
+    run.save_checkpoint({"epoch": 1, "image_size": 32, "method": method.state_dict()})
+    torch.testing.assert_close(run.encoder(trained=False).features(images), expected, rtol=0, atol=0)
+
+
+def test_no_checkpoint_and_a_damaged_one(tmp_path):
+    run = Run.create(CONFIG, root=tmp_path)
+    with pytest.raises(UserError, match="has no checkpoint yet"):
+        run.encoder()
+    (run.path / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(UserError, match="is damaged") as caught:
+        run.encoder()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_failed_write_leaves_the_last_good_file(tmp_path):
+    run = Run.create(CONFIG, root=tmp_path)
+    saved(run)
+    before = (run.path / "checkpoint.pt").read_bytes()
+    with pytest.raises(AttributeError):
+        run.save_checkpoint({"epoch": 2, "method": lambda: None})  # cannot be pickled
+    assert (run.path / "checkpoint.pt").read_bytes() == before
+
+
+def test_results_take_the_place_of_older_ones(tmp_path):
+    run = Run.create(CONFIG, root=tmp_path)
+    result = {"protocol": "knn", "encoder": "backbone", "target": "label", "seed": 0, "accuracy": 0.1}
+    run.add_results([result, result | {"target": "hue"}])
+    run.add_results([result | {"accuracy": 0.2}])
+    assert sorted((r["target"], r["accuracy"]) for r in run.results) == [("hue", 0.1), ("label", 0.2)]
+
+
+def test_list_runs_is_in_order_of_age(tmp_path):
+    for age, name in [(3, "c"), (1, "a"), (2, "b")]:
+        run = Run.create(CONFIG, name, tmp_path)
+        os.utime(run.path / "config.json", (1e9 - age, 1e9 - age))
+    assert [run.name for run in list_runs(tmp_path)] == ["c", "b", "a"]
+    assert list_runs(tmp_path / "nothing") == []
+
+
+def test_an_unreadable_config_names_the_file(tmp_path):
+    run = Run.create(CONFIG, root=tmp_path)
+    (run.path / "config.json").write_text(json.dumps({})[:1])
+    with pytest.raises(UserError, match=r"cannot read .*config\.json"):
+        _ = run.config

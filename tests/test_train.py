@@ -1,0 +1,222 @@
+"""The loop: reproducible, resumable bit for bit, blind to who looks on, and honest when it fails."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mixviz.config import OptimizerConfig, RunConfig
+from mixviz.data import ImageSet
+from mixviz.errors import UserError
+from mixviz.runs import Run
+from mixviz.train import (
+    NonFiniteLoss,
+    batches,
+    hold_out,
+    knn_monitor,
+    learning_rate,
+    resume,
+    seeded_generator,
+    set_up,
+    statistics,
+    train,
+)
+
+SMALL = {"epochs": 2, "batch_size": 16, "queue_length": 32, "bn_splits": 2, "dim": 8, "hidden": 16, "holdout": 8}
+EVERY = [
+    {"mixing": ["mixco"]},
+    {"mixing": ["imix", "mochi"], "mochi_hardest": 8, "mochi_pairs": 4, "mochi_towards_query": 2},
+    {"mixing": ["looc"], "looc_left_out": ["color", "rotation"], "rotation": 0.5},
+    {"framework": "simclr"},
+    {"framework": "n-pair", "mixing": ["imix"], "imix_kind": "cutmix"},
+    {"framework": "byol", "mixing": ["mixco"]},
+]
+
+
+def pictures(n=80, size=16, labels=True, seed=0):
+    random = np.random.default_rng(seed)
+    shown = random.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+    return ImageSet("noise", "train", shown, np.arange(n) % 4 if labels else None, tuple("abcd"))
+
+
+def config_of(**settings):
+    return RunConfig.of(**{**SMALL, "dtype": "float32", **settings})
+
+
+def trained(config, tmp_path, name, images=None):
+    return train(config, name, pictures() if images is None else images, tmp_path, progress=False)
+
+
+def weights(run):
+    return run.load_checkpoint()["method"]
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+@pytest.mark.parametrize("settings", EVERY, ids=str)
+def test_two_runs_of_one_seed_are_equal(tmp_path, settings):
+    config = config_of(**settings)
+    first, second = trained(config, tmp_path, "first"), trained(config, tmp_path, "second")
+    assert_same(weights(first), weights(second))
+    assert first.metrics["loss"].tolist() == second.metrics["loss"].tolist()
+
+
+def test_another_seed_is_another_run(tmp_path):
+    first, second = (trained(config_of(seed=seed), tmp_path, str(seed)) for seed in (0, 1))
+    assert first.metrics["loss"].tolist() != second.metrics["loss"].tolist()
+
+
+class Cut(Exception):
+    pass
+
+
+@pytest.mark.parametrize("settings", EVERY, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_resume_equals_an_uninterrupted_run(tmp_path, monkeypatch, settings, dtype):
+    config = config_of(**settings, dtype=dtype, epochs=3)
+    whole = trained(config, tmp_path, "whole")
+    original = Run.log
+
+    def cut_after_the_second_epoch(run, row):
+        original(run, row)
+        if row["epoch"] == 2:
+            raise Cut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "log", cut_after_the_second_epoch)
+        with pytest.raises(Cut):
+            trained(config, tmp_path, "cut")
+    assert weights(Run(tmp_path / "cut")).keys()
+    resumed = resume(Run(tmp_path / "cut"), pictures(), progress=False)
+    assert_same(weights(whole), weights(resumed))
+    assert whole.metrics["loss"].tolist() == resumed.metrics["loss"].tolist()
+    optimizers = [run.load_checkpoint()["optimizer"]["state"] for run in (whole, resumed)]
+    for key, state in optimizers[0].items():
+        assert torch.equal(state["momentum_buffer"], optimizers[1][key]["momentum_buffer"])
+
+
+def test_looking_on_changes_nothing(tmp_path):
+    watched = trained(config_of(knn_every=1), tmp_path, "watched")
+    alone = trained(config_of(knn_every=0), tmp_path, "alone")
+    assert_same(weights(watched), weights(alone))
+    assert "knn_accuracy" in watched.metrics
+    assert "knn_accuracy" not in alone.metrics
+
+
+def test_the_monitor_leaves_the_method_as_it_was():
+    method, data = set_up(config_of(), pictures())
+    before = {name: tensor.clone() for name, tensor in method.state_dict().items()}
+    accuracy = knn_monitor(method, data)
+    assert 0 <= accuracy <= 1
+    assert_same(before, method.state_dict())
+    assert method.training
+
+
+def test_the_monitor_needs_labels_and_held_out_images():
+    assert math.isnan(knn_monitor(*set_up(config_of(), pictures(labels=False))))
+    assert math.isnan(knn_monitor(*set_up(config_of(holdout=0), pictures())))
+
+
+def test_base_and_method_share_weights_order_and_crops():
+    base, with_mixing = config_of(), config_of(mixing=["mixco", "looc"])
+    methods = [set_up(config, pictures())[0].framework.online for config in (base, with_mixing)]
+    for name, tensor in methods[0].state_dict().items():
+        assert torch.equal(tensor, methods[1].state_dict()[name]), name
+    orders = [torch.stack(list(batches(50, 16, seed=3, epoch=2))) for _ in range(2)]
+    assert torch.equal(*orders)
+
+
+def test_batches_are_a_permutation_that_changes_with_epoch_and_seed():
+    first, later, other = (torch.cat(list(batches(50, 16, s, e))) for s, e in [(0, 0), (0, 1), (1, 0)])
+    assert len(first) == 48
+    assert len(first.unique()) == 48
+    assert not torch.equal(first, later)
+    assert not torch.equal(first, other)
+
+
+def test_generators_of_different_keys_differ():
+    cpu = torch.device("cpu")
+    keys = [(0, "crops", 1), (0, "mix", 1), (0, "crops", 2), (1, "crops", 1)]
+    draws = [torch.rand(4, generator=seeded_generator(cpu, *key)).tolist() for key in keys]
+    assert len({tuple(draw) for draw in draws}) == 4
+    assert draws[0] == torch.rand(4, generator=seeded_generator(cpu, *keys[0])).tolist()
+
+
+def test_held_out_images_are_apart_and_at_most_a_tenth():
+    held, kept = hold_out(100, 2000)
+    assert len(held) == 10
+    assert sorted(torch.cat([held, kept]).tolist()) == list(range(100))
+    assert len(hold_out(100, 3)[0]) == 3
+
+
+def test_statistics_are_those_of_numpy():
+    images = pictures().images
+    mean, std = statistics(torch.from_numpy(images))
+    np.testing.assert_allclose(mean, images.mean(axis=(0, 1, 2)) / 255, rtol=1e-5)
+    np.testing.assert_allclose(std, images.std(axis=(0, 1, 2), ddof=1) / 255, rtol=1e-5)
+
+
+def test_learning_rate_schedules():
+    cosine = OptimizerConfig(lr=2.0, warmup_epochs=10)
+    assert [learning_rate(cosine, e, 110) for e in (0, 5, 10, 60, 110)] == pytest.approx([0, 1, 2, 1, 0])
+    step = OptimizerConfig(lr=2.0, schedule="step", decay_epochs=(30, 40), decay_factor=0.1)
+    assert [learning_rate(step, e, 50) for e in (0, 29.9, 30, 39.9, 40)] == pytest.approx([2, 2, 0.2, 0.2, 0.02])
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    from mixviz.method import Method, StepOutput
+
+    step, calls = Method.training_step, []
+
+    def breaks_in_the_second_epoch(self, *arguments):
+        output = step(self, *arguments)
+        calls.append(None)
+        loss = output.loss * (math.nan if len(calls) > 5 else 1)
+        return StepOutput(loss, output.diagnostics, output.keys)
+
+    monkeypatch.setattr(Method, "training_step", breaks_in_the_second_epoch)
+    with pytest.raises(NonFiniteLoss, match="not finite in epoch 2.*the checkpoint of epoch 1 is kept") as caught:
+        trained(config_of(), tmp_path, "breaks")
+    assert "\n" not in str(caught.value)
+    kept = Run(tmp_path / "breaks")
+    assert kept.load_checkpoint()["epoch"] == 1
+    assert all(torch.isfinite(tensor).all() for tensor in weights(kept).values())
+    assert len(kept.metrics) == 1
+
+
+def test_weights_that_are_not_finite_are_never_a_checkpoint(tmp_path):
+    with pytest.raises(NonFiniteLoss):
+        trained(config_of(lr=1e30, epochs=1), tmp_path, "explodes")
+    assert not (tmp_path / "explodes" / "checkpoint.pt").exists()
+
+
+def test_a_batch_larger_than_the_data_writes_nothing(tmp_path):
+    with pytest.raises(UserError, match="--batch-size 16 is larger than the 9 training images: take 9 or fewer"):
+        trained(config_of(), tmp_path, "big", pictures(10))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_oracle_needs_labels(tmp_path):
+    with pytest.raises(UserError, match="label"):
+        trained(config_of(oracle=True), tmp_path, "oracle", pictures(labels=False))
+    assert list(tmp_path.iterdir()) == []
+    assert len(trained(config_of(oracle=True), tmp_path, "fine").metrics) == 2
+
+
+def test_training_without_labels(tmp_path):
+    run = trained(config_of(), tmp_path, "unlabelled", pictures(labels=False))
+    assert len(run.metrics) == 2
+
+
+def test_warming_up_is_the_base_until_it_sets_in(tmp_path):
+    settings = {"mochi_hardest": 8, "mochi_pairs": 4, "mochi_towards_query": 2, "mochi_warmup_epochs": 1}
+    base = trained(config_of(), tmp_path, "base")
+    late = trained(config_of(mixing=["mochi"], **settings), tmp_path, "late")
+    losses = [run.metrics["loss"].tolist() for run in (base, late)]
+    assert losses[0][0] == losses[1][0]
+    assert losses[0][1] != losses[1][1]
