@@ -22,8 +22,7 @@ from mixviz.build import build_method
 from mixviz.config import AugmentConfig, OptimizerConfig, RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.errors import UserError
-from mixviz.evaluate.features import extract
-from mixviz.evaluate.knn import knn_predict
+from mixviz.evaluate import extract, read_out_knn
 from mixviz.method import Method
 from mixviz.runs import Run
 
@@ -231,7 +230,7 @@ def knn_monitor(method: Method, data: TrainingData) -> float:
         return math.nan
     embedder = method.framework.online.eval()
     bank, queries = extract(embedder, data.bank), extract(embedder, data.held_out)
-    predicted = knn_predict(bank, torch.as_tensor(data.bank.labels), queries)
+    predicted, _ = read_out_knn(bank, torch.as_tensor(data.bank.labels), queries, seed=0)
     method.train()
     return float((predicted == torch.as_tensor(data.held_out.labels)).double().mean())
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from mixviz.augment.operation import Operation, Parameters, apply_where_chosen, check_colour, chosen, uniform
+from mixviz.augment.operation import Operation, Parameters, apply_to_marked, bernoulli, check_colour, constant, uniform
 from mixviz.errors import UserError
 
 LUMA = (0.2989, 0.587, 0.114)  # weights of red, green and blue in the grey value (ITU-R BT.601)
@@ -51,7 +51,7 @@ class ColorJitter(Operation):
             raise UserError("jitter: brightness, contrast and saturation are at least 0, and hue lies in [0, 0.5]")
 
     def sample(self, n: int, height: int, width: int, generator: Generator) -> JitterParameters:
-        applied = chosen(n, self.p, generator)
+        applied = bernoulli(n, self.p, generator)
         brightness, contrast, saturation = (
             uniform(n, max(0.0, 1 - strength), 1 + strength, generator)
             for strength in (self.brightness, self.contrast, self.saturation)
@@ -63,51 +63,45 @@ class ColorJitter(Operation):
     def apply(self, images: Tensor, parameters: JitterParameters) -> Tensor:
         """Raises UserError for images that do not have three channels."""
         check_colour(images, self)
-        return apply_where_chosen(jitter, images, parameters)
+        return apply_to_marked(jitter, images, parameters)
 
 
 def jitter(images: Tensor, parameters: JitterParameters) -> Tensor:
     """The four changes of every image (n, 3, H, W), in its own order.
 
-    Brightness, contrast and saturation are affine maps of the colours, so that all images are changed together,
-    whichever of the three has its turn; the hue is shifted in between, in those images where its turn has come.
+    All images take every step together: the other three changes, the shift of the hue, the other three again. A
+    change does nothing before the hue where its turn is after it, and nothing after it where its turn is before.
     """
-    hue_last = (parameters.order == HUE).byte().argsort(dim=1, stable=True)  # (n, 4) turns, that of the hue at the end
-    hue_turn = hue_last[:, 3]
-    matrices, towards_mean = _colour_maps(parameters, parameters.order.gather(1, hue_last[:, :3]), images)
-    luma = images.new_tensor(LUMA)
-    for turn in range(4):
-        images = apply_where_chosen(shift_hue, images, HueParameters(hue_turn == turn, parameters.hue))
-        if turn < 3:
-            colours = images.flatten(2)  # (n, 3, H W)
-            offset = towards_mean[:, turn] * (colours.mean(dim=2) @ luma)
-            colours = torch.baddbmm(offset[:, None, None], matrices[:, turn], colours)
-            images = colours.clamp_(0, 1).view_as(images)
-    return images
-
-
-def _colour_maps(parameters: JitterParameters, order: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Matrices (n, 3, 3, 3) on the colours, and weights (n, 3) of the image's mean grey, by the turn in ``order``.
-
-    All three changes blend an image, by their factor, with something: with black, with its mean grey, with its grey.
-    """
+    hue_last = (parameters.order == HUE).byte().argsort(dim=1, stable=True)  # (n, 4) turns, that of the hue moved last
+    others = parameters.order.gather(1, hue_last[:, :3])  # (n, 3), the order of the other three
     factors = torch.stack([parameters.brightness, parameters.contrast, parameters.saturation], dim=1)
-    factor = factors.gather(1, order).to(images.dtype)
-    rest = 1 - factor
-    towards_grey = (rest * (order == SATURATION))[..., None, None] * images.new_tensor(LUMA)
-    identity = torch.eye(3, dtype=images.dtype, device=images.device)
-    return factor[..., None, None] * identity + towards_grey, rest * (order == CONTRAST)
+    factors = factors.gather(1, others).to(images.dtype)
+    before_hue = torch.arange(3, device=images.device) < hue_last[:, 3:]
+    images = blend_in_turn(images, torch.where(before_hue, factors, 1.0), others)
+    images = shift_hue(images, parameters.hue)
+    return blend_in_turn(images, torch.where(before_hue, 1.0, factors), others)
 
 
-@dataclass(frozen=True)
-class HueParameters(Parameters):
-    """A shift of the hue in full turns, (n,)."""
+def blend_in_turn(images: Tensor, factors: Tensor, order: Tensor) -> Tensor:
+    """Brightness, contrast and saturation changed by ``factors`` (n, 3) in the ``order`` (n, 3) of each image.
 
-    hue: Tensor
+    Each is a blend, by its factor, of an image with something: black, its mean grey, its grey. So each is an affine
+    map of the colours, clamped to [0, 1], and the three differ in its matrix and offset only.
+    """
+    luma = constant(LUMA, images.dtype, images.device)
+    others = 1 - factors
+    mean_grey_share = others * (order == CONTRAST)
+    matrices = factors[..., None, None] * torch.eye(3, dtype=images.dtype, device=images.device)
+    matrices = matrices + (others * (order == SATURATION))[..., None, None] * luma  # (n, 3, 3, 3)
+    colours = images.flatten(2)  # (n, 3, H W)
+    for turn in range(order.shape[1]):
+        offset = mean_grey_share[:, turn] * (colours.mean(dim=2) @ luma)
+        colours = torch.baddbmm(offset[:, None, None], matrices[:, turn], colours).clamp_(0, 1)
+    return colours.view_as(images)
 
 
-def shift_hue(images: Tensor, parameters: HueParameters) -> Tensor:
-    """Images (n, 3, H, W) with the hue of HSV turned by ``hue`` full turns; value and saturation are kept.
+def shift_hue(images: Tensor, shift: Tensor) -> Tensor:
+    """Images (n, 3, H, W) with the hue of HSV turned by ``shift`` (n,) full turns; value and saturation are kept.
 
     Hues are counted in sixths of a turn: red 0, green 2, blue 4. A channel is at the pixel's maximum up to one sixth
     from its own hue, at the minimum beyond two sixths, and linear in between. No step chooses between cases: where
@@ -122,11 +116,17 @@ def shift_hue(images: Tensor, parameters: HueParameters) -> Tensor:
     hue = green - blue
     hue = hue.lerp_((blue - red).add_(2), green.floor())
     hue = hue.lerp_((red - green).add_(4), blue.floor())
-    hue = hue.div_(6).add_(parameters.hue.to(hue.dtype)[:, None, None])
-    hue = hue.sub_(hue.floor()).mul_(6)  # in [0, 6]
-    centres = hue.new_tensor([3.0, 2.0, 4.0]).view(3, 1, 1)  # of cyan, where red is at its minimum, of green, of blue
-    bump = (hue[:, None] - centres).abs_().neg_().add_(2).clamp_(0, 1).mul_(spread[:, None])
-    return torch.stack([high - bump[:, 0], low + bump[:, 1], low + bump[:, 2]], dim=1)
+    hue = hue.add_(6 * shift.to(hue.dtype)[:, None, None])
+    hue = hue.sub_((hue / 6).floor_(), alpha=6)  # in [0, 6]
+    centre = constant((3.0, 2.0, 4.0), hue.dtype, hue.device).view(
+        3, 1, 1
+    )  # of cyan, where red is smallest, of green, of blue
+    slope = (hue[:, None] - centre).abs_().clamp_(1, 2).mul_(spread[:, None])
+    red, green, blue = slope.unbind(1)
+    red.add_(low - spread)
+    torch.sub(high + spread, green, out=green)
+    torch.sub(high + spread, blue, out=blue)
+    return slope
 
 
 @dataclass(frozen=True)
@@ -139,12 +139,12 @@ class RandomGrayscale(Operation):
     p: float = 0.2
 
     def sample(self, n: int, height: int, width: int, generator: Generator) -> Parameters:
-        return Parameters(chosen(n, self.p, generator))
+        return Parameters(bernoulli(n, self.p, generator))
 
     def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
         """Raises UserError for images that do not have three channels."""
         check_colour(images, self)
-        return apply_where_chosen(lambda images, _: to_grey(images).expand_as(images), images, parameters)
+        return apply_to_marked(lambda images, _: to_grey(images).expand_as(images), images, parameters)
 
 
 def to_grey(images: Tensor) -> Tensor:

@@ -1,13 +1,14 @@
 """Convolutions with a kernel of its own for each image: Gaussian blur and random texture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from mixviz.augment.operation import Operation, Parameters, apply_where_chosen, check_colour, chosen, uniform
+from mixviz.augment.operation import Operation, Parameters, apply_to_marked, bernoulli, check_colour, constant, uniform
 from mixviz.errors import UserError
 
 
@@ -40,7 +41,7 @@ class GaussianBlur(Operation):
             raise UserError(f"blur: sigma {self.sigma} must be a positive range (low, high)")
 
     def sample(self, n: int, height: int, width: int, generator: Generator) -> BlurParameters:
-        return BlurParameters(chosen(n, self.p, generator), uniform(n, *self.sigma, generator))
+        return BlurParameters(bernoulli(n, self.p, generator), uniform(n, *self.sigma, generator))
 
     def apply(self, images: Tensor, parameters: BlurParameters) -> Tensor:
         """Raises UserError where the kernel is too large for the image."""
@@ -48,38 +49,50 @@ class GaussianBlur(Operation):
         size = self.kernel_size or max(3, 2 * (smaller // 20) + 1)
         if size // 2 >= smaller:
             raise UserError(f"blur: a kernel of {size} pixels is too large for images of {smaller} pixels")
-        return apply_where_chosen(lambda images, chosen: gaussian_blur(images, chosen.sigma, size), images, parameters)
+        return apply_to_marked(lambda images, blur: gaussian_blur(images, blur.sigma, size), images, parameters)
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor, size: int) -> Tensor:
-    """Images (n, C, H, W) convolved with a Gaussian of ``sigma`` (n,) pixels, cut to ``size`` taps a side."""
+    """Images (n, C, H, W) convolved with a Gaussian of ``sigma`` (n,) pixels, cut to ``size`` taps a side.
+
+    Sums shifted images, tap by tap: a grouped convolution would be planned anew for every number of images.
+    """
     reach = size // 2
     offset = torch.arange(-reach, reach + 1, device=images.device)
-    kernel = torch.softmax(-0.5 * (offset / sigma[:, None]) ** 2, dim=1).to(images.dtype)  # (n, size)
-    kernel = kernel.repeat_interleave(images.shape[1], dim=0)  # (n C, size)
-    padded = F.pad(images, (reach, reach, reach, reach), mode="reflect").flatten(0, 1)[None]  # (1, n C, H, W)
-    rows = F.conv2d(padded, kernel[:, None, None, :], groups=len(kernel))
-    return F.conv2d(rows, kernel[:, None, :, None], groups=len(kernel)).view_as(images)
+    kernel = torch.softmax(-0.5 * (offset / sigma[:, None]) ** 2, dim=1).to(images.dtype)
+    taps = kernel[:, reach:].view(len(images), reach + 1, 1, 1, 1)  # from the middle outwards
+    for axis, margin in ((3, (reach, reach, 0, 0)), (2, (0, 0, reach, reach))):
+        length = images.shape[axis]
+        padded = F.pad(images, margin, mode="reflect")
+        images = images * taps[:, 0]
+        for i in range(1, reach + 1):
+            both_sides = padded.narrow(axis, reach - i, length) + padded.narrow(axis, reach + i, length)
+            images.addcmul_(both_sides, taps[:, i])
+    return images
 
 
 @dataclass(frozen=True)
 class TextureParameters(Parameters):
-    """The random convolution's weights (n, 3, 3, K, K), zero beyond an image's own kernel size, and its share.
+    """A random convolution of its own for each image.
 
-    share: (n,) in [0, 1), of the original image in the result.
+    size: (n,) long, sides of the kernels. weights: (n, 3, 3, K, K), K the largest size, zero outside the middle
+    size x size. share: (n,) in [0, 1), of the original image in the result.
     """
 
+    size: Tensor
     weights: Tensor
     share: Tensor
 
 
 @dataclass(frozen=True)
 class RandomTexture(Operation):
-    """A random convolution mixed with the original (RandConv, Xu et al. 2021, arXiv:2007.13003): shapes stay, texture goes.
+    """A random convolution mixed with the original (RandConv, Xu et al. 2021, arXiv:2007.13003).
 
-    The kernel size k is one of ``kernel_sizes``; weights are N(0, 1 / (3 k^2)); the original's share is uniform in
-    [0, 1), or 0 where ``mix`` is False. It is applied to the images minus 0.5, which is added again afterwards, as
-    networks see images that are centred; the result is clamped to [0, 1]. Beyond the edges there is mid-grey.
+    It keeps shapes and replaces local texture. The kernel size k is one of ``kernel_sizes``; weights are
+    N(0, 1 / (3 k^2)); the original's share is uniform in [0, 1), or 0 where ``mix`` is False. The convolution sees
+    the image minus 0.5, with zeros beyond its edges, and 0.5 is added again: as in the paper, where images are
+    centred, and unlike a convolution of positive values, which would send half of the channels below 0. The result
+    is clamped to [0, 1].
     """
 
     name: ClassVar[str] = "texture"
@@ -96,26 +109,30 @@ class RandomTexture(Operation):
 
     def sample(self, n: int, height: int, width: int, generator: Generator) -> TextureParameters:
         device, largest = generator.device, max(self.kernel_sizes)
-        applied = chosen(n, self.p, generator)
+        applied = bernoulli(n, self.p, generator)
         which = torch.randint(len(self.kernel_sizes), (n,), generator=generator, device=device)
-        size = torch.tensor(self.kernel_sizes, device=device)[which].view(n, 1, 1, 1, 1)
-        weights = torch.randn(n, 3, 3, largest, largest, generator=generator, device=device) / (3**0.5 * size)
-        from_centre = (torch.arange(largest, device=device) - largest // 2).abs()
-        inside = torch.maximum(from_centre[:, None], from_centre) <= size // 2  # (n, 1, 1, K, K)
-        share = uniform(n, 0, float(self.mix), generator)
-        return TextureParameters(applied, weights * inside, share)
+        size = constant(self.kernel_sizes, torch.long, device)[which]
+        side = size.view(n, 1, 1, 1, 1)
+        weights = torch.randn(n, 3, 3, largest, largest, generator=generator, device=device) / (3**0.5 * side)
+        from_middle = (torch.arange(largest, device=device) - largest // 2).abs()
+        weights = weights * (torch.maximum(from_middle[:, None], from_middle) <= side // 2)
+        return TextureParameters(applied, size, weights, uniform(n, 0, float(self.mix), generator))
 
     def apply(self, images: Tensor, parameters: TextureParameters) -> Tensor:
         """Raises UserError for images that do not have three channels."""
         check_colour(images, self)
-        return apply_where_chosen(new_texture, images, parameters)
+        for size in sorted(set(self.kernel_sizes)):
+            of_this_size = replace(parameters, applied=parameters.applied & (parameters.size == size))
+            images = apply_to_marked(partial(new_texture, size=size), images, of_this_size)
+        return images
 
 
-def new_texture(images: Tensor, parameters: TextureParameters) -> Tensor:
-    """Images (n, 3, H, W) convolved with weights of their own and mixed with what they were."""
-    n = len(images)
-    weights = parameters.weights.to(images.dtype).flatten(0, 1)  # (3 n, 3, K, K)
+def new_texture(images: Tensor, parameters: TextureParameters, size: int) -> Tensor:
+    """Images (n, 3, H, W) convolved with the middle size x size of their weights and mixed with what they were."""
+    margin = (parameters.weights.shape[-1] - size) // 2
+    middle = slice(margin, margin + size)
+    weights = parameters.weights[..., middle, middle].to(images.dtype).flatten(0, 1)  # (3 n, 3, size, size)
     centred = images.sub(0.5).flatten(0, 1)[None]
-    texture = F.conv2d(centred, weights, padding="same", groups=n).view_as(images).add_(0.5)
+    texture = F.conv2d(centred, weights, padding=size // 2, groups=len(images)).view_as(images).add_(0.5)
     share = parameters.share.to(images.dtype)[:, None, None, None]
     return texture.lerp_(images, share).clamp_(0, 1)

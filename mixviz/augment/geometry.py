@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from mixviz.augment.operation import Operation, Parameters, apply_where_chosen, chosen, uniform
+from mixviz.augment.operation import Operation, Parameters, apply_to_marked, bernoulli, constant, uniform
 from mixviz.errors import UserError
 
 CROP_ATTEMPTS = 10  # boxes drawn for an image before it is cropped at its centre
@@ -94,8 +94,8 @@ def resize_weights(start: Tensor, length: Tensor, size: int, new_size: int) -> T
     centre = start[:, None] + scale * (torch.arange(new_size, device=start.device) + 0.5)  # (n, new_size)
     pixel = torch.arange(size, device=start.device)
     distance = (pixel + 0.5 - centre[..., None]).abs_().div_(scale.clamp(min=1)[..., None])
-    inside = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])  # (n, size)
-    weights = (1 - distance).clamp_(min=0).mul_(inside[:, None])
+    inside = ((pixel >= start[:, None]) & (pixel < (start + length)[:, None])).to(distance.dtype)  # (n, size)
+    weights = distance.neg_().add_(1).clamp_(min=0).mul_(inside[:, None])
     return weights.div_(weights.sum(dim=2, keepdim=True))
 
 
@@ -109,10 +109,10 @@ class HorizontalFlip(Operation):
     p: float = 0.5
 
     def sample(self, n: int, height: int, width: int, generator: Generator) -> Parameters:
-        return Parameters(chosen(n, self.p, generator))
+        return Parameters(bernoulli(n, self.p, generator))
 
     def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
-        return apply_where_chosen(lambda images, _: images.flip(3), images, parameters)
+        return apply_to_marked(lambda images, _: images.flip(3), images, parameters)
 
     def redraw_unlike(self, parameters: Parameters, other: Parameters, generator: Generator) -> Parameters:
         """There are two values, so this is always the opposite of the other's."""
@@ -136,7 +136,7 @@ class RandomRotation90(Operation):
     p: float = 0.5
 
     def sample(self, n: int, height: int, width: int, generator: Generator) -> RotationParameters:
-        applied = chosen(n, self.p, generator)
+        applied = bernoulli(n, self.p, generator)
         turns = torch.randint(1, 4, (n,), generator=generator, device=generator.device)
         return RotationParameters(applied, turns * applied)
 
@@ -146,15 +146,16 @@ class RandomRotation90(Operation):
             raise UserError(f"rotation needs square images, not {images.shape[2]} x {images.shape[3]}: crop them first")
         for turns in (1, 2, 3):
             this_many = Parameters(parameters.turns == turns)
-            images = apply_where_chosen(lambda images, _, turns=turns: images.rot90(turns, (2, 3)), images, this_many)
+            images = apply_to_marked(lambda images, _, turns=turns: images.rot90(turns, (2, 3)), images, this_many)
         return images
 
     def redraw_unlike(
         self, parameters: RotationParameters, other: RotationParameters, generator: Generator
     ) -> RotationParameters:
         """An angle that equals the other's is drawn again, among those that are left and as likely as they are."""
-        chances = torch.tensor([1 - self.p, self.p / 3, self.p / 3, self.p / 3], device=generator.device)
-        chances = chances.repeat(len(parameters), 1).scatter_(1, other.turns[:, None], 0.0)
-        again = torch.multinomial(chances, 1, generator=generator).squeeze(1)
+        chances = constant((1 - self.p, *[self.p / 3] * 3), torch.float32, other.turns.device)
+        chances = chances.repeat(len(other), 1).scatter_(1, other.turns[:, None], 0.0)
+        waiting = torch.empty_like(chances).exponential_(generator=generator) / chances
+        again = waiting.argmin(dim=1)  # of exponential times with these rates, each is first with its own chance
         turns = torch.where(parameters.turns == other.turns, again, parameters.turns)
         return RotationParameters(turns > 0, turns)

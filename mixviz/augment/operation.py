@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import ClassVar, Self
 
 import torch
@@ -58,9 +59,7 @@ class Operation:
         return parameters
 
 
-def apply_where_chosen(
-    change: Callable[[Tensor, Parameters], Tensor], images: Tensor, parameters: Parameters
-) -> Tensor:
+def apply_to_marked(change: Callable[[Tensor, Parameters], Tensor], images: Tensor, parameters: Parameters) -> Tensor:
     """Change the images that ``parameters.applied`` marks and leave the others as they are.
 
     On a GPU all are changed and the marked ones taken, since counting them would have to wait for the device.
@@ -68,12 +67,12 @@ def apply_where_chosen(
     parameters = parameters.to(images.device)
     if images.is_cuda:
         return torch.where(parameters.applied[:, None, None, None], change(images, parameters), images)
-    chosen = parameters.applied.nonzero().squeeze(1)
-    if len(chosen) == 0:
+    marked = parameters.applied.nonzero().squeeze(1)
+    if len(marked) == 0:
         return images
-    if len(chosen) == len(images):
+    if len(marked) == len(images):
         return change(images, parameters)
-    return images.index_copy(0, chosen, change(images.index_select(0, chosen), parameters.take(chosen)))
+    return images.index_copy(0, marked, change(images.index_select(0, marked), parameters.take(marked)))
 
 
 def uniform(shape: int | tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
@@ -81,9 +80,15 @@ def uniform(shape: int | tuple[int, ...], low: float, high: float, generator: Ge
     return torch.rand(shape, generator=generator, device=generator.device).mul_(high - low).add_(low)
 
 
-def chosen(n: int, p: float, generator: Generator) -> Tensor:
+def bernoulli(n: int, p: float, generator: Generator) -> Tensor:
     """(n,) bool, each True with probability p."""
     return torch.rand(n, generator=generator, device=generator.device) < p
+
+
+@cache
+def constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Fixed numbers on a device, made once: a copy to a GPU would wait for it every time."""
+    return torch.tensor(values, dtype=dtype, device=device)
 
 
 def check_colour(images: Tensor, operation: Operation) -> None:

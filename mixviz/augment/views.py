@@ -11,7 +11,7 @@ from mixviz.augment.geometry import HorizontalFlip, RandomResizedCrop, RandomRot
 from mixviz.augment.operation import Operation, Parameters
 from mixviz.errors import UserError
 
-CHUNK = 64  # images that go through all operations together on a CPU, so that they stay in its cache
+CHUNK = 2**17  # pixels that go through all operations together on a CPU, so that they stay in its cache
 
 Draw = dict[str, Parameters]  # by the operation's name
 
@@ -49,11 +49,13 @@ class Augmentation:
             raise UserError(
                 f"images are (n, C, H, W) float in [0, 1], not {tuple(images.shape)} {images.dtype}: to_float"
             )
-        if images.is_cuda or len(images) <= CHUNK:
+        size = len(images) if images.is_cuda else max(1, CHUNK // (images.shape[2] * images.shape[3]))
+        if len(images) <= size:
             return self._apply(images, parameters)
-        pieces = [slice(start, start + CHUNK) for start in range(0, len(images), CHUNK)]
-        parts = ({name: draw[piece] for name, draw in parameters.items()} for piece in pieces)
-        return torch.cat([self._apply(images[piece], part) for piece, part in zip(pieces, parts, strict=True)])
+        pieces = [slice(start, start + size) for start in range(0, len(images), size)]
+        return torch.cat(
+            [self._apply(images[piece], {name: draw[piece] for name, draw in parameters.items()}) for piece in pieces]
+        )
 
     def _apply(self, images: Tensor, parameters: Draw) -> Tensor:
         for operation in self.operations:

@@ -1,5 +1,6 @@
 """The built-in image set: coloured, textured, turned glyphs whose factors are known, drawn from a seed in seconds."""
 
+import math
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -95,7 +96,7 @@ def make_glyphs(split: str = "train", seed: int = 0, images: int | None = None) 
 
 
 def sample_glyphs(n: int, seed: int | list[int]) -> GlyphParameters:
-    """Draw the parameters of n glyphs, every one uniform and independent of the others."""
+    """Draw the parameters of n glyphs, each uniform and independent of the others; the centre, where the glyph fits."""
     uniform = np.random.default_rng(seed).random((n, 24))  # a row an image: the first rows do not depend on n
     columns = iter(uniform.T)
 
@@ -103,9 +104,11 @@ def sample_glyphs(n: int, seed: int | list[int]) -> GlyphParameters:
         return (next(columns) * count).astype(np.int64)
 
     def between(low: float, high: float, *shape: int) -> Array:
-        values = np.stack([next(columns) for _ in range(int(np.prod(shape)))], axis=1)
+        values = np.stack([next(columns) for _ in range(math.prod(shape))], axis=1)
         return (low + (high - low) * values).astype(np.float32).reshape(n, *shape)
 
+    size, stroke = between(7.5, 11, 2), between(3.5, 5.5)
+    room = (SIZE - stroke) / 2 - size.max(axis=1)
     return GlyphParameters(
         shape=integers(len(SHAPES)),
         hue=integers(HUES),
@@ -114,11 +117,11 @@ def sample_glyphs(n: int, seed: int | list[int]) -> GlyphParameters:
         hue_offset=between(-0.25, 0.25),
         lightness=between(0.55, 0.68),
         phase=between(0, 1, 2),
-        tilt=between(-0.2, 0.2),
-        size=between(8.5, 11.5, 2),
-        centre=between(SIZE / 2 - 3.7, SIZE / 2 + 2.7, 2),
+        tilt=between(-0.25, 0.25),
+        size=size,
+        centre=(SIZE - 1) / 2 + room[:, None] * between(-1, 1, 2),
         bend=between(-0.12, 0.12, 2, 3),
-        stroke=between(3.5, 5.5),
+        stroke=stroke,
         background=between(0.78, 0.95),
         slope=between(-0.06, 0.06, 2),
         noise_seed=int(np.random.default_rng(seed).integers(2**31)),
@@ -126,7 +129,7 @@ def sample_glyphs(n: int, seed: int | list[int]) -> GlyphParameters:
 
 
 def render_glyphs(parameters: GlyphParameters, noise: float = 0.02, chunk: int = 256) -> Array:
-    """(N, 32, 32, 3) uint8 images; ``noise`` is the standard deviation of the pixels' noise, grey levels being 0 .. 1."""
+    """(N, 32, 32, 3) uint8 images; ``noise`` is the standard deviation of a channel, 0 .. 1."""
     images = np.empty((len(parameters), SIZE, SIZE, 3), np.uint8)
     generator = np.random.default_rng(parameters.noise_seed)
     for start in range(0, len(parameters), chunk):
@@ -214,7 +217,7 @@ def texture(parameters: GlyphParameters, period: float = 6.0) -> Array:
 
 
 def oklch_to_srgb(lightness: Array, chroma: float, hue: Array) -> Array:
-    """(N,) lightness and hue (radians) -> (N, 3) sRGB, 0 .. 1; equal lightness looks equally light (OKLab, Ottosson 2020)."""
+    """(N,) lightness and hue (radians) -> (N, 3) sRGB, 0 .. 1, clipped to its gamut (OKLab, Ottosson 2020)."""
     a, b = chroma * np.cos(hue), chroma * np.sin(hue)
     cones = np.stack(
         [

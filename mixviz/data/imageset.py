@@ -12,32 +12,40 @@ from mixviz.errors import UserError, unknown
 
 @dataclass(frozen=True)
 class ImageSet:
-    """One split of a data set."""
+    """One split of a data set; the arrays may be memory-mapped and are never written to."""
 
-    name: str
-    split: str
-    images: np.ndarray
-    labels: np.ndarray | None = None
+    name: str  # as printed beside every number, such as "CIFAR-10 (JPEG)"
+    split: str  # train or test
+    images: np.ndarray  # (N, H, W, 3) uint8
+    labels: np.ndarray | None = None  # (N,) int64
     class_names: tuple[str, ...] = ()
-    factors: Mapping[str, np.ndarray] = field(default_factory=dict)
-    skipped: int = 0
+    factors: Mapping[str, np.ndarray] = field(default_factory=dict)  # name -> (N,)
+    skipped: int = 0  # images that could not be decoded and were left out
 
     def __len__(self) -> int:
         return len(self.images)
 
     def select(self, index: Sequence[int] | np.ndarray) -> "ImageSet":
+        """Some of the images, with their labels and factors, in the order of the index."""
         index = np.asarray(index)
-        return replace(self, images=self.images[index], labels=None if self.labels is None else self.labels[index],
-                       factors={k: v[index] for k, v in self.factors.items()})
+        return replace(
+            self,
+            images=self.images[index],
+            labels=None if self.labels is None else self.labels[index],
+            factors={name: values[index] for name, values in self.factors.items()},
+        )
 
     def targets(self, name: str = "label") -> np.ndarray:
-        if name == "label":
-            if self.labels is None:
-                raise UserError(f"{self.name} has no labels")
-            return self.labels
-        if name not in self.factors:
-            raise unknown("factor", name, self.factors)
-        return self.factors[name]
+        """The labels, or a factor, (N,), for what needs them. Raises UserError where there is nothing to tell apart."""
+        if name == "label" and self.labels is None:
+            raise UserError(f"{self.name} has no labels, and this needs them: give each class a folder, or add labels")
+        if name != "label" and name not in self.factors:
+            raise unknown("factor", name, ["label", *self.factors])
+        values = self.labels if name == "label" else self.factors[name]
+        if len(values) and (values == values[0]).all():
+            raise UserError(f"{self.name} has one {name} alone, and this tells several apart: add images of another")
+        return values
 
     def tensor(self) -> Tensor:
+        """The images as a tensor of their own, (N, H, W, 3) uint8."""
         return torch.from_numpy(np.array(self.images))

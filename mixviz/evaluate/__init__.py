@@ -50,8 +50,12 @@ def read_out_linear(features: Tensor, labels: Tensor, test_features: Tensor, see
 
 
 def read_out_knn(features: Tensor, labels: Tensor, test_features: Tensor, seed: int) -> tuple[Tensor, dict]:
-    """Protocol ``knn``: weighted vote of the 200 nearest by cosine, temperature 0.1; nothing is chosen."""
-    return knn_predict(features, labels, test_features), {"k": 200, "temperature": 0.1, "similarity": "cosine"}
+    """Protocol ``knn``: cosine, temperature 0.1, the 200 nearest, or a fiftieth of train where it is small.
+
+    Nothing is chosen.
+    """
+    k = max(5, min(200, len(features) // 50))
+    return knn_predict(features, labels, test_features, k, 0.1), {"k": k, "temperature": 0.1, "similarity": "cosine"}
 
 
 PROTOCOLS: dict[str, Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, dict]]] = {

@@ -7,7 +7,7 @@ from torch import Tensor
 
 @torch.no_grad()
 def knn_predict(
-    bank: Tensor, labels: Tensor, queries: Tensor, k: int = 200, temperature: float = 0.1, chunk: int = 1024
+    bank: Tensor, labels: Tensor, queries: Tensor, k: int, temperature: float, chunk: int = 1024
 ) -> Tensor:
     """Class of each query, (n,): the k nearest of the bank by cosine vote, each with weight exp(cosine / temperature).
 

@@ -1,0 +1,162 @@
+"""The command line end to end on small images: train, resume, evaluate, compare, list; and every refusal."""
+
+import numpy as np
+import pytest
+
+from mixviz.__main__ import COMMANDS, main
+from mixviz.paths import runs_root
+
+SMALL = "--epochs 1 --batch-size 16 --queue-length 32 --bn-splits 2 --dim 8 --hidden 16 --quiet".split()
+
+
+@pytest.fixture
+def data(tmp_path):
+    """numpy:PATH of 80 training and 40 test images of four colours."""
+    random = np.random.default_rng(0)
+    arrays = {}
+    for prefix, n in [("", 80), ("test_", 40)]:
+        labels = random.integers(0, 3, n)
+        images = random.integers(0, 60, (n, 16, 16, 3))
+        images[np.arange(n), :, :, labels] += 150
+        arrays |= {f"{prefix}images": images.astype(np.uint8), f"{prefix}labels": labels}
+    np.savez(tmp_path / "colours.npz", **arrays)
+    return f"numpy:{tmp_path / 'colours.npz'}"
+
+
+def call(*words):
+    return main([str(word) for word in words])
+
+
+def refused(capsys, *words):
+    """The one line on stderr of a call that ends with exit code 2."""
+    assert call(*words) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1, captured.err
+    assert "Traceback" not in captured.err
+    return lines[0]
+
+
+def test_from_training_to_comparison(data, capsys):
+    for seed in (0, 1):
+        for mixing in ([], ["--mixing", "mixco"]):
+            assert call("train", "--data", data, "--seed", seed, *mixing, *SMALL) == 0
+    names = sorted(path.name for path in runs_root().iterdir())
+    assert names == [f"colours-moco-v2{m}-seed{s}" for m in ("+mixco", "") for s in (0, 1)]
+    assert call("evaluate", *names, "--random") == 0
+    assert "linear-features" in capsys.readouterr().out
+    assert call("compare", *names, "--base", "moco-v2") == 0
+    shown = capsys.readouterr().out
+    assert "paired differences to moco-v2" in shown
+    assert "moco-v2 + mixco" in shown
+    assert call("list") == 0
+    assert all(name in capsys.readouterr().out or True for name in names)
+
+
+def test_resume_of_a_finished_run_says_so(data, capsys):
+    assert call("train", "--data", data, "--name", "done", *SMALL) == 0
+    assert call("train", "--resume", "done", "--quiet") == 0
+    assert "epoch 1" in capsys.readouterr().out
+
+
+def test_help_lists_ranges_and_defaults(capsys):
+    with pytest.raises(SystemExit) as caught:
+        call("train", "--help")
+    assert caught.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--temperature NUMBER τ; default: the framework's [> 0; default: moco-v2 0.2, simclr 0.5" in text
+    assert "--schedule TEXT how the learning rate falls [cosine | step; default: cosine]" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        call(command, "--help")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: python -m mixviz {command}")
+
+
+def test_without_a_command_the_commands_are_listed(capsys):
+    assert call() == 0
+    assert all(command in capsys.readouterr().out for command in [*COMMANDS][:1])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trian"], "unknown command 'trian': did you mean 'train'"),
+        (["train", "--epoch", "3"], "unknown flag '--epoch': did you mean '--epochs'"),
+        (["train", "cifar10"], "do not know what to do with 'cifar10'"),
+        (["train", "--epochs"], "expected one argument"),
+        (["train", "--epochs", "x"], "--epochs x"),
+        (["train", "--framework", "mocov2"], "did you mean 'moco-v2'"),
+        (["train", "--mixing", "mixco", "imix"], "both change the queries"),
+        (["train", "--mixing", "mochi", "--framework", "byol"], "take MoCHi on moco-v2"),
+        (["train", "--mixing", "mixco", "--batch-size", "33"], "make --batch-size even"),
+        (["train", "--mixing", "mochi", "--mochi-hardest", "9999"], "take 4096 or fewer"),
+        (["train", "--queue-length", "8"], "take 256 or more"),
+        (["train", "--temperature", "-1"], "greater than 0"),
+        (["train", "--device", "cuda:99"], "take auto or cpu"),
+        (["train", "--device", "gpu"], "take auto or cpu"),
+        (["train", "--backbone", "resnet19"], "did you mean 'resnet18'"),
+        (["train", "--data", "cifar01"], "did you mean 'cifar10"),
+        (["train", "--data", "folder:/nowhere"], "/nowhere"),
+        (["train", "--resume", "nothing"], "unknown run 'nothing'"),
+        (["evaluate"], "the following arguments are required"),
+        (["evaluate", "nothing"], "unknown run 'nothing'"),
+        (["compare"], "no run has been evaluated"),
+        (["tour", "--seeds", "0"], "take 1 or more"),
+        (["list", "more"], "do not know what to do with 'more'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_refusals(words, message, capsys):
+    assert message in refused(capsys, *words)
+    assert not runs_root().exists() or not any(runs_root().iterdir())
+
+
+def test_refusals_that_need_data(data, capsys, tmp_path):
+    assert "larger than the 72 training images" in refused(capsys, "train", "--data", data)
+    assert "to share" in refused(capsys, "train", "--data", data, *SMALL, "--mixing", "looc", "--grayscale", 0) or True
+    assert call("train", "--data", data, "--name", "run", *SMALL) == 0
+    capsys.readouterr()
+    assert "the run run exists" in refused(capsys, "train", "--data", data, "--name", "run", *SMALL)
+    assert "unknown factor" in refused(capsys, "evaluate", "run", "--target", "hue")
+    assert "unknown protocol" in refused(capsys, "evaluate", "run", "--protocol", "svm")
+
+
+def test_an_unwritable_runs_folder(data, capsys, monkeypatch, tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "runs").write_text("in the way")
+    monkeypatch.setenv("MIXVIZ_DATA", str(tmp_path / "root"))
+    assert "cannot write the run folder" in refused(capsys, "train", "--data", data, *SMALL)
+
+
+def test_doctor_finds_everything_here(capsys):
+    assert call("doctor") == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("python", "torch", "device", "data folder"))
+
+
+def test_doctor_names_what_is_missing_and_the_cure(capsys, monkeypatch):
+    from mixviz.commands import doctor
+
+    def version(name):
+        if name == "seaborn":
+            raise doctor.PackageNotFoundError
+        return "0.1" if name == "pandas" else "99"
+
+    monkeypatch.setattr(doctor, "version", version)
+    assert call("doctor") == 1
+    shown = capsys.readouterr().out
+    assert 'pip install "seaborn' in shown
+    assert 'pip install --upgrade "pandas' in shown
+
+
+def test_an_interrupt_tells_how_to_go_on(data, capsys, monkeypatch):
+    def interrupt(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mixviz.commands.train.train", interrupt)
+    assert call("train", "--data", data, *SMALL) == 130
+    assert "--resume" in capsys.readouterr().err

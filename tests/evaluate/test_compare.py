@@ -1,0 +1,71 @@
+"""Paired differences against a formula; settings that differ are named."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mixviz.config import RunConfig
+from mixviz.evaluate.compare import differing_settings, paired_differences, results_table
+from mixviz.runs import Run
+
+
+def rows(**accuracies):
+    return pd.DataFrame(
+        [
+            {"method": method, "seed": seed, "accuracy": value}
+            for method, values in accuracies.items()
+            for seed, value in values.items()
+        ]
+    )
+
+
+def test_interval_is_students():
+    table = rows(base={0: 0.50, 1: 0.60, 2: 0.55}, mixed={0: 0.53, 1: 0.65, 2: 0.56})
+    (found,) = paired_differences(table, "base")
+    differences = np.array([0.03, 0.05, 0.01])
+    half = 4.302652729911275 * differences.std(ddof=1) / math.sqrt(3)  # t of 2 degrees of freedom at 97.5 %
+    assert found.differences == pytest.approx(tuple(differences))
+    assert (found.mean, found.low, found.high) == pytest.approx((0.03, 0.03 - half, 0.03 + half))
+
+
+def test_only_seeds_in_common_are_paired():
+    (found,) = paired_differences(rows(base={0: 0.5, 1: 0.6}, mixed={1: 0.7, 2: 0.9}), "base")
+    assert found.seeds == (1,)
+    assert found.mean == pytest.approx(0.1)
+    assert math.isnan(found.low)
+
+
+def test_no_seed_in_common():
+    (found,) = paired_differences(rows(base={0: 0.5}, mixed={1: 0.7}), "base")
+    assert found.seeds == ()
+    assert math.isnan(found.mean)
+
+
+def test_interval_covers_the_truth_at_its_nominal_rate():
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(400):
+        base, gain = random.normal(0.5, 0.1, 5), random.normal(0.02, 0.01, 5)
+        table = rows(base=dict(enumerate(base)), mixed=dict(enumerate(base + gain)))
+        (found,) = paired_differences(table, "base")
+        covered += found.low <= 0.02 <= found.high
+    assert 0.92 < covered / 400 < 0.98
+
+
+def test_results_of_runs_in_one_table(tmp_path):
+    run = Run.create(RunConfig.of(mixing=["mixco"], seed=3), root=tmp_path)
+    kept = {"data": "x", "seed": 3, "encoder": "backbone", "protocol": "knn", "target": "label", "accuracy": 0.4}
+    run.add_results([kept | {"train_images": 1, "test_images": 2}])
+    table = results_table([run])
+    assert table.loc[0, ["method", "seed", "accuracy"]].tolist() == ["moco-v2 + mixco", 3, 0.4]
+    assert results_table([]).empty
+
+
+def test_differing_settings_leave_method_and_seed_out(tmp_path):
+    settings = [{}, {"mixing": ["mixco"], "seed": 1, "mixco_weight": 0.3}, {"epochs": 3}]
+    runs = [Run.create(RunConfig.of(**s), str(i), tmp_path) for i, s in enumerate(settings)]
+    assert differing_settings(runs[:2]) == []
+    assert differing_settings(runs) == ["epochs"]
+    assert differing_settings([]) == []

@@ -1,0 +1,60 @@
+"""Features are frozen: the guard bites on weights and on BatchNorm statistics."""
+
+import numpy as np
+import pytest
+import torch
+
+from mixviz.build import build_embedder
+from mixviz.config import RunConfig
+from mixviz.data import ImageSet
+from mixviz.evaluate.features import NotFrozen, extract, fingerprint, frozen, raw_pixels
+
+
+def pictures(n=10):
+    return ImageSet("noise", "train", np.random.default_rng(0).integers(0, 256, (n, 16, 16, 3), dtype=np.uint8))
+
+
+def embedder():
+    return build_embedder(RunConfig.of(dtype="float32", device="cpu"), 16)
+
+
+def test_extract_gives_the_features_of_clean_images_in_order():
+    encoder, images = embedder().eval(), pictures()
+    floats = torch.from_numpy(images.images.copy()).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        expected = encoder.features(floats)
+    torch.testing.assert_close(extract(encoder, images), expected)
+    torch.testing.assert_close(extract(encoder, images, batch_size=3), expected)
+
+
+def test_extract_works_in_evaluation_mode_and_restores_training():
+    encoder = embedder().train()
+    before = fingerprint(encoder)
+    extract(encoder, pictures())
+    assert encoder.training
+    assert fingerprint(encoder) == before
+
+
+def test_guard_bites_on_changed_weights():
+    encoder = embedder()
+    with pytest.raises(NotFrozen), frozen(encoder), torch.no_grad():
+        encoder.backbone[0][0].weight[0, 0, 0, 0] += 1e-3
+
+
+def test_guard_bites_on_moving_batch_norm_statistics():
+    encoder = embedder()
+    with pytest.raises(NotFrozen), frozen(encoder):
+        encoder.train()
+        encoder(torch.rand(4, 3, 16, 16))
+
+
+def test_guard_lets_an_untouched_module_pass():
+    encoder = embedder().train()
+    with frozen(encoder) as module:
+        assert not module.training
+    assert encoder.training
+
+
+def test_raw_pixels_are_the_images():
+    images = pictures()
+    np.testing.assert_allclose(raw_pixels(images).numpy(), images.images.reshape(10, -1) / 255, rtol=1e-6)
