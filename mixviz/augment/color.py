@@ -118,9 +118,7 @@ def shift_hue(images: Tensor, shift: Tensor) -> Tensor:
     hue = hue.lerp_((red - green).add_(4), blue.floor())
     hue = hue.add_(6 * shift.to(hue.dtype)[:, None, None])
     hue = hue.sub_((hue / 6).floor_(), alpha=6)  # in [0, 6]
-    centre = constant((3.0, 2.0, 4.0), hue.dtype, hue.device).view(
-        3, 1, 1
-    )  # of cyan, where red is smallest, of green, of blue
+    centre = constant((3.0, 2.0, 4.0), hue.dtype, hue.device)[:, None, None]  # cyan (where red is least), green, blue
     slope = (hue[:, None] - centre).abs_().clamp_(1, 2).mul_(spread[:, None])
     red, green, blue = slope.unbind(1)
     red.add_(low - spread)

@@ -46,10 +46,15 @@ class GaussianBlur(Operation):
     def apply(self, images: Tensor, parameters: BlurParameters) -> Tensor:
         """Raises UserError where the kernel is too large for the image."""
         smaller = min(images.shape[2:])
-        size = self.kernel_size or max(3, 2 * (smaller // 20) + 1)
+        size = self.kernel_size or default_kernel_size(smaller)
         if size // 2 >= smaller:
             raise UserError(f"blur: a kernel of {size} pixels is too large for images of {smaller} pixels")
         return apply_to_marked(lambda images, blur: gaussian_blur(images, blur.sigma, size), images, parameters)
+
+
+def default_kernel_size(image_size: int) -> int:
+    """The odd number of pixels nearest to a tenth of the image, at least 3."""
+    return max(3, 2 * (image_size // 20) + 1)
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor, size: int) -> Tensor:

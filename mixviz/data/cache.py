@@ -32,7 +32,10 @@ def cached(key: Any, make: Callable[[], ImageSet]) -> ImageSet:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
     except OSError as error:
-        print(f"mixviz: cannot write {folder.parent} ({error.strerror}); images are decoded anew each time", file=sys.stderr)
+        print(
+            f"mixviz: cannot write {folder.parent} ({error.strerror}); images are decoded anew each time",
+            file=sys.stderr,
+        )
         return images
     try:
         _write(part, images)

@@ -36,7 +36,9 @@ def decode_all(
     kept: list[int] = []
     with ThreadPoolExecutor(THREADS) as pool:
         results = pool.map(lambda item: _try(item, image_size), encoded.items)
-        bar = tqdm(results, f"decoding {what}", len(encoded.items), unit=" images", disable=not progress, mininterval=0.5)
+        bar = tqdm(
+            results, f"decoding {what}", len(encoded.items), unit=" images", disable=not progress, mininterval=0.5
+        )
         for i, result in enumerate(bar):
             if isinstance(result, np.ndarray):
                 _check_size(result, decoded, encoded.names[i])
@@ -44,7 +46,9 @@ def decode_all(
                 kept.append(i)
             elif not skip_bad:
                 pool.shutdown(cancel_futures=True)
-                raise UserError(f"cannot decode {encoded.names[i]} ({result}): mend it, or leave it out with --skip-bad")
+                raise UserError(
+                    f"cannot decode {encoded.names[i]} ({result}): mend it, or leave it out with --skip-bad"
+                )
     if not decoded:
         raise UserError(f"none of the {len(encoded.items)} images of {what} can be decoded: are they images?")
     return np.stack(decoded), np.asarray(kept)
@@ -83,4 +87,6 @@ def _check_size(pixels: np.ndarray, before: list[np.ndarray], name: str) -> None
     if height != width:
         raise UserError(f"{name} is {width}x{height}, and the encoders take squares: give --image-size")
     if height < SMALLEST:
-        raise UserError(f"{name} is {width}x{height}, smaller than {SMALLEST} pixels: give --image-size {SMALLEST} or more")
+        raise UserError(
+            f"{name} is {width}x{height}, smaller than {SMALLEST} pixels: give --image-size {SMALLEST} or more"
+        )

@@ -36,12 +36,12 @@ SHAPES: dict[str, list[list[tuple]]] = {
     "4": [[(0.35, 1), (0.35, -1), (-0.8, 0.4), (0.9, 0.4)]],
     "Y": [[(0, 1), (0, 0)], [(-0.8, -1), (0, 0), (0.8, -1)]],
     "arrow": [[(0, 1), (0, -1)], [(-0.85, -0.1), (0, -1), (0.85, -0.1)]],
-    "h": [[(-0.65, -1), (-0.65, 1)], [*arc(0, 0.55, 0.65, 0.6, -180, 0, 6), (0.65, 1)]],
-    "key": [[*arc(0, -0.5, 0.55, 0.5, 90, 450, 10), (0, 1), (0.6, 1)], [(0, 0.5), (0.6, 0.5)]],
+    "M": [[(-0.85, 1), (-0.85, -1), (0, 0.3), (0.85, -1), (0.85, 1)]],
+    "key": [[*arc(0, -0.55, 0.5, 0.45, 90, 450, 10), (0, 1), (0.65, 1)], [(0, 0.4), (0.65, 0.4)]],
     "E": [[(0.7, -1), (-0.65, -1), (-0.65, 1), (0.7, 1)], [(-0.65, 0), (0.5, 0)]],
     "tick": [[(-0.9, 0.1), (-0.3, 0.8), (0.9, -0.8)]],
     "fork": [[(0, 1), (0, -1)], [(-0.8, -1), (-0.8, 0), (0.8, 0), (0.8, -1)]],
-    "umbrella": [[*arc(0, -0.1, 1, 0.9, -180, 0, 8), (-1, -0.1)], [(0, -0.1), (0, 1), (0.5, 1)]],
+    "T": [[(-0.85, -1), (0.85, -1)], [(0, -1), (0, 1)]],
     "house": [[(-0.75, 1), (-0.75, -0.1), (0, -1), (0.75, -0.1), (0.75, 1), (-0.75, 1)]],
 }
 
@@ -107,7 +107,7 @@ def sample_glyphs(n: int, seed: int | list[int]) -> GlyphParameters:
         values = np.stack([next(columns) for _ in range(math.prod(shape))], axis=1)
         return (low + (high - low) * values).astype(np.float32).reshape(n, *shape)
 
-    size, stroke = between(7.5, 11, 2), between(3.5, 5.5)
+    size, stroke = between(8, 11, 2), between(3.5, 5)
     room = (SIZE - stroke) / 2 - size.max(axis=1)
     return GlyphParameters(
         shape=integers(len(SHAPES)),
@@ -117,7 +117,7 @@ def sample_glyphs(n: int, seed: int | list[int]) -> GlyphParameters:
         hue_offset=between(-0.25, 0.25),
         lightness=between(0.55, 0.68),
         phase=between(0, 1, 2),
-        tilt=between(-0.25, 0.25),
+        tilt=between(-0.2, 0.2),
         size=size,
         centre=(SIZE - 1) / 2 + room[:, None] * between(-1, 1, 2),
         bend=between(-0.12, 0.12, 2, 3),

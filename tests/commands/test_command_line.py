@@ -9,6 +9,11 @@ from mixviz.paths import runs_root
 SMALL = "--epochs 1 --batch-size 16 --queue-length 32 --bn-splits 2 --dim 8 --hidden 16 --quiet".split()
 
 
+@pytest.fixture(autouse=True)
+def _own_data_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIXVIZ_DATA", str(tmp_path / "data"))
+
+
 @pytest.fixture
 def data(tmp_path):
     """numpy:PATH of 80 training and 40 test images of four colours."""
