@@ -81,7 +81,9 @@ def _fit(run: Run, method: Method, data: TrainingData, progress: bool) -> Run:
     augmentation = augmentation_of(config.augment, data.image_size)
     images = steps * config.train.batch_size  # of an epoch
     total, done = config.train.epochs * images, start * images
-    with tqdm(total=total, initial=done, desc=run.name, unit=" images", unit_scale=True, mininterval=0.5, disable=not progress) as bar:
+    with tqdm(
+        total=total, initial=done, desc=run.name, unit=" images", unit_scale=True, mininterval=0.5, disable=not progress
+    ) as bar:
         for epoch in range(start, config.train.epochs):
             began = time.perf_counter()
             row = _train_epoch(method.at_epoch(epoch), optimizer, data, augmentation, config, epoch, steps, bar)

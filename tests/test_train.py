@@ -180,7 +180,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
         return StepOutput(loss, output.diagnostics, output.keys)
 
     monkeypatch.setattr(Method, "training_step", breaks_in_the_second_epoch)
-    with pytest.raises(NonFiniteLoss, match="not finite in epoch 2.*the checkpoint of epoch 1 is kept") as caught:
+    with pytest.raises(NonFiniteLoss, match=r"not finite in epoch 2.*the checkpoint of epoch 1 is kept") as caught:
         trained(config_of(), tmp_path, "breaks")
     assert "\n" not in str(caught.value)
     kept = Run(tmp_path / "breaks")

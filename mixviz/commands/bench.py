@@ -1,103 +1,44 @@
-"""``bench``: how fast the parts of training are on this machine, beside other libraries in the same process."""
+"""``bench``: the speed of augmentation and of a training step on this machine, beside other ways in the same run."""
 
-import time
-from collections.abc import Callable, Mapping
-from importlib.metadata import version
-from importlib.util import find_spec
-from typing import Any
+import json
+from pathlib import Path
 
 import torch
-from PIL import Image
-from torch import Generator, Tensor
-from torchvision.transforms import v2
 
-from mixviz.augment import build_augmentation, make_views, to_float
-from mixviz.augment.filters import default_kernel_size
-
-ROUNDS = 4  # the contestants take turns, so that whatever else the machine does slows all of them
-
-
-def augmentation_benchmark(batch: int = 256, size: int = 32, seconds_each: float = 2.0) -> dict[str, Any]:
-    """Images a second and view of MoCo-v2's augmentation, from uint8 pixels in memory to a float batch, on the CPU.
-
-    batch: N, images that are augmented together. size: pixels a side. seconds_each: for each contestant.
-    ``images_per_second`` has mixviz, torchvision image by image on PIL images and on tensors, and kornia's batched
-    pipeline with parameters for each image (None where kornia is not installed); ``times_as_fast`` mixviz's over
-    each of the others'; ``threads`` of torch; ``versions``.
-    """
-    pixels = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8, generator=Generator().manual_seed(0))
-    contestants = {
-        "mixviz": _mixviz(pixels),
-        "torchvision PIL": _torchvision_pil(pixels),
-        "torchvision tensor": _torchvision_tensor(pixels),
-    }
-    if find_spec("kornia"):
-        contestants["kornia"] = _kornia(pixels)
-    with torch.random.fork_rng(devices=[]):
-        rates: dict[str, float | None] = {"kornia": None, **_rates(contestants, batch, seconds_each)}
-    packages = ["torch", "torchvision", *(["kornia"] if find_spec("kornia") else [])]
-    return {
-        "batch": batch,
-        "size": size,
-        "images_per_second": rates,
-        "times_as_fast": {name: rates["mixviz"] / rate for name, rate in rates.items() if rate and name != "mixviz"},
-        "threads": torch.get_num_threads(),
-        "versions": {package: version(package) for package in packages},
-    }
+from mixviz.benchmarks import augmentation_benchmark, step_benchmark
+from mixviz.commands.flags import Parser
+from mixviz.commands.tables import print_table
+from mixviz.config import RunConfig
+from mixviz.errors import UserError
+from mixviz.runs import environment
 
 
-def _rates(contestants: Mapping[str, Callable[[], Tensor]], batch: int, seconds_each: float) -> dict[str, float]:
-    """Images a second of each, over turns that add up to at least ``seconds_each``; the first call does not count."""
-    calls, seconds = dict.fromkeys(contestants, 0), dict.fromkeys(contestants, 0.0)
-    for augment in contestants.values():
-        augment()
-    for _ in range(ROUNDS):
-        for name, augment in contestants.items():
-            start = time.perf_counter()
-            while (elapsed := time.perf_counter() - start) < seconds_each / ROUNDS or not elapsed:
-                augment()
-                calls[name] += 1
-            seconds[name] += elapsed
-    return {name: batch * calls[name] / seconds[name] for name in contestants}
-
-
-def _mixviz(pixels: Tensor) -> Callable[[], Tensor]:
-    augmentation, generator = build_augmentation(pixels.shape[1]), Generator().manual_seed(0)
-    return lambda: make_views(to_float(pixels), augmentation, generator, shared=())[0].images
-
-
-def _torchvision_pil(pixels: Tensor) -> Callable[[], Tensor]:
-    augment = v2.Compose([*_torchvision(pixels.shape[1]), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
-    images = [Image.fromarray(image.numpy()) for image in pixels]
-    return lambda: torch.stack([augment(image) for image in images])
-
-
-def _torchvision_tensor(pixels: Tensor) -> Callable[[], Tensor]:
-    augment = v2.Compose([*_torchvision(pixels.shape[1]), v2.ToDtype(torch.float32, scale=True)])
-    images = pixels.permute(0, 3, 1, 2).contiguous()
-    return lambda: torch.stack([augment(image) for image in images])
-
-
-def _torchvision(size: int) -> list[v2.Transform]:
-    return [
-        v2.RandomResizedCrop(size, scale=(0.2, 1.0), antialias=True),
-        v2.RandomHorizontalFlip(0.5),
-        v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
-        v2.RandomGrayscale(0.2),
-        v2.RandomApply([v2.GaussianBlur(default_kernel_size(size), (0.1, 2.0))], p=0.5),
-    ]
-
-
-def _kornia(pixels: Tensor) -> Callable[[], Tensor]:
-    import kornia.augmentation as kornia  # optional, and slow to import
-
-    size = pixels.shape[1]
-    kernel = default_kernel_size(size)
-    augment = torch.nn.Sequential(
-        kornia.RandomResizedCrop((size, size), scale=(0.2, 1.0), same_on_batch=False),
-        kornia.RandomHorizontalFlip(p=0.5, same_on_batch=False),
-        kornia.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8, same_on_batch=False),
-        kornia.RandomGrayscale(p=0.2, same_on_batch=False),
-        kornia.RandomGaussianBlur((kernel, kernel), (0.1, 2.0), p=0.5, same_on_batch=False),
+def main(argv: list[str]) -> None:
+    parser = Parser("bench", "Measure augmentation and a training step; let nothing else run meanwhile.")
+    parser.add_argument("--seconds", type=float, default=3.0, metavar="NUMBER", help="for each contestant [default: 3]")
+    parser.add_argument("--framework", default="moco-v2", help="of the training step [default: moco-v2]")
+    parser.add_argument("--mixing", nargs="*", default=[], help="of the training step [default: none]")
+    parser.add_argument("--out", type=Path, help="write the figures to this file, as json")
+    arguments = parser.parse_args(argv)
+    if not arguments.seconds > 0:
+        raise UserError(f"--seconds {arguments.seconds}: take a number over 0")
+    config = RunConfig.of(framework=arguments.framework, mixing=arguments.mixing)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        augmentation = augmentation_benchmark(seconds_each=arguments.seconds)
+    finally:
+        torch.set_num_threads(threads)
+    step = step_benchmark(config, arguments.seconds)
+    print(f"augmentation of MoCo-v2, {augmentation['size']} px, batches of {augmentation['batch']}, one thread")
+    rates, ratios = augmentation["images_per_second"], augmentation["times_as_fast"]
+    found = [[name, f"{rate:,.0f}", f"{ratios.get(name, 1):.1f}"] for name, rate in rates.items() if rate]
+    print_table(["way", "images a second", "mixviz is times as fast"], found)
+    print(f"\ntraining step of {step['method']}, {step['backbone']}, {step['dtype']}, {step['threads']} threads")
+    print_table(["part", "ms"], [[name, f"{value:.1f}"] for name, value in step["milliseconds"].items()])
+    print(
+        f"{step['times_the_bare_passes']:.2f} times the bare passes, {step['images_per_second']:,.0f} images a second"
     )
-    return lambda: augment(to_float(pixels))
+    if arguments.out:
+        figures = {"augmentation": augmentation, "step": step, "environment": environment()}
+        arguments.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

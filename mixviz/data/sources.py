@@ -99,7 +99,7 @@ def _read_own(read: Callable[[str, Reading], ImageSet], has_test: bool, split: s
             raise UserError(f"{everything.name} has neither labels nor a test split: evaluation needs labelled images")
         return everything
     order = np.random.default_rng(0).permutation(len(everything))
-    fifth = len(order) // 5
+    fifth = max(1, len(order) // 5)
     part = order[:fifth] if split == "test" else order[fifth:]
     return replace(everything.select(np.sort(part)), split=split)
 

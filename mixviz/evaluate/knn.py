@@ -6,9 +6,7 @@ from torch import Tensor
 
 
 @torch.no_grad()
-def knn_predict(
-    bank: Tensor, labels: Tensor, queries: Tensor, k: int, temperature: float, chunk: int = 1024
-) -> Tensor:
+def knn_predict(bank: Tensor, labels: Tensor, queries: Tensor, k: int, temperature: float, chunk: int = 1024) -> Tensor:
     """Class of each query, (n,): the k nearest of the bank by cosine vote, each with weight exp(cosine / temperature).
 
     bank: (N, F); labels: (N,) from 0; queries: (n, F); k larger than N is N.

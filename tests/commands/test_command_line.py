@@ -6,7 +6,7 @@ import pytest
 from mixviz.__main__ import COMMANDS, main
 from mixviz.paths import runs_root
 
-SMALL = "--epochs 1 --batch-size 16 --queue-length 32 --bn-splits 2 --dim 8 --hidden 16 --quiet".split()
+SMALL = ["--epochs", "1", "--batch-size", "16", "--queue-length", "32", "--bn-splits", "2", "--dim", "8", "--hidden", "16", "--quiet"]
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,8 @@ def test_from_training_to_comparison(data, capsys):
     assert "paired differences to moco-v2" in shown
     assert "moco-v2 + mixco" in shown
     assert call("list") == 0
-    assert all(name in capsys.readouterr().out or True for name in names)
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in names)
 
 
 def test_resume_of_a_finished_run_says_so(data, capsys):
@@ -83,7 +84,8 @@ def test_every_command_has_help(command, capsys):
 
 def test_without_a_command_the_commands_are_listed(capsys):
     assert call() == 0
-    assert all(command in capsys.readouterr().out for command in [*COMMANDS][:1])
+    shown = capsys.readouterr().out
+    assert all(command in shown for command in COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,6 @@ def test_refusals(words, message, capsys):
 
 def test_refusals_that_need_data(data, capsys, tmp_path):
     assert "larger than the 72 training images" in refused(capsys, "train", "--data", data)
-    assert "to share" in refused(capsys, "train", "--data", data, *SMALL, "--mixing", "looc", "--grayscale", 0) or True
     assert call("train", "--data", data, "--name", "run", *SMALL) == 0
     capsys.readouterr()
     assert "the run run exists" in refused(capsys, "train", "--data", data, "--name", "run", *SMALL)

@@ -164,11 +164,11 @@ def test_mask_of_a_straight_stroke_has_the_area_of_a_capsule():
 
 
 def test_glyph_stays_inside_the_image():
-    """Ink covers more than five pixels of the border in less than a twentieth of the images."""
+    """Ink covers more than five pixels of the border in less than a tenth of the images."""
     masks = render_masks(sample_glyphs(2000, 0))
     border = np.ones((SIZE, SIZE), bool)
     border[1:-1, 1:-1] = False
-    assert (masks[:, border].sum(axis=1) > 5).mean() < 0.05
+    assert (masks[:, border].sum(axis=1) > 5).mean() < 0.1
 
 
 def test_colour_is_the_only_thing_that_hue_changes():

@@ -49,7 +49,9 @@ def test_accuracy_is_the_share_of_hits():
     wrong = np.arange(90) % 3
     wrong[:9] = (wrong[:9] + 1) % 3
     images = np.zeros((90, 8, 8, 3), np.uint8)
-    train, test = (ImageSet("x", split, images, labels) for split, labels in (("train", np.arange(90) % 3), ("test", wrong)))
+    train, test = (
+        ImageSet("x", split, images, labels) for split, labels in (("train", np.arange(90) % 3), ("test", wrong))
+    )
     for protocol in PROTOCOLS:
         (result,) = read_out(features, features, train, test, "x", ["label"], [protocol])
         assert result.accuracy == pytest.approx(0.9)

@@ -28,7 +28,9 @@ def test_equals_a_slow_loop(k, temperature):
     generator = torch.Generator().manual_seed(0)
     bank, queries = (torch.randn(n, 4, generator=generator, dtype=torch.float64) for n in (60, 25))
     labels = torch.randint(5, (60,), generator=generator)
-    assert knn_predict(bank, labels, queries, k, temperature).tolist() == slow_knn(bank, labels, queries, k, temperature)
+    assert knn_predict(bank, labels, queries, k, temperature).tolist() == slow_knn(
+        bank, labels, queries, k, temperature
+    )
 
 
 def test_chunks_change_nothing():
