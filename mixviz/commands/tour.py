@@ -1,4 +1,4 @@
-"""``tour``: every paper's method on the built-in glyphs, trained, read out and reported in minutes, without a network."""
+"""``tour``: every paper's method on the built-in glyphs, trained, read out and reported in minutes, offline."""
 
 import shutil
 import time

@@ -6,7 +6,8 @@ import pytest
 from mixviz.__main__ import COMMANDS, main
 from mixviz.paths import runs_root
 
-SMALL = ["--epochs", "1", "--batch-size", "16", "--queue-length", "32", "--bn-splits", "2", "--dim", "8", "--hidden", "16", "--quiet"]
+SMALL = {"epochs": 1, "batch-size": 16, "queue-length": 32, "bn-splits": 2, "dim": 8, "hidden": 16}
+SMALL = [*[word for name, value in SMALL.items() for word in (f"--{name}", str(value))], "--quiet"]
 
 
 @pytest.fixture(autouse=True)

@@ -42,10 +42,9 @@ def test_guard_bites_on_changed_weights():
 
 
 def test_guard_bites_on_moving_batch_norm_statistics():
-    encoder = embedder()
+    encoder, images = embedder(), torch.rand(4, 3, 16, 16)
     with pytest.raises(NotFrozen), frozen(encoder):
-        encoder.train()
-        encoder(torch.rand(4, 3, 16, 16))
+        encoder.train()(images)
 
 
 def test_guard_lets_an_untouched_module_pass():
