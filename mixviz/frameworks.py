@@ -212,7 +212,7 @@ class KeyQueue(nn.Module):
         n = len(keys)
         if n > self.length or keys.shape[1:] != self.keys.shape[::2]:
             expected = f"at most {self.length} keys of (n, {self.keys.shape[0]}, {self.keys.shape[2]})"
-            raise UserError(f"the queue takes {expected}, got {tuple(keys.shape)}: make it longer")
+            raise UserError(f"the queue takes {expected}, not {tuple(keys.shape)}: build it with that length and size")
         slots = (self.next + torch.arange(n, device=keys.device)) % self.length
         self.keys[:, slots] = keys.transpose(0, 1).to(self.keys.dtype)
         self.labels[slots] = -1 if labels is None else labels
@@ -226,9 +226,8 @@ def embed_once(embedder: nn.Module, batches: Sequence[Tensor], deal: bool = Fals
     """
     distinct = list({id(batch): batch for batch in batches}.values())
     inputs = torch.cat(distinct)
-    splits = getattr(embedder, "bn_splits", 1)
-    if deal and splits > 1:
-        order = (torch.arange(len(inputs), device=inputs.device) % splits).argsort(stable=True)
+    if deal and embedder.bn_splits > 1:
+        order = (torch.arange(len(inputs), device=inputs.device) % embedder.bn_splits).argsort(stable=True)
         embeddings = embedder(inputs[order])[order.argsort()]
     else:
         embeddings = embedder(inputs)

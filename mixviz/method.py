@@ -115,7 +115,8 @@ class Method(nn.Module):
                 synthetic = self.negative_mixing.negatives(q[:, space], pool, allowed, draw)
                 targets = spread(query.targets, candidates.shape[1], space)
                 weight = query.weight / (len(anchors) * q.shape[1])
-                terms.append(Term(query, q[:, space], candidates, targets, synthetic, space, weight, labels, draw))
+                row = (query, q[:, space], candidates, targets, synthetic)
+                terms.append(Term(*row, space, anchor, weight, labels, draw))
         return terms
 
     def training_step(
@@ -136,6 +137,9 @@ class Method(nn.Module):
             columns.setdefault(f"loss_{kind}" + (f"_space{term.space}" if term.space else ""), []).append(loss.detach())
             if self.framework.has_negatives and term.space == 0:
                 columns.setdefault(f"proxy_accuracy_{kind}", []).append(proxy_accuracy(candidates).mean())
+                if term.synthetic.shape[1]:
+                    real = proxy_accuracy(candidates, synthetic=False).mean()
+                    columns.setdefault(f"proxy_accuracy_{kind}_without_synthetic", []).append(real)
         diagnostics = {name: torch.stack(values).mean() for name, values in columns.items()}
         keys = self._keys(terms)
         if labels is not None:
@@ -169,13 +173,11 @@ class Method(nn.Module):
 
     def _keys(self, terms: list[Term]) -> Tensor:
         """(n, H, D): what the queues take, z_h of the key view of space h, for each view that was queried."""
-        spaces = self.framework.online.spaces
-        first = getattr(self.views_mixing, "queue", "own") == "first"
-        groups = [terms[i : i + spaces] for i in range(0, len(terms), spaces)]  # one query's terms
-        groups = groups[:: len(groups) // len(self._anchors())]  # one query of each anchor
-        return torch.cat(
-            [torch.stack([t.keys[:, 0 if first else t.space] for t in group], dim=1) for group in groups]
-        ).detach()
+        own = self.views_mixing.queue == "own"
+        keys = {(term.anchor, term.space): term.keys[:, term.space if own else 0] for term in terms}
+        spaces = range(self.framework.online.spaces)
+        parts = [torch.stack([keys[anchor, space] for space in spaces], dim=1) for anchor in self._anchors()]
+        return torch.cat(parts).detach()
 
 
 def check_compatible(framework: type[Framework], mixings: Sequence[Mixing], oracle: bool = False) -> None:

@@ -30,6 +30,7 @@ class Mixing:
     needs_negatives: ClassVar[bool] = False
     reported_on: ClassVar[tuple[str, ...]] = ()  # frameworks on which its paper reports it
     warmup_epochs: int = 0  # epochs before it sets in
+    queue: str = "own"  # which key view fills the queue of a space: its own, or the first
 
     @property
     def shared(self) -> tuple[str | None, ...]:
@@ -79,11 +80,13 @@ class MixCo(Mixing):
     temperature: Annotated[float, Field(gt=0, description="τ_mix, the blends' own temperature")] = 0.05
     alpha: Annotated[float, Field(gt=0, description="λ is drawn from Beta(α, α); 1 is uniform, as in the paper")] = 1.0
 
-    def sample(self, n: int, generator: Generator | None = None) -> Tensor:
+    def sample(self, n: int, generator: Generator | None = None) -> Tensor | None:
         """λ, the share of the first of the two: (n // 2,)."""
+        if self.weight == 0:
+            return None
         return dirichlet(n // 2, 2, self.alpha, generator)[:, 0]
 
-    def queries(self, view: Tensor, draw: Tensor) -> list[Query]:
+    def queries(self, view: Tensor, draw: Tensor | None) -> list[Query]:
         clean = super().queries(view, None)
         half = len(view) // 2
         if self.weight == 0 or half == 0:
@@ -162,7 +165,9 @@ class IMix(Mixing):
             return views
         inputs = torch.cat(views)
         weights, others = (part.to(inputs.device) for part in draw)
-        weights = weights.to(inputs.dtype).unflatten(0, (-1, *[1] * (inputs.dim() - 1)))  # (n, 1, ..., parts)
+        weights = (weights.to(inputs.dtype) if inputs.is_floating_point() else weights).unflatten(
+            0, (-1, *[1] * (inputs.dim() - 1))
+        )  # (n, 1, ..., parts)
         mixed = weights[..., 0] * inputs
         for i in range(others.shape[1]):
             mixed = mixed + weights[..., i + 1] * inputs[others[:, i]]
@@ -238,7 +243,8 @@ class LooC(Mixing):
     """One more key view and embedding space for every left-out augmentation (Xiao et al. 2021, arXiv:2008.05659).
 
     Key view h copies one augmentation of the query. Space 0 learns to ignore all augmentations; space h has the
-    image's other views as negatives and so must keep what augmentation h changes.
+    image's other views as negatives and so must keep what augmentation h changes. One view is queried, on any
+    framework; where negatives come from the batch, the other images' further views are negatives too.
     """
 
     seam: ClassVar[str] = "views"

@@ -32,6 +32,7 @@ class Term:
     targets: Tensor  # (n, N * J) the query's targets, spread over the key views
     synthetic: Tensor  # (n, S, D) negatives that a mixing synthesised, unit length, detached
     space: int  # which of the H embedding spaces
+    anchor: int  # which view the queries are made of
     weight: float  # of its loss in the total
     labels: Tensor | None = None  # (N,) classes; only a class oracle uses them
     draw: Any = None  # what the negatives' mixing drew
