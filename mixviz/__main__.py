@@ -13,6 +13,7 @@ COMMANDS = {
     "list": "list the runs",
     "doctor": "say what is installed, which device is used, and how to mend what is missing",
     "bench": "measure augmentation and training step on this machine",
+    "results": "fill the README's tables from the result files",
 }
 
 

@@ -1,5 +1,6 @@
 """``tour``: every paper's method on the built-in glyphs, trained, read out and reported in minutes, offline."""
 
+import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "n-pair + looc": {"framework": "n-pair", "mixing": ["looc"], "looc_left_out": ["color"]},
 }
 QUICK = ("moco-v2", "moco-v2 + mixco", "moco-v2 + mochi", "moco-v2 + imix", "n-pair", "n-pair + looc")
+QUICK_EPOCHS = 4
 PROTOCOL_NAMES = {"linear-features": "linear", "knn": "kNN"}
 TARGETS = {"label": "shape", "hue": "hue", "rotation": "orientation"}
 
@@ -68,9 +70,13 @@ def main(argv: list[str]) -> None:
             runs.append((name, run))
     table = pd.DataFrame(rows)
     minutes = (time.perf_counter() - began) / 60
-    print(f"\nglyphs, test accuracy in %, frozen encoders, {minutes:.1f} minutes")
-    print_table(*summary(table))
-    path = write_report(arguments.report or root / "report.html", table, runs, sets, minutes)
+    caption = describe(runs[0][1], sets, arguments.seeds, minutes)
+    header, lines = summary(table)
+    print(f"\n{caption}")
+    print_table(header, lines)
+    shown = {"caption": caption, "header": header, "rows": lines, "results": rows}
+    (root / "tour.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path = write_report(arguments.report or root / "report.html", caption, table, runs, sets)
     print(f"\nreport: {path}\nnotebooks: pip install jupyterlab, then jupyter lab notebooks")
 
 
@@ -78,7 +84,7 @@ def tour_config(name: str, seed: int, quick: bool) -> RunConfig:
     """The config of a run of the tour."""
     settings = {**SHARED, **METHODS[name], "seed": seed}
     if quick:
-        settings["epochs"] = 4
+        settings["epochs"] = QUICK_EPOCHS
     return RunConfig.of(**settings)
 
 
@@ -125,23 +131,24 @@ def _mean(accuracies: pd.Series) -> str:
     return f"{100 * accuracies.mean():.1f}{spread}"
 
 
+def describe(run: Run, sets: tuple[ImageSet, ImageSet], seeds: int, minutes: float) -> str:
+    """What stands beside every number of the tour."""
+    config, environment = run.config, run.read_json("environment.json")
+    return (
+        f"glyphs ({len(sets[0]):,} training and {len(sets[1]):,} test images), {config.encoder.backbone}, "
+        f"{config.train.epochs} epochs, batches of {config.train.batch_size}, {seeds} seed{'s' if seeds > 1 else ''}, "
+        f"{environment['device']} ({environment['threads']} threads), {minutes:.1f} minutes. Test accuracy in %, "
+        "frozen encoders; the settings of the linear probe were chosen on a fifth of train."
+    )
+
+
 def write_report(
-    path: Path,
-    table: pd.DataFrame,
-    runs: Sequence[tuple[str, Run]],
-    sets: tuple[ImageSet, ImageSet],
-    minutes: float,
+    path: Path, caption: str, table: pd.DataFrame, runs: Sequence[tuple[str, Run]], sets: tuple[ImageSet, ImageSet]
 ) -> Path:
     """One HTML file with everything that the tour found."""
-    config, device = runs[0][1].config, runs[0][1].read_json("environment.json")["device"]
-    seeds = table["seed"].nunique()
+    config = runs[0][1].config
     report = Report("mixviz: a tour of mixing in contrastive learning")
-    report.text(
-        f"glyphs: {len(sets[0]):,} training and {len(sets[1]):,} test images; {config.encoder.backbone}, "
-        f"{config.train.epochs} epochs, batches of {config.train.batch_size}, {seeds} seed{'s' if seeds > 1 else ''}; "
-        f"{device}; {minutes:.1f} minutes. Encoders are frozen; the probe's settings were chosen on a split of train.",
-        note=True,
-    )
+    report.text(caption, note=True)
     report.heading("What the encoders see")
     report.figure(lambda: draw_samples(sets[0]), "Twelve shapes, in any hue, texture and of four orientations.")
     report.figure(

@@ -1,0 +1,125 @@
+"""Results that the project shows: kept as files in ``data/results``, rendered into marked blocks of the README.
+
+A block begins with ``<!-- results: NAME -->`` and ends with ``<!-- /results -->``.
+``python -m mixviz results`` fills it.
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mixviz.errors import UserError, unknown
+from mixviz.evaluate.compare import results_table
+from mixviz.runs import Run, list_runs
+
+BLOCK = re.compile(r"<!-- results: ([\w-]+) -->\n.*?<!-- /results -->", re.DOTALL)
+
+
+def render_all(text: str, root: Path) -> str:
+    """The text with every block filled from the files below root. Raises UserError for a block without files."""
+    return BLOCK.sub(lambda match: f"<!-- results: {match[1]} -->\n{_render(match[1], root)}\n<!-- /results -->", text)
+
+
+def _render(name: str, root: Path) -> str:
+    if name not in RENDERERS:
+        raise unknown("block of results", name, RENDERERS)
+    try:
+        return RENDERERS[name](root / name)
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"cannot render the block {name} from {root / name}: {error}") from error
+
+
+def render_runs(folder: Path) -> str:
+    """A table of run folders: each method's read-outs, and its difference to the base of the same seed."""
+    runs = list_runs(folder)
+    table = results_table(runs)
+    config, environment = runs[0].config, runs[0].read_json("environment.json")
+    methods = sorted(table["method"].unique(), key=lambda name: (name.count("+"), name))
+    base, seeds = methods[0], sorted(table["seed"].unique())
+    rows = [["random encoder", *_cells(table[table.encoder == "random"])]]
+    for method in methods:
+        own = table[(table.method == method) & (table.encoder == "backbone")]
+        rows.append([method, *_cells(own), *_difference(table, method, base)])
+    header = ["encoder", "linear probe", "kNN", f"linear probe, minus {base}"]
+    caption = (
+        f"{runs[0].results[0]['data']}, `{config.encoder.backbone}`, {config.train.epochs} epochs, batches of "
+        f"{config.train.batch_size}, {_seeds(seeds)}, {environment['device']} ({environment['threads']} thread"
+        f"{'s' if environment['threads'] > 1 else ''}, {_minutes(runs)} minutes a run). Test accuracy in %, frozen "
+        "backbone; protocols `linear-features` and `knn`."
+    )
+    return f"{caption}\n\n{_markdown(header, rows)}"
+
+
+def render_tour(folder: Path) -> str:
+    """The tour's table."""
+    tour = _read(folder / "tour.json")
+    rows = [[name, *cells] for name, *cells in tour["rows"]]
+    return f"{tour['caption']}\n\n{_markdown(tour['header'], rows)}"
+
+
+def render_speed(folder: Path) -> str:
+    """The figures of ``bench``."""
+    figures = _read(folder / "bench.json")
+    augmentation, step = figures["augmentation"], figures["step"]
+    rates, ratios = augmentation["images_per_second"], augmentation["times_as_fast"]
+    rows = [[name, f"{rate:,.0f}", f"{ratios.get(name, 1):.1f}"] for name, rate in rates.items() if rate]
+    return (
+        f"Augmentation of MoCo-v2 at {augmentation['size']} px, batches of {augmentation['batch']}, one thread, "
+        f"{figures['environment']['device']}:\n\n"
+        f"{_markdown(['way', 'images/s', 'mixviz is times as fast'], rows)}\n\n"
+        f"A training step of {step['method']} on `{step['backbone']}`, augmentation included, takes "
+        f"{step['times_the_bare_passes']:.2f} times the bare passes of the same networks on ready tensors "
+        f"({step['milliseconds']['whole step']:.0f} ms and {step['milliseconds']['bare passes']:.0f} ms, batch "
+        f"{step['batch']}, {step['dtype']}, {step['threads']} threads): {step['images_per_second']:,.0f} images/s."
+    )
+
+
+RENDERERS: dict[str, Callable[[Path], str]] = {
+    "glyphs-tour": render_tour,
+    "cifar10-laptop": render_runs,
+    "speed": render_speed,
+}
+
+
+def _cells(rows: pd.DataFrame) -> list[str]:
+    """Linear probe and kNN of labels: the mean, and the spread where there are several seeds."""
+    cells = []
+    for protocol in ("linear-features", "knn"):
+        found = 100 * rows.loc[(rows.protocol == protocol) & (rows.target == "label")].groupby("seed").accuracy.mean()
+        spread = f" ± {found.std():.1f}" if len(found) > 1 else ""
+        cells.append(f"{found.mean():.1f}{spread}" if len(found) else "–")
+    return cells
+
+
+def _difference(table: pd.DataFrame, method: str, base: str) -> list[str]:
+    if method == base:
+        return ["–"]
+    rows = table[(table.encoder == "backbone") & (table.protocol == "linear-features") & (table.target == "label")]
+    by_seed = rows.pivot_table(index="seed", columns="method", values="accuracy")
+    return [f"{100 * (by_seed[method] - by_seed[base]).dropna().mean():+.1f}"]
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+
+
+def _minutes(runs: Sequence[Run]) -> str:
+    minutes = [run.metrics["seconds"].sum() / 60 for run in runs]
+    return f"{min(minutes):.0f} to {max(minutes):.0f}"
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [
+        header,
+        ["---", *["---:"] * (len(header) - 1)],
+        *[[*row, *[""] * (len(header) - len(row))] for row in rows],
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
