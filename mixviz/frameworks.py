@@ -54,9 +54,7 @@ class Framework(nn.Module):
 
     def loss(self, candidates: Candidates) -> Tensor:
         """(n,), one value a query; here InfoNCE with soft targets."""
-        positives = candidates.positives
-        negatives = torch.cat([positives[:, :0], *candidates.negatives.values()], dim=1)
-        return info_nce(positives, negatives, candidates.targets, candidates.temperature)
+        return info_nce(candidates.similarities, candidates.targets, candidates.temperature)
 
     def update(self, keys: Tensor, labels: Tensor | None = None) -> None:
         """After the optimiser step, with this step's keys, (n, H, D), and their classes, (n,), where known."""

@@ -1,10 +1,8 @@
 """The losses: pure functions of tensors, without state, modules or defaults.
 
-Letters: n queries, P columns that may carry target mass, M columns that never do, D embedding size.
+Letters: n queries, M candidates, of which the first P may carry target mass.
 """
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -12,24 +10,22 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Cross entropy of logits to target distributions, one value a query.
 
     logits:  (n, M); -inf marks a column that is no candidate of this query.
-    targets: (n, M), rows sum to one; a column at -inf carries none.
+    targets: (n, P), P <= M, over the first P columns, rows sum to one; a column at -inf carries none.
     returns: (n,), in nats, lower is better.
     """
-    log_p = F.log_softmax(logits, dim=1).masked_fill(logits == -torch.inf, 0.0)  # since 0 * -inf is nan
-    return -(targets * log_p).sum(dim=1)
+    log_p = logits.log_softmax(dim=1)[:, : targets.shape[1]]
+    return -(targets * log_p.masked_fill(targets == 0, 0.0)).sum(dim=1)  # since 0 * -inf is nan
 
 
-def info_nce(positives: Tensor, negatives: Tensor, targets: Tensor, temperature: float) -> Tensor:
+def info_nce(similarities: Tensor, targets: Tensor, temperature: float) -> Tensor:
     """InfoNCE with soft targets (van den Oord et al. 2018, arXiv:1807.03748), one value a query.
 
-    positives:   (n, P) similarities to the columns that may carry target mass.
-    negatives:   (n, M) similarities to columns that never do; -inf leaves a column out.
-    targets:     (n, P), rows sum to one; one-hot rows give the plain loss.
-    temperature: > 0.
-    returns:     (n,), in nats, lower is better.
+    similarities: (n, M) to all candidates; -inf leaves one out.
+    targets:      (n, P), P <= M, over the first P columns, rows sum to one; one-hot rows give the plain loss.
+    temperature:  > 0.
+    returns:      (n,), in nats, lower is better.
     """
-    logits = torch.cat([positives, negatives], dim=1) / temperature
-    return soft_cross_entropy(logits, F.pad(targets, (0, negatives.shape[1])))
+    return soft_cross_entropy(similarities / temperature, targets)
 
 
 def cosine_regression(similarities: Tensor, targets: Tensor) -> Tensor:

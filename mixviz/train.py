@@ -118,6 +118,7 @@ def set_up(config: RunConfig, images: ImageSet) -> tuple[Method, TrainingData]:
             f"--batch-size {config.train.batch_size} is larger than the {len(kept)} training images: "
             f"take {len(kept)} or fewer"
         )
+    keep_freed_memory()
     training = images.select(kept)
     if config.method.oracle:
         images.targets("label")
@@ -135,6 +136,15 @@ def statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel, (3,) each, in [0, 1]; of at most 10,000 of the (N, H, W, 3)."""
     sample = pixels[:10_000].cpu().double().flatten(0, 2) / 255
     return sample.mean(dim=0).float(), sample.std(dim=0).clamp(min=1e-3).float()
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what is freed: it gives blocks over a threshold back to the system at once.
+
+    To fetch a block again costs more than a layer of a small network on a CPU. glibc's threshold follows the largest
+    block that was freed, up to 32 MiB.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def hold_out(n: int, size: int) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,7 @@ def arc(x: float, y: float, rx: float, ry: float, start: float, stop: float, pie
 
 
 # Each class is a few polylines in the square [-1, 1]^2, y down. No class is symmetric under a quarter or half turn, and
-# none is another one turned or mirrored, so that neither a rotation nor a flip among the augmentations changes a label.
+# none is another one turned or mirrored: a rotation or a flip among the augmentations leaves the label readable.
 SHAPES: dict[str, list[list[tuple]]] = {
     "F": [[(0.75, -1), (-0.65, -1), (-0.65, 1)], [(-0.65, -0.05), (0.5, -0.05)]],
     "G": [[*arc(0, 0, 0.9, 1, -40, -360, 10), (0.9, 0.05), (0.15, 0.05)]],
@@ -76,13 +76,15 @@ def make_glyphs(split: str = "train", seed: int = 0, images: int | None = None) 
     split: "train" (10,000 images) or "test" (2,000), from seeds that share nothing; images: another number of them, of
     which the first n are the same for every number. Equal arguments give equal bytes.
 
-    Raises UserError on an unknown split, or fewer than one image.
+    Raises UserError on an unknown split, a negative seed, or fewer than one image.
     """
     if split not in DEFAULT_IMAGES:
         raise unknown("split of glyphs", split, DEFAULT_IMAGES)
     count = DEFAULT_IMAGES[split] if images is None else images
     if count < 1:
         raise UserError(f"{count} images of glyphs: ask for at least 1")
+    if seed < 0:
+        raise UserError(f"seed {seed} of glyphs: take 0 or more")
     parameters = sample_glyphs(count, [seed, list(DEFAULT_IMAGES).index(split)])
     return ImageSet(
         name="glyphs",

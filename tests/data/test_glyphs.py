@@ -205,5 +205,7 @@ def test_pixels_show_the_hue_but_not_the_shape(train, test):
 def test_bad_requests_name_the_cure():
     with pytest.raises(UserError, match="did you mean 'train'"):
         make_glyphs("trian")
+    with pytest.raises(UserError, match="0 or more"):
+        make_glyphs("test", seed=-1)
     with pytest.raises(UserError, match="at least 1"):
         make_glyphs("test", images=0)
