@@ -1,19 +1,31 @@
 """From encoded images to one array: RGB, of one size, each failure named."""
 
 import io
+import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
+from mixviz.data.checks import check_square, reason
 from mixviz.errors import UserError
 
-SMALLEST = 8  # pixels
-THREADS = 4  # PIL lets others run while it decodes
+THREADS = min(8, os.cpu_count() or 1)  # PIL lets others run while it decodes
+CHUNK = 32  # images that a thread takes at a time
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images are to be read."""
+
+    image_size: int | None = None  # pixels
+    skip_bad: bool = False
+    progress: bool = True
 
 
 @dataclass(frozen=True)
@@ -24,45 +36,62 @@ class Encoded:
     names: Sequence[str]
 
 
-def decode_all(
-    encoded: Encoded, image_size: int | None = None, skip_bad: bool = False, what: str = "images", progress: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
+def decode_all(encoded: Encoded, reading: Reading, what: str = "images") -> tuple[np.ndarray, np.ndarray]:
     """(N, H, W, 3) uint8, and the indices of the images that could be decoded, (N,).
 
-    image_size: the short side is resized to it and the middle cut out; None: all must be of one size.
+    With an image size the short side is resized to it and the middle cut out; without, all must be of one size.
     Raises UserError that names the image.
     """
-    decoded: list[np.ndarray] = []
+    count = len(encoded.items)
+    pixels = np.empty((0, 0, 0, 3), np.uint8)
     kept: list[int] = []
-    with ThreadPoolExecutor(THREADS) as pool:
-        results = pool.map(lambda item: _try(item, image_size), encoded.items)
-        bar = tqdm(
-            results, f"decoding {what}", len(encoded.items), unit=" images", disable=not progress, mininterval=0.5
-        )
-        for i, result in enumerate(bar):
+    with (
+        ThreadPool(THREADS) as pool,
+        tqdm(total=count, desc=f"decoding {what}", unit=" images", disable=not reading.progress) as bar,
+    ):
+        results = pool.imap(partial(_try, image_size=reading.image_size), encoded.items, CHUNK)
+        for name, (i, result) in zip(encoded.names, enumerate(results), strict=True):
+            bar.update()
             if isinstance(result, np.ndarray):
-                _check_size(result, decoded, encoded.names[i])
-                decoded.append(result)
+                if not kept:
+                    check_square(result.shape[1], result.shape[0], name)
+                    pixels = np.empty((count, *result.shape), np.uint8)
+                _check_same_size(result, pixels, name)
+                pixels[len(kept)] = result
                 kept.append(i)
-            elif not skip_bad:
-                pool.shutdown(cancel_futures=True)
-                raise UserError(
-                    f"cannot decode {encoded.names[i]} ({result}): mend it, or leave it out with --skip-bad"
-                )
-    if not decoded:
-        raise UserError(f"none of the {len(encoded.items)} images of {what} can be decoded: are they images?")
-    return np.stack(decoded), np.asarray(kept)
+            elif not reading.skip_bad:
+                raise UserError(f"cannot decode {name} ({result}): mend it, or leave it out with --skip-bad")
+    if count and not kept:
+        raise UserError(f"none of the {count} images of {what} can be decoded: are they images?")
+    return pixels[: len(kept)], np.asarray(kept, np.int64)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any kind of image as RGB: grey is repeated, transparency lies on white, 16 bit is scaled to 8."""
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    """Any kind of image as upright RGB: grey is repeated, transparency lies on white, 16 bit is scaled to 8."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "F":
+        raise ValueError("its pixels are floats of unknown range")
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
     return image.convert("RGB")
+
+
+def resize(image: Image.Image, size: int) -> Image.Image:
+    """The short side resized to ``size`` pixels, bilinear with antialiasing, and the middle cut out."""
+    if image.size == (size, size):
+        return image
+    return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+
+
+def resize_all(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Images that are decoded already, (N, H, W, 3) -> (N, size, size, 3)."""
+    if pixels.shape[1:3] == (size, size):
+        return pixels
+    return np.stack([np.asarray(resize(Image.fromarray(image), size)) for image in pixels])
 
 
 def _try(item: bytes | Path | None, image_size: int | None) -> np.ndarray | str:
@@ -72,21 +101,15 @@ def _try(item: bytes | Path | None, image_size: int | None) -> np.ndarray | str:
     try:
         with Image.open(io.BytesIO(item) if isinstance(item, bytes) else item) as image:
             image = to_rgb(image)
+            return np.asarray(image if image_size is None else resize(image, image_size))
     except Exception as error:  # PIL raises many kinds for damaged files
-        return "not an image" if "cannot identify" in str(error) else f"{type(error).__name__}: {error}"
-    if image_size is not None and image.size != (image_size, image_size):
-        image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
-    return np.asarray(image)
+        return "not an image" if isinstance(error, Image.UnidentifiedImageError) else reason(error)
 
 
-def _check_size(pixels: np.ndarray, before: list[np.ndarray], name: str) -> None:
-    height, width = pixels.shape[:2]
-    if before and before[0].shape != pixels.shape:
-        first = f"{before[0].shape[1]}x{before[0].shape[0]}"
-        raise UserError(f"the images are of several sizes ({first}, and {name} is {width}x{height}): give --image-size")
-    if height != width:
-        raise UserError(f"{name} is {width}x{height}, and the encoders take squares: give --image-size")
-    if height < SMALLEST:
+def _check_same_size(result: np.ndarray, pixels: np.ndarray, name: str) -> None:
+    (height, width), (first_height, first_width) = result.shape[:2], pixels.shape[1:3]
+    if (height, width) != (first_height, first_width):
         raise UserError(
-            f"{name} is {width}x{height}, smaller than {SMALLEST} pixels: give --image-size {SMALLEST} or more"
+            f"the images are of several sizes ({first_width}x{first_height}, and {name} is {width}x{height}): "
+            "give --image-size"
         )

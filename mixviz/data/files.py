@@ -1,24 +1,27 @@
 """Images in files of one's own: a folder of images, or parquet files in the Hugging Face layout."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
 from mixviz.data.cache import cached, content_of, stamp_of
-from mixviz.data.decode import Encoded, decode_all
+from mixviz.data.checks import check_labels, reason
+from mixviz.data.decode import Encoded, Reading, decode_all
 from mixviz.data.imageset import ImageSet
 from mixviz.errors import UserError
 
-if TYPE_CHECKING:
-    from mixviz.data.sources import Reading
-
 TEST_NAMES = ("test", "val", "valid", "validation")
+IMAGE_COLUMNS = ("image", "img")
+LABEL_COLUMNS = ("label", "fine_label")
 
 
 def folder_has_test(root: Path) -> bool:
@@ -26,25 +29,31 @@ def folder_has_test(root: Path) -> bool:
     return (root / "train").is_dir() and _test_folder(root) is not None
 
 
-def read_folder(root: Path, split: str, reading: "Reading") -> ImageSet:
+def read_folder(root: Path, split: str, reading: Reading) -> ImageSet:
     """A folder of images.
 
-    One sub-folder a class, in the order of their names, or images directly and no labels. Where there is a folder
-    ``train``, that is train, and ``test``, ``val``, ``valid`` or ``validation`` is test.
+    One sub-folder a class, numbered in the order of train's names, or images directly and no labels. Where there is a
+    folder ``train``, that is train, and the first of ``test``, ``val``, ``valid`` and ``validation`` is test.
     """
     if not root.is_dir():
         raise UserError(f"folder:{root} is a file: give the folder that holds it")
-    name = f"folder:{root.name}"
     train = root / "train" if (root / "train").is_dir() else root
     folder = _test_folder(root) if split == "test" else train
-    classes = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    files = _image_files(folder, classes)
+    present = _classes(folder)
+    classes = _classes(train) or present
+    unseen = [name for name in present if name not in classes]
+    if unseen:
+        raise UserError(f"{folder} has the class {unseen[0]!r}, and {train} has no image of it: name both alike")
+    files = sorted(path for place in present or [""] for path in _images_in(folder / place, deep=bool(present)))
     if not files:
-        raise UserError(f"{folder} has no images ({', '.join(sorted(_extensions())[:8])}, ...): add some")
-    labels = np.array([classes.index(path.relative_to(folder).parts[0]) for path in files]) if classes else None
+        raise UserError(f"{folder} has no images, such as .png or .jpg: add some, or give the folder that has")
+    labels = np.array([classes.index(path.relative_to(folder).parts[0]) for path in files]) if present else None
     names = [str(path.relative_to(root)) for path in files]
-    key = ["folder", stamp_of(files, root), split, reading.image_size, reading.skip_bad]
-    return cached(key, lambda: _decoded(Encoded(files, names), labels, classes, name, split, reading))
+    key = ["folder", stamp_of(files, root), classes, split, reading.image_size, reading.skip_bad]
+    name = f"folder:{root.resolve().name}"
+    return replace(
+        cached(key, lambda: _decoded(Encoded(files, names), labels, classes, name, split, reading)), name=name
+    )
 
 
 def parquet_has_test(path: Path) -> bool:
@@ -52,87 +61,110 @@ def parquet_has_test(path: Path) -> bool:
     return bool(_shards(path, "test"))
 
 
-def read_parquet(path: Path, split: str, reading: "Reading") -> ImageSet:
-    """Parquet with a column ``image`` (a struct with ``bytes``) and perhaps ``label``, as Hugging Face lays it out."""
+def read_parquet(path: Path, split: str, reading: Reading) -> ImageSet:
+    """Parquet as Hugging Face lays it out: ``image`` (or ``img``), a struct with ``bytes``, and perhaps ``label``."""
     files = _shards(path, split)
-    name = f"parquet:{path.stem if path.is_file() else path.name}"
+    name = f"parquet:{path.stem if path.is_file() else path.resolve().name}"
     key = ["parquet", content_of(files), split, reading.image_size, reading.skip_bad]
-    return cached(key, lambda: _read_shards(files, name, split, reading))
+    return replace(cached(key, lambda: _read_shards(files, name, split, reading)), name=name)
 
 
 def _test_folder(root: Path) -> Path | None:
     return next((root / name for name in TEST_NAMES if (root / name).is_dir()), None)
 
 
-def _image_files(folder: Path, classes: Sequence[str]) -> list[Path]:
-    extensions = _extensions()
-    places = [folder / name for name in classes] if classes else [folder]
-    files = [path for place in places for path in place.rglob("*") if path.suffix.lower() in extensions]
-    return sorted(path for path in files if path.is_file())
+def _classes(folder: Path) -> list[str]:
+    """The sub-folders that hold images, by name."""
+    folders = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path.name for path in folders if next(_images_in(path, deep=True), None))
 
 
-def _extensions() -> set[str]:
-    return {extension for extension, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+def _images_in(folder: Path, deep: bool) -> Iterator[Path]:
+    """Files that are named like images, hidden ones left out."""
+    for path in folder.rglob("*") if deep else folder.iterdir():
+        if path.suffix.lower() in _extensions() and not path.name.startswith(".") and path.is_file():
+            yield path
+
+
+@cache
+def _extensions() -> frozenset[str]:
+    return frozenset(extension for extension, kind in Image.registered_extensions().items() if kind in Image.OPEN)
 
 
 def _shards(path: Path, split: str) -> list[Path]:
     """The files of a split, in order; a single file is train. Raises UserError for a folder without any."""
     if path.is_file():
         return [path] if split == "train" else []
-    names = ("train",) if split == "train" else TEST_NAMES
     files = sorted(path.glob("*.parquet"))
-    found = [file for file in files if file.stem.startswith(names)]
-    if split == "train" and not found:
-        if files and not any(file.stem.startswith(TEST_NAMES) for file in files):
-            return files
-        raise UserError(f"{path} has no train-*.parquet: name the shards of train so, or give one file")
-    return found
+    named = {name: [file for file in files if _first_word(file) == name] for name in ("train", *TEST_NAMES)}
+    if split == "test":
+        return next((named[name] for name in TEST_NAMES if named[name]), [])
+    if named["train"] or (files and not any(named.values())):
+        return named["train"] or files
+    raise UserError(f"{path} has no train-*.parquet: name the shards of train so, or give one file")
 
 
-def _read_shards(files: list[Path], name: str, split: str, reading: "Reading") -> ImageSet:
+def _first_word(file: Path) -> str:
+    return re.split("[^a-z]", file.stem.lower())[0]
+
+
+def _read_shards(files: list[Path], name: str, split: str, reading: Reading) -> ImageSet:
     items: list[bytes | None] = []
     names: list[str] = []
     labels: list[np.ndarray] = []
     for file in files:
-        table = _read_table(file)
-        items += [bytes_ for chunk in table["image"].chunks for bytes_ in chunk.field("bytes").to_pylist()]
-        names += [f"{file.name}, row {row}" for row in range(len(table))]
-        if "label" in table.column_names:
-            labels.append(table["label"].to_numpy().astype(np.int64))
-    classes = _class_names(files[0])
+        images, shard_labels = _read_shard(file)
+        items += images
+        names += [f"{file.name}, row {row}" for row in range(len(images))]
+        if shard_labels is not None:
+            labels.append(shard_labels)
     everything = np.concatenate(labels) if labels else None
+    if everything is not None and len(everything) != len(items):
+        raise UserError(f"{name}: some shards of {split} have labels and some have none: give all of them labels")
+    classes = _class_names(files[0])
+    if everything is not None:
+        everything = check_labels(everything, f"{name}: label", names.__getitem__, classes)
     return _decoded(Encoded(items, names), everything, classes, name, split, reading)
 
 
-def _read_table(file: Path) -> pa.Table:
-    """The columns that are used. Raises UserError that names the file."""
+def _read_shard(file: Path) -> tuple[list[bytes | None], np.ndarray | None]:
+    """Encoded images, and labels, -1 where there is none. Raises UserError that names the file."""
     try:
         schema = pq.read_schema(file)
-        if "image" not in schema.names or not pa.types.is_struct(schema.field("image").type):
+        image = _first_of(IMAGE_COLUMNS, schema)
+        if image is None or "bytes" not in [field.name for field in _fields(schema.field(image).type)]:
             raise UserError(f"{file} has the columns {', '.join(schema.names)}: it needs image, a struct with bytes")
-        return pq.read_table(file, columns=[name for name in ("image", "label") if name in schema.names])
+        label = _first_of(LABEL_COLUMNS, schema)
+        if label is not None and not pa.types.is_integer(schema.field(label).type):
+            raise UserError(f"{file}: {label} is {schema.field(label).type}: give one whole number an image")
+        table = pq.read_table(file, columns=[column for column in (image, label) if column is not None])
+        items = pc.struct_field(table[image], "bytes").to_pylist()
+        return items, None if label is None else pc.fill_null(table[label].cast(pa.int64()), -1).to_numpy()
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{file} cannot be read as parquet ({reason}): fetch it again") from error
+        raise UserError(f"{file} cannot be read as parquet ({reason(error)}): fetch it again") from error
+
+
+def _first_of(columns: Sequence[str], schema: pa.Schema) -> str | None:
+    return next((column for column in columns if column in schema.names), None)
+
+
+def _fields(kind: pa.DataType) -> list[pa.Field]:
+    return list(kind) if pa.types.is_struct(kind) else []
 
 
 def _class_names(file: Path) -> list[str]:
     """From the schema's metadata, as Hugging Face writes it; empty where it is not there."""
-    metadata = (pq.read_schema(file).metadata or {}).get(b"huggingface")
+    schema = pq.read_schema(file)
     try:
-        return list(json.loads(metadata)["info"]["features"]["label"]["names"]) if metadata else []
+        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
+        return list(features[_first_of(LABEL_COLUMNS, schema)]["names"])
     except (ValueError, KeyError, TypeError):
         return []
 
 
 def _decoded(
-    encoded: Encoded,
-    labels: np.ndarray | None,
-    classes: Sequence[str],
-    name: str,
-    split: str,
-    reading: "Reading",
+    encoded: Encoded, labels: np.ndarray | None, classes: Sequence[str], name: str, split: str, reading: Reading
 ) -> ImageSet:
-    pixels, kept = decode_all(encoded, reading.image_size, reading.skip_bad, f"{name} {split}", reading.progress)
+    pixels, kept = decode_all(encoded, reading, f"{name} {split}")
     labels = None if labels is None else labels[kept]
     return ImageSet(name, split, pixels, labels, tuple(classes), skipped=len(encoded.items) - len(kept))

@@ -10,7 +10,7 @@ from torch import Tensor
 from mixviz.errors import UserError, unknown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageSet:
     """One split of a data set; the arrays may be memory-mapped and are never written to."""
 
@@ -26,8 +26,8 @@ class ImageSet:
         return len(self.images)
 
     def select(self, index: Sequence[int] | np.ndarray) -> "ImageSet":
-        """Some of the images, with their labels and factors, in the order of the index."""
-        index = np.asarray(index)
+        """Some of the images, by row or by a mask, with their labels and factors, in the order of the index."""
+        index = np.asarray(index) if len(index) else np.zeros(0, np.int64)
         return replace(
             self,
             images=self.images[index],

@@ -1,19 +1,17 @@
 """Published data sets, as their publishers ship them, below ``data/datasets``."""
 
-from typing import TYPE_CHECKING
-from urllib.error import URLError
+from http.client import HTTPException
+from pathlib import Path
 
 import numpy as np
 from torchvision import datasets
 
 from mixviz.data.cache import cached, stamp_of
-from mixviz.data.decode import Encoded, decode_all
+from mixviz.data.checks import reason
+from mixviz.data.decode import Encoded, Reading, decode_all
 from mixviz.data.imageset import ImageSet
 from mixviz.errors import UserError
 from mixviz.paths import datasets_root
-
-if TYPE_CHECKING:
-    from mixviz.data.sources import Reading
 
 NAMES = {
     "cifar10": "CIFAR-10",
@@ -24,7 +22,7 @@ NAMES = {
 }
 
 
-def read_published(source: str, split: str, reading: "Reading") -> ImageSet:
+def read_published(source: str, split: str, reading: Reading) -> ImageSet:
     """A set that torchvision downloads and checks. Raises UserError where it cannot be had."""
     if source == "stl10-unlabeled" and split == "test":
         raise UserError("stl10-unlabeled has no test split: evaluate on stl10")
@@ -43,9 +41,9 @@ def _download(source: str, split: str) -> ImageSet:
             found = datasets.FashionMNIST(root, train, download=True)
         else:
             found = datasets.STL10(root, "unlabeled" if source == "stl10-unlabeled" else split, download=True)
-    except (URLError, OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, HTTPException) as error:
         raise UserError(
-            f"{source} is not in {root} and cannot be downloaded ({_reason(error)}): "
+            f"{source} is not in {root} and cannot be downloaded ({reason(error)}): "
             "put the publisher's files there, or use folder:PATH or parquet:PATH"
         ) from error
     pixels = np.asarray(found.data)
@@ -58,33 +56,43 @@ def _download(source: str, split: str) -> ImageSet:
     return ImageSet(NAMES[source], split, np.ascontiguousarray(pixels), labels, tuple(found.classes))
 
 
-def read_tiny_imagenet(split: str, reading: "Reading") -> ImageSet:
+def read_tiny_imagenet(split: str, reading: Reading) -> ImageSet:
     """Tiny ImageNet as unpacked: ``tiny-imagenet-200/train/CLASS/images``, ``val`` with its list of classes is test."""
     root = datasets_root() / "tiny-imagenet-200"
-    if not (root / "wnids.txt").exists():
-        raise UserError(f"tiny-imagenet is not in {root}: unpack the publisher's tiny-imagenet-200.zip there")
-    wnids = (root / "wnids.txt").read_text().split()
-    if split == "train":
-        files = sorted(root.glob("train/*/images/*.JPEG"))
-        labels = [wnids.index(path.parent.parent.name) for path in files]
-    else:
-        rows = [line.split("\t") for line in (root / "val" / "val_annotations.txt").read_text().splitlines()]
-        files = [root / "val" / "images" / row[0] for row in rows]
-        labels = [wnids.index(row[1]) for row in rows]
-    words = dict(line.split("\t", 1) for line in (root / "words.txt").read_text().splitlines() if "\t" in line)
-    classes = tuple(words.get(wnid, wnid).partition(",")[0] for wnid in wnids)
-    key = ["tiny-imagenet", stamp_of(files, root), split, reading.skip_bad]
+    if not root.exists():
+        raise UserError(
+            f"tiny-imagenet is not in {root}: unpack the publisher's tiny-imagenet-200.zip in {root.parent}"
+        )
+    try:
+        files, labels, classes = _index_tiny_imagenet(root, split)
+        key = ["tiny-imagenet", stamp_of(files, root), labels, classes, reading.image_size, reading.skip_bad]
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(
+            f"{root} is not complete ({reason(error)}): unpack the publisher's tiny-imagenet-200.zip again"
+        ) from error
 
     def decode() -> ImageSet:
         names = [str(path.relative_to(root)) for path in files]
-        pixels, kept = decode_all(
-            Encoded(files, names), None, reading.skip_bad, f"tiny-imagenet {split}", reading.progress
-        )
+        pixels, kept = decode_all(Encoded(files, names), reading, f"tiny-imagenet {split}")
         chosen = np.asarray(labels, dtype=np.int64)[kept]
-        return ImageSet("Tiny ImageNet", split, pixels, chosen, classes, skipped=len(files) - len(kept))
+        return ImageSet("Tiny ImageNet", split, pixels, chosen, tuple(classes), skipped=len(files) - len(kept))
 
     return cached(key, decode)
 
 
-def _reason(error: BaseException) -> str:
-    return str(getattr(error, "reason", None) or error or type(error).__name__).splitlines()[0]
+def _index_tiny_imagenet(root: Path, split: str) -> tuple[list[Path], list[int], list[str]]:
+    """Image files, their labels, and the names of the classes in the order of ``wnids.txt``."""
+    wnids = (root / "wnids.txt").read_text("utf-8").split()
+    number = {wnid: label for label, wnid in enumerate(wnids)}
+    if split == "train":
+        files = sorted(root.glob("train/*/images/*.JPEG"))
+        labels = [number[path.parent.parent.name] for path in files]
+    else:
+        rows = [line.split() for line in (root / "val" / "val_annotations.txt").read_text("utf-8").splitlines()]
+        files = [root / "val" / "images" / file for file, *_ in rows]
+        labels = [number[wnid] for _, wnid, *_ in rows]
+    if not files:
+        raise ValueError(f"it has no images in {split}")
+    lines = (root / "words.txt").read_text("utf-8").splitlines()
+    words = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    return files, labels, [words.get(wnid, wnid).partition(",")[0] for wnid in wnids]

@@ -1,14 +1,15 @@
 """Where images come from: one function a source, all giving an ImageSet of one split."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from mixviz.data.arrays import arrays_have_test, read_arrays
+from mixviz.data.checks import SMALLEST, check_square, reason
+from mixviz.data.decode import Reading, resize_all
 from mixviz.data.files import folder_has_test, parquet_has_test, read_folder, read_parquet
 from mixviz.data.glyphs import make_glyphs
 from mixviz.data.imageset import ImageSet
@@ -17,18 +18,8 @@ from mixviz.errors import UserError, unknown
 
 SPLITS = ("train", "test")
 
-
-@dataclass(frozen=True)
-class Reading:
-    """How images are to be read."""
-
-    image_size: int | None = None
-    skip_bad: bool = False
-    progress: bool = True
-
-
 SOURCES: dict[str, str] = {
-    "glyphs": "built in, drawn from a seed: 32 px, 12 shapes, 10,000 + 2,000 images",
+    "glyphs": "built in, drawn from a seed: 32 px, 16 shapes, 10,000 + 2,000 images",
     "cifar10": "32 px, 10 classes, 50,000 + 10,000 images; downloaded by torchvision",
     "cifar100": "32 px, 100 classes, 50,000 + 10,000 images; downloaded by torchvision",
     "stl10": "96 px, 10 classes, 5,000 + 8,000 labelled images; downloaded by torchvision",
@@ -57,17 +48,24 @@ def load(
 
     source: a name of SOURCES, or folder:PATH, parquet:PATH, numpy:PATH. image_size: px, resized and centre-cropped.
     name: what results call it. skip_bad: leave out what cannot be decoded, and count it. seed: of glyphs.
-    A source of one's own without a test split gives a fixed fifth of its labelled images as test.
+    A source of one's own without a test split gives a fixed fifth of its labelled images as test, whatever the seed.
     Raises UserError in one line.
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    reading = Reading(image_size, skip_bad, progress)
-    images = _reader(source, seed)(split, reading)
+    if image_size is not None and image_size < SMALLEST:
+        raise UserError(f"--image-size {image_size} is too small: give {SMALLEST} or more")
+    try:
+        images = _reader(source, seed)(split, Reading(image_size, skip_bad, progress))
+    except OSError as error:
+        raise UserError(f"{source} cannot be read ({reason(error)}): mend its path or permissions") from error
     if len(images) == 0:
         raise UserError(f"{source} has no images in {split}: add some")
-    images = replace(images, name=name or images.name)
-    return images if image_size is None else _resized(images, image_size)
+    if image_size is not None:
+        images = replace(images, images=resize_all(images.images, image_size))
+    height, width = images.images.shape[1:3]
+    check_square(width, height, f"each image of {source}")
+    return replace(images, name=name or images.name)
 
 
 def _reader(source: str, seed: int) -> Callable[[str, Reading], ImageSet]:
@@ -102,11 +100,3 @@ def _read_own(read: Callable[[str, Reading], ImageSet], has_test: bool, split: s
     fifth = max(1, len(order) // 5)
     part = order[:fifth] if split == "test" else order[fifth:]
     return replace(everything.select(np.sort(part)), split=split)
-
-
-def _resized(images: ImageSet, size: int) -> ImageSet:
-    """Square images of a data set that is decoded already, resized."""
-    if images.images.shape[1:3] == (size, size):
-        return images
-    pictures = [Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR) for image in images.images]
-    return replace(images, images=np.stack([np.asarray(picture) for picture in pictures]))

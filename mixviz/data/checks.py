@@ -1,0 +1,47 @@
+"""What every source must keep to: labels, the size of images, and messages of one line."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mixviz.errors import UserError
+
+SMALLEST = 8  # pixels
+
+
+def check_square(width: int, height: int, what: str) -> None:
+    """Raises UserError for images that no encoder takes."""
+    if width != height:
+        raise UserError(f"{what} is {width}x{height}, and the encoders take squares: give --image-size")
+    if width < SMALLEST:
+        raise UserError(
+            f"{what} is {width}x{height}, smaller than {SMALLEST} pixels: give --image-size {SMALLEST} or more"
+        )
+
+
+def check_labels(
+    labels: np.ndarray, what: str, row: Callable[[int], str] = "row {}".format, classes: Sequence[str] = ()
+) -> np.ndarray | None:
+    """Labels (N,) of any integer kind as int64; None where all are -1, the customary sign for a split without labels.
+
+    what: as messages call the labels. row: as they call the one of image i. Raises UserError that names the first bad.
+    """
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise UserError(f"{what} is {labels.dtype} of shape {labels.shape}: give one whole number an image")
+    labels = labels.astype(np.int64)
+    if len(labels) and (labels == -1).all():
+        return None
+    bad = labels < 0
+    if bad.any():
+        first = int(bad.argmax())
+        raise UserError(f"{what} is missing or negative in {row(first)}: leave such images out, or all labels")
+    if classes and len(labels) and labels.max() >= len(classes):
+        first = int(labels.argmax())
+        raise UserError(f"{what} is {labels[first]} in {row(first)}, but there are {len(classes)} class names: mend it")
+    return labels
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    text = " ".join(str(getattr(error, "reason", None) or error).split())
+    return text[:200] or type(error).__name__
