@@ -190,6 +190,7 @@ class MoCHi(Mixing):
 
     For each query: s mixtures of two of its N hardest negatives, and s' mixtures of the query itself, always
     with less than half, and one of them. All are normalised, detached, and the query's own; s may exceed N.
+    The defaults are the paper's (1024, 1024, 128) of 16,384 keys, scaled to a queue of 4,096.
     """
 
     seam: ClassVar[str] = "negatives"
@@ -197,8 +198,8 @@ class MoCHi(Mixing):
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2",)
 
     hardest: Annotated[int, Field(ge=2, description="N, how many of the hardest negatives are mixed")] = 256
-    pairs: Annotated[int, Field(ge=0, description="s, mixtures of two hard negatives for each query")] = 128
-    towards_query: Annotated[int, Field(ge=0, description="s', mixtures of query and hard negative")] = 64
+    pairs: Annotated[int, Field(ge=0, description="s, mixtures of two hard negatives for each query")] = 256
+    towards_query: Annotated[int, Field(ge=0, description="s', mixtures of query and hard negative")] = 32
     warmup_epochs: Annotated[int, Field(ge=0, description="epochs before it sets in (paper: 10 of 200)")] = 0
 
     def sample(self, n: int, generator: Generator | None = None) -> MoCHiDraw:

@@ -25,8 +25,11 @@ INK = {"light": ("#1d2129", "#ffffff", "#d9dde3"), "dark": ("#e6e8eb", "#15181d"
 
 
 def colour_of(method: str) -> str:
-    """The colour of a method such as ``moco-v2 + mixco``: its mixing's; plain frameworks share a grey."""
-    mixings = [part for part in method.split(" + ") if part in COLOURS]
+    """The colour of a method such as ``moco-v2 + mixco``: its mixing's; plain frameworks share a grey.
+
+    What stands behind it in brackets is a note, and changes nothing.
+    """
+    mixings = [part for part in method.partition(" (")[0].split(" + ") if part in COLOURS]
     if method in COLOURS:
         return COLOURS[method]
     if len(mixings) > 1:

@@ -59,7 +59,7 @@ def test_every_mixing_has_a_colour_of_its_own():
         colour_of("a + mixco + mochi"),
     ]
     assert len(set(colours)) == len(MIXINGS) + 2
-    assert colour_of("n-pair + looc") == colour_of("moco-v2 + looc")
+    assert colour_of("n-pair + looc (turned)") == colour_of("moco-v2 + looc")
 
 
 def luminance(colour):
