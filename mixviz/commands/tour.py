@@ -85,7 +85,7 @@ def main(argv: list[str]) -> None:
     shown = {"caption": caption, "header": header, "rows": lines, "results": rows}
     (root / "tour.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     path = write_report(arguments.report or root / "report.html", caption, table, runs, sets)
-    print(f"\nreport: {path}\nnotebooks: pip install jupyterlab, then jupyter lab notebooks")
+    print(f"\nreport: {path}\nnotebooks: jupyter lab notebooks")
 
 
 def tour_config(name: str, seed: int, quick: bool) -> RunConfig:
