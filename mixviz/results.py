@@ -108,7 +108,8 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 
 def _minutes(runs: Sequence[Run]) -> str:
-    minutes = [run.metrics["seconds"].sum() / 60 for run in runs]
+    """Of the median epoch times the epochs, since a run may have waited for others."""
+    minutes = [run.metrics["seconds"].median() * len(run.metrics) / 60 for run in runs]
     return f"{min(minutes):.0f} to {max(minutes):.0f}"
 
 

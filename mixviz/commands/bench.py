@@ -10,6 +10,7 @@ from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
+from mixviz.paths import check_writable
 from mixviz.runs import environment
 
 
@@ -22,6 +23,8 @@ def main(argv: list[str]) -> None:
     arguments = parser.parse_args(argv)
     if not arguments.seconds > 0:
         raise UserError(f"--seconds {arguments.seconds}: take a number over 0")
+    if arguments.out:
+        check_writable(arguments.out)
     config = RunConfig.of(framework=arguments.framework, mixing=arguments.mixing)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -21,7 +21,7 @@ from mixviz.config import RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.errors import UserError
 from mixviz.evaluate import Result, evaluate
-from mixviz.paths import runs_root
+from mixviz.paths import check_writable, runs_root
 from mixviz.plots.curves import plot_curves
 from mixviz.plots.images import plot_sheet
 from mixviz.plots.results import plot_accuracies
@@ -62,30 +62,42 @@ def main(argv: list[str]) -> None:
     arguments = parser.parse_args(argv)
     if arguments.seeds < 1:
         raise UserError(f"--seeds {arguments.seeds}: take 1 or more")
-    began = time.perf_counter()
     root = runs_root() / ("tour-quick" if arguments.quick else "tour")
+    page = check_writable(arguments.report or root / "report.html")
+    began = time.perf_counter()
     sets = load("glyphs", "train"), load("glyphs", "test")
-    rows, runs = [], []
+    rows: list[dict[str, Any]] = []
+    runs: list[tuple[str, Run]] = []
     for seed in range(arguments.seeds):
-        rows += references(seed, sets, tour_config("moco-v2", seed, arguments.quick), arguments.quick)
-        for name in QUICK if arguments.quick else METHODS:
-            run = trained(
-                tour_config(name, seed, arguments.quick), f"{re.sub('[ ()]', '', name)}-seed{seed}", root, sets[0]
-            )
-            results = evaluate(run.encoder(), *sets, targets=list(TARGETS), seed=seed)
-            run.add_results([result.to_dict() for result in results])
-            rows += [row_of(name, result) for result in results]
-            runs.append((name, run))
+        tour_of_one_seed(seed, sets, root, arguments.quick, rows, runs)
     table = pd.DataFrame(rows)
-    minutes = (time.perf_counter() - began) / 60
-    caption = describe(runs[0][1], sets, arguments.seeds, minutes)
+    caption = describe(runs[0][1], sets, arguments.seeds, minutes=(time.perf_counter() - began) / 60)
     header, lines = summary(table)
     print(f"\n{caption}")
     print_table(header, lines)
     shown = {"caption": caption, "header": header, "rows": lines, "results": rows}
     (root / "tour.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    path = write_report(arguments.report or root / "report.html", caption, table, runs, sets)
-    print(f"\nreport: {path}\nnotebooks: jupyter lab notebooks")
+    write_report(page, caption, table, runs, sets)
+    print(f"\nreport: {page}\nnotebooks: jupyter lab notebooks")
+
+
+def tour_of_one_seed(
+    seed: int,
+    sets: tuple[ImageSet, ImageSet],
+    root: Path,
+    quick: bool,
+    rows: list[dict[str, Any]],
+    runs: list[tuple[str, Run]],
+) -> None:
+    """Train and read out everything once; adds to the rows of the table and to the runs."""
+    rows += references(seed, sets, tour_config("moco-v2", seed, quick), quick)
+    for name in QUICK if quick else METHODS:
+        folder = re.sub("[ )]", "", name.replace(" (", "-"))
+        run = trained(tour_config(name, seed, quick), f"{folder}-seed{seed}", root, sets[0])
+        results = evaluate(run.encoder(), *sets, targets=list(TARGETS), seed=seed)
+        run.add_results([result.to_dict() for result in results])
+        rows += [row_of(name, result) for result in results]
+        runs.append((name, run))
 
 
 def tour_config(name: str, seed: int, quick: bool) -> RunConfig:
@@ -184,7 +196,6 @@ def write_report(
         report.figure(lambda column=column: draw_curves(first, column), "The first seed of each method.")
     report.heading("Go on")
     report.text("`python -m mixviz train --help` trains on your own images; `python -m mixviz list` shows the runs.")
-    path.parent.mkdir(parents=True, exist_ok=True)
     return report.write(path)
 
 
