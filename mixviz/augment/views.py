@@ -11,7 +11,9 @@ from mixviz.augment.geometry import HorizontalFlip, RandomResizedCrop, RandomRot
 from mixviz.augment.operation import Operation, Parameters
 from mixviz.errors import UserError
 
-CHUNK = 2**17  # pixels that go through all operations together on a CPU, so that they stay in its cache
+CHUNK = (
+    2**18
+)  # pixels that go through all operations together on a CPU: fewer share the work badly, more leave its cache
 
 Draw = dict[str, Parameters]  # by the operation's name
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from mixviz.config import RunConfig
 from mixviz.runs import Run
 
 
@@ -15,13 +16,22 @@ def results_table(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         config = run.config
-        method = " + ".join([config.method.framework, *config.method.mixing])
+        method = method_label(config)
         for result in run.results:
             keep = ("data", "seed", "encoder", "protocol", "target", "accuracy", "train_images", "test_images")
             row = {"run": run.name, "method": method, "epochs": config.train.epochs}
             rows.append(row | {key: result[key] for key in keep})
     columns = ["run", "method", "epochs", "data", "seed", "encoder", "protocol", "target", "accuracy"]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
+
+
+def method_label(config: RunConfig) -> str:
+    """Framework and mixings, and in brackets the settings of the mixings that are not the defaults."""
+    name = " + ".join([config.method.framework, *config.method.mixing])
+    values, defaults = config.flat(), RunConfig.of(framework=config.method.framework).flat()
+    own = tuple(f"{mixing}_" for mixing in config.method.mixing)
+    changed = [f"{key} {value}" for key, value in values.items() if key.startswith(own) and value != defaults[key]]
+    return f"{name} ({', '.join(changed)})" if own and changed else name
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mixviz.config import RunConfig
-from mixviz.evaluate.compare import differing_settings, paired_differences, results_table
+from mixviz.evaluate.compare import differing_settings, method_label, paired_differences, results_table
 from mixviz.runs import Run
 
 
@@ -69,3 +69,10 @@ def test_differing_settings_leave_method_and_seed_out(tmp_path):
     assert differing_settings(runs[:2]) == []
     assert differing_settings(runs) == ["epochs"]
     assert differing_settings([]) == []
+
+
+def test_labels_name_the_mixings_settings_that_are_not_the_defaults():
+    assert method_label(RunConfig.of(framework="simclr")) == "simclr"
+    assert method_label(RunConfig.of(mixing=["mixco", "mochi"], mochi_hardest=64, imix_alpha=2)) == (
+        "moco-v2 + mixco + mochi (mochi_hardest 64)"
+    )
