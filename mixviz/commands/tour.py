@@ -35,7 +35,14 @@ from mixviz.train import augmentation_of, resume, seeded_generator, statistics, 
 # MoCo-v2 BatchNorm on the head's output and a fast momentum encoder, without which a run as short as this one does not
 # leave the ground; for MixCo the temperature of the authors' ImageNet runs, since that of their small-data runs drowns
 # the plain loss; MoCHi at N, s, s' of 1/16, 1/16 and 1/128 of the queue, as in the paper, after one epoch.
-SHARED: dict[str, Any] = {"data": "glyphs", "epochs": 6, "batch_size": 128, "hue": 0.5, "temperature": 0.2}
+SHARED: dict[str, Any] = {
+    "data": "glyphs",
+    "epochs": 6,
+    "batch_size": 128,
+    "hue": 0.5,
+    "temperature": 0.2,
+    "knn_every": 2,
+}
 MOCO: dict[str, Any] = {"lr": 0.06, "momentum": 0.9, "queue_length": 1024, "projector": "mlpbn"}
 NPAIR: dict[str, Any] = {"framework": "n-pair", "lr": 0.3}
 HARD: dict[str, Any] = {"mochi_hardest": 64, "mochi_pairs": 64, "mochi_towards_query": 8, "mochi_warmup_epochs": 1}
@@ -144,12 +151,16 @@ def summary(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Header and rows: shape by linear probe and kNN, the other factors by linear probe; mean and sd over seeds."""
     columns = [("label", "linear-features"), ("label", "knn"), *[(t, "linear-features") for t in list(TARGETS)[1:]]]
     header = ["encoder", *[f"{TARGETS[target]}, {PROTOCOL_NAMES[protocol]}" for target, protocol in columns]]
-    order = ["raw pixels", "random encoder", *[name for name in METHODS if name in set(table["method"])], "supervised"]
     rows = []
-    for method in order:
+    for method in order_of(table):
         cells = [table[(table.method == method) & (table.target == t) & (table.protocol == p)] for t, p in columns]
         rows.append([method, *[_mean(cell["accuracy"]) for cell in cells]])
     return header, rows
+
+
+def order_of(table: pd.DataFrame) -> list[str]:
+    """The methods of the table, between what stands below and above them."""
+    return ["raw pixels", "random encoder", *[name for name in METHODS if name in set(table["method"])], "supervised"]
 
 
 def _mean(accuracies: pd.Series) -> str:
@@ -220,6 +231,7 @@ def draw_views(images: ImageSet, config: RunConfig) -> Figure:
 
 def draw_bars(table: pd.DataFrame, target: str, name: str) -> Figure:
     rows = table[(table["target"] == target) & (table["protocol"] == "linear-features")]
+    rows = rows.sort_values("method", key=lambda names: names.map(order_of(table).index), kind="stable")
     drawn = figure(7, 0.34 * rows["method"].nunique() + 0.9)
     plot_accuracies(drawn.add_subplot(), rows, f"{name}, linear probe on frozen features")
     return drawn
