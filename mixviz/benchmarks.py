@@ -135,7 +135,7 @@ def step_benchmark(config: RunConfig, seconds_each: float = 5.0, image_size: int
 
     times = _medians({"whole step": whole, "bare passes": bare}, seconds_each)
     return {
-        "method": " + ".join([config.method.framework, *config.method.mixing]),
+        "method": config.method.name,
         "backbone": config.encoder.backbone,
         "batch": batch,
         "milliseconds": {name: 1000 * seconds for name, seconds in times.items()},

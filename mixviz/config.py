@@ -84,6 +84,11 @@ class MethodConfig(Section):
     mochi: MoCHi = MoCHi()
     looc: LooC = LooC()
 
+    @property
+    def name(self) -> str:
+        """Framework and mixings, such as ``moco-v2 + mixco``."""
+        return " + ".join([self.framework, *self.mixing])
+
     def mixings(self) -> list[Mixing]:
         """The mixings that are switched on."""
         return [getattr(self, name) for name in self.mixing]

@@ -123,13 +123,11 @@ def set_up(config: RunConfig, images: ImageSet) -> tuple[Method, TrainingData]:
     if config.method.oracle:
         images.targets("label")
     pixels = training.tensor()
-    labels = None if training.labels is None else torch.as_tensor(training.labels)
-    bank = training.select(range(min(MONITOR_BANK, len(training))))
-    data = TrainingData(pixels, labels, images.select(held), bank)
-    method = build_method(config, data.image_size, *statistics(pixels))
+    method = build_method(config, pixels.shape[1], *statistics(pixels))
     device = method.framework.online.mean.device
-    labels = None if labels is None else labels.to(device)
-    return method, TrainingData(pixels.to(device), labels, data.held_out, bank)
+    labels = None if training.labels is None else torch.as_tensor(training.labels, device=device)
+    bank = training.select(range(min(MONITOR_BANK, len(training))))
+    return method, TrainingData(pixels.to(device), labels, images.select(held), bank)
 
 
 def statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
 
 def describe(config: RunConfig) -> str:
     """The method, and what a reader should know of it before it trains."""
-    name = " + ".join([config.method.framework, *config.method.mixing])
+    name = config.method.name
     splits = config.encoder.bn_splits
     notes = [f"BatchNorm in {splits} splits, so that batch statistics give no key away"] if splits > 1 else []
     if Method.is_extension(config.method.framework, config.method.mixings()):

@@ -27,7 +27,7 @@ def results_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 def method_label(config: RunConfig) -> str:
     """Framework and mixings, and in brackets the settings of the mixings that are not the defaults."""
-    name = " + ".join([config.method.framework, *config.method.mixing])
+    name = config.method.name
     values, defaults = config.flat(), RunConfig.of(framework=config.method.framework).flat()
     own = tuple(f"{mixing}_" for mixing in config.method.mixing)
     changed = [f"{key} {value}" for key, value in values.items() if key.startswith(own) and value != defaults[key]]

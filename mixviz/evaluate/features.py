@@ -7,6 +7,7 @@ from hashlib import sha256
 import torch
 from torch import Tensor, nn
 
+from mixviz.augment import to_float
 from mixviz.data import ImageSet
 from mixviz.encoders import Embedder
 
@@ -45,8 +46,8 @@ def extract(embedder: Embedder, images: ImageSet, batch_size: int = 512) -> Tens
     device = embedder.mean.device
     with frozen(embedder):
         parts = [
-            embedder.features(_to_float(images, start, batch_size, device)).cpu()
-            for start in range(0, len(images), batch_size)
+            embedder.features(to_float(images.select(part).tensor().to(device))).cpu()
+            for part in torch.arange(len(images)).split(batch_size)
         ]
     return torch.cat(parts)
 
@@ -54,8 +55,3 @@ def extract(embedder: Embedder, images: ImageSet, batch_size: int = 512) -> Tens
 def raw_pixels(images: ImageSet) -> Tensor:
     """(N, H * W * 3) in [0, 1]: the features of no encoder at all."""
     return images.tensor().flatten(1).float() / 255
-
-
-def _to_float(images: ImageSet, start: int, size: int, device: torch.device) -> Tensor:
-    pixels = images.select(range(start, min(start + size, len(images)))).tensor().to(device)
-    return pixels.permute(0, 3, 1, 2).float() / 255
