@@ -117,6 +117,7 @@ class TrainConfig(Section):
         "auto", description="in which the encoder computes; auto: bfloat16 where it is fast"
     )
     knn_every: Annotated[int, Field(ge=0)] = Field(5, description="epochs between kNN monitors; 0: never")
+    film_frames: Annotated[int, Field(ge=0)] = Field(24, description="frames of the film, at most; 0: no film")
 
 
 class RunConfig(Section):

@@ -48,6 +48,10 @@ class Framework(nn.Module):
             allowed = allowed & ~same_class(targets, labels, labels)
         return keys[:, space], allowed
 
+    def pool_labels(self, labels: Tensor) -> Tensor:
+        """Classes of ``pool``, (P,), where labels (N,) are those of the batch; -1 where unknown."""
+        return labels
+
     def candidates(self, term: Term) -> Candidates:
         """The columns that the term's queries are compared with, and the targets over them."""
         raise NotImplementedError
@@ -141,6 +145,9 @@ class MoCoV2(Framework):
     def pool(self, keys: Tensor, targets: Tensor, space: int, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
         allowed = None if labels is None else ~same_class(targets, labels, self.queue.labels)
         return self.queue.keys[space], allowed
+
+    def pool_labels(self, labels: Tensor) -> Tensor:
+        return self.queue.labels
 
     def candidates(self, term: Term) -> Candidates:
         positives = self._in_batch(term)

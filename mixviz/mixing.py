@@ -221,6 +221,20 @@ class MoCHi(Mixing):
         if self.pairs == self.towards_query == 0:
             return super().negatives(q, pool, allowed, draw)
         q, pool = q.detach(), pool.detach()
+        first, second, partner = (pool[index] for index in self.parents(q, pool, allowed, draw))  # (n, count, D)
+        alpha = draw.alpha.to(q)[..., None]
+        beta = draw.beta.to(q)[..., None]
+        between = alpha * first + (1 - alpha) * second
+        towards = beta * q[:, None] + (1 - beta) * partner
+        return F.normalize(torch.cat([between, towards], dim=1), dim=2)
+
+    def parents(
+        self, q: Tensor, pool: Tensor, allowed: Tensor | None, draw: MoCHiDraw
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Places in the pool of what is mixed: both parents of the pairs, (n, s), and the query's partners, (n, s').
+
+        Raises UserError where a query may use fewer than N of the pool.
+        """
         usable = len(pool) if allowed is None else int(allowed.sum(dim=1).min())
         if usable < self.hardest:
             raise UserError(f"MoCHi mixes the {self.hardest} hardest negatives and a query has {usable}: lower hardest")
@@ -228,15 +242,8 @@ class MoCHi(Mixing):
         if allowed is not None:
             similarity = similarity.masked_fill(~allowed, -torch.inf)
         top = similarity.topk(self.hardest, dim=1).indices  # (n, N)
-
-        def hard(ranks: Tensor) -> Tensor:
-            return pool[top.gather(1, ranks.to(q.device))]  # (n, count, D)
-
-        alpha = draw.alpha.to(q)[..., None]
-        beta = draw.beta.to(q)[..., None]
-        between = alpha * hard(draw.first) + (1 - alpha) * hard(draw.second)
-        towards = beta * q[:, None] + (1 - beta) * hard(draw.partner)
-        return F.normalize(torch.cat([between, towards], dim=1), dim=2)
+        first, second, partner = (top.gather(1, ranks.to(q.device)) for ranks in (draw.first, draw.second, draw.partner))
+        return first, second, partner
 
 
 @dataclass(**FROZEN)

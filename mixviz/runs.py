@@ -3,6 +3,7 @@
 config.json        every setting          metrics.csv       one row an epoch
 environment.json   versions, device       evaluation.json   results with protocol, data set and seed
 checkpoint.pt      the last good state: method, optimiser, epoch
+film.npz           a fixed set of images as the network saw it, epoch by epoch
 """
 
 import json
@@ -16,13 +17,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
-from mixviz.build import build_embedder
+from mixviz.build import build_embedder, build_method
 from mixviz.config import RunConfig
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError, unknown
+from mixviz.film import Film
+from mixviz.method import Method
 from mixviz.paths import runs_root
 
 PACKAGES = ("mixviz", "torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
@@ -105,19 +110,63 @@ class Run:
             raise UserError(f"the checkpoint {path} is damaged ({type(error).__name__}): train the run anew") from error
 
     def encoder(self, trained: bool = True, device: str = "auto") -> Embedder:
-        """The run's embedder, in evaluation mode and without gradients; not trained: as it was initialised."""
-        state = self.load_checkpoint()
-        config = self.config
-        config = config.model_copy(update={"train": config.train.model_copy(update={"device": device})})
-        embedder = build_embedder(config, state["image_size"])
-        prefix = "framework.online."
-        weights = {k.removeprefix(prefix): v for k, v in state["method"].items() if k.startswith(prefix)}
+        """The run's embedder, in evaluation mode and without gradients; not trained: as it was initialised.
+
+        From the checkpoint or, in a recording, from its float16 weights. Raises UserError.
+        """
+        weights, image_size = self._online_weights()
+        embedder = build_embedder(self._config_on(device), image_size)
         if trained:
             embedder.mean, embedder.std = weights["mean"], weights["std"]
             embedder.load_state_dict(weights)
         else:
             embedder.mean.data, embedder.std.data = weights["mean"], weights["std"]
         return embedder.to(embedder.projectors[0][0].weight.device).eval().requires_grad_(False)
+
+    def method(self, device: str = "auto") -> Method:
+        """The whole method as the last epoch left it, momentum encoder and queue included, in evaluation mode.
+
+        Raises UserError where there is no checkpoint; a recording keeps the encoder alone.
+        """
+        state = self.load_checkpoint()
+        weights = state["method"]
+        mean, std = weights["framework.online.mean"], weights["framework.online.std"]
+        method = build_method(self._config_on(device), state["image_size"], mean, std)
+        method.load_state_dict(weights)
+        return method.eval().requires_grad_(False)
+
+    def save_weights(self, path: Path) -> None:
+        """The embedder's weights and BatchNorm statistics as float16 arrays, for ``encoder`` to read."""
+        weights, image_size = self._online_weights()
+        arrays = {name: value.numpy() for name, value in weights.items()}
+        arrays = {name: v.astype(np.float16) if v.dtype == np.float32 else v for name, v in arrays.items()}
+        np.savez_compressed(path, image_size=np.array(image_size), **arrays)
+
+    def _online_weights(self) -> tuple[dict[str, Tensor], int]:
+        """The embedder's state and the image size that it was trained on."""
+        path = self.path / "weights.npz"
+        if (self.path / "checkpoint.pt").exists() or not path.exists():
+            state, prefix = self.load_checkpoint(), "framework.online."
+            return {k.removeprefix(prefix): v for k, v in state["method"].items() if k.startswith(prefix)}, state[
+                "image_size"
+            ]
+        try:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except Exception as error:
+            raise UserError(f"the weights {path} are damaged ({type(error).__name__}): fetch them anew") from error
+        image_size = int(arrays.pop("image_size"))
+        weights = {name: torch.from_numpy(np.asarray(value)) for name, value in arrays.items()}
+        return {name: v.float() if v.is_floating_point() else v for name, v in weights.items()}, image_size
+
+    def _config_on(self, device: str) -> RunConfig:
+        config = self.config
+        return config.model_copy(update={"train": config.train.model_copy(update={"device": device})})
+
+    @property
+    def film(self) -> Film:
+        """Raises UserError where there is none."""
+        return Film.load(self.path / "film.npz")
 
     def add_results(self, results: list[dict[str, Any]]) -> None:
         """Add evaluation results; one of the same protocol, encoder, target and seed takes the old one's place."""

@@ -24,6 +24,7 @@ from mixviz.data import ImageSet, load
 from mixviz.errors import UserError
 from mixviz.evaluate import extract, read_out_knn
 from mixviz.method import Method
+from mixviz.recorder import Recorder
 from mixviz.runs import Run
 
 CHECK_EVERY = 20  # steps between looks at the loss; each look waits for the device
@@ -41,6 +42,7 @@ class TrainingData:
     pixels: Tensor  # (N, H, W, 3) uint8
     labels: Tensor | None  # (N,)
     held_out: ImageSet
+    held_rows: Tensor  # where they lie in the training images
     bank: ImageSet
 
     @property
@@ -79,6 +81,10 @@ def _fit(run: Run, method: Method, data: TrainingData, progress: bool) -> Run:
     start = _restore(run, method, optimizer, device)
     steps = len(data.pixels) // config.train.batch_size
     augmentation = augmentation_of(config.augment, data.image_size)
+    recorder = Recorder(run.path / "film.npz", config, data.held_out, data.held_rows, augmentation)
+    recorder.rewind(start)
+    if start == 0:
+        recorder.take(method, 0)
     images = steps * config.train.batch_size  # of an epoch
     total, done = config.train.epochs * images, start * images
     with tqdm(
@@ -93,6 +99,7 @@ def _fit(run: Run, method: Method, data: TrainingData, progress: bool) -> Run:
             row |= {"seconds": seconds, "images_per_second": images / seconds}
             if _is_due(epoch, config):
                 row["knn_accuracy"] = knn_monitor(method, data)
+            row["film_seconds"] = recorder.take(method, epoch + 1)
             run.save_checkpoint(_state(method, optimizer, epoch, data.image_size))
             run.log(row)
     return run
@@ -127,7 +134,7 @@ def set_up(config: RunConfig, images: ImageSet) -> tuple[Method, TrainingData]:
     device = method.framework.online.mean.device
     labels = None if training.labels is None else torch.as_tensor(training.labels, device=device)
     bank = training.select(range(min(MONITOR_BANK, len(training))))
-    return method, TrainingData(pixels.to(device), labels, images.select(held), bank)
+    return method, TrainingData(pixels.to(device), labels, images.select(held), held, bank)
 
 
 def statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -205,7 +212,7 @@ def _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, ba
         index = index.to(device)
         crops = seeded_generator(device, seed, "crops", step)
         views = make_views(to_float(data.pixels[index]), augmentation, crops, method.shared)
-        labels = data.labels[index] if method.oracle else None
+        labels = None if data.labels is None else data.labels[index]  # for an oracle, and for who looks at the queue
         mixing = seeded_generator(device, seed, "mix", step)
         output = method.training_step([view.images for view in views], mixing, labels)
         rate = learning_rate(config.optimizer, epoch + i / steps, config.train.epochs)

@@ -1,0 +1,135 @@
+"""The film of a training run: what a fixed set of probe images looked like to the network, epoch by epoch.
+
+One compressed file, ``film.npz``, without images: rows of the training split instead. Reading it needs numpy alone.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mixviz.errors import UserError, unknown
+
+EDITION = 1  # of the file's layout
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """E frames of P probe images.
+
+    An embedding is kept in its ``d`` principal directions, float16, of unit vectors: inner products are cosines, as
+    far as the kept share of each frame goes. Each frame is turned to lie as near to the one before as it can.
+    """
+
+    epochs: np.ndarray  # (E,) epochs that were trained when the frame was taken; 0 is before training
+    rows: np.ndarray  # (P,) of the run's training images
+    labels: np.ndarray | None  # (P,)
+    embeddings: Mapping[str, np.ndarray]  # backbone, and each embedding space -> (E, P, d) float16
+    kept: Mapping[str, np.ndarray]  # the same names -> (E,) share of the squared length that the d directions hold
+    curves: Mapping[str, np.ndarray]  # name -> (E,), or (E, R) for curves over ranks; NaN where not defined
+    about: Mapping[str, Any] = field(default_factory=dict)  # ranks, top_false, temperature, class_names, ...
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """What is embedded: the backbone and the embedding spaces."""
+        return tuple(self.embeddings)
+
+    def at(self, epoch: float) -> int:
+        """The frame nearest to an epoch, the earlier of two."""
+        return int(np.abs(self.epochs - epoch).argmin())
+
+    def embedding(self, frame: int, head: str = "backbone") -> np.ndarray:
+        """(P, d) float32 of one frame. Raises UserError."""
+        if head not in self.embeddings:
+            raise unknown("embedding", head, self.heads)
+        return self.embeddings[head][frame].astype(np.float32)
+
+    def curve(self, name: str) -> np.ndarray:
+        """(E,) or (E, R). Raises UserError."""
+        if name not in self.curves:
+            raise unknown("curve", name, self.curves)
+        return self.curves[name]
+
+    def scalars(self) -> dict[str, np.ndarray]:
+        """All curves of one value a frame, with ``epoch`` first: ready for a DataFrame."""
+        return {"epoch": self.epochs} | {name: values for name, values in self.curves.items() if values.ndim == 1}
+
+    def save(self, path: Path) -> None:
+        """Write beside and put in place, so that the file is there whole or not at all."""
+        arrays = {"epochs": self.epochs, "rows": self.rows}
+        if self.labels is not None:
+            arrays["labels"] = self.labels
+        for kind in ("embeddings", "kept", "curves"):
+            arrays |= {f"{kind}/{name}": values for name, values in getattr(self, kind).items()}
+        about = json.dumps({"edition": EDITION, **self.about}, ensure_ascii=False)
+        part = path.with_name(f".{path.name}.part")
+        with part.open("wb") as file:
+            np.savez_compressed(file, about=np.array(about), **arrays)
+        os.replace(part, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Film":
+        """Raises UserError where there is none, or it cannot be read."""
+        if not path.exists():
+            raise UserError(f"there is no film at {path}: train with --film-frames over 0 and some images held out")
+        try:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+                about = json.loads(str(arrays.pop("about")))
+        except Exception as error:
+            raise UserError(f"the film {path} is damaged ({type(error).__name__}): train the run anew") from error
+        if about.pop("edition", None) != EDITION:
+            raise UserError(f"the film {path} is of another edition than {EDITION}: train the run anew")
+        parts = {
+            kind: {name.partition("/")[2]: values for name, values in arrays.items() if name.startswith(f"{kind}/")}
+            for kind in ("embeddings", "kept", "curves")
+        }
+        return cls(arrays["epochs"], arrays["rows"], arrays.get("labels"), **parts, about=about)
+
+
+def filmed_epochs(epochs: int, frames: int) -> tuple[int, ...]:
+    """At which epochs a frame is taken: 0 and the last among them, dense early, at most ``frames``.
+
+    Every epoch where there are few. None where ``frames`` is 0.
+    """
+    if frames == 0:
+        return ()
+    if epochs + 1 <= frames:
+        return tuple(range(epochs + 1))
+    if frames <= 2:
+        return (0, epochs)
+    marks = np.geomspace(1, epochs, frames - 1)
+    chosen = np.maximum(np.round(marks), np.arange(1, frames))  # early marks less than an epoch apart move on
+    return (0, *(int(epoch) for epoch in chosen))
+
+
+def principal(x: np.ndarray, dims: int, before: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+    """Unit rows (P, F) in their ``dims`` principal directions, not centred, and the share of squared length kept.
+
+    before: (P, dims) of the last frame; the new one is turned (and mirrored) to lie nearest to it, which changes no
+    distance (orthogonal Procrustes, Schoenemann 1966).
+    """
+    dims = min(dims, *x.shape)
+    values, directions = np.linalg.eigh(x.T.astype(np.float64) @ x)
+    low = x @ directions[:, ::-1][:, :dims]
+    if before is not None:
+        left, _, right = np.linalg.svd(low.T @ before.astype(np.float64))
+        low = low @ (left @ right)
+    return low.astype(np.float16), float(values[::-1][:dims].sum() / values.sum())
+
+
+def joined(frames: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Frames' values side by side: name -> (E, ...); what a frame lacks is NaN."""
+    names = list(dict.fromkeys(name for frame in frames for name in frame))
+    shapes = {name: next(np.shape(frame[name]) for frame in frames if name in frame) for name in names}
+    return {
+        name: np.stack([np.asarray(frame.get(name, np.full(shapes[name], np.nan)), np.float32) for frame in frames])
+        for name in names
+    }

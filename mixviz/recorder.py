@@ -1,0 +1,214 @@
+"""Films a training run: looks at a fixed set of held-out training images now and then, and changes nothing.
+
+The network is looked at in evaluation mode, with views and choices of the film's own, the same in every frame. The
+queries are clean views: how a network reads blends is a question of its own (``analysis.mixpath``).
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from mixviz.analysis.geometry import alignment, class_alignment, effective_rank, spectrum, uniformity
+from mixviz.analysis.hardness import hardness, negative_columns, of_own_class, real_parts, synthetic_points
+from mixviz.analysis.heads import head_names, heads
+from mixviz.analysis.neighbours import nearest
+from mixviz.augment import Augmentation, make_views, to_float
+from mixviz.config import RunConfig
+from mixviz.data import ImageSet
+from mixviz.film import Film, filmed_epochs, joined, principal
+from mixviz.method import Method
+from mixviz.terms import Term
+
+PROBES = 400  # images whose embeddings are kept
+QUERIES = 256  # of them, that are queried against the candidates, in batches as in training
+PAIRS = 128  # of them, whose two views are aligned
+NEIGHBOURS = 10  # for the kNN among the probes
+DIMS = 32  # principal directions of the backbone, and of all heads together
+RANKS = 1024  # hardest negatives of MoCHi's Fig. 2a; a logarithmic choice of their ranks is kept
+
+
+class Recorder:
+    """Takes the frames of one run and keeps ``film.npz`` up to date.
+
+    probes: held-out training images, with labels where known; rows: (P,) where they lie in the training images.
+    """
+
+    def __init__(self, path: Path, config: RunConfig, probes: ImageSet, rows: Tensor, augmentation: Augmentation):
+        self.path, self.config = path, config
+        self.probes, self.rows = probes.select(range(min(PROBES, len(probes)))), rows[:PROBES]
+        self.augmentation = augmentation
+        self.due = filmed_epochs(config.train.epochs, config.train.film_frames) if len(self.probes) > 1 else ()
+        self.names = head_names(config)
+        self.frames: list[dict[str, Any]] = []
+        self.about: dict[str, Any] = {}
+
+    def rewind(self, epoch: int) -> None:
+        """Go on after this epoch: frames of a film that is there already are kept up to it."""
+        if epoch and self.path.exists():
+            film = Film.load(self.path)
+            self.frames = _frames(film, epoch)
+            self.about = {name: film.about[name] for name in ("ranks", "top_false") if name in film.about}
+
+    @torch.no_grad()
+    def take(self, method: Method, epoch: int) -> float:
+        """Take a frame after so many epochs, where one is due; how many seconds it took.
+
+        The method stays as it is, bit for bit.
+        """
+        if epoch not in self.due:
+            return 0.0
+        began = time.perf_counter()
+        was_training = method.training
+        try:
+            frame = self._frame(_clean(method, epoch).eval())
+        finally:
+            method.train(was_training)
+        self.frames.append({"epoch": epoch, **frame})
+        self._film().save(self.path)
+        return time.perf_counter() - began
+
+    def _frame(self, method: Method) -> dict[str, Any]:
+        embedder = method.framework.online
+        device = embedder.mean.device
+        images = to_float(self.probes.tensor().to(device))
+        labels = None if self.probes.labels is None else torch.as_tensor(self.probes.labels)
+        generator = Generator(device).manual_seed(0)
+        views = [view.images for view in make_views(images[:QUERIES], self.augmentation, generator, method.shared)]
+        embeddings = heads(embedder, images, self.names)
+        first, second = (heads(embedder, view[:PAIRS], self.names) for view in views[:2])
+        curves = self._tasks(method, views, None if labels is None else labels.to(device))
+        for name, x in embeddings.items():
+            curves |= {
+                f"alignment/{name}": float(alignment(first[name], second[name]).mean()),
+                f"uniformity/{name}": uniformity(x),
+                f"effective_rank/{name}": effective_rank(x),
+                f"spectrum/{name}": spectrum(x)[:DIMS].numpy(),
+            }
+            if labels is not None:
+                curves[f"class_alignment/{name}"] = float(class_alignment(x, labels).nanmean())
+                curves[f"knn_accuracy/{name}"] = leave_one_out(x, labels)
+        before = self.frames[-1]["embeddings"] if self.frames else {}
+        low = {name: principal(x.numpy(), self._dims(name), before.get(name)) for name, x in embeddings.items()}
+        return {
+            "embeddings": {name: points for name, (points, _) in low.items()},
+            "kept": {name: kept for name, (_, kept) in low.items()},
+            "curves": curves,
+        }
+
+    def _dims(self, name: str) -> int:
+        return DIMS if name == "backbone" else max(8, DIMS // (len(self.names)))
+
+    def _tasks(self, method: Method, views: list[Tensor], labels: Tensor | None) -> dict[str, Any]:
+        """The proxy tasks of the queries, in batches as in training: means of every analysis of hardness."""
+        size = min(self.config.train.batch_size, len(views[0]))
+        batches = len(views[0]) // size
+        generator = Generator(views[0].device).manual_seed(1)
+        found = []
+        for part in (slice(i * size, (i + 1) * size) for i in range(batches)):
+            own = None if labels is None else labels[part]
+            term = method.terms([view[part] for view in views], generator, own)[0]
+            found.append(self._task(method, term, own))
+        return {name: np.mean([task[name] for task in found], axis=0) for name in found[0]}
+
+    def _task(self, method: Method, term: Term, labels: Tensor | None) -> dict[str, Any]:
+        framework = method.framework
+        candidates = framework.candidates(term)
+        task = {"loss": float(framework.loss(candidates).mean())}
+        if not framework.has_negatives:
+            return task
+        same = None if labels is None else of_own_class(framework, term, candidates, labels)
+        if "ranks" not in self.about:
+            count = int(negative_columns(torch.cat(real_parts(candidates), dim=1), candidates).sum(dim=1).max())
+            self.about["ranks"] = log_ranks(min(RANKS, count))
+            self.about["top_false"] = max(1, count // 16)  # MoCHi: 1,024 of 16,384
+        ranks = self.about["ranks"]
+        real = hardness(candidates, ranks[-1], self.about["top_false"], same)
+        task |= {
+            "hardness": at_ranks(real.probabilities, ranks),
+            "proxy_accuracy": float(real.proxy_accuracy.mean()),
+            "effective_negatives": float(real.effective_negatives.mean()),
+        }
+        if real.false_negatives is not None:
+            task["false_negatives"] = float(real.false_negatives.mean())
+        if term.synthetic.shape[1]:
+            task |= self._synthetic(method, term, labels, ranks)
+        return task
+
+    def _synthetic(self, method: Method, term: Term, labels: Tensor | None, ranks: list[int]) -> dict[str, Any]:
+        every = hardness(method.framework.candidates(term), ranks[-1], synthetic=True)
+        points = synthetic_points(method, term, labels)
+        pairs = ~points.towards_query
+        task = {
+            "hardness_with_synthetic": at_ranks(every.probabilities, ranks),
+            "proxy_accuracy_with_synthetic": float(every.proxy_accuracy.mean()),
+            "effective_negatives_with_synthetic": float(every.effective_negatives.mean()),
+            "synthetic_similarity": float(points.similarity.mean()),
+            "parent_similarity": float(points.parents.mean()),
+        }
+        if pairs.any():
+            task["harder_than_both_parents"] = float(points.harder[:, pairs].float().mean())
+        if points.false_parents is not None:
+            task["synthetic_of_own_class"] = float((points.false_parents > 0).float().mean())
+        return task
+
+    def _film(self) -> Film:
+        def side_by_side(kind: str) -> dict[str, np.ndarray]:
+            return {n: np.stack([frame[kind][n] for frame in self.frames]) for n in self.frames[0][kind]}
+
+        probes, data = self.probes, self.config.data
+        about = {"method": self.config.method.name, "data": data.data_name or data.data, "neighbours": NEIGHBOURS}
+        if probes.class_names:
+            about["class_names"] = list(probes.class_names)
+        return Film(
+            epochs=np.array([frame["epoch"] for frame in self.frames]),
+            rows=self.rows.numpy().astype(np.int32),
+            labels=None if probes.labels is None else probes.labels.astype(np.int16),
+            embeddings=side_by_side("embeddings"),
+            kept={name: values.astype(np.float32) for name, values in side_by_side("kept").items()},
+            curves=joined([frame["curves"] for frame in self.frames]),
+            about=about | self.about,
+        )
+
+
+def leave_one_out(x: Tensor, labels: Tensor) -> float:
+    """Accuracy of kNN among the probes themselves: each by the majority of its nearest others (the lowest of equals).
+
+    Few probes make it coarse: for comparing epochs, not encoders.
+    """
+    _, index = nearest(x, min(NEIGHBOURS, len(x) - 1))
+    return float((labels[index].mode(dim=1).values == labels).float().mean())
+
+
+def log_ranks(top: int, count: int = 48) -> list[int]:
+    """Ranks 1 to ``top``, close together where they are small; at most ``count`` of them."""
+    return np.unique(np.geomspace(1, top, count).round().astype(int)).tolist()
+
+
+def at_ranks(probabilities: Tensor, ranks: list[int]) -> np.ndarray:
+    """(R,) mean over queries of their (n, top) probabilities, at these ranks; 0 at ranks that no query has."""
+    mean = np.zeros(ranks[-1])
+    mean[: probabilities.shape[1]] = probabilities.mean(dim=0).cpu().numpy()
+    return mean[np.array(ranks) - 1]
+
+
+def _clean(method: Method, epoch: int) -> Method:
+    """The method as it was in the last epoch, but for its blends: its queries are clean views."""
+    method = method.at_epoch(max(epoch - 1, 0))
+    kept = [mixing for mixing in method.mixings if mixing.seam != "queries"]
+    return Method(method.framework, *kept, oracle=method.oracle)
+
+
+def _frames(film: Film, epoch: int) -> list[dict[str, Any]]:
+    """A film's frames up to an epoch, as the recorder keeps them."""
+    return [
+        {
+            "epoch": int(film.epochs[i]),
+            **{kind: {n: v[i] for n, v in getattr(film, kind).items()} for kind in ("embeddings", "kept", "curves")},
+        }
+        for i in range(len(film))
+        if film.epochs[i] <= epoch
+    ]
