@@ -110,21 +110,6 @@ def filmed_epochs(epochs: int, frames: int) -> tuple[int, ...]:
     return (0, *(int(epoch) for epoch in chosen))
 
 
-def principal(x: np.ndarray, dims: int, before: np.ndarray | None = None) -> tuple[np.ndarray, float]:
-    """Unit rows (P, F) in their ``dims`` principal directions, not centred, and the share of squared length kept.
-
-    before: (P, dims) of the last frame; the new one is turned (and mirrored) to lie nearest to it, which changes no
-    distance (orthogonal Procrustes, Schoenemann 1966).
-    """
-    dims = min(dims, *x.shape)
-    values, directions = np.linalg.eigh(x.T.astype(np.float64) @ x)
-    low = x @ directions[:, ::-1][:, :dims]
-    if before is not None:
-        left, _, right = np.linalg.svd(low.T @ before.astype(np.float64))
-        low = low @ (left @ right)
-    return low.astype(np.float16), float(values[::-1][:dims].sum() / values.sum())
-
-
 def joined(frames: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     """Frames' values side by side: name -> (E, ...); what a frame lacks is NaN."""
     names = list(dict.fromkeys(name for frame in frames for name in frame))

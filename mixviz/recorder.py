@@ -5,6 +5,7 @@ queries are clean views: how a network reads blends is a question of its own (``
 """
 
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mixviz.analysis.neighbours import nearest
 from mixviz.augment import Augmentation, make_views, to_float
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
-from mixviz.film import Film, filmed_epochs, joined, principal
+from mixviz.film import Film, filmed_epochs, joined
 from mixviz.method import Method
 from mixviz.terms import Term
 
@@ -43,6 +44,8 @@ class Recorder:
         self.augmentation = augmentation
         self.due = filmed_epochs(config.train.epochs, config.train.film_frames) if len(self.probes) > 1 else ()
         self.names = head_names(config)
+        looc = config.method.looc
+        self.shared = looc.shared if "looc" in config.method.mixing else (None,)
         self.frames: list[dict[str, Any]] = []
         self.about: dict[str, Any] = {}
 
@@ -71,19 +74,26 @@ class Recorder:
         self._film().save(self.path)
         return time.perf_counter() - began
 
+    @cached_property
+    def _seen(self) -> tuple[Tensor, list[Tensor]]:
+        """The probes as they are, and the views of those that are queried; on the CPU, the same in every frame."""
+        images = to_float(self.probes.tensor())
+        generator = Generator().manual_seed(0)
+        views = make_views(images[:QUERIES], self.augmentation, generator, self.shared)
+        return images, [view.images for view in views]
+
     def _frame(self, method: Method) -> dict[str, Any]:
         embedder = method.framework.online
-        device = embedder.mean.device
-        images = to_float(self.probes.tensor().to(device))
+        images, views = self._seen
         labels = None if self.probes.labels is None else torch.as_tensor(self.probes.labels)
-        generator = Generator(device).manual_seed(0)
-        views = [view.images for view in make_views(images[:QUERIES], self.augmentation, generator, method.shared)]
-        embeddings = heads(embedder, images, self.names)
-        first, second = (heads(embedder, view[:PAIRS], self.names) for view in views[:2])
-        curves = self._tasks(method, views, None if labels is None else labels.to(device))
+        device = embedder.mean.device
+        curves = self._tasks(method, [v.to(device) for v in views], None if labels is None else labels.to(device))
+        pairs = [view[:PAIRS] for view in views[:2]]
+        embedded = heads(embedder, torch.cat([images, *pairs]), self.names)
+        embeddings = {name: x[: len(images)] for name, x in embedded.items()}
         for name, x in embeddings.items():
             curves |= {
-                f"alignment/{name}": float(alignment(first[name], second[name]).mean()),
+                f"alignment/{name}": float(alignment(*embedded[name][len(images) :].chunk(2)).mean()),
                 f"uniformity/{name}": uniformity(x),
                 f"effective_rank/{name}": effective_rank(x),
                 f"spectrum/{name}": spectrum(x)[:DIMS].numpy(),
@@ -92,7 +102,7 @@ class Recorder:
                 curves[f"class_alignment/{name}"] = float(class_alignment(x, labels).nanmean())
                 curves[f"knn_accuracy/{name}"] = leave_one_out(x, labels)
         before = self.frames[-1]["embeddings"] if self.frames else {}
-        low = {name: principal(x.numpy(), self._dims(name), before.get(name)) for name, x in embeddings.items()}
+        low = {name: principal(x, self._dims(name), before.get(name)) for name, x in embeddings.items()}
         return {
             "embeddings": {name: points for name, (points, _) in low.items()},
             "kept": {name: kept for name, (_, kept) in low.items()},
@@ -172,6 +182,21 @@ class Recorder:
             curves=joined([frame["curves"] for frame in self.frames]),
             about=about | self.about,
         )
+
+
+def principal(x: Tensor, dims: int, before: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+    """Unit rows (P, F) in their ``dims`` principal directions, not centred, and the share of squared length kept.
+
+    Float16. before: (P, dims) of the last frame; the new one is turned (and mirrored) to lie nearest to it, which
+    changes no distance (orthogonal Procrustes, Schönemann 1966).
+    """
+    x = x.double()
+    values, directions = torch.linalg.eigh(x.T @ x)
+    low = x @ directions[:, -min(dims, *x.shape) :].flip(1)
+    if before is not None:
+        left, _, right = torch.linalg.svd(low.T @ torch.from_numpy(before).double())
+        low = low @ (left @ right)
+    return low.numpy().astype(np.float16), float(values[-low.shape[1] :].sum() / values.sum())
 
 
 def leave_one_out(x: Tensor, labels: Tensor) -> float:

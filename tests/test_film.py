@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 
 from mixviz.errors import UserError
-from mixviz.film import Film, filmed_epochs, joined, principal
-
-
-def unit_rows(n: int, features: int, seed: int, rank: int | None = None) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(n, rank or features)) @ rng.normal(size=(rank or features, features))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+from mixviz.film import Film, filmed_epochs, joined
 
 
 @pytest.fixture
@@ -98,32 +92,6 @@ def test_few_frames_are_first_and_last():
     assert filmed_epochs(10, 0) == ()
     assert filmed_epochs(10, 1) == filmed_epochs(10, 2) == (0, 10)
     assert filmed_epochs(10, 3) == (0, 1, 10)
-
-
-def test_principal_directions_keep_all_cosines_of_low_rank_rows():
-    x = unit_rows(40, 20, seed=0, rank=6)
-    low, kept = principal(x, 8)
-    assert low.shape == (40, 8)
-    assert kept == pytest.approx(1, abs=1e-6)
-    np.testing.assert_allclose(low.astype(float) @ low.astype(float).T, x @ x.T, atol=3e-3)  # float16
-
-
-def test_the_kept_share_is_that_of_the_singular_values():
-    x = unit_rows(40, 20, seed=1)
-    _, kept = principal(x, 5)
-    squares = np.linalg.svd(x, compute_uv=False) ** 2
-    assert kept == pytest.approx(squares[:5].sum() / squares.sum(), abs=1e-6)
-
-
-def test_the_next_frame_is_turned_towards_the_last_and_keeps_its_distances():
-    x = unit_rows(40, 20, seed=2, rank=8)
-    turn = np.linalg.qr(np.random.default_rng(3).normal(size=(20, 20)))[0]
-    first, _ = principal(x, 8)
-    second, _ = principal((x @ turn).astype(np.float32), 8, before=first)
-    np.testing.assert_allclose(first.astype(float), second.astype(float), atol=3e-3)
-    other = unit_rows(40, 20, seed=4, rank=8)
-    moved, _ = principal(other, 8, before=first)
-    np.testing.assert_allclose(moved.astype(float) @ moved.astype(float).T, other @ other.T, atol=3e-3)
 
 
 def test_what_a_frame_lacks_is_not_a_number():

@@ -12,7 +12,7 @@ from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.film import Film
 from mixviz.method import Method
-from mixviz.recorder import Recorder, leave_one_out, log_ranks
+from mixviz.recorder import Recorder, leave_one_out, log_ranks, principal
 from mixviz.runs import Run
 from mixviz.train import augmentation_of, resume, set_up, train
 
@@ -158,6 +158,38 @@ def test_without_labels_the_film_has_what_needs_none(tmp_path):
 
 def test_no_held_out_images_no_film(tmp_path):
     assert not (trained(tmp_path, "nothing", holdout=0).path / "film.npz").exists()
+
+
+def unit_rows(n: int, features: int, seed: int, rank: int | None = None) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n, rank or features)) @ rng.normal(size=(rank or features, features))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_principal_directions_keep_all_cosines_of_low_rank_rows():
+    x = unit_rows(40, 20, seed=0, rank=6)
+    low, kept = principal(torch.from_numpy(x), 8)
+    assert low.shape == (40, 8)
+    assert kept == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(low.astype(float) @ low.astype(float).T, x @ x.T, atol=3e-3)  # float16
+
+
+def test_the_kept_share_is_that_of_the_singular_values():
+    x = unit_rows(40, 20, seed=1)
+    _, kept = principal(torch.from_numpy(x), 5)
+    squares = np.linalg.svd(x, compute_uv=False) ** 2
+    assert kept == pytest.approx(squares[:5].sum() / squares.sum(), abs=1e-6)
+
+
+def test_the_next_frame_is_turned_towards_the_last_and_keeps_its_distances():
+    x = unit_rows(40, 20, seed=2, rank=8)
+    turn = np.linalg.qr(np.random.default_rng(3).normal(size=(20, 20)))[0]
+    first, _ = principal(torch.from_numpy(x), 8)
+    second, _ = principal(torch.from_numpy(x @ turn), 8, before=first)
+    np.testing.assert_allclose(first.astype(float), second.astype(float), atol=3e-3)
+    other = unit_rows(40, 20, seed=4, rank=8)
+    moved, _ = principal(torch.from_numpy(other), 8, before=first)
+    np.testing.assert_allclose(moved.astype(float) @ moved.astype(float).T, other @ other.T, atol=3e-3)
 
 
 def test_leave_one_out_by_hand():
