@@ -13,13 +13,14 @@ COMMANDS = {
     "list": "list the runs",
     "doctor": "say what is installed, which device is used, and how to mend what is missing",
     "bench": "measure augmentation and training step on this machine",
+    "recordings": "list and check the real runs that come with the project",
     "results": "fill the README's tables from the result files",
 }
 
 
 def usage() -> str:
     """The commands, a line each."""
-    rows = [f"  {name:9} {line}" for name, line in COMMANDS.items()]
+    rows = [f"  {name:10} {line}" for name, line in COMMANDS.items()]
     return "\n".join(["usage: python -m mixviz COMMAND [flags]", "", *rows, "", "COMMAND --help lists its flags."])
 
 

@@ -242,7 +242,8 @@ class MoCHi(Mixing):
         if allowed is not None:
             similarity = similarity.masked_fill(~allowed, -torch.inf)
         top = similarity.topk(self.hardest, dim=1).indices  # (n, N)
-        first, second, partner = (top.gather(1, ranks.to(q.device)) for ranks in (draw.first, draw.second, draw.partner))
+        ranks = (draw.first, draw.second, draw.partner)
+        first, second, partner = (top.gather(1, places.to(q.device)) for places in ranks)
         return first, second, partner
 
 

@@ -136,10 +136,13 @@ class Run:
         return method.eval().requires_grad_(False)
 
     def save_weights(self, path: Path) -> None:
-        """The embedder's weights and BatchNorm statistics as float16 arrays, for ``encoder`` to read."""
+        """The embedder's weights and BatchNorm statistics as float16 arrays, for ``encoder`` to read.
+
+        Mean and deviation of the images stay float32, so that the untrained encoder is the same as well.
+        """
         weights, image_size = self._online_weights()
-        arrays = {name: value.numpy() for name, value in weights.items()}
-        arrays = {name: v.astype(np.float16) if v.dtype == np.float32 else v for name, v in arrays.items()}
+        halved = {name for name, v in weights.items() if v.is_floating_point() and name not in ("mean", "std")}
+        arrays = {name: (v.half() if name in halved else v).numpy() for name, v in weights.items()}
         np.savez_compressed(path, image_size=np.array(image_size), **arrays)
 
     def _online_weights(self) -> tuple[dict[str, Tensor], int]:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 
 Theme = Literal["light", "dark"]
@@ -35,6 +37,13 @@ def colour_of(method: str) -> str:
     if len(mixings) > 1:
         return COLOURS["combined"]
     return COLOURS[mixings[0]] if mixings else COLOURS["plain"]
+
+
+def epoch_colours() -> Colormap:
+    """A scale for epochs: early is pale, late stands out from the paper, in either theme."""
+    dark = mpl.rcParams["axes.facecolor"] == INK["dark"][1]
+    shades = mpl.colormaps["viridis"](np.linspace(0.1, 1.0, 256) if dark else np.linspace(0.95, 0.0, 256))
+    return ListedColormap(shades)
 
 
 @contextmanager

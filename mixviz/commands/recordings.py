@@ -1,0 +1,49 @@
+"""``recordings``: the real runs that come with the project: list them, check them, add one."""
+
+from pathlib import Path
+
+from mixviz.commands.flags import Parser
+from mixviz.commands.tables import print_table
+from mixviz.errors import UserError
+from mixviz.recordings import LARGEST, ROOT, record, recorded, total_size, verify
+from mixviz.runs import Run
+
+
+def main(argv: list[str]) -> int:
+    parser = Parser("recordings", "The real runs that come with the project.")
+    parser.add_argument("action", choices=("list", "verify", "add"), help="what to do")
+    parser.add_argument("run", nargs="*", help="verify: which recordings [default: all]; add: runs to keep")
+    parser.add_argument("--root", type=Path, default=ROOT, help="where they lie [default: data/recordings]")
+    parser.add_argument("--no-weights", action="store_true", help="add: keep the film alone")
+    arguments = parser.parse_args(argv)
+    root: Path = arguments.root
+    if arguments.action == "add":
+        if not arguments.run:
+            raise UserError("say which runs to keep: recordings add RUN [RUN ...]")
+        for run in [Run.open(name) for name in arguments.run]:
+            print(f"kept {record(run, root, weights=not arguments.no_weights).path}")
+        return 0
+    if arguments.action == "list":
+        rows = [
+            [run.name, run.config.method.name, f"{run.config.train.epochs}", *_parts(run)] for run in recorded(root)
+        ]
+        print_table(["recording", "method", "epochs", "frames", "weights"], rows)
+        return 0
+    return check(root, arguments.run)
+
+
+def check(root: Path, names: list[str]) -> int:
+    """Print what is wrong; 0 where nothing is."""
+    checks = verify(root, names)
+    rows = []
+    for found in checks:
+        same = "not asked: no images here" if found.difference is None else f"cosines within {found.difference:.4f}"
+        rows.append([found.recording, "; ".join(found.wrong) or "well", same])
+    print_table(["recording", "files and film", "weights against the film"], rows)
+    size = total_size(root)
+    print(f"{len(checks)} recordings, {size / 1e6:.1f} of at most {LARGEST / 1e6:.0f} MB")
+    return 0 if size <= LARGEST and not any(found.wrong for found in checks) else 1
+
+
+def _parts(run: Run) -> list[str]:
+    return [f"{len(run.film)}", "float16" if (run.path / "weights.npz").exists() else "none"]
