@@ -10,6 +10,7 @@ COMMANDS = {
     "train": "train one run",
     "evaluate": "read a run's frozen encoder out by linear probe and kNN",
     "compare": "put runs side by side, with paired seeds and an interval",
+    "report": "write every analysis of one run, or of several side by side, into one HTML file",
     "list": "list the runs",
     "doctor": "say what is installed, which device is used, and how to mend what is missing",
     "bench": "measure augmentation and training step on this machine",

@@ -1,0 +1,314 @@
+"""Which head ignores which augmentation, at which strength; and whether what it does not ignore can be read from it."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.linear_model import RidgeCV
+from sklearn.metrics import r2_score
+from torch import Generator, Tensor
+
+from mixviz.analysis.heads import BACKBONE
+from mixviz.augment import (
+    Augmentation,
+    ColorJitter,
+    GaussianBlur,
+    HorizontalFlip,
+    Operation,
+    Parameters,
+    RandomGrayscale,
+    RandomResizedCrop,
+    RandomRotation90,
+    RandomTexture,
+    to_float,
+)
+from mixviz.augment.color import JitterParameters
+from mixviz.augment.filters import BlurParameters
+from mixviz.augment.geometry import CropParameters, RotationParameters
+from mixviz.data.glyphs import render_glyphs, sample_glyphs
+from mixviz.errors import UserError, unknown
+from mixviz.evaluate import linear_probe
+
+EmbedHeads = Callable[[Tensor], Mapping[str, Tensor]]  # images (n, C, H, W) -> name -> (n, D), rows of unit length
+Change = tuple[Operation, Parameters]
+RIDGE_PENALTIES = np.logspace(-2, 5, 15)
+
+
+def rotated(turns: Tensor, size: int, generator: Generator) -> Change:
+    turns = turns.round().long()
+    return RandomRotation90(1.0), RotationParameters(turns > 0, turns)
+
+
+def jittered(strength: Tensor, size: int, generator: Generator, *, part: str) -> Change:
+    one = torch.ones_like(strength)
+    values = {"brightness": one, "contrast": one, "saturation": one, "hue": torch.zeros_like(strength), part: strength}
+    order = torch.arange(4, device=strength.device).expand(len(strength), 4)
+    return ColorJitter(), JitterParameters(one.bool(), order=order, **values)
+
+
+def grey(strength: Tensor, size: int, generator: Generator) -> Change:
+    return RandomGrayscale(), Parameters(strength > 0.5)
+
+
+def flipped(strength: Tensor, size: int, generator: Generator) -> Change:
+    return HorizontalFlip(), Parameters(strength > 0.5)
+
+
+def cropped(area: Tensor, size: int, generator: Generator) -> Change:
+    """A square box of this share of the area, at a random place."""
+    side = (area.sqrt() * size).round().clamp(min=1).long()
+    places = torch.rand(2, len(area), generator=generator, device=generator.device).to(area.device)
+    top, left = (places * (size - side + 1)).long().minimum(size - side)
+    return RandomResizedCrop(size), CropParameters(torch.ones_like(area).bool(), top, left, side, side)
+
+
+def blurred(sigma: Tensor, size: int, generator: Generator) -> Change:
+    return GaussianBlur(), BlurParameters(sigma > 0, sigma.clamp(min=0.01))
+
+
+def textured(strength: Tensor, size: int, generator: Generator) -> Change:
+    operation = RandomTexture(p=1.0)
+    drawn = operation.sample(len(strength), size, size, generator).to(strength.device)
+    return operation, replace(drawn, applied=strength > 0, share=1 - strength)
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One augmentation with one strength."""
+
+    group: str  # what LooC leaves out as one augmentation, and so what its head is called
+    unit: str
+    strengths: tuple[float, ...]  # from none to strong; the first changes nothing
+    reference: float  # at which heads are compared
+    limits: tuple[float, float]
+    kind: Literal["classes", "amount", "angle"]  # how the strength is read out
+    change: Callable[[Tensor, int, Generator], Change]
+
+
+def _factor(part: str) -> Knob:
+    change = partial(jittered, part=part)
+    return Knob("color", "factor", (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4), 0.6, (0.4, 1.6), "amount", change)
+
+
+KNOBS: dict[str, Knob] = {
+    "rotation": Knob("rotation", "quarter turns", (0, 1, 2, 3), 1, (0, 3), "classes", rotated),
+    "hue": Knob(
+        "color",
+        "shift in turns",
+        (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5),
+        0.3,
+        (-0.5, 0.5),
+        "angle",
+        partial(jittered, part="hue"),
+    ),
+    "saturation": _factor("saturation"),
+    "brightness": _factor("brightness"),
+    "contrast": _factor("contrast"),
+    "grayscale": Knob("color", "off or on", (0, 1), 1, (0, 1), "classes", grey),
+    "texture": Knob(
+        "texture", "share of new texture", (0.0, 0.2, 0.4, 0.6, 0.8, 1.0), 0.6, (0.0, 1.0), "amount", textured
+    ),
+    "blur": Knob("blur", "sigma in pixels", (0.0, 0.3, 0.6, 1.0, 1.5, 2.0), 1.0, (0.0, 2.0), "amount", blurred),
+    "crop": Knob("crop", "share of area kept", (1.0, 0.8, 0.6, 0.4, 0.2), 0.4, (0.2, 1.0), "amount", cropped),
+    "flip": Knob("flip", "off or on", (0, 1), 1, (0, 1), "classes", flipped),
+}
+
+
+def knob(augmentation: str) -> Knob:
+    """The entry of KNOBS. Raises UserError."""
+    if augmentation not in KNOBS:
+        raise unknown("augmentation", augmentation, KNOBS)
+    return KNOBS[augmentation]
+
+
+def vary(images: Tensor, augmentation: str, strength: float | Tensor, generator: Generator) -> Tensor:
+    """Square images (n, C, H, H) float in [0, 1] changed by one augmentation alone, everything else held still.
+
+    strength: one for all or (n,), in the augmentation's unit (see ``KNOBS``). The generator draws what has no
+    strength: the place of a crop, the kernel of a texture.
+    Raises UserError for an unknown augmentation, a strength out of its limits, or images that it cannot change.
+    """
+    chosen = knob(augmentation)
+    strength = torch.as_tensor(strength, dtype=torch.float32, device=images.device).expand(len(images))
+    low, high = chosen.limits
+    if not bool(((strength >= low) & (strength <= high)).all()):
+        raise UserError(f"a strength of {augmentation} is out of range: take {low:g} to {high:g} ({chosen.unit})")
+    operation, parameters = chosen.change(strength, images.shape[2], generator)
+    return Augmentation((operation,)).apply(images, {operation.name: parameters})
+
+
+@dataclass(frozen=True)
+class Invariance:
+    """How far each of H heads moves each of n images when one augmentation is applied at S strengths."""
+
+    augmentation: str
+    strengths: tuple[float, ...]
+    heads: tuple[str, ...]
+    similarity: Tensor  # (H, S, n) cosine of the embeddings of an image and of the same image changed
+    others: Tensor  # (H, n) mean cosine of an image and the other images
+
+    @property
+    def fall_off(self) -> Tensor:
+        """(H, S, n): (1 - similarity) / (1 - others). 0 is invariant; 1 is as far as a different image.
+
+        NaN in a head that has collapsed, where all images are alike.
+        """
+        distance = (1 - self.others)[:, None]
+        return torch.where(distance > 1e-6, (1 - self.similarity) / distance, torch.nan)
+
+    def table(self) -> pd.DataFrame:
+        """One row a head and strength: augmentation, head, strength, similarity, fall_off; means over the images."""
+        similarity, fall_off = self.similarity.mean(dim=2), self.fall_off.mean(dim=2)
+        return pd.DataFrame(
+            [
+                {
+                    "augmentation": self.augmentation,
+                    "head": head,
+                    "strength": strength,
+                    "similarity": float(similarity[h, s]),
+                    "fall_off": float(fall_off[h, s]),
+                }
+                for h, head in enumerate(self.heads)
+                for s, strength in enumerate(self.strengths)
+            ]
+        )
+
+
+def invariance(
+    embed_heads: EmbedHeads,
+    images: Tensor,
+    augmentation: str,
+    strengths: Sequence[float] | None = None,
+    generator: Generator | None = None,
+) -> Invariance:
+    """Move images (n, C, H, H) by one augmentation and see how far each head follows.
+
+    LooC (arXiv:2008.05659, section 3) wants the head of an augmentation to move with it and the others to stay.
+    strengths: default those of ``KNOBS``. generator: default a new one with seed 0; it draws anew at each strength.
+    Raises UserError for fewer than two images, and as ``vary``.
+    """
+    if len(images) < 2:
+        raise UserError("invariance is measured against other images: give 2 or more")
+    strengths = knob(augmentation).strengths if strengths is None else tuple(strengths)
+    generator = Generator().manual_seed(0) if generator is None else generator
+    before = embed_heads(images)
+    after = [embed_heads(vary(images, augmentation, strength, generator)) for strength in strengths]
+    similarity = [torch.stack([(z * moved[head]).sum(dim=1) for moved in after]) for head, z in before.items()]
+    others = [((z @ z.sum(dim=0)) - (z * z).sum(dim=1)) / (len(z) - 1) for z in before.values()]
+    return Invariance(augmentation, strengths, tuple(before), torch.stack(similarity), torch.stack(others))
+
+
+def readout(
+    embed_heads: EmbedHeads, train: Tensor, test: Tensor, augmentation: str, generator: Generator, seed: int = 0
+) -> pd.DataFrame:
+    """How well an augmentation's strength can be read linearly from each head, of images that are not known.
+
+    Every image is changed by a strength of its own: one of its classes, or uniform within its limits. A linear map is
+    fitted on ``train`` and measured on ``test``, (n, C, H, H) both: classes by the linear probe (accuracy); an amount
+    by ridge regression (R^2); the hue's shift, an angle, by ridge regression of its sine and cosine (R^2 of both).
+    One row a head: augmentation, head, measure, value, chance, readout, where readout = (value - chance) /
+    (1 - chance): 0 cannot be read (a little below is noise), 1 is read without error.
+
+    No head can tell a strength that leaves the images' distribution as it is: turns of images that stand in every
+    orientation, shifts of hues that are uniform. Give images of one pose and colour (``canonical_glyphs``).
+    """
+    strengths = [_draw(knob(augmentation), len(images), generator) for images in (train, test)]
+    features, test_features = (
+        embed_heads(vary(images, augmentation, strength, generator))
+        for images, strength in zip((train, test), strengths, strict=True)
+    )
+    rows = []
+    for head in features:
+        measure, value, chance = _read(knob(augmentation), features[head], test_features[head], *strengths, seed)
+        row = {"augmentation": augmentation, "head": head, "measure": measure, "value": value, "chance": chance}
+        rows.append(row | {"readout": (value - chance) / (1 - chance)})
+    return pd.DataFrame(rows)
+
+
+def _draw(chosen: Knob, n: int, generator: Generator) -> Tensor:
+    uniform = torch.rand(n, generator=generator, device=generator.device).cpu()
+    if chosen.kind == "classes":
+        values = torch.tensor(chosen.strengths)
+        return values[(uniform * len(values)).long()]
+    low, high = chosen.limits
+    return low + (high - low) * uniform
+
+
+def _read(
+    chosen: Knob, features: Tensor, test_features: Tensor, strength: Tensor, test_strength: Tensor, seed: int
+) -> tuple[str, float, float]:
+    """Measure, value and chance."""
+    if chosen.kind == "classes":
+        predicted = linear_probe(features, strength.long(), test_features, seed).predicted
+        return "accuracy", float((predicted == test_strength).double().mean()), 1 / len(chosen.strengths)
+    wanted, test_wanted = (_target(chosen, part).numpy() for part in (strength, test_strength))
+    mean, std = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
+    ridge = RidgeCV(RIDGE_PENALTIES).fit(((features - mean) / std).double().numpy(), wanted)
+    predicted = ridge.predict(((test_features - mean) / std).double().numpy())
+    predicted = predicted.reshape(test_wanted.shape)
+    return "R^2", float(r2_score(test_wanted, predicted, multioutput="variance_weighted")), 0.0
+
+
+def _target(chosen: Knob, strength: Tensor) -> Tensor:
+    """(n, 1), or (n, 2) sine and cosine of an angle in turns."""
+    if chosen.kind == "amount":
+        return strength[:, None].double()
+    angle = 2 * math.pi * strength.double()
+    return torch.stack([angle.sin(), angle.cos()], dim=1)
+
+
+def fingerprint(
+    embed_heads: EmbedHeads,
+    images: Tensor,
+    train: Tensor,
+    test: Tensor,
+    augmentations: Sequence[str] = tuple(KNOBS),
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Heads x augmentations: how far each head moves at the reference strength, and what can be read from it.
+
+    images: those that are moved, as they are in the data set; train, test: those of the read-out, of one pose and
+    colour if the data set has several (see ``readout``). One row a head and augmentation: augmentation, group, head,
+    strength, fall_off (see ``Invariance``), readout. A head that moves but cannot be read follows the augmentation
+    in a way of its own for each image.
+    """
+    tables = []
+    for augmentation in augmentations:
+        chosen, generator = knob(augmentation), Generator().manual_seed(seed)
+        moved = invariance(embed_heads, images, augmentation, [chosen.reference], generator).table()
+        read = readout(embed_heads, train, test, augmentation, generator, seed)
+        table = moved.merge(read, on=["augmentation", "head"]).assign(group=chosen.group)
+        tables.append(table[["augmentation", "group", "head", "strength", "fall_off", "readout"]])
+    return pd.concat(tables, ignore_index=True)
+
+
+def diagonal_margin(table: pd.DataFrame, column: str = "fall_off") -> pd.DataFrame:
+    """How far each left-out augmentation's own head stands out from the other embedding spaces (not the backbone).
+
+    table: as from ``fingerprint``. One row for each augmentation whose group has a head: augmentation, head, own,
+    mean_of_others, best_of_others, margin (own minus the mean of the others), lead (own minus the best of them).
+    Positive is LooC's claim: its own head follows the augmentation, or can be read, more than the others.
+    """
+    rows = []
+    spaces = table[table["head"] != BACKBONE]
+    for augmentation, part in spaces.groupby("augmentation", sort=False):
+        values, own = part.set_index("head")[column], part["group"].iloc[0]
+        others = values.drop(own, errors="ignore")
+        if own in values and len(others):
+            row = {"augmentation": augmentation, "head": own, "own": values[own]}
+            row |= {"mean_of_others": others.mean(), "best_of_others": others.max()}
+            rows.append(row | {"margin": values[own] - others.mean(), "lead": values[own] - others.max()})
+    columns = ["augmentation", "head", "own", "mean_of_others", "best_of_others", "margin", "lead"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def canonical_glyphs(n: int, seed: int = 0) -> Tensor:
+    """(n, 3, 32, 32) glyphs that all stand upright in one hue; shape, texture, place, size and light vary."""
+    drawn = sample_glyphs(n, seed)
+    nothing = np.zeros_like(drawn.rotation)
+    return to_float(torch.from_numpy(render_glyphs(replace(drawn, rotation=nothing, hue=nothing))))

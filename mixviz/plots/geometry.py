@@ -1,0 +1,117 @@
+"""Pictures of where embeddings lie: the alignment-uniformity plane, the spectrum, and classes one by one."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from mixviz.analysis.geometry import Geometry
+from mixviz.plots.style import colour_of
+
+SMALLEST_SHARE = 1e-9  # of the variance; below lies rounding
+MARKERS = "osD^vPX*"
+
+
+def plot_alignment_uniformity(ax: Axes, paths: Mapping[str, pd.DataFrame], alignment: str = "alignment") -> Axes:
+    """One path a run over training, from a hollow start to a filled end (Wang & Isola 2020, Fig. 5).
+
+    The horizontal axis is reversed, so that paths run to the right, towards their names.
+    paths: method -> table with the columns uniformity and alignment, one row an epoch in order; one row is a point.
+    alignment: the column of the vertical axis, such as class_alignment.
+    """
+    ends = {}
+    for method, path in paths.items():
+        across, up, colour = path["uniformity"].to_numpy(), path[alignment].to_numpy(), colour_of(method)
+        ax.plot(across, up, line_of(method), color=colour, linewidth=1.5)
+        ax.plot(across[:1], up[:1], "o", markerfacecolor=ax.get_facecolor(), markeredgecolor=colour, markersize=7)
+        ax.plot(across[-1:], up[-1:], "o", color=colour, markersize=7)
+        ends[method] = (across[-1], up[-1])
+    pairs = "the same class" if "class" in alignment else "two augmentations"
+    ax.invert_xaxis()
+    ax.set_xlabel("uniformity (lower is better: the axis is reversed, right is spread wider)")
+    ax.set_ylabel(f"alignment of {pairs} (lower is better)")
+    ax.grid(visible=True, axis="both")
+    ax.margins(0.08)
+    label_at_right(ax, ends)
+    return ax
+
+
+def plot_spectrum(ax: Axes, found: Mapping[str, Geometry]) -> Axes:
+    """Shares of the variance by principal direction, on a log scale; effective ranks are in the labels.
+
+    found: method -> its geometry. Shares under 1e-9 are rounding and are not drawn: there the embedding has collapsed.
+    """
+    ends = {}
+    for method, one in found.items():
+        shares = one.spectrum.cpu().numpy()
+        shares = shares[shares > SMALLEST_SHARE]
+        ax.plot(np.arange(1, len(shares) + 1), shares, line_of(method), color=colour_of(method), linewidth=1.5)
+        ends[f"{method}: rank {one.effective_rank:.1f}"] = (len(shares), shares[-1])
+    ax.set_yscale("log")
+    ax.set_xlabel("principal direction")
+    ax.set_ylabel("share of the variance")
+    ax.set_title("labels: effective rank (higher: more directions in use)")
+    label_at_right(ax, ends, [colour_of(method) for method in found])
+    return ax
+
+
+def plot_classes(
+    ax: Axes, tables: Mapping[str, pd.DataFrame], column: str, names: Sequence[str] = (), label: str = ""
+) -> Axes:
+    """A dot for each class and method, one row a class, in the order of the first method's values.
+
+    tables: method -> table with the columns label and ``column``; names: of the classes. label: of the axis.
+    """
+    order = next(iter(tables.values())).sort_values(column)["label"].tolist()
+    for (method, table), marker in zip(tables.items(), MARKERS * len(tables), strict=False):
+        values = table.set_index("label")[column].reindex(order)
+        ax.plot(values, range(len(order)), marker, color=colour_of(method), markersize=6, alpha=0.9, label=method)
+    ax.set_yticks(range(len(order)), [names[c] if len(names) else str(c) for c in order])
+    ax.set_xlabel(label or f"{column} within the class (lower is better)")
+    ax.grid(visible=True, axis="both")
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+
+def line_of(method: str) -> str:
+    """Dotted for a method with a note in brackets, whose colour is that of the method without; else solid."""
+    return ":" if "(" in method else "-"
+
+
+def label_at_right(ax: Axes, ends: Mapping[str, tuple[float, float]], colours: Sequence[str] = ()) -> None:
+    """Names in a column right of the axes, each level with its point where there is room, and a line to it.
+
+    ends: name -> point in data. Call it when all is drawn: the limits are fixed here.
+    """
+    ax.set_xlim(ax.get_xlim())
+    ax.set_ylim(ax.get_ylim())
+    levels = (ax.transData + ax.transAxes.inverted()).transform(list(ends.values()))[:, 1]
+    height = 13 / (ax.get_window_extent().height / ax.figure.dpi * 72)  # of a label of 13 points
+    places = spread_apart(np.stack([np.full(len(levels), 1.04), levels], axis=1), 1.0, height)
+    colours = colours or [colour_of(name) for name in ends]
+    for (name, end), place, colour in zip(ends.items(), places, colours, strict=True):
+        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4, "relpos": (0, 0.5)}
+        ax.annotate(name, end, tuple(place), "data", ax.transAxes, arrowprops=line, va="center", fontsize=9)
+
+
+def spread_apart(places: np.ndarray, width: float, height: float, rounds: int = 300) -> np.ndarray:
+    """Places (n, 2) of labels, moved up and down until none covers another; in fractions of the axes.
+
+    width, height: of a label.
+    """
+    places = np.array(places, dtype=float)
+    order = np.argsort(places[:, 1], kind="stable")
+    for _ in range(rounds):
+        moved = False
+        for i, low in enumerate(order):
+            for high in order[i + 1 :]:
+                gap = places[high, 1] - places[low, 1]
+                if abs(places[high, 0] - places[low, 0]) < width and gap < height - 1e-6:
+                    shift = (height - gap) / 2
+                    places[low, 1] -= shift
+                    places[high, 1] += shift
+                    moved = True
+        if not moved:
+            break
+    return places

@@ -1,0 +1,87 @@
+"""Pictures of mix paths: a blend's similarity to its sources, and whether it matches them by their shares."""
+
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from mixviz.analysis.mixpath import Calibration, MixPath
+from mixviz.plots.style import COLOURS, colour_of
+
+LINES = {"mixup": "-", "cutmix": "--"}
+LAM = "λ, share of the first image"
+
+
+def plot_mix_path(ax: Axes, path: MixPath, title: str = "") -> Axes:
+    """Mean cosine of the blends to the first source, the second and the other images, against λ.
+
+    Coloured bands hold the middle half of the pairs. The grey band of the others goes from their mean to their 95 %
+    quantile: a source above it is nearer than 95 % of all other images. Networks drawn side by side share the axis.
+    """
+    lam = path.lam.mean(dim=0).cpu().numpy()
+    others = [part.mean(dim=0).cpu().numpy() for part in (path.others_mean, path.others_high)]
+    ax.fill_between(lam, *others, color=COLOURS["reference"], alpha=0.3, linewidth=0)
+    ax.plot(lam, others[0], color=COLOURS["plain"], linewidth=1.2)
+    ax.text(0.5, others[0][len(lam) // 2] + 0.02, "others, mean to 95 %", ha="center", va="bottom", fontsize=9)
+    for cosines, colour, name, end in ((path.first, "#0091d5", "first", -1), (path.second, "#e69f00", "second", 0)):
+        values = cosines.cpu().numpy()
+        ax.fill_between(lam, *np.quantile(values, [0.25, 0.75], axis=0), color=colour, alpha=0.2, linewidth=0)
+        mean = values.mean(axis=0)
+        ax.plot(lam, mean, color=colour, linewidth=2)
+        side = "right" if end else "left"
+        ax.annotate(name, (lam[end], mean[end]), (0, 6), textcoords="offset points", ha=side, color=colour)
+    ax.set_xlabel(LAM)
+    ax.set_ylabel("cosine of the blend to the key\n(bands: middle half of the pairs)")
+    ax.set_xlim(0, 1)
+    ax.set_ylim(min(-0.3, ax.get_ylim()[0]), 1.12)
+    ax.set_title(title)
+    return ax
+
+
+def plot_calibration(ax: Axes, calibrations: Mapping[str, Calibration | Mapping[str, Calibration]]) -> Axes:
+    """The share that goes to the first source against λ; the diagonal is ideal, nearer to it is better.
+
+    calibrations: method -> its calibration, or kind of blend (mixup, cutmix) -> calibration. One line each, coloured
+    by method, CutMix dashed; in the legend the temperature and the mean |share - λ| over pairs and λ, lower is better.
+    """
+    ink = mpl.rcParams["text.color"]
+    ax.plot([0, 1], [0, 1], color=ink, linewidth=1, linestyle=":")
+    ax.text(0.05, 0.04, "ideal", rotation=45, rotation_mode="anchor", va="top", fontsize=9)
+    for method, found in calibrations.items():
+        for kind, result in found.items() if isinstance(found, Mapping) else {"mixup": found}.items():
+            label = f"{method}, {kind}" if isinstance(found, Mapping) else method
+            label += f": {result.error:.3f} at τ = {result.temperature:.2g}"
+            lam, share = (part.mean(dim=0).cpu().numpy() for part in (result.lam, result.share))
+            ax.plot(lam, share, LINES[kind], color=colour_of(method), linewidth=2, label=label)
+    ax.set_xlim(0, 1)
+    ax.set_ylim(0, 1)
+    ax.set_aspect("equal")
+    ax.set_xlabel(LAM)
+    ax.set_ylabel("share of the first key among the two")
+    ax.legend(title="mean |share − λ|, lower is better", fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return ax
+
+
+def plot_path_measure(ax: Axes, table: pd.DataFrame, label: str) -> Axes:
+    """One measure of several methods as points with 95 % intervals, mixup filled and CutMix hollow.
+
+    table: columns method, kind, mean, low, high, one row a method and kind; label: of the measure, with its good
+    direction.
+    """
+    methods = list(dict.fromkeys(table["method"]))
+    for row in table.itertuples():
+        place = methods.index(row.method) + {"mixup": -0.15, "cutmix": 0.15}[row.kind]
+        colour = colour_of(row.method)
+        face = colour if row.kind == "mixup" else "none"
+        ax.plot([row.low, row.high], [place, place], LINES[row.kind], color=colour, linewidth=1.5)
+        ax.plot(row.mean, place, "o", color=colour, markerfacecolor=face)
+        if row.method == methods[0]:
+            ax.annotate(row.kind, (row.high, place), (5, 0), textcoords="offset points", va="center", fontsize=8)
+    ax.set_yticks(range(len(methods)), methods)
+    ax.set_ylim(len(methods) - 0.5, -0.5)
+    ax.set_xlabel(label)
+    ax.grid(visible=True, axis="x")
+    ax.grid(visible=False, axis="y")
+    return ax

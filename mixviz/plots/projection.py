@@ -1,0 +1,73 @@
+"""Pictures of projections: points in the plane, coloured and shaped by class, with each class's name at its median."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+from torch import Tensor
+
+from mixviz.plots.geometry import spread_apart
+
+# Eight colours that stay apart for the colour-blind, on white and on near-black; a new marker for every eight classes.
+CLASS_COLOURS = ("#0091d5", "#e69f00", "#00a878", "#d55e00", "#c667a4", "#7a6fe0", "#8a8f98", "#a89c00")
+CLASS_MARKERS = {"o": "●", "^": "▲", "s": "■", "D": "◆"}  # and how they are written
+
+
+def class_mark(label: int) -> tuple[str, str]:
+    """Colour and marker of a class, counted from 0; the first 32 classes differ."""
+    turns, place = divmod(label, len(CLASS_COLOURS))
+    return CLASS_COLOURS[place], list(CLASS_MARKERS)[turns % len(CLASS_MARKERS)]
+
+
+def plot_projection(
+    ax: Axes,
+    layout: Tensor,
+    labels: Tensor,
+    names: Sequence[str] = (),
+    title: str = "",
+    trust: Tensor | None = None,
+    limits: tuple[tuple[float, float], tuple[float, float]] | None = None,
+) -> Axes:
+    """Points of a layout, class by class; no axes, as the directions of a projection have no unit.
+
+    layout: (N, 2); labels: (N,) from 0; names: of the classes. trust: (N,) of ``trustworthiness``, its mean goes into
+    the title. limits: of both axes, to hold them still from frame to frame.
+    """
+    points, labels = layout.cpu().numpy(), labels.cpu().numpy()
+    size = float(np.clip(20_000 / len(points), 4, 30))
+    classes = np.unique(labels)
+    for label in classes:
+        colour, marker = class_mark(int(label))
+        members = points[labels == label]
+        ax.scatter(*members.T, s=size, color=colour, marker=marker, linewidths=0, alpha=0.7)
+    if limits:
+        ax.set_xlim(limits[0])
+        ax.set_ylim(limits[1])
+    medians = np.stack([np.median(points[labels == label], axis=0) for label in classes])
+    _name_classes(ax, medians, classes, [names[label] if len(names) else str(label) for label in classes])
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    trusted = "" if trust is None else f"trustworthiness {float(trust.mean()):.3f} (1 is best)"
+    ax.set_title(": ".join(part for part in (title, trusted) if part))
+    return ax
+
+
+def _name_classes(ax: Axes, medians: np.ndarray, classes: np.ndarray, names: Sequence[str]) -> None:
+    """Marks and names at the medians (n, 2), moved up or down where they would cover one another, with a line back."""
+    ax.set_xlim(ax.get_xlim())
+    ax.set_ylim(ax.get_ylim())
+    places = (ax.transData + ax.transAxes.inverted()).transform(medians)
+    extent = ax.get_window_extent()
+    point = 72 / ax.figure.dpi
+    width, height = (7 * max(map(len, names)) + 14) / (extent.width * point), 14 / (extent.height * point)
+    paper = [withStroke(linewidth=3, foreground=mpl.rcParams["axes.facecolor"])]
+    line = {"arrowstyle": "-", "linewidth": 0.7, "color": mpl.rcParams["text.color"], "shrinkA": 0, "shrinkB": 0}
+    for label, name, median, place in zip(classes, names, medians, spread_apart(places, width, height), strict=True):
+        colour, marker = class_mark(int(label))
+        written = f"{CLASS_MARKERS[marker]} {name}"
+        options = {"ha": "center", "va": "center", "fontsize": 9, "weight": "bold", "path_effects": paper}
+        ax.annotate(written, median, tuple(place), "data", ax.transAxes, color=colour, arrowprops=line, **options)

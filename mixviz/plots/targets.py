@@ -1,0 +1,190 @@
+"""Pictures of the contrast table: who is compared with whom, who should match, who does, and who moves the query."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize, SymLogNorm
+from matplotlib.transforms import blended_transform_factory
+
+from mixviz.analysis.targets import KINDS, ContrastTable, hardest
+
+What = Literal["targets", "probabilities", "gap", "gradient_share", "similarities"]
+
+KIND_COLOURS: Mapping[str, str] = {
+    "own key": "#0091d5",
+    "partner": "#e69f00",
+    "other views": "#00a878",
+    "batch": "#8a8f98",
+    "queue": "#7a6fe0",
+    "synthetic": "#d55e00",
+}
+ON_BAR = "#15181d"  # text on a coloured bar, in light and dark alike
+LABELS: Mapping[str, str] = {
+    "targets": "target",
+    "probabilities": "probability",
+    "gap": "probability − target\n(below 0 attracts, above 0 repels)",
+    "gradient_share": "share of the query's gradient",
+    "similarities": "cosine similarity",
+}
+DECADES = (0.0001, 0.001, 0.01, 0.1, 1)
+TICKS = {"probabilities": DECADES, "gradient_share": DECADES, "gap": (-1, -0.1, -0.01, 0, 0.01, 0.1, 1)}
+FLOOR = DECADES[0]  # smallest probability or share that has a colour of its own
+
+
+def plot_contrast_table(
+    ax: Axes,
+    table: ContrastTable,
+    what: What = "targets",
+    columns: tuple[str, ...] | None = None,
+    count: int = 16,
+    title: str = "",
+) -> Axes:
+    """A heat map of queries x candidates, with the column groups named above and the title above these.
+
+    columns: which groups to show; None: all. count: of queue and synthetic each query's hardest are shown, sorted by
+    similarity, hardest first, so there a column is a rank, not one candidate. No candidate: grey. Colours of
+    probabilities and shares are logarithmic, those of the gap are so beyond ±0.001.
+    """
+    shown = hardest(table, count, columns)
+    values = getattr(shown, what).cpu().numpy().astype(float)
+    none = shown.kind.cpu().numpy() == KINDS.index("none")
+    norm, colours = _scale(what)
+    if isinstance(norm, LogNorm):
+        values = np.maximum(values, FLOOR)
+    ax.set_facecolor(mpl.rcParams["grid.color"])
+    drawn = ax.imshow(
+        np.ma.masked_where(none | np.isnan(values), values), colours, norm, aspect="auto", interpolation="nearest"
+    )
+    _name_groups(ax, shown)
+    ax.set_ylabel("query")
+    ax.grid(visible=False)
+    extend = "min" if isinstance(norm, LogNorm) else "neither"
+    bar = ax.figure.colorbar(drawn, ax=ax, label=LABELS[what], extend=extend, pad=0.02)
+    if what in TICKS:
+        bar.set_ticks(TICKS[what], labels=[f"{tick:g}" for tick in TICKS[what]], minor=False)
+        bar.minorticks_off()
+    ax.set_title(title, pad=40)
+    if what == "probabilities" and np.isnan(values).all():
+        middle = (values.shape[1] - 1) / 2, (values.shape[0] - 1) / 2
+        ax.text(*middle, "no negatives, so no probabilities", ha="center", va="center")
+    return ax
+
+
+def _scale(what: str) -> tuple[Normalize, Colormap]:
+    """Colours run from the paper's to the ink's, so that what is near zero steps back in light and dark alike."""
+    paper, ink = mpl.rcParams["axes.facecolor"], mpl.rcParams["text.color"]
+    rising = LinearSegmentedColormap.from_list("rising", [paper, "#0091d5", ink])
+    if what == "gap":
+        both_ways = LinearSegmentedColormap.from_list("both ways", ["#0091d5", paper, "#d55e00"])
+        return SymLogNorm(1e-3, linscale=0.5, vmin=-1, vmax=1), both_ways
+    if what in ("probabilities", "gradient_share"):
+        return LogNorm(FLOOR, 1), rising
+    return Normalize(-1 if what == "similarities" else 0, 1), rising
+
+
+def _name_groups(ax: Axes, table: ContrastTable) -> None:
+    """A bracket and a name above each group, a thin line between groups, ticks where a column is an image."""
+    place = blended_transform_factory(ax.transData, ax.transAxes)
+    ticks, labels = [], []
+    for name, where in table.slices.items():
+        left, right = where.start - 0.5, where.stop - 0.5
+        if where.start > 0:
+            ax.axvline(left, color=mpl.rcParams["text.color"], linewidth=1.2)
+        ax.plot(
+            [left + 0.3, right - 0.3],
+            [1.02, 1.02],
+            transform=place,
+            color=mpl.rcParams["text.color"],
+            linewidth=1,
+            clip_on=False,
+        )
+        ax.text((left + right) / 2, 1.035, _caption(table, name), transform=place, ha="center", va="bottom", fontsize=9)
+        found, names = _ticks(table, name, where)
+        ticks += found
+        labels += names
+    ax.set_xticks(ticks, labels, fontsize=8)
+    ax.set_xlim(-0.5, sum(table.groups.values()) - 0.5)
+
+
+def _caption(table: ContrastTable, name: str) -> str:
+    width, found = table.groups[name], table.found[name]
+    if name in ("queue", "synthetic"):
+        return f"{name}\n{width} hardest of {found:,}" if width < found else f"{name}\nall {found:,}, hardest first"
+    if name == "keys" and table.key_views > 1:
+        return f"keys of the batch\n{table.key_views} views an image"
+    return {"keys": "keys of the batch", "own view": "the query's own view"}[name]
+
+
+def _ticks(table: ContrastTable, name: str, where: slice) -> tuple[list[float], list[str]]:
+    if name in ("queue", "synthetic"):
+        return [where.start], ["#1"]
+    views = table.key_views if name == "keys" else 1
+    images = table.groups[name] // views
+    picked = range(0, images, max(1, -(-images // 8)))
+    return [where.start + image * views + (views - 1) / 2 for image in picked], [str(image) for image in picked]
+
+
+def plot_row(ax: Axes, row: pd.DataFrame) -> Axes:
+    """One query's candidates: bars of the probability, coloured by kind, and a line with its value at each target.
+
+    The axis is logarithmic, since thousands of candidates share what the target gives to one or two.
+    row: from ``mixviz.analysis.targets.query_row``. On BYOL, which has no probabilities, targets alone.
+    """
+    for kind in [kind for kind in KIND_COLOURS if kind in set(row["kind"])]:
+        part = row[row["kind"] == kind]
+        heights = (part["probability"] - FLOOR).clip(lower=0).fillna(0)
+        ax.bar(part.index, heights, bottom=FLOOR, color=KIND_COLOURS[kind], width=0.75, label=kind)
+    wanted = row[row["target"] > FLOOR]
+    ax.hlines(wanted["target"], wanted.index - 0.45, wanted.index + 0.45, color=mpl.rcParams["text.color"])
+    for place, target in wanted["target"].items():
+        ax.annotate(f"{target:.2f}", (place, target), (0, 3), textcoords="offset points", ha="center", fontsize=8)
+    ax.set_yscale("log")
+    ax.set_ylim(FLOOR, 2)
+    ax.set_yticks(DECADES, [f"{tick:g}" for tick in DECADES])
+    ax.minorticks_off()
+    ax.set_xticks(range(len(row)), row["candidate"], rotation=90, fontsize=8)
+    ax.set_xlim(-0.6, len(row) - 0.4)
+    ax.set_ylabel("probability (bar), target (line)")
+    _legend(ax)
+    return ax
+
+
+def plot_mass(
+    ax: Axes,
+    masses: Mapping[str, pd.DataFrame],
+    what: Literal["target", "probability", "gradient_share"] = "gradient_share",
+) -> Axes:
+    """Mass by kind of candidate as one stacked bar a method, in per cent.
+
+    masses: method -> ``mixviz.analysis.targets.mean_mass`` of its table. A method without such mass has no bar.
+    """
+    left = np.zeros(len(masses))
+    for kind, colour in KIND_COLOURS.items():
+        widths = np.array([100 * mass[what].get(kind, 0.0) for mass in masses.values()])
+        widths = np.nan_to_num(widths)
+        if not widths.any():
+            continue
+        ax.barh(range(len(masses)), widths, left=left, color=colour, height=0.7, label=kind)
+        for place, width in enumerate(widths):
+            if width >= 6:
+                centre = left[place] + width / 2
+                ax.text(centre, place, f"{width:.0f}", ha="center", va="center_baseline", color=ON_BAR, fontsize=9)
+        left += widths
+    ax.set_yticks(range(len(masses)), list(masses))
+    ax.invert_yaxis()
+    ax.set_xlim(0, 100)
+    names = {"target": "target", "probability": "probability", "gradient_share": "share of the query's gradient"}
+    ax.set_xlabel(f"{names[what]}, % (mean over queries)")
+    ax.grid(visible=False)
+    _legend(ax)
+    return ax
+
+
+def _legend(ax: Axes) -> None:
+    """The kinds of candidates in one row above."""
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(KIND_COLOURS), fontsize=8, handlelength=1)

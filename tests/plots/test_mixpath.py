@@ -1,0 +1,81 @@
+"""Pictures of mix paths, by their artists."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.colors import to_hex
+
+from mixviz.analysis.mixpath import Calibration, MixPath
+from mixviz.plots.mixpath import plot_calibration, plot_mix_path, plot_path_measure
+from mixviz.plots.style import colour_of, figure, png
+
+LAMS = torch.linspace(0, 1, 5)
+
+
+@pytest.fixture
+def path(generator) -> MixPath:
+    lam = LAMS.expand(3, 5)
+    noise = 0.1 * torch.rand(3, 5, generator=generator)
+    return MixPath(lam, lam - noise, 1 - lam - noise, 0 * lam, 0 * lam + 0.4, torch.zeros(3, 5, 2), torch.eye(2))
+
+
+def axes():
+    return figure().add_subplot()
+
+
+def test_a_path_is_three_mean_lines_and_their_bands(path):
+    ax = plot_mix_path(axes(), path, "moco-v2")
+    others, first, second = ax.lines
+    np.testing.assert_allclose(first.get_ydata(), path.first.mean(dim=0))
+    np.testing.assert_allclose(second.get_ydata(), path.second.mean(dim=0))
+    np.testing.assert_allclose(others.get_ydata(), 0)
+    assert first.get_xdata().tolist() == LAMS.tolist()
+    assert [text.get_text() for text in ax.texts] == ["others, mean to 95 %", "first", "second"]
+    assert len(ax.collections) == 3
+    grey = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert (grey.min(), grey.max()) == (0, pytest.approx(0.4))
+    assert ax.get_title() == "moco-v2"
+    assert "λ" in ax.get_xlabel()
+    assert ax.get_ylim() == plot_mix_path(axes(), path).get_ylim()
+    assert png(ax.figure)
+
+
+def test_calibrations_are_lines_with_their_error_beside_the_diagonal():
+    lam = LAMS.expand(2, 5)
+    shares = torch.stack([LAMS + 0.1, LAMS - 0.1])
+    base, other = Calibration(lam, shares, 0.5), Calibration(lam, 0 * lam + 0.5, 0.05)
+    ax = plot_calibration(axes(), {"moco-v2": base, "moco-v2 + mixco": {"mixup": base, "cutmix": other}})
+    diagonal, plain, mixup, cutmix = ax.lines
+    assert diagonal.get_xydata().tolist() == [[0, 0], [1, 1]]
+    np.testing.assert_allclose(plain.get_ydata(), LAMS)
+    np.testing.assert_allclose(cutmix.get_ydata(), 0.5)
+    assert [line.get_linestyle() for line in (plain, mixup, cutmix)] == ["-", "-", "--"]
+    assert to_hex(plain.get_color()) == colour_of("moco-v2")
+    assert to_hex(mixup.get_color()) == to_hex(cutmix.get_color()) == colour_of("moco-v2 + mixco")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "moco-v2: 0.100 at τ = 0.5",
+        "moco-v2 + mixco, mixup: 0.100 at τ = 0.5",
+        "moco-v2 + mixco, cutmix: 0.300 at τ = 0.05",
+    ]
+    assert "lower is better" in ax.get_legend().get_title().get_text()
+    assert png(ax.figure)
+
+
+def test_measures_are_points_with_intervals():
+    columns = ["method", "kind", "mean", "low", "high"]
+    rows = [
+        ("moco-v2", "mixup", 0.2, 0.1, 0.3),
+        ("moco-v2", "cutmix", 0.5, 0.4, 0.6),
+        ("a + imix", "mixup", 0.1, 0, 0.2),
+    ]
+    ax = plot_path_measure(axes(), pd.DataFrame(rows, columns=columns), "error (lower is better)")
+    intervals, points = ax.lines[::2], ax.lines[1::2]
+    assert [line.get_xdata()[0] for line in points] == [0.2, 0.5, 0.1]
+    assert [list(line.get_xdata()) for line in intervals] == [[0.1, 0.3], [0.4, 0.6], [0, 0.2]]
+    assert [round(line.get_ydata()[0]) for line in points] == [0, 0, 1]
+    assert points[1].get_markerfacecolor() == "none"
+    assert to_hex(points[2].get_color()) == colour_of("a + imix")
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["moco-v2", "a + imix"]
+    assert [text.get_text() for text in ax.texts] == ["mixup", "cutmix"]
+    assert png(ax.figure)
