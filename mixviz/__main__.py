@@ -14,6 +14,7 @@ COMMANDS = {
     "list": "list the runs",
     "doctor": "say what is installed, which device is used, and how to mend what is missing",
     "bench": "measure augmentation and training step on this machine",
+    "study": "test the papers' claims on glyphs over several seeds",
     "recordings": "list and check the real runs that come with the project",
     "results": "fill the README's tables from the result files",
 }

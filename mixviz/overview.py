@@ -23,7 +23,6 @@ from mixviz.augment import make_views, to_float
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.encoders import Embedder
-from mixviz.evaluate.compare import method_label
 from mixviz.film import Film
 from mixviz.frameworks import embed_once
 from mixviz.method import Method
@@ -77,7 +76,6 @@ class Overview:
     """All that was found of a run; what needs labels is None without."""
 
     run: Run
-    name: str  # of the method, with the settings that are not the defaults
     film: Film | None
     test: ImageSet
     exact: bool  # False: a recording, whose keys and queue were made anew by its encoder
@@ -109,7 +107,6 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
     layout = PROJECTIONS[projection](projected)
     return Overview(
         run=run,
-        name=method_label(config),
         film=run.film if (run.path / "film.npz").exists() else None,
         test=test,
         exact=exact,
@@ -235,8 +232,9 @@ def _regularisation(seen: dict[str, Heads], train: ImageSet, test: ImageSet) -> 
 def _blends(method: Method, config: RunConfig, test: ImageSet) -> Blends:
     """Blends of test images, read against the network's own clean embeddings of them and of others."""
     embedder = method.framework.online
-    images = to_float(torch.from_numpy(test.images[: 4 * PAIRS]).to(embedder.mean.device))
-    first, second, rest = images[:PAIRS], images[PAIRS : 2 * PAIRS], images[2 * PAIRS :]
+    pairs = min(PAIRS, len(test) // 4)
+    images = to_float(torch.from_numpy(test.images[: 4 * pairs]).to(embedder.mean.device))
+    first, second, rest = images.split([pairs, pairs, 2 * pairs])
     embed = unit_embed(embedder)
     mixco = "mixco" in config.method.mixing
     temperature = config.method.mixco.temperature if mixco else method.framework.temperature

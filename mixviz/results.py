@@ -6,7 +6,7 @@ A block begins with ``<!-- results: NAME -->`` and ends with ``<!-- /results -->
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +78,36 @@ def render_speed(folder: Path) -> str:
     )
 
 
+def render_study(folder: Path) -> str:
+    """Each claim with its paired difference and verdict."""
+    study = _read(folder / "study.json")
+    return f"{study['about']}.\n\n{_markdown(*claim_rows(study['claims']))}"
+
+
+def claim_rows(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the claim, the two means, the difference with its 95 % interval, the verdict."""
+
+    def number(value: float, unit: str, sign: str = "") -> str:
+        return f"{100 * value:{sign}.1f}" if unit == "points" else f"{value:{sign}.3f}"
+
+    rows = []
+    for claim in claims:
+        unit = claim["unit"]
+        cells = [number(claim[key], unit) for key in ("value", "against")]
+        difference = number(claim["difference"], unit, "+")
+        if claim["seeds"] > 1:
+            difference += f" [{number(claim['low'], unit, '+')}, {number(claim['high'], unit, '+')}]"
+        if unit:
+            difference += f" {unit}"
+        rows.append([claim["claim"], *cells, difference, claim["verdict"]])
+    return ["claim", "here", "against", "difference", "verdict"], rows
+
+
 RENDERERS: dict[str, Callable[[Path], str]] = {
     "glyphs-tour": render_tour,
     "cifar10-laptop": render_runs,
     "speed": render_speed,
+    "glyphs-study": render_study,
 }
 
 

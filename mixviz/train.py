@@ -6,6 +6,7 @@ whatever their mixing.
 """
 
 import math
+import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -73,6 +74,15 @@ def resume(run: Run, images: ImageSet | None = None, progress: bool = True) -> R
     images = load_training_images(run.config, progress) if images is None else images
     method, data = set_up(run.config, images)
     return _fit(run, method, data, progress)
+
+
+def trained(config: RunConfig, name: str, root: Path, images: ImageSet) -> Run:
+    """The finished run of this config: as it is, gone on with where it was cut, or trained anew."""
+    folder = root / name
+    if (folder / "config.json").exists() and Run(folder).config == config:
+        return resume(Run(folder), images)
+    shutil.rmtree(folder, ignore_errors=True)
+    return train(config, name, images, root)
 
 
 def _fit(run: Run, method: Method, data: TrainingData, progress: bool) -> Run:

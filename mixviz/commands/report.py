@@ -1,6 +1,6 @@
 """``report``: all analyses of one run, or of several side by side, in one HTML file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ from mixviz.recordings import ROOT
 from mixviz.report import Report
 from mixviz.runs import Run
 
-Found = Mapping[str, Overview]  # by the method's name, with the run's where that is not enough
+Found = Mapping[str, Overview]  # by short name
 ALL = "all"
 
 
@@ -48,11 +48,17 @@ def main(argv: list[str]) -> None:
     runs = [find(name) for name in arguments.run]
     page = check_writable(arguments.out or runs[0].path / "report.html")
     found: dict[str, Overview] = {}
-    for run in runs:
+    for name, run in zip(short_names(runs), runs, strict=True):
         print(f"analysing {run.name}", flush=True)
-        one = overview(run, arguments.images, "umap" if arguments.umap else "pca", arguments.device)
-        found[one.name if one.name not in found else f"{one.name} ({run.name})"] = one
+        found[name] = overview(run, arguments.images, "umap" if arguments.umap else "pca", arguments.device)
     print(f"report: {write_report(page, found)}")
+
+
+def short_names(runs: Sequence[Run]) -> list[str]:
+    """The method of each run; of those with the same method, its name in brackets."""
+    methods = [run.config.method.name for run in runs]
+    once = [methods.count(method) == 1 for method in methods]
+    return [method if one else f"{method} ({run.name})" for method, one, run in zip(methods, once, runs, strict=True)]
 
 
 def find(name: str) -> Run:
@@ -208,7 +214,7 @@ def the_neighbours(report: Report, found: Found) -> None:
         shown = labels[: len(one.layout)].long()
         report.figure(
             drawing(plot_projection, one.layout, shown, names, name, one.trust, size=(7, 6)),
-            f"{name}: {len(one.layout):,} test images, {one.projection}.",
+            f"{name}: {len(one.layout):,} test images, projected by {one.projection.upper()}.",
         )
 
 

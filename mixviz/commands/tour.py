@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ from mixviz.plots.style import figure
 from mixviz.report import Report
 from mixviz.runs import Run
 from mixviz.supervised import train_supervised
-from mixviz.train import augmentation_of, resume, seeded_generator, statistics, train
+from mixviz.train import augmentation_of, seeded_generator, statistics, trained
 
 # Chosen by trial on other glyphs: hue jitter as strong as it can be, or instances are told apart by their colour; on
 # MoCo-v2 BatchNorm on the head's output and a fast momentum encoder, without which a run as short as this one does not
@@ -131,15 +130,6 @@ def references(seed: int, sets: tuple[ImageSet, ImageSet], config: RunConfig, qu
         targets = ["label"] if quick and embedder is None else list(TARGETS)
         rows += [row_of(name, result) for result in evaluate(embedder, *sets, name, targets, seed=seed)]
     return rows
-
-
-def trained(config: RunConfig, name: str, root: Path, images: ImageSet) -> Run:
-    """The finished run of this config: as it is, gone on with where it was cut, or trained anew."""
-    folder = root / name
-    if (folder / "config.json").exists() and Run(folder).config == config:
-        return resume(Run(folder), images)
-    shutil.rmtree(folder, ignore_errors=True)
-    return train(config, name, images, root)
 
 
 def row_of(method: str, result: Result) -> dict[str, Any]:

@@ -56,14 +56,17 @@ def paired_differences(table: pd.DataFrame, base: str, confidence: float = 0.95)
     found = []
     for method in [name for name in dict.fromkeys(table["method"]) if name != base]:
         differences = (by_seed[method] - by_seed[base]).dropna()
-        low, high = np.nan, np.nan
-        if len(differences) > 1:
-            error = stats.sem(differences)
-            low, high = stats.t.interval(confidence, len(differences) - 1, differences.mean(), max(error, 1e-12))
         seeds, values = tuple(map(int, differences.index)), tuple(map(float, differences))
-        mean = float(differences.mean()) if len(differences) else np.nan
-        found.append(PairedDifference(method, base, seeds, values, mean, float(low), float(high)))
+        found.append(PairedDifference(method, base, seeds, values, *mean_interval(values, confidence)))
     return found
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
+    """Mean of values and its interval by Student's t: mean, low, high; NaN where there are too few."""
+    if len(values) < 2:
+        return (float(values[0]) if len(values) else np.nan), np.nan, np.nan
+    low, high = stats.t.interval(confidence, len(values) - 1, np.mean(values), max(stats.sem(values), 1e-12))
+    return float(np.mean(values)), float(low), float(high)
 
 
 def differing_settings(runs: Sequence[Run]) -> list[str]:

@@ -1,0 +1,95 @@
+"""The report command and what it draws from, on a short run on glyphs and on its recording."""
+
+import pytest
+import torch
+
+from mixviz.__main__ import main
+from mixviz.commands.report import short_names
+from mixviz.config import RunConfig
+from mixviz.overview import overview, restored
+from mixviz.recordings import record
+from mixviz.runs import Run
+from mixviz.train import load_training_images, train
+
+SETTINGS = {"epochs": 1, "train_images": 600, "batch_size": 64, "queue_length": 256, "bn_splits": 2, "knn_every": 0}
+MOCHI = {"mixing": ["mochi", "mixco"], "mochi_hardest": 16, "mochi_pairs": 8, "mochi_towards_query": 4}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> list[Run]:
+    """MoCHi with MixCo, and LooC, each trained for an epoch."""
+    root = tmp_path_factory.mktemp("runs")
+    configs = [RunConfig.of(**SETTINGS, **MOCHI), RunConfig.of(**SETTINGS, mixing=["looc"])]
+    return [train(config, f"run{i}", root=root, progress=False) for i, config in enumerate(configs)]
+
+
+@pytest.fixture(scope="module")
+def one(runs):
+    return overview(runs[0], images=300)
+
+
+def test_an_overview_has_every_analysis(one):
+    assert one.exact
+    assert len(one.test) == 300
+    assert set(one.geometry) == {"backbone", "all"}
+    assert one.task.table.similarities.shape[0] == 8  # blends of 16 images
+    assert one.task.synthetic.similarity.shape == (60, 12)  # of a tenth of the images, that were held out
+    assert one.task.temperature == 0.05
+    assert one.task.response["effective_negatives"].is_monotonic_increasing
+    assert set(one.blends.paths) == {"mixup", "cutmix"}
+    assert one.neighbourhood.index.shape == (300, 10)
+    assert one.layout.shape == (300, 2)
+    assert one.regularisation.images == 150
+    assert set(one.invariance["head"]) == {"backbone", "all"}
+    assert one.film.epochs.tolist() == [0, 1]
+
+
+def test_looking_leaves_the_run_as_it_was(runs, one):
+    before = {path.name for path in runs[0].path.iterdir()}
+    assert before == {"checkpoint.pt", "config.json", "environment.json", "film.npz", "metrics.csv"}
+
+
+def test_a_recording_makes_its_queue_anew_and_its_encoder_is_the_run_s(runs, tmp_path):
+    (runs[1].path / "evaluation.json").write_text("[]", encoding="utf-8")
+    kept = record(runs[1], tmp_path)
+    images = load_training_images(kept.config, progress=False)
+    method, _, exact = restored(kept, images)
+    original, _, was_exact = restored(runs[1], images)
+    assert (exact, was_exact) == (False, True)
+    pixels = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        first, second = (one.framework.online.features(pixels) for one in (original, method))
+        keys = method.framework.target.features(pixels)
+    assert torch.allclose(first, second, atol=0.02 * float(first.abs().max()))
+    assert torch.equal(second, keys)
+    queue = method.framework.queue
+    assert torch.allclose(queue.keys.norm(dim=2), torch.ones(2, 256), atol=1e-3)
+    assert (queue.labels >= 0).all()
+    untouched = restored(kept, images)[0].framework.queue.keys
+    assert torch.equal(untouched, queue.keys)  # the same each time
+
+
+def test_the_report_holds_all_pictures_of_both_runs(runs, tmp_path, capsys):
+    page = tmp_path / "report.html"
+    assert main(["report", *(str(run.path) for run in runs), "--out", str(page), "--images", "200"]) == 0
+    assert str(page) in capsys.readouterr().out
+    text = page.read_text(encoding="utf-8")
+    assert text.count('<img class="light"') == text.count('<img class="dark"') >= 40
+    for chapter in ("What was trained", "How it learned", "Neighbours", "Blends of two images", "What each embedding"):
+        assert chapter in text
+    assert "looc" in text
+    assert "mochi_hardest" in text  # a setting in which they differ
+    assert 'src="http' not in text
+
+
+def test_runs_of_one_method_are_told_apart_by_name(runs):
+    assert short_names(runs) == ["moco-v2 + mochi + mixco", "moco-v2 + looc"]
+    assert short_names([runs[0], runs[1], runs[0]])[::2] == ["moco-v2 + mochi + mixco (run0)"] * 2
+
+
+def test_bad_input_is_one_line(runs, capsys):
+    assert main(["report", "no-such-run"]) == 2
+    assert main(["report", str(runs[0].path), "--images", "5"]) == 2
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert len(errors) == 2
+    assert "100 or more" in errors[1]
