@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mixviz.film import Film
-from mixviz.plots.geometry import label_at_right, line_of
+from mixviz.plots.labels import label_at_right, line_of
 from mixviz.plots.style import colour_of
 
 # curve -> label of its axis, and whether it is a share that is drawn in per cent

@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 
 from mixviz.analysis.hardness import SyntheticPoints
 from mixviz.film import Film
-from mixviz.plots.geometry import label_at_right, line_of
+from mixviz.plots.labels import label_at_right, line_of
 from mixviz.plots.style import colour_of, epoch_colours
 
 SMALLEST = 1e-9  # probability that is drawn

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from mixviz.analysis.neighbours import Hubness
-from mixviz.plots.geometry import line_of, plot_classes
+from mixviz.plots.geometry import plot_classes
 from mixviz.plots.images import plot_sheet
+from mixviz.plots.labels import line_of
 from mixviz.plots.style import COLOURS, colour_of
 
 SAME, OTHER = COLOURS["imix"], COLOURS["mochi"]

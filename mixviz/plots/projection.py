@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
-from mixviz.plots.geometry import spread_apart
+from mixviz.plots.labels import spread_apart
 
 # Eight colours that stay apart for the colour-blind, on white and on near-black; a new marker for every eight classes.
 CLASS_COLOURS = ("#0091d5", "#e69f00", "#00a878", "#d55e00", "#c667a4", "#7a6fe0", "#8a8f98", "#a89c00")

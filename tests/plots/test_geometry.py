@@ -7,7 +7,8 @@ import torch
 from matplotlib.colors import to_rgb
 
 from mixviz.analysis.geometry import geometry
-from mixviz.plots.geometry import label_at_right, plot_alignment_uniformity, plot_classes, plot_spectrum, spread_apart
+from mixviz.plots.geometry import plot_alignment_uniformity, plot_classes, plot_spectrum
+from mixviz.plots.labels import label_at_right, spread_apart
 from mixviz.plots.style import colour_of, figure
 
 
