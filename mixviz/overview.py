@@ -4,6 +4,7 @@ Images are those of the run's own data set. Test images are looked at, as in the
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,17 @@ from torch import Generator, Tensor
 from mixviz.analysis.frechet import Regularisation, regularisation
 from mixviz.analysis.geometry import Geometry, geometry
 from mixviz.analysis.hardness import SyntheticPoints, synthetic_points, temperature_response
-from mixviz.analysis.heads import BACKBONE, Heads, head_names, heads
-from mixviz.analysis.invariance import canonical_glyphs, fingerprint
+from mixviz.analysis.heads import (
+    BACKBONE,
+    HeadContribution,
+    Heads,
+    factor_readout,
+    head_contribution,
+    head_names,
+    heads,
+    nearest_per_head,
+)
+from mixviz.analysis.invariance import canonical_glyphs, fingerprint, invariance
 from mixviz.analysis.mixpath import Calibration, MixPath, calibration, mix_path, path_measures, unit_embed
 from mixviz.analysis.neighbours import Hubness, hubness, nearest, purity, purity_table
 from mixviz.analysis.projection import pca, project_umap, trustworthiness
@@ -34,6 +44,7 @@ SHOWN = 16  # images of a contrast table
 PAIRS = 300  # of images that are blended
 MOVED = 500  # images that are moved by augmentations
 READ = 1000  # images that their parameters are read out of, in train and in test
+DECIDED = 3000  # images of train and of test that a classifier on the heads is trained and looked at with
 NEIGHBOURS = 10
 PROJECTED = 2000  # points of a projection
 LAMS = torch.linspace(0, 1, 11)
@@ -87,7 +98,11 @@ class Overview:
     trust: Tensor  # (n,)
     regularisation: Regularisation
     blends: Blends
+    moved: dict[str, pd.DataFrame]  # by augmentation: how far each head moves at each strength
     invariance: pd.DataFrame  # head x augmentation
+    per_head: Heads  # nearest neighbours among the test images: head -> (SHOWN, k) rows
+    contribution: HeadContribution | None  # to a classifier's decisions; None with one embedding space
+    factors: pd.DataFrame | None  # how well each factor of the data is read from each head; None where it has none
 
 
 def overview(run: Run, images: int = 10_000, projection: str = "pca", device: str = "auto") -> Overview:
@@ -118,7 +133,11 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
         trust=trustworthiness(projected, layout),
         regularisation=_regularisation(seen, train, test),
         blends=_blends(method, config, test),
+        moved=_moved(embedder, names, test),
         invariance=_invariance(embedder, names, train, test),
+        per_head=nearest_per_head(seen["test"], torch.arange(SHOWN), NEIGHBOURS),
+        contribution=_contribution(seen, names, train, test),
+        factors=_factors(seen, train, test),
     )
 
 
@@ -250,6 +269,30 @@ def _blends(method: Method, config: RunConfig, test: ImageSet) -> Blends:
     )
 
 
+def _moved(embedder: Embedder, names: tuple[str, ...], test: ImageSet) -> dict[str, pd.DataFrame]:
+    images = to_float(torch.from_numpy(test.images[:MOVED]))
+    embed_heads = partial(heads, embedder, names=names)
+    return {augmentation: invariance(embed_heads, images, augmentation).table() for augmentation in AUGMENTATIONS}
+
+
+def _contribution(
+    seen: dict[str, Heads], names: tuple[str, ...], train: ImageSet, test: ImageSet
+) -> HeadContribution | None:
+    """Of the embedding spaces; of few images, since the probe is the slow part."""
+    if len(names) < 2 or train.labels is None or test.labels is None:
+        return None
+    parts = [{name: seen[split][name][:DECIDED] for name in names} for split in ("train", "test")]
+    labels = [torch.as_tensor(part.labels[:DECIDED]) for part in (train, test)]
+    return head_contribution(parts[0], labels[0], parts[1], labels[1])
+
+
+def _factors(seen: dict[str, Heads], train: ImageSet, test: ImageSet) -> pd.DataFrame | None:
+    """By kNN, which sees what varies much; a linear map finds directions in which a head hardly varies."""
+    if not train.factors:
+        return None
+    return factor_readout(seen["train"], seen["test"], train, test, ("label", *train.factors), "knn")
+
+
 def _invariance(embedder: Embedder, names: tuple[str, ...], train: ImageSet, test: ImageSet) -> pd.DataFrame:
     """Glyphs are read out in one pose and colour: in all poses and colours there is nothing to read."""
     moved = to_float(torch.from_numpy(test.images[:MOVED]))
@@ -257,4 +300,4 @@ def _invariance(embedder: Embedder, names: tuple[str, ...], train: ImageSet, tes
         read = [canonical_glyphs(READ, seed) for seed in (1, 2)]
     else:
         read = [to_float(torch.from_numpy(part.images[:READ])) for part in (train, test)]
-    return fingerprint(lambda images: heads(embedder, images, names), moved, *read, AUGMENTATIONS)
+    return fingerprint(partial(heads, embedder, names=names), moved, *read, AUGMENTATIONS)

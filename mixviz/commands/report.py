@@ -15,13 +15,20 @@ from mixviz.commands.flags import Parser
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
 from mixviz.film import Film
+from mixviz.mixing import MIXINGS
 from mixviz.overview import NEIGHBOURS, Overview, overview
 from mixviz.paths import check_writable
 from mixviz.plots.film import plot_film_curve, plot_parents
 from mixviz.plots.frechet import plot_regularisation
 from mixviz.plots.geometry import plot_alignment_uniformity, plot_classes, plot_spectrum
 from mixviz.plots.hardness import plot_hardness, plot_matching_probabilities, plot_synthetic, plot_temperature
-from mixviz.plots.invariance import plot_fingerprint
+from mixviz.plots.invariance import (
+    plot_contributions,
+    plot_factor_readout,
+    plot_fingerprint,
+    plot_invariance,
+    plot_neighbours_per_head,
+)
 from mixviz.plots.mixpath import plot_calibration, plot_mix_path, plot_path_measure
 from mixviz.plots.neighbours import plot_hubness, plot_neighbours, plot_purity
 from mixviz.plots.projection import plot_projection
@@ -33,6 +40,7 @@ from mixviz.runs import Run
 
 Found = Mapping[str, Overview]  # by short name
 ALL = "all"
+NEAREST_OF = 3  # the test image whose neighbours are shown head by head
 
 
 def main(argv: list[str]) -> None:
@@ -104,11 +112,28 @@ def what_was_trained(report: Report, found: Found) -> None:
 
 
 def differences(configs: Mapping[str, RunConfig]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the settings: of several runs those in which they differ; of one those not the defaults."""
-    flat = [config.flat() for config in configs.values()]
+    """Header and rows of the settings: of several runs those in which they differ; of one those not the defaults.
+
+    Settings of mixings that a run does not use are left out.
+    """
+    flat = [in_use(config) for config in configs.values()]
     compared = flat if len(flat) > 1 else [*flat, RunConfig.of().flat()]
-    names = [name for name in flat[0] if len({repr(values[name]) for values in compared}) > 1]
-    return ["setting", *configs], [[name, *[f"{values[name]}" for values in flat]] for name in names]
+    names = dict.fromkeys(name for values in flat for name in values)
+    differing = [name for name in names if len({repr(values.get(name)) for values in compared}) > 1]
+    rows = [[name, *[_text(values.get(name)) for values in flat]] for name in differing]
+    return ["setting", *configs], rows
+
+
+def in_use(config: RunConfig) -> dict[str, object]:
+    """The settings, but for those of mixings that are switched off."""
+    unused = tuple(f"{name}_" for name in MIXINGS if name not in config.method.mixing)
+    return {name: value for name, value in config.flat().items() if not name.startswith(unused)}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return " ".join(map(str, value)) or "none"
+    return "–" if value is None else f"{value}"
 
 
 def how_it_learned(report: Report, films: Mapping[str, Film]) -> None:
@@ -262,6 +287,18 @@ def the_invariances(report: Report, found: Found) -> None:
         size = (7.5, 0.45 * one.invariance["head"].nunique() + 1.4)
         for column in ("fall_off", "readout"):
             report.figure(drawing(plot_fingerprint, one.invariance, column, size=size), name)
+        for augmentation in ("rotation", "hue", "crop"):
+            table = one.moved[augmentation]
+            report.figure(drawing(plot_invariance, table, size=(7, 3)), f"{name}: the stronger, the farther?")
+        if one.factors is not None:
+            report.figure(drawing(plot_factor_readout, one.factors, size=size), f"{name}: what each head keeps.")
+        if one.contribution is not None:
+            report.figure(drawing(plot_contributions, one.contribution, size=(7, 3.5)), f"{name}: who decides.")
+            nearest = {head: index[NEAREST_OF] for head, index in one.per_head.items()}
+            report.figure(
+                drawing(plot_neighbours_per_head, one.test.images, NEAREST_OF, nearest, size=(7, 0.9 * len(nearest))),
+                f"{name}: the nearest images as each head has it.",
+            )
 
 
 def the_regularisation(report: Report, found: Found) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mixviz.__main__ import main
-from mixviz.commands.report import short_names
+from mixviz.commands.report import differences, short_names
 from mixviz.config import RunConfig
 from mixviz.overview import overview, restored
 from mixviz.recordings import record
@@ -74,7 +74,7 @@ def test_the_report_holds_all_pictures_of_both_runs(runs, tmp_path, capsys):
     assert main(["report", *(str(run.path) for run in runs), "--out", str(page), "--images", "200"]) == 0
     assert str(page) in capsys.readouterr().out
     text = page.read_text(encoding="utf-8")
-    assert text.count('<img class="light"') == text.count('<img class="dark"') >= 40
+    assert text.count('<img class="light"') == text.count('<img class="dark"') >= 45
     for chapter in ("What was trained", "How it learned", "Neighbours", "Blends of two images", "What each embedding"):
         assert chapter in text
     assert "looc" in text
@@ -85,6 +85,19 @@ def test_the_report_holds_all_pictures_of_both_runs(runs, tmp_path, capsys):
 def test_runs_of_one_method_are_told_apart_by_name(runs):
     assert short_names(runs) == ["moco-v2 + mochi + mixco", "moco-v2 + looc"]
     assert short_names([runs[0], runs[1], runs[0]])[::2] == ["moco-v2 + mochi + mixco (run0)"] * 2
+
+
+def test_settings_are_shown_where_they_differ_and_are_used(runs):
+    header, rows = differences({run.name: run.config for run in runs})
+    assert header == ["setting", "run0", "run1"]
+    table = {row[0]: row[1:] for row in rows}
+    assert table["mixing"] == ["mochi mixco", "looc"]
+    assert table["mochi_hardest"] == ["16", "–"]
+    assert table["looc_left_out"] == ["–", "color"]
+    assert "epochs" not in table
+    alone = {row[0]: row[1] for row in differences({"one": runs[0].config})[1]}
+    assert alone["epochs"] == "1"
+    assert "lr" not in alone
 
 
 def test_bad_input_is_one_line(runs, capsys):
