@@ -7,6 +7,7 @@ A block begins with ``<!-- results: NAME -->`` and ends with ``<!-- /results -->
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ def render_all(text: str, root: Path) -> str:
 def _render(name: str, root: Path) -> str:
     if name not in RENDERERS:
         raise unknown("block of results", name, RENDERERS)
+    folder = root.parent / name if name == "recordings" else root / name
     try:
-        return RENDERERS[name](root / name)
+        return RENDERERS[name](folder)
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"cannot render the block {name} from {root / name}: {error}") from error
+        raise UserError(f"cannot render the block {name} from {folder}: {error}") from error
 
 
 def render_runs(folder: Path) -> str:
@@ -84,6 +86,26 @@ def render_study(folder: Path) -> str:
     return f"{study['about']}.\n\n{_markdown(*claim_rows(study['claims']))}"
 
 
+def render_recordings(folder: Path) -> str:
+    """A row for each recorded run, with its checksum."""
+    rows = []
+    for path in sorted(folder.glob("*/config.json")):
+        run = Run(path.parent)
+        config, environment, results = run.config, run.read_json("environment.json"), run.results
+        found = {r["protocol"]: r for r in results if (r["encoder"], r["target"]) == ("backbone", "label")}
+        accuracies = [f"{100 * found[name]['accuracy']:.1f}" for name in ("linear-features", "knn")]
+        minutes = run.metrics["seconds"].median() * len(run.metrics) / 60
+        about = [f"{found['knn']['data']}", f"{config.train.epochs}", f"{config.train.seed}", f"{minutes:.0f}"]
+        threads = environment["threads"]
+        device = f"{environment['device']} ({threads} thread{'s' if threads > 1 else ''})"
+        checksum = sha256((run.path / "film.npz").read_bytes()).hexdigest()[:12]
+        rows.append(
+            [f"[{config.method.name}](data/recordings/{run.name})", *about, device, *accuracies, f"`{checksum}`"]
+        )
+    header = ["recording", "data", "epochs", "seed", "minutes", "device", "linear probe", "kNN", "sha256 of the film"]
+    return _markdown(header, rows)
+
+
 def claim_rows(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Header and rows: the claim, the two means, the difference with its 95 % interval, the verdict."""
 
@@ -108,6 +130,7 @@ RENDERERS: dict[str, Callable[[Path], str]] = {
     "cifar10-laptop": render_runs,
     "speed": render_speed,
     "glyphs-study": render_study,
+    "recordings": render_recordings,
 }
 
 

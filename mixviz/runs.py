@@ -215,6 +215,11 @@ def default_name(config: RunConfig) -> str:
     return f"{source}-{'+'.join([config.method.framework, *config.method.mixing])}-seed{config.train.seed}"
 
 
+def folder_name(label: str) -> str:
+    """A label such as ``n-pair + looc (turned)`` as a folder's name: ``n-pair+looc-turned``."""
+    return re.sub("[ )]", "", label.replace(" (", "-"))
+
+
 def environment() -> dict[str, Any]:
     """Versions, device, and how the program was called."""
     cuda = torch.cuda.is_available()

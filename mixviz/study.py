@@ -22,7 +22,7 @@ from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.evaluate.compare import mean_interval
 from mixviz.overview import LAMS, look
-from mixviz.runs import Run
+from mixviz.runs import Run, folder_name
 from mixviz.train import trained
 
 SHARED: dict[str, Any] = {"data": "glyphs", "batch_size": 128, "hue": 0.5, "temperature": 0.2, "knn_every": 0}
@@ -242,8 +242,7 @@ def run_study(
     for seed in seeds:
         for arm in arms:
             on_arm(arm, seed)
-            folder = "".join(c if c.isalnum() or c in "+-" else "-" if c == "," else "" for c in arm)
-            run = trained(config_of(arm, seed, **changes), f"{folder}-seed{seed}", root, sets[0])
+            run = trained(config_of(arm, seed, **changes), f"{folder_name(arm)}-seed{seed}", root, sets[0])
             measures = measure_arm(run, *sets)
             rows += [{"arm": arm, "seed": seed, "measure": name, "value": value} for name, value in measures.items()]
     return rows

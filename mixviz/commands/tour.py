@@ -1,7 +1,6 @@
 """``tour``: every paper's method on the built-in glyphs, trained, read out and reported in minutes, offline."""
 
 import json
-import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from mixviz.plots.images import plot_sheet
 from mixviz.plots.results import plot_accuracies
 from mixviz.plots.style import figure
 from mixviz.report import Report
-from mixviz.runs import Run
+from mixviz.runs import Run, folder_name
 from mixviz.supervised import train_supervised
 from mixviz.train import augmentation_of, seeded_generator, statistics, trained
 
@@ -100,8 +99,7 @@ def tour_of_one_seed(
     """Train and read out everything once; adds to the rows of the table and to the runs."""
     rows += references(seed, sets, tour_config("moco-v2", seed, quick), quick)
     for name in QUICK if quick else METHODS:
-        folder = re.sub("[ )]", "", name.replace(" (", "-"))
-        run = trained(tour_config(name, seed, quick), f"{folder}-seed{seed}", root, sets[0])
+        run = trained(tour_config(name, seed, quick), f"{folder_name(name)}-seed{seed}", root, sets[0])
         results = evaluate(run.encoder(), *sets, targets=list(TARGETS), seed=seed)
         run.add_results([result.to_dict() for result in results])
         rows += [row_of(name, result) for result in results]
