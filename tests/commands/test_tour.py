@@ -39,7 +39,7 @@ def test_quick_tour(capsys, monkeypatch, tmp_path):
     assert results["accuracy"].between(0, 1).all()
     assert len(kept["rows"]) == len(tour.QUICK) + 3
 
-    monkeypatch.setattr(tour, "train", lambda *arguments: pytest.fail("trained again"))
+    monkeypatch.setattr("mixviz.train.train", lambda *arguments: pytest.fail("trained again"))
     assert main(["tour", "--quick"]) == 0
 
 
