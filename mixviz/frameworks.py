@@ -150,15 +150,18 @@ class MoCoV2(Framework):
         return self.queue.labels
 
     def candidates(self, term: Term) -> Candidates:
-        positives = self._in_batch(term)
-        if not term.query.mixed:
-            own = torch.eye(len(term.q), dtype=torch.bool, device=term.q.device)
-            positives = positives.masked_fill(~own.repeat_interleave(term.keys.shape[1], dim=1), -torch.inf)
+        positives = self._in_batch(term) if term.query.mixed else self._own(term)
         queue = term.q @ self.queue.keys[term.space].T
         if term.labels is not None:
             queue = queue.masked_fill(same_class(term.query.targets, term.labels, self.queue.labels), -torch.inf)
         negatives = {"queue": queue, "synthetic": similarity(term.q, term.synthetic)}
         return Candidates(positives, term.targets, self._temperature(term), negatives)
+
+    def _own(self, term: Term) -> Tensor:
+        """(N, N * J) as ``_in_batch``, with the keys of all other images left out."""
+        own = torch.linalg.vecdot(term.q[:, None], term.keys)  # (N, J)
+        left_out = own.new_full((len(own), *own.shape), -torch.inf)
+        return left_out.diagonal_scatter(own.T, dim1=0, dim2=1).flatten(1)
 
     def update(self, keys: Tensor, labels: Tensor | None = None) -> None:
         ema_update(self.target, self.online, self.momentum)

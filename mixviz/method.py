@@ -212,6 +212,7 @@ def proxy_accuracy(candidates: Candidates, synthetic: bool = True) -> Tensor:
     MoCHi, arXiv:2010.01028, Fig. 2b. synthetic: let synthetic negatives compete as well.
     """
     groups = [part for name, part in candidates.negatives.items() if synthetic or name != "synthetic"]
-    wanted = candidates.positives.gather(1, candidates.targets.argmax(dim=1, keepdim=True))
-    reached = sum((part >= wanted).sum(dim=1) for part in [candidates.positives, *groups])  # the wanted one included
-    return (reached == 1).float()
+    wanted = candidates.targets.argmax(dim=1, keepdim=True)
+    others = [candidates.positives.scatter(1, wanted, -torch.inf), *groups]
+    best = torch.stack([part.amax(dim=1) for part in others if part.shape[1]]).amax(dim=0)
+    return (candidates.positives.gather(1, wanted).squeeze(1) > best).float()

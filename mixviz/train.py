@@ -187,7 +187,9 @@ def augmentation_of(config: AugmentConfig, image_size: int) -> Augmentation:
 def sgd(module: torch.nn.Module, config: OptimizerConfig) -> torch.optim.SGD:
     """SGD over everything that has a gradient."""
     parameters = [p for p in module.parameters() if p.requires_grad]
-    return torch.optim.SGD(parameters, lr=config.lr, momentum=config.sgd_momentum, weight_decay=config.weight_decay)
+    return torch.optim.SGD(
+        parameters, lr=config.lr, momentum=config.sgd_momentum, weight_decay=config.weight_decay, fused=True
+    )
 
 
 def learning_rate(config: OptimizerConfig, epoch: float, epochs: int) -> float:

@@ -71,60 +71,65 @@ def jitter(images: Tensor, parameters: JitterParameters) -> Tensor:
 
     All images take every step together: the other three changes, the shift of the hue, the other three again. A
     change does nothing before the hue where its turn is after it, and nothing after it where its turn is before.
+    The images are sorted by the turn of their hue, so that those to which a change does something lie together. On a
+    CPU it leaves out the others; on a GPU, which would have to be waited for to count them, it takes all.
     """
+    by_hue = (parameters.order == HUE).byte().argmax(dim=1).argsort()
+    images, parameters = images.index_select(0, by_hue), parameters.take(by_hue)
     hue_last = (parameters.order == HUE).byte().argsort(dim=1, stable=True)  # (n, 4) turns, that of the hue moved last
-    others = parameters.order.gather(1, hue_last[:, :3])  # (n, 3), the order of the other three
+    others, hue_turn = parameters.order.gather(1, hue_last[:, :3]), hue_last[:, 3]  # (n, 3), (n,)
     factors = torch.stack([parameters.brightness, parameters.contrast, parameters.saturation], dim=1)
     factors = factors.gather(1, others).to(images.dtype)
-    before_hue = torch.arange(3, device=images.device) < hue_last[:, 3:]
-    images = blend_in_turn(images, torch.where(before_hue, factors, 1.0), others)
+    before_hue = torch.arange(3, device=images.device) < hue_turn[:, None]
+    if images.is_cuda:
+        before = after = [slice(None)] * 3
+    else:
+        counts = (~before_hue).sum(dim=0).tolist()
+        before, after = [slice(count, None) for count in counts], [slice(count) for count in counts]
+    blend_in_turn(images, torch.where(before_hue, factors, 1.0), others, before)
     images = shift_hue(images, parameters.hue)
-    return blend_in_turn(images, torch.where(before_hue, 1.0, factors), others)
+    blend_in_turn(images, torch.where(before_hue, 1.0, factors), others, after)
+    return images.index_select(0, by_hue.argsort())
 
 
-def blend_in_turn(images: Tensor, factors: Tensor, order: Tensor) -> Tensor:
-    """Brightness, contrast and saturation changed by ``factors`` (n, 3) in the ``order`` (n, 3) of each image.
+def blend_in_turn(images: Tensor, factors: Tensor, order: Tensor, parts: list[slice]) -> None:
+    """Change brightness, contrast and saturation in place, by ``factors`` (n, 3) in the ``order`` (n, 3) of each image.
 
-    Each is a blend, by its factor, of an image with something: black, its mean grey, its grey. So each is an affine
-    map of the colours, clamped to [0, 1], and the three differ in its matrix and offset only.
+    Each is a blend, by its factor, of an image with something: black, its mean grey, its grey. parts: the images
+    that each of the three turns is about.
     """
-    luma = constant(LUMA, images.dtype, images.device)
-    others = 1 - factors
-    mean_grey_share = others * (order == CONTRAST)
-    matrices = factors[..., None, None] * torch.eye(3, dtype=images.dtype, device=images.device)
-    matrices = matrices + (others * (order == SATURATION))[..., None, None] * luma  # (n, 3, 3, 3)
-    colours = images.flatten(2)  # (n, 3, H W)
-    for turn in range(order.shape[1]):
-        offset = mean_grey_share[:, turn] * (colours.mean(dim=2) @ luma)
-        colours = torch.baddbmm(offset[:, None, None], matrices[:, turn], colours).clamp_(0, 1)
-    return colours.view_as(images)
+    shares = 1 - factors[..., None, None, None]  # of what it is blended with, (n, 3, 1, 1, 1)
+    is_mean = (order == CONTRAST).to(images.dtype)[..., None, None, None]
+    is_grey = (order == SATURATION).to(images.dtype)[..., None, None, None]
+    for turn, part in enumerate(parts):
+        grey = to_grey(images[part])
+        mean = grey.mean(dim=(2, 3), keepdim=True)
+        other = grey.mul_(is_grey[part, turn]).add_(mean * is_mean[part, turn])
+        images[part].lerp_(other, shares[part, turn]).clamp_(0, 1)
 
 
 def shift_hue(images: Tensor, shift: Tensor) -> Tensor:
     """Images (n, 3, H, W) with the hue of HSV turned by ``shift`` (n,) full turns; value and saturation are kept.
 
-    Hues are counted in sixths of a turn: red 0, green 2, blue 4. A channel is at the pixel's maximum up to one sixth
-    from its own hue, at the minimum beyond two sixths, and linear in between. No step chooses between cases: where
-    two channels are equal the cases agree, and arithmetic is far faster than ``where`` on a CPU.
+    Hues are counted in sixths of a turn: red 0, green 2, blue 4. With each pixel stretched to the range 0 to 1, the
+    hue is 1 - red + green + blue away from red, towards green where there is more green than blue. A channel is 1 up
+    to one sixth from its own hue, 0 beyond two sixths, and linear in between. No step chooses between cases:
+    arithmetic is far faster than ``where`` on a CPU.
     """
     red, green, blue = images.unbind(1)
     low = torch.minimum(red, green).minimum(blue)
     high = torch.maximum(red, green).maximum(blue)
     spread = high - low  # (n, H, W)
-    share = (images - low[:, None]).div_(spread.clamp(min=torch.finfo(spread.dtype).tiny)[:, None])
-    red, green, blue = share.unbind(1)  # 1 in the largest channel, 0 in the smallest
-    hue = green - blue
-    hue = hue.lerp_((blue - red).add_(2), green.floor())
-    hue = hue.lerp_((red - green).add_(4), blue.floor())
-    hue = hue.add_(6 * shift.to(hue.dtype)[:, None, None])
-    hue = hue.sub_((hue / 6).floor_(), alpha=6)  # in [0, 6]
-    centre = constant((3.0, 2.0, 4.0), hue.dtype, hue.device)[:, None, None]  # cyan (where red is least), green, blue
-    slope = (hue[:, None] - centre).abs_().clamp_(1, 2).mul_(spread[:, None])
-    red, green, blue = slope.unbind(1)
-    red.add_(low - spread)
-    torch.sub(high + spread, green, out=green)
-    torch.sub(high + spread, blue, out=blue)
-    return slope
+    from_red = (green + blue).sub_(red).add_(high).sub_(low, alpha=2)
+    from_red.div_(spread.clamp(min=torch.finfo(spread.dtype).tiny))
+    hue = torch.copysign(from_red, green - blue)
+    hue = hue.div_(6).add_(1 + shift.to(hue.dtype)[:, None, None]).frac_().mul_(6)  # in [0, 6)
+    centre, slope, offset = (
+        constant(values, hue.dtype, hue.device)[:, None, None]
+        for values in ((3.0, 2.0, 4.0), (1.0, -1.0, -1.0), (-1.0, 2.0, 2.0))  # from cyan, where red is least
+    )
+    stretched = (hue[:, None] - centre).abs_().mul_(slope).add_(offset).clamp_(0, 1)
+    return torch.addcmul(low[:, None], stretched, spread[:, None])
 
 
 @dataclass(frozen=True)

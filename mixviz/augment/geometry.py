@@ -66,13 +66,15 @@ class RandomResizedCrop(Operation):
         return CropParameters(torch.ones_like(central), top, left, box_height.long(), box_width.long())
 
     def apply(self, images: Tensor, parameters: CropParameters) -> Tensor:
-        """(n, C, H, W) -> (n, C, size, size): one matrix for the rows and one for the columns of each image."""
+        """(n, C, H, W) -> (n, C, size, size)."""
         box = parameters.to(images.device)
         n, channels, height, width = images.shape
+        if max(height, width) <= self.size:
+            return enlarge(images, box, self.size)
         rows = resize_weights(box.top, box.height, height, self.size).to(images.dtype)
         columns = resize_weights(box.left, box.width, width, self.size).to(images.dtype)
-        narrow = torch.bmm(images.reshape(n, channels * height, width), columns.transpose(1, 2))
-        return torch.matmul(rows[:, None], narrow.view(n, channels, height, self.size))
+        narrow = torch.bmm(images.reshape(n, channels * height, width), columns)
+        return torch.matmul(rows.mT[:, None], narrow.view(n, channels, height, self.size))
 
     def _central_box(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the largest box whose aspect is allowed."""
@@ -84,19 +86,44 @@ class RandomResizedCrop(Operation):
         return height, width
 
 
+def enlarge(images: Tensor, box: CropParameters, size: int) -> Tensor:
+    """The boxes of images (n, C, H, W), none larger than the output, as (n, C, size, size).
+
+    Antialiasing changes nothing here: a new pixel is a blend of the four around its place, or fewer at the box's edge.
+    """
+    rows = places_in(box.top, box.height, images.shape[2], size)
+    columns = places_in(box.left, box.width, images.shape[3], size)
+    places = torch.broadcast_tensors(columns[:, None, :], rows[:, :, None])
+    grid = torch.stack(places, dim=3).to(images.dtype)  # (n, size, size, 2), first the column
+    return F.grid_sample(images, grid, mode="bilinear", align_corners=False)
+
+
+def places_in(start: Tensor, length: Tensor, size: int, new_size: int) -> Tensor:
+    """(n, new_size): where the pixels of a resized piece of a line lie, -1 to 1 from one end of the line to the other.
+
+    start and length (n,) of the piece, whose outermost half pixels are left out.
+    """
+    start, length = start[:, None], length[:, None]
+    pixel = torch.arange(new_size, device=start.device) + 0.5
+    place = (start + pixel * (length / new_size)).clamp(start + 0.5, start + length - 0.5)
+    return place * (2 / size) - 1
+
+
 def resize_weights(start: Tensor, length: Tensor, size: int, new_size: int) -> Tensor:
-    """(n, new_size, size): which pixels of a line, and how much of each, make each pixel of a resized piece of it.
+    """(n, size, new_size): how much of each pixel of a line goes into each pixel of a resized piece of it.
 
     start and length (n,) of the piece. The weights are a triangle two pixels wide, of the input or of the output,
-    whichever are larger; each row sums to one.
+    whichever are larger; each column sums to one.
     """
-    scale = length[:, None] / new_size
-    centre = start[:, None] + scale * (torch.arange(new_size, device=start.device) + 0.5)  # (n, new_size)
+    start, length = start[:, None], length[:, None]
+    scale = length / new_size
+    unit = scale.clamp(min=1)  # half the width of the triangle
+    centre = (start + scale * (torch.arange(new_size, device=start.device) + 0.5)) / unit  # (n, new_size)
     pixel = torch.arange(size, device=start.device)
-    distance = (pixel + 0.5 - centre[..., None]).abs_().div_(scale.clamp(min=1)[..., None])
-    inside = ((pixel >= start[:, None]) & (pixel < (start + length)[:, None])).to(distance.dtype)  # (n, size)
-    weights = distance.neg_().add_(1).clamp_(min=0).mul_(inside[:, None])
-    return weights.div_(weights.sum(dim=2, keepdim=True))
+    inside = (pixel >= start) & (pixel < start + length)
+    place = torch.where(inside, (pixel + 0.5) / unit, torch.inf)  # (n, size)
+    weights = (place[:, :, None] - centre[:, None]).abs_().neg_().add_(1).clamp_(min=0)
+    return weights.div_(weights.sum(dim=1, keepdim=True))
 
 
 @dataclass(frozen=True)
