@@ -1,14 +1,18 @@
-"""Runs side by side: one tidy table of results, and paired differences with an interval."""
+"""Runs side by side: one tidy table of results, paired differences with an interval, and what they settle."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from mixviz.config import RunConfig
 from mixviz.runs import Run
+
+FEWEST_SEEDS = 3  # below these no sign counts as settled
+MOST_SEEDS = 10_000  # more would be needed than anybody trains
 
 
 def results_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -46,6 +50,11 @@ class PairedDifference:
     low: float  # 95 % interval of the mean, Student's t; NaN below two seeds
     high: float
 
+    @property
+    def verdict(self) -> str:
+        """higher, lower or not settled: the sign of method minus base."""
+        return {1: "higher", -1: "lower", 0: "not settled"}[settled_sign(self.low, self.high, len(self.seeds))]
+
 
 def paired_differences(table: pd.DataFrame, base: str, confidence: float = 0.95) -> list[PairedDifference]:
     """Each method of the table against the base, seed by seed.
@@ -65,8 +74,49 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
     """Mean of values and its interval by Student's t: mean, low, high; NaN where there are too few."""
     if len(values) < 2:
         return (float(values[0]) if len(values) else np.nan), np.nan, np.nan
-    low, high = stats.t.interval(confidence, len(values) - 1, np.mean(values), max(stats.sem(values), 1e-12))
-    return float(np.mean(values)), float(low), float(high)
+    mean = float(np.mean(values))
+    error = max(float(np.std(values, ddof=1)) / math.sqrt(len(values)), 1e-12)
+    half = float(special.stdtrit(len(values) - 1, (1 + confidence) / 2)) * error
+    return mean, mean - half, mean + half
+
+
+def settled_sign(low: float, high: float, seeds: int) -> int:
+    """1 or -1 where the interval of a mean difference lies on one side of 0; 0 where it does not, or of few seeds."""
+    if seeds < FEWEST_SEEDS:
+        return 0
+    return int(low > 0) - int(high < 0)
+
+
+def seeds_to_settle(differences: Sequence[float], confidence: float = 0.95, power: float = 0.8) -> int | None:
+    """How many paired seeds would settle the sign, were mean and deviation of the differences the true ones.
+
+    The fewest, at least three, with which a two-sided t-test at this confidence finds the mean's sign with this
+    probability: n with P(T > t) >= power, where t is the quantile of Student's t with n - 1 degrees of freedom and T
+    is noncentral with noncentrality sqrt(n) mean / deviation. None where no number that can be trained would do, or
+    where fewer than two differences give no deviation.
+    """
+    if len(differences) < 2:
+        return None
+    mean, deviation = abs(np.mean(differences)), np.std(differences, ddof=1)
+    if deviation <= 1e-9 * mean:
+        return FEWEST_SEEDS if mean > 0 else None
+    enough, effect = MOST_SEEDS, mean / deviation
+    if _power(enough, effect, confidence) < power:
+        return None
+    short = FEWEST_SEEDS - 1
+    while enough - short > 1:
+        middle = (enough + short) // 2
+        short, enough = (short, middle) if _power(middle, effect, confidence) >= power else (middle, enough)
+    return enough
+
+
+def _power(n: int, effect: float, confidence: float) -> float:
+    """Probability that n differences, of this mean in standard deviations, have an interval above 0."""
+    noncentrality = math.sqrt(n) * effect
+    quantile = special.stdtrit(n - 1, (1 + confidence) / 2)
+    if noncentrality - quantile > 30:  # beyond what the noncentral distribution can be evaluated for
+        return 1.0
+    return float(stats.nct.sf(quantile, n - 1, noncentrality))
 
 
 def differing_settings(runs: Sequence[Run]) -> list[str]:

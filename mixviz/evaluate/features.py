@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,9 @@ from torch import Tensor, nn
 from mixviz.augment import to_float
 from mixviz.data import ImageSet
 from mixviz.encoders import Embedder
+from mixviz.errors import UserError
+
+Layer = Literal["backbone", "head"]
 
 
 class NotFrozen(RuntimeError):
@@ -41,17 +46,56 @@ def frozen(module: nn.Module) -> Iterator[nn.Module]:
 
 
 @torch.no_grad()
-def extract(embedder: Embedder, images: ImageSet, batch_size: int = 512) -> Tensor:
-    """Backbone features of all images, without augmentation: (N, F) float32 on the CPU."""
+def extract(embedder: Embedder, images: ImageSet, batch_size: int = 512, layer: Layer = "backbone") -> Tensor:
+    """Features of all images, without augmentation, float32 on the CPU: (N, F), of the head (N, D)."""
     device = embedder.mean.device
     with frozen(embedder):
         parts = [
-            embedder.features(to_float(images.select(part).tensor().to(device))).cpu()
+            read(embedder, to_float(images.select(part).tensor().to(device)), layer).cpu()
             for part in torch.arange(len(images)).split(batch_size)
         ]
     return torch.cat(parts)
 
 
+def read(embedder: Embedder | None, images: Tensor, layer: Layer = "backbone") -> Tensor:
+    """(n, C, H, W) float in [0, 1] -> (n, F) float32; the head is that of the first embedding space.
+
+    embedder: None stands for raw pixels, laid out as in ``raw_pixels``.
+    """
+    if embedder is None:
+        return images.permute(0, 2, 3, 1).flatten(1)
+    return embedder.features(images) if layer == "backbone" else embedder(images)[:, 0].float()
+
+
 def raw_pixels(images: ImageSet) -> Tensor:
     """(N, H * W * 3) in [0, 1]: the features of no encoder at all."""
     return images.tensor().flatten(1).float() / 255
+
+
+class Source:
+    """All that a protocol may see: a frozen encoder, training images, and test images without labels or factors.
+
+    embedder: None stands for raw pixels. Features are made when they are first asked for.
+    """
+
+    def __init__(self, embedder: Embedder | None, train: ImageSet, test: ImageSet):
+        self.embedder, self.train = embedder, replace(train, labels=None, factors={})
+        self.test = replace(test, labels=None, factors={})
+        self._features: dict[Layer, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu") if self.embedder is None else self.embedder.mean.device
+
+    def features(self, layer: Layer = "backbone") -> tuple[Tensor, Tensor]:
+        """(N, F) of train and (n, F) of test, on the encoder's device. Raises UserError, NotFrozen."""
+        if self.embedder is None and layer == "head":
+            raise UserError("raw pixels have no head: take layer backbone")
+        if layer not in self._features:
+            sets = (self.train, self.test)
+            if self.embedder is None:
+                self._features[layer] = raw_pixels(sets[0]), raw_pixels(sets[1])
+            else:
+                found = [extract(self.embedder, images, layer=layer).to(self.device) for images in sets]
+                self._features[layer] = found[0], found[1]
+        return self._features[layer]

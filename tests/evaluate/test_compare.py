@@ -1,4 +1,4 @@
-"""Paired differences against a formula; settings that differ are named."""
+"""Paired differences against a formula, coverage and power by simulation; settings that differ are named."""
 
 import math
 
@@ -7,7 +7,16 @@ import pandas as pd
 import pytest
 
 from mixviz.config import RunConfig
-from mixviz.evaluate.compare import differing_settings, method_label, paired_differences, results_table
+from mixviz.evaluate.compare import (
+    FEWEST_SEEDS,
+    differing_settings,
+    mean_interval,
+    method_label,
+    paired_differences,
+    results_table,
+    seeds_to_settle,
+    settled_sign,
+)
 from mixviz.runs import Run
 
 
@@ -52,6 +61,63 @@ def test_interval_covers_the_truth_at_its_nominal_rate():
         (found,) = paired_differences(table, "base")
         covered += found.low <= 0.02 <= found.high
     assert 0.92 < covered / 400 < 0.98
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_intervals_cover_the_truth_at_any_nominal_rate(n, confidence):
+    draws = np.random.default_rng(n).normal(1.0, 2.0, (1500, n))
+    covered = sum(low <= 1.0 <= high for _, low, high in (mean_interval(row, confidence) for row in draws))
+    spread = math.sqrt(confidence * (1 - confidence) / len(draws))
+    assert abs(covered / len(draws) - confidence) < 3.5 * spread
+
+
+def test_the_sign_is_settled_by_an_interval_beside_0_over_three_seeds():
+    assert [settled_sign(0.1, 0.2, n) for n in (2, 3)] == [0, 1]
+    assert settled_sign(-0.2, -0.1, 5) == -1
+    assert settled_sign(-0.1, 0.2, 50) == 0
+    assert settled_sign(math.nan, math.nan, 3) == 0
+
+
+def test_verdicts_of_paired_differences():
+    table = rows(
+        base={0: 0.50, 1: 0.60, 2: 0.55},
+        up={0: 0.53, 1: 0.635, 2: 0.58},
+        down={0: 0.47, 1: 0.565, 2: 0.52},
+        unclear={0: 0.53, 1: 0.59, 2: 0.56},
+        once={0: 0.9},
+    )
+    verdicts = {found.method: found.verdict for found in paired_differences(table, "base")}
+    assert verdicts == {"up": "higher", "down": "lower", "unclear": "not settled", "once": "not settled"}
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(1.0, 1.0), (-0.5, 1.0), (1.0, 0.6)])
+def test_as_many_seeds_settle_the_sign_with_the_power_that_was_asked_for(mean, deviation):
+    known = mean + deviation * np.array([-1.0, 0.0, 1.0])  # of exactly this mean and deviation
+    needed = seeds_to_settle(known, confidence=0.95, power=0.8)
+    random = np.random.default_rng(0)
+
+    def share_settled(n: int) -> float:
+        draws = random.normal(mean, deviation, (2000, n))
+        signs = [settled_sign(*mean_interval(row)[1:], n) for row in draws]
+        return float(np.mean(np.array(signs) == np.sign(mean)))
+
+    spread = math.sqrt(0.8 * 0.2 / 2000)
+    assert share_settled(needed) > 0.8 - 3.5 * spread
+    if needed > FEWEST_SEEDS:
+        assert share_settled(needed - 1) < 0.8 + 3.5 * spread
+
+
+def test_seeds_to_settle_known_cases():
+    known = np.array([-1.0, 0.0, 1.0])
+    assert seeds_to_settle(0.5 + known) == 34  # the textbook's paired t-test: d 0.5, alpha 0.05, power 0.8
+    assert seeds_to_settle(0.8 + known, power=0.9) == 19
+    assert seeds_to_settle(0.8 + known, confidence=0.99) == 22
+    assert seeds_to_settle([0.1, 0.1]) == FEWEST_SEEDS
+    assert seeds_to_settle([1e4, 1e4 + 1]) == FEWEST_SEEDS
+    assert seeds_to_settle([0.1]) is None
+    assert seeds_to_settle([0.1, -0.1]) is None
+    assert seeds_to_settle([0.0, 0.0]) is None
 
 
 def test_results_of_runs_in_one_table(tmp_path):

@@ -1,4 +1,9 @@
-"""A result says what it is a result of; labels of any values work; what is missing is refused before any work."""
+"""A result says what it is a result of; test labels stay sealed; what is missing is refused before any work."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -8,7 +13,10 @@ from mixviz.build import build_embedder
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.errors import UserError
-from mixviz.evaluate import PROTOCOLS, evaluate, read_out
+from mixviz.evaluate import DEFAULTS, PROTOCOLS, Protocol, Result, SealRefused, evaluate, protocol, read_out
+
+STORED = ("linear-features", "knn", "logistic")
+SHORT = {"linear-augmented": {"recipe": "imix", "scale": 0.05}, "linear-online": {"epochs": 60, "lr": 1.0}}
 
 
 def stripes(n, split, seed, labels=(3, 7, 40), labelled=True):
@@ -22,25 +30,37 @@ def stripes(n, split, seed, labels=(3, 7, 40), labelled=True):
     return ImageSet("stripes", split, images.astype(np.uint8), shown, factors={"hue": hue})
 
 
+def small_embedder():
+    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), 16)
+
+
 TRAIN, TEST = stripes(120, "train", 0), stripes(60, "test", 1)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_raw_pixels_read_out(protocol):
-    results = evaluate(None, TRAIN, TEST, "pixels", ["label", "hue"], [protocol], seed=4)
+@pytest.mark.parametrize("name", STORED)
+def test_raw_pixels_read_out(name):
+    results = evaluate(None, TRAIN, TEST, "pixels", ["label", "hue"], [name], seed=4, run="mine")
     assert [result.target for result in results] == ["label", "hue"]
     assert results[0].accuracy > 0.9
     label = results[0].to_dict()
-    expected = {"protocol": protocol, "encoder": "pixels", "data": "stripes", "split": "test", "seed": 4, "classes": 3}
+    expected = {"protocol": name, "encoder": "pixels", "data": "stripes", "split": "test", "seed": 4, "classes": 3}
     assert {key: label[key] for key in expected} == expected
-    assert (label["train_images"], label["test_images"]) == (120, 60)
+    assert (label["train_images"], label["test_images"], label["run"]) == (120, 60, "mine")
+    assert label["versions"]["numpy"] == np.__version__
+    assert PROTOCOLS[name].options.keys() <= label["settings"].keys()
+    assert json.loads(json.dumps(label))["accuracy"] == label["accuracy"]
 
 
 def test_an_encoder_is_read_out_by_every_protocol():
-    embedder = build_embedder(RunConfig.of(dtype="float32", device="cpu"), 16)
-    results = evaluate(embedder, TRAIN, TEST)
-    assert [result.protocol for result in results] == list(PROTOCOLS)
-    assert all(result.accuracy > 0.6 for result in results)
+    short = [protocol(name, **SHORT.get(name, {})) for name in PROTOCOLS]
+    results = evaluate(small_embedder(), TRAIN, TEST, protocols=short)
+    assert [result.protocol.partition(" ")[0] for result in results] == list(PROTOCOLS)
+    assert all(result.accuracy > 0.5 for result in results)  # chance: 0.33
+    assert all(result.comparable for result in results)
+
+
+def test_without_a_choice_two_protocols_of_seconds_are_taken():
+    assert [result.protocol for result in evaluate(None, TRAIN, TEST)] == list(DEFAULTS) == ["linear-features", "knn"]
 
 
 def test_accuracy_is_the_share_of_hits():
@@ -52,8 +72,8 @@ def test_accuracy_is_the_share_of_hits():
     train, test = (
         ImageSet("x", split, images, labels) for split, labels in (("train", np.arange(90) % 3), ("test", wrong))
     )
-    for protocol in PROTOCOLS:
-        (result,) = read_out(features, features, train, test, "x", ["label"], [protocol])
+    for name in STORED:
+        (result,) = read_out(features, features, train, test, "x", ["label"], [name])
         assert result.accuracy == pytest.approx(0.9)
 
 
@@ -65,3 +85,66 @@ def test_what_is_missing_is_refused_before_any_work():
         evaluate(None, TRAIN, TEST, targets=["hues"])
     with pytest.raises(UserError, match="unknown protocol 'kn'"):
         evaluate(None, TRAIN, TEST, protocols=["kn"])
+
+
+def test_stored_features_cannot_be_augmented_nor_be_another_layer():
+    features, test_features = torch.zeros(120, 4), torch.zeros(60, 4)
+    for name, reason in (("linear-augmented", "evaluate the encoder"), ("knn:layer=head", "of one layer alone")):
+        with pytest.raises(UserError, match=reason):
+            read_out(features, test_features, TRAIN, TEST, "x", ["label"], [name])
+    with pytest.raises(UserError, match="raw pixels have no head"):
+        evaluate(None, TRAIN, TEST, protocols=["knn:layer=head"])
+
+
+def test_the_head_is_the_embedding_of_the_first_space():
+    embedder = small_embedder().eval()
+    images = torch.from_numpy(np.array(TRAIN.images)).permute(0, 3, 1, 2) / 255
+    shown = torch.from_numpy(np.array(TEST.images)).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        features, test_features = embedder(images)[:, 0], embedder(shown)[:, 0]
+    (expected,) = read_out(features, test_features, TRAIN, TEST, "x", ["label"], ["knn"])
+    (found,) = evaluate(embedder, TRAIN, TEST, protocols=["knn:layer=head"])
+    assert found.accuracy == expected.accuracy
+    assert found.protocol == "knn (layer head)"
+
+
+@dataclass(frozen=True)
+class Spy(Protocol):
+    """Returns what it is told, and keeps what it was shown."""
+
+    name: ClassVar[str] = "spy"
+    seen: ClassVar[list] = []
+
+    answers: int = 1
+
+    def read(self, source, labels, seed=0):
+        self.seen.append(source)
+        return torch.zeros(self.answers, 60, dtype=torch.long)[0 if self.answers == 1 else slice(None)], {}
+
+
+def test_a_protocol_is_shown_no_test_label():
+    evaluate(None, TRAIN, TEST, protocols=[Spy()])
+    for images in (Spy.seen[-1].train, Spy.seen[-1].test):
+        assert images.labels is None
+        assert not images.factors
+
+
+def test_a_protocol_that_leaves_a_choice_to_the_test_labels_is_refused():
+    with pytest.raises(SealRefused, match="ask for best-on-test"):
+        evaluate(None, TRAIN, TEST, protocols=[Spy(answers=2)])
+
+
+def test_best_on_test_can_be_asked_for_and_says_so_in_its_name():
+    names = [f"linear-features:epochs=3{more}" for more in ("", ",choose=best-on-test")]
+    honest, flattering = evaluate(None, TRAIN, TEST, targets=["hue"], protocols=names)
+    assert flattering.protocol == "linear-features (epochs 3, choose best-on-test)"
+    assert flattering.accuracy >= honest.accuracy
+    assert (honest.comparable, flattering.comparable) == (True, False)
+    assert (flattering.settings["chosen_on"], flattering.settings["of"]) == ("test: best-on-test", 15)
+
+
+def test_results_of_older_versions_are_still_read():
+    folders = Path(__file__).parents[2] / "data" / "results"
+    rows = [row for path in folders.glob("*/*/evaluation.json") for row in json.loads(path.read_text())]
+    assert rows
+    assert all(Result(**row).comparable for row in rows)

@@ -44,3 +44,26 @@ def test_chunks_change_nothing():
 def test_a_small_temperature_does_not_overflow():
     bank = torch.eye(3)
     assert knn_predict(bank, torch.tensor([2, 0, 1]), bank, k=3, temperature=1e-3).tolist() == [2, 0, 1]
+
+
+def test_euclidean_votes_equal_cosine_votes_on_unit_vectors():
+    """There, minus half the squared distance is the cosine minus one."""
+    generator = torch.Generator().manual_seed(0)
+    bank, queries = (torch.randn(n, 4, generator=generator, dtype=torch.float64) for n in (60, 25))
+    bank, queries = (part / part.norm(dim=1, keepdim=True) for part in (bank, queries))
+    labels = torch.randint(5, (60,), generator=generator)
+    cosine, euclidean = (knn_predict(bank, labels, queries, 20, 0.1, metric=m) for m in ("cosine", "euclidean"))
+    assert torch.equal(cosine, euclidean)
+
+
+def test_euclidean_minds_lengths_and_cosine_does_not():
+    bank, query = torch.tensor([[10.0, 0.0], [0.7, 0.8]]), torch.tensor([[1.0, 0.3]])
+    labels = torch.tensor([0, 1])
+    assert knn_predict(bank, labels, query, 1, None, metric="cosine").tolist() == [0]
+    assert knn_predict(bank, labels, query, 1, None, metric="euclidean").tolist() == [1]
+
+
+def test_far_neighbours_do_not_vanish():
+    """Weights are relative to the nearest: at a distance of 100 all would be zero otherwise, and class 0 win."""
+    bank, query = torch.tensor([[100.0, 0.0], [0.0, 101.0]]), torch.zeros(1, 2)
+    assert knn_predict(bank, torch.tensor([1, 0]), query, 2, 0.1, metric="euclidean").tolist() == [1]

@@ -5,7 +5,17 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from mixviz.evaluate.linear import LEARNING_RATES, WEIGHT_DECAYS, fit, linear_probe, predict, with_bias
+from mixviz.evaluate.linear import (
+    LEARNING_RATES,
+    WEIGHT_DECAYS,
+    fit,
+    fit_lbfgs,
+    gradient,
+    grid,
+    linear_probe,
+    predict,
+    with_bias,
+)
 
 
 def clouds(n=600, features=8, classes=3, spread=1.5, seed=0):
@@ -25,12 +35,48 @@ def test_agrees_with_scikit_learn():
 
 
 def test_a_sweep_equals_separate_runs():
+    """To 1e-6 for weights of about 1, in single precision as in double."""
     features, labels = clouds()
-    settings = [(lr, decay) for lr in LEARNING_RATES for decay in WEIGHT_DECAYS]
-    together = fit(features, labels, settings, torch.Generator().manual_seed(3), epochs=5, batch_size=100)
-    for i, setting in enumerate(settings):
-        alone = fit(features, labels, [setting], torch.Generator().manual_seed(3), epochs=5, batch_size=100)
-        torch.testing.assert_close(together[:, i], alone[:, 0], rtol=1e-4, atol=1e-6)
+    settings = grid(LEARNING_RATES, WEIGHT_DECAYS)
+    for kind, tolerance in ((torch.float32, 1e-6), (torch.float64, 1e-12)):
+        together, *alone = (
+            fit(features.to(kind), labels, chosen, torch.Generator().manual_seed(3), epochs=5, batch_size=100)
+            for chosen in (settings, *[[setting] for setting in settings])
+        )
+        torch.testing.assert_close(together, torch.cat(alone, dim=1), rtol=tolerance, atol=tolerance)
+
+
+def test_rows_that_do_not_count_are_left_out_of_the_gradient():
+    (features, labels), weights = clouds(20), torch.randn(9, 2, 3, generator=torch.Generator().manual_seed(0))
+    batch, one_hot = with_bias(features), torch.nn.functional.one_hot(labels).float()
+    counted = torch.rand(20, 2, generator=torch.Generator().manual_seed(1)) < 0.5
+    found = gradient(batch, one_hot, weights, counted)
+    for i in range(2):
+        rows = counted[:, i]
+        expected = gradient(batch[rows], one_hot[rows], weights[:, i : i + 1])
+        torch.testing.assert_close(found[:, i : i + 1], expected)
+
+
+def test_lbfgs_finds_scikit_learns_minimum():
+    features, labels = clouds()
+    decays = [1e-3, 1e-1, 1e-2]
+    found = fit_lbfgs(features.double(), labels, decays)
+    for i, decay in enumerate(decays):
+        reference = LogisticRegression(C=1 / (len(features) * decay), tol=1e-8, max_iter=5000)
+        reference.fit(features.double().numpy(), labels.numpy())
+        np.testing.assert_allclose(found[:-1, i].T, reference.coef_, atol=2e-4)
+        np.testing.assert_allclose(found[-1, i] - found[-1, i].mean(), reference.intercept_, atol=2e-4)
+
+
+def test_watch_is_shown_every_epoch():
+    features, labels = clouds(50)
+    seen = []
+    last = fit(
+        features, labels, [(0.1, 0.0)], torch.Generator().manual_seed(0), 4, 25, lambda w: seen.append(w.clone())
+    )
+    assert len(seen) == 4
+    assert torch.equal(seen[-1], last)
+    assert not torch.equal(seen[0], seen[1])
 
 
 def test_gradient_is_that_of_the_cross_entropy():

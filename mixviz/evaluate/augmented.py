@@ -1,0 +1,149 @@
+"""Protocols that augment the training images: the papers' linear evaluations, and what an online probe sees."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Generator, Tensor
+
+from mixviz.evaluate.base import ON_TRAIN, Choice, Count, Decays, Epoch, Positive, Protocol, Readout
+from mixviz.evaluate.features import Source
+from mixviz.evaluate.linear import Setting, grid, predict, split
+from mixviz.evaluate.views import Passes, Views, fit_on_views
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A probe as a paper trains it: SGD with momentum 0.9, learning rate falling by ``factor`` at ``decay_epochs``."""
+
+    lrs: tuple[float, ...]
+    epochs: int
+    decay_epochs: tuple[int, ...]
+    factor: float
+    batch_size: int
+    views: Views
+    reported: str  # what the paper's number is, and how sure that is
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "moco": Recipe((30.0,), 100, (60, 80), 0.1, 256, "resized-crop", "authors' code"),
+    "mixco": Recipe((3.0,), 100, (60, 80), 0.1, 256, "resized-crop", "best epoch on test (authors' code)"),
+    "mochi": Recipe((10.0,), 60, (30, 40, 50), 0.1, 128, "resized-crop", "ImageNet-100, unverified"),
+    "looc": Recipe((30.0,), 200, (120, 160), 0.1, 256, "resized-crop", "ImageNet-100, secondary source"),
+    "imix": Recipe(
+        (1.0, 3.0, 5.0, 10.0, 30.0, 50.0, 70.0), 100, (80, 90, 95), 0.2, 256, "padded-crop",
+        "best learning rate on test, last epoch (authors' code, CIFAR)",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LinearAugmented(Protocol):
+    """The papers' linear evaluation: a new random crop and flip of every training image in each epoch.
+
+    recipe: MoCo (arXiv:1911.05722), MixCo (2010.06300), MoCHi (2010.01028), LooC (2008.05659), i-Mix (2010.08887),
+    each with its learning rates, epochs, steps and batch. Features are not standardised; no weight decay but what is
+    asked for. Several candidates are trained together, each on all of train and, to be chosen, on four fifths of it.
+    Test images are read as they are, without the papers' enlarged centre crop.
+    """
+
+    name: ClassVar[str] = "linear-augmented"
+
+    recipe: Literal[tuple(RECIPES)] = "moco"
+    scale: Positive = 1.0  # of the recipe's epochs and of the epochs at which its learning rate falls
+    lrs: tuple[Positive, ...] = ()  # none: the recipe's
+    weight_decays: Decays = (0.0,)
+    choose: Choice = "on-train"  # learning rate and weight decay, where there are several
+    epoch: Epoch = "last"
+
+    @property
+    def passes(self) -> Passes:
+        recipe = RECIPES[self.recipe]
+        return Passes(max(1, round(recipe.epochs * self.scale)), recipe.batch_size, recipe.views, self.layer)
+
+    @property
+    def settings(self) -> list[Setting]:
+        return grid(self.lrs or RECIPES[self.recipe].lrs, self.weight_decays)
+
+    def rates(self) -> Tensor:
+        """(E, S), the learning rate of every setting in every epoch."""
+        recipe, epochs = RECIPES[self.recipe], torch.arange(self.passes.epochs)
+        steps = sum((epochs >= round(at * self.scale)).float() for at in recipe.decay_epochs)
+        return recipe.factor ** steps[:, None] * torch.tensor([lr for lr, _ in self.settings])
+
+    def read(self, source: Source, labels: Tensor, seed: int = 0) -> Readout:
+        return read_together([self], source, labels, seed)[0]
+
+    def choice(self, trained: "Trained", first: int) -> Readout:
+        """The read-out, from the columns of all that were trained together; this protocol's begin at ``first``."""
+        about = {"epochs": self.passes.epochs, "batch_size": self.passes.batch_size, "views": self.passes.views}
+        columns = list(range(first, first + len(self.settings)))
+        if self.choose == "on-train" and len(columns) > 1:
+            best = int(trained.validation[columns].argmax())
+            columns = columns[best : best + 1]
+            about |= {"chosen_on": ON_TRAIN, "validation_accuracy": float(trained.validation[columns])}
+        if len(columns) == 1:
+            about |= dict(zip(("lr", "weight_decay"), self.settings[columns[0] - first], strict=True))
+        candidates = trained.predicted[-1 if self.epoch == "last" else slice(None)][..., columns, :]
+        return (candidates.flatten(0, -2) if self.peeks else candidates[0]), about
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What probes that were trained together predict."""
+
+    predicted: Tensor  # (E, S, n) after every epoch of training on all of train
+    validation: Tensor  # (S,) accuracy on a fifth of train of the same settings, trained on the rest
+
+
+def read_together(protocols: Sequence[LinearAugmented], source: Source, labels: Tensor, seed: int = 0) -> list[Readout]:
+    """Several protocols of the same passes at the price of one; each result is as if it were read out alone."""
+    (passes,) = {protocol.passes for protocol in protocols}
+    rates = torch.cat([protocol.rates() for protocol in protocols], dim=1)
+    decays = torch.tensor([decay for protocol in protocols for _, decay in protocol.settings])
+    trained = _train(source, labels, passes, rates, decays, seed)
+    firsts = [sum(len(before.settings) for before in protocols[:i]) for i in range(len(protocols))]
+    return [protocol.choice(trained, first) for protocol, first in zip(protocols, firsts, strict=True)]
+
+
+def _train(source: Source, labels: Tensor, passes: Passes, rates: Tensor, decays: Tensor, seed: int) -> Trained:
+    """Every setting on all of train and, where there are several, once more on four fifths of it."""
+    features, test_features = source.features(passes.layer)
+    count = rates.shape[1]
+    counted = torch.ones(len(labels), count, dtype=torch.bool)
+    training, validation = split(len(labels), Generator().manual_seed(seed))
+    if count > 1:
+        chosen_by = torch.zeros_like(counted)
+        chosen_by[training] = True
+        counted, rates, decays = torch.cat([counted, chosen_by], dim=1), rates.repeat(1, 2), decays.repeat(2)
+    after: list[Tensor] = []
+
+    def watch(weights: Tensor) -> None:
+        after.append(predict(weights[:, :count], test_features).to("cpu", torch.int32))
+
+    weights = fit_on_views(source, labels, passes, rates, decays, counted, seed, watch)[:, -count:]
+    hits = predict(weights, features[validation]) == labels[validation].to(features.device)
+    return Trained(torch.stack(after), hits.double().mean(dim=1).cpu())
+
+
+@dataclass(frozen=True)
+class LinearOnline(Protocol):
+    """As the online probes of solo-learn and others: trained on pre-training's strong views, nothing chosen.
+
+    A true online probe is trained beside the encoder, while that still moves, and sees as many views as it does.
+    Here the encoder stands still, and the probe sees ``epochs`` passes of MoCo-v2's views (blur left out), by SGD
+    with momentum 0.9 and one constant learning rate. It is read out on clean images, as theirs are.
+    """
+
+    name: ClassVar[str] = "linear-online"
+
+    lr: Positive = 0.1
+    epochs: Count = 10
+    batch_size: Count = 256
+
+    def read(self, source: Source, labels: Tensor, seed: int = 0) -> Readout:
+        passes = Passes(self.epochs, self.batch_size, "pre-training", self.layer)
+        rates, everything = torch.full((self.epochs, 1), self.lr), torch.ones(len(labels), 1, dtype=torch.bool)
+        weights = fit_on_views(source, labels, passes, rates, torch.zeros(1), everything, seed)
+        return predict(weights, source.features(self.layer)[1])[0].cpu(), {}

@@ -1,0 +1,65 @@
+"""What a protocol is: how a frozen encoder's features become predictions of test images.
+
+It is given training labels, never test labels: it returns one prediction for each test image or, where
+``best-on-test`` was asked for, all that may be chosen from.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from mixviz.errors import UserError
+from mixviz.evaluate.features import Layer, Source
+from mixviz.evaluate.labels import BEST_ON_TEST
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Rates = Annotated[tuple[Positive, ...], Field(min_length=1)]
+Decays = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
+Choice = Literal["on-train", "best-on-test"]  # of learning rate and weight decay
+Epoch = Literal["last", "best-on-test"]
+ON_TRAIN = "a fifth of train"
+
+Readout = tuple[Tensor, dict[str, Any]]  # (n,) predictions, or (M, n) to choose from on test; what was used and chosen
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all protocols have: a name, options, and a label that names the options which are not the defaults."""
+
+    name: ClassVar[str]
+    layer: Layer = "backbone"  # the head is the embedding of the first space, which is trained on and then thrown away
+
+    @property
+    def label(self) -> str:
+        """The name, and in brackets the options that are not the defaults: ``knn (k 20, layer head)``."""
+        defaults = {field.name: field.default for field in fields(self)}
+        changed = [f"{key} {as_text(value)}" for key, value in self.options.items() if value != defaults[key]]
+        return f"{self.name} ({', '.join(changed)})" if changed else self.name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def peeks(self) -> bool:
+        """Whether test labels choose: such a number flatters, and is left out of comparisons."""
+        return BEST_ON_TEST in self.options.values()
+
+    def read(self, source: Source, labels: Tensor, seed: int = 0) -> Readout:
+        """Predictions for the test images. labels: (N,) of train, from 0. Raises UserError, NotFrozen."""
+        features, test_features = source.features(self.layer)
+        return self(features, labels, test_features, seed)
+
+    def __call__(self, features: Tensor, labels: Tensor, test_features: Tensor, seed: int = 0) -> Readout:
+        """As ``read``, from features (N, F) and (n, F). Raises UserError where the protocol needs the images."""
+        raise UserError(f"{self.name} augments the images, and stored features have none: evaluate the encoder")
+
+
+def as_text(value: Any) -> str:
+    """An option as in labels and on the command line: ``0.1/1`` for several, ``none`` for None."""
+    if isinstance(value, tuple):
+        return "/".join(map(as_text, value))
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,106 @@
+"""Class by class: accuracies and confusions of a prediction; and LooC's spaces, alone and together, to be read out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.metrics import confusion_matrix
+from torch import Tensor
+
+from mixviz.data import ImageSet
+from mixviz.errors import UserError
+from mixviz.evaluate import Result, read_out
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often each class was taken for each."""
+
+    counts: np.ndarray  # (C, C) images; rows: the class they have, columns: the class they were given
+    names: tuple[str, ...]  # of the C classes
+
+    @property
+    def accuracy(self) -> float:
+        """Share of all images that were right, in [0, 1]."""
+        return float(np.trace(self.counts) / self.counts.sum())
+
+    @property
+    def shares(self) -> np.ndarray:
+        """(C, C) rows that sum to one; the diagonal is each class's accuracy. NaN for a class without images."""
+        images = self.counts.sum(axis=1, keepdims=True)
+        return np.divide(self.counts, images, out=np.full(self.counts.shape, np.nan), where=images > 0)
+
+    def per_class(self) -> pd.DataFrame:
+        """One row a class: class, images, accuracy (recall), precision, in [0, 1]; NaN where there is none to count."""
+        given = self.counts.sum(axis=0)
+        hits = np.diagonal(self.counts)
+        precision = np.divide(hits, given, out=np.full(len(given), np.nan), where=given > 0)
+        columns = {"images": self.counts.sum(axis=1), "accuracy": np.diagonal(self.shares), "precision": precision}
+        return pd.DataFrame({"class": self.names, **columns})
+
+    def most_confused(self, k: int = 10) -> pd.DataFrame:
+        """The k pairs of classes that are confused most, in both directions together: the most frequent first.
+
+        Columns: first, second, count (of both directions), first_as_second, second_as_first (shares of the class's
+        images, in [0, 1]). Pairs that are never confused are left out.
+        """
+        both, shares = self.counts + self.counts.T, self.shares
+        rows, columns = np.triu_indices(len(both), k=1)
+        order = np.argsort(-both[rows, columns], kind="stable")[:k]
+        pairs = [(i, j) for i, j in zip(rows[order], columns[order], strict=True) if both[i, j] > 0]
+        found = [(self.names[i], self.names[j], int(both[i, j]), shares[i, j], shares[j, i]) for i, j in pairs]
+        return pd.DataFrame(found, columns=["first", "second", "count", "first_as_second", "second_as_first"])
+
+
+def confusion(predicted: np.ndarray | Tensor, wanted: np.ndarray | Tensor, names: Sequence[str] = ()) -> Confusion:
+    """The confusion matrix of predictions (n,) against labels (n,), both from 0.
+
+    names: of all classes, in the order of the labels; without them, the labels that occur.
+    Raises UserError where lengths differ, or a label has no name.
+    """
+    predicted, wanted = np.asarray(predicted), np.asarray(wanted)
+    if predicted.shape != wanted.shape or not len(wanted):
+        raise UserError(f"{len(predicted)} predictions for {len(wanted)} labels: give one for each, and at least one")
+    occurring = np.union1d(predicted, wanted)
+    labels = np.arange(len(names)) if names else occurring
+    if not np.isin(occurring, labels).all():
+        raise UserError(f"label {occurring[-1]} has no name among {len(names)}: name all classes, or none")
+    return Confusion(confusion_matrix(wanted, predicted, labels=labels), tuple(names) or tuple(map(str, labels)))
+
+
+def space_features(spaces: Mapping[str, Tensor], backbone: str = "backbone") -> dict[str, Tensor]:
+    """Embedding spaces singly, all side by side (as LooC++ is read out, arXiv:2008.05659), and with the backbone.
+
+    spaces: name -> (n, D), rows of unit length, as from ``heads`` or ``branches`` of ``mixviz.analysis.heads``, so
+    that each weighs as much as any other; where ``backbone`` is among them it counts as none of the spaces.
+    Gives each of them as it is, then "all spaces", and "backbone + all spaces". With one space, it is "all spaces"
+    already. Raises UserError where there is no space.
+    """
+    own = [name for name in spaces if name != backbone]
+    if not own:
+        raise UserError("there is no embedding space beside the backbone: give at least one")
+    found = dict(spaces)
+    if len(own) > 1:
+        found["all spaces"] = torch.cat([spaces[name] for name in own], dim=1)
+    if backbone in spaces:
+        found[f"{backbone} + all spaces"] = torch.cat([spaces[name] for name in (backbone, *own)], dim=1)
+    return found
+
+
+def read_out_spaces(
+    train_spaces: Mapping[str, Tensor],
+    test_spaces: Mapping[str, Tensor],
+    train: ImageSet,
+    test: ImageSet,
+    targets: Sequence[str] = ("label",),
+    protocols: Sequence[str] = ("linear-features",),
+    seed: int = 0,
+) -> list[Result]:
+    """Every combination of ``space_features`` by every protocol; its name stands as the result's encoder."""
+    features, test_features = space_features(train_spaces), space_features(test_spaces)
+    results = []
+    for name in features:
+        results += read_out(features[name], test_features[name], train, test, name, targets, protocols, seed)
+    return results

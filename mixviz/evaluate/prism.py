@@ -1,0 +1,148 @@
+"""The protocol prism: one checkpoint, read out by the protocols that papers and libraries report, side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from mixviz.data import ImageSet
+from mixviz.encoders import Embedder
+from mixviz.errors import UserError
+from mixviz.evaluate.augmented import LinearAugmented, LinearOnline, read_together
+from mixviz.evaluate.base import Protocol, Readout
+from mixviz.evaluate.features import Source
+from mixviz.evaluate.labels import BEST_ON_TEST, SealedLabels
+from mixviz.evaluate.stored import Knn, LinearFeatures, Logistic
+
+LENGTHS = "either way: lengths of features weigh in"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read a checkpoint out, who does, and what the number owes to it.
+
+    protocols: one, or several of which the best on test is taken; the name then has to say so.
+    """
+
+    name: str
+    protocols: tuple[Protocol, ...]
+    reported_by: str
+    effect: str
+
+    def __post_init__(self) -> None:
+        if self.peeks and BEST_ON_TEST not in self.name:
+            raise UserError(f"the reading {self.name!r} is chosen on test: put {BEST_ON_TEST} into its name")
+
+    @property
+    def peeks(self) -> bool:
+        """Whether test labels choose: such a number flatters, and is left out of comparisons."""
+        return len(self.protocols) > 1 or self.protocols[0].peeks
+
+
+def _knn(k: int, metric: str = "cosine") -> Knn:
+    return Knn(k=k, temperature=None, metric=metric)
+
+
+NEIGHBOURS = tuple(_knn(k, metric) for metric in ("cosine", "euclidean") for k in (1, 5, 20))
+MIXCO, IMIX = LinearAugmented(recipe="mixco"), LinearAugmented(recipe="imix")
+
+READINGS: tuple[Reading, ...] = (
+    Reading("linear, stored features", (LinearFeatures(),), "mixviz", "the reference: settings chosen on train"),
+    Reading(
+        "linear, stored features, best-on-test epoch", (LinearFeatures(epoch=BEST_ON_TEST),), "UvA tutorial 17",
+        "inflates: the luckiest epoch of the probe",
+    ),
+    Reading(
+        "linear, stored features, best-on-test of all",
+        (LinearFeatures(choose=BEST_ON_TEST, epoch=BEST_ON_TEST),), "stable-pretraining (of a run)",
+        "inflates: the luckiest of all probes",
+    ),
+    Reading("linear, stored features of the head", (LinearFeatures(layer="head"),), "none of the peers",
+            "costs: the head drops what augmentation changes"),
+    Reading("logistic regression", (Logistic(),), "users of scikit-learn", "none: the same model, another solver"),
+    Reading("linear, online views", (LinearOnline(),), "solo-learn (beside pre-training)",
+            "costs on a frozen checkpoint: strong views, few passes"),
+    Reading("linear, augmented, lr 30", (LinearAugmented(),), "MoCo (LooC, longer)",
+            "either way: nothing chosen, made for ImageNet"),
+    Reading("linear, augmented, lr 3", (MIXCO,), "MixCo's, but the last epoch", "none: nothing chosen"),
+    Reading("linear, augmented, lr 3, best-on-test epoch", (replace(MIXCO, epoch=BEST_ON_TEST),), "MixCo",
+            "inflates: the luckiest epoch of the probe"),
+    Reading("linear, augmented, lr 1 to 70", (IMIX,), "i-Mix's, but chosen on train", "none"),
+    Reading("linear, augmented, best-on-test lr", (replace(IMIX, choose=BEST_ON_TEST),), "i-Mix",
+            "inflates: seven tries on test"),
+    Reading("kNN 200, τ 0.1, head", (Knn(k=200, layer="head"),), "MoCo demo", "costs: the head, not the backbone"),
+    Reading("kNN 200, τ 0.1", (Knn(k=200),), "lightly (best of a run on test)", "costs: no weights learned"),
+    Reading("kNN 10, cosine", (_knn(10),), "dkobak/simclr-cifar10", "costs: no weights learned"),
+    Reading("kNN 1, cosine", (_knn(1),), "none of the peers", "costs: one vote is noisy"),
+    Reading("kNN 5, cosine", (_knn(5),), "none of the peers", "costs: few votes are noisy"),
+    Reading("kNN 20, cosine", (_knn(20),), "stable-pretraining", "costs: no weights learned"),
+    Reading("kNN 1, Euclidean", (_knn(1, "euclidean"),), "none of the peers", LENGTHS),
+    Reading("kNN 5, Euclidean", (_knn(5, "euclidean"),), "none of the peers", LENGTHS),
+    Reading("kNN 20, Euclidean", (_knn(20, "euclidean"),), "dkobak, beside the cosine", LENGTHS),
+    Reading("kNN, best-on-test k and metric", NEIGHBOURS, "none of the peers says so", "inflates: six tries on test"),
+)  # fmt: skip
+
+
+def prism(
+    embedder: Embedder | None,
+    train: ImageSet,
+    test: ImageSet,
+    target: str = "label",
+    readings: Sequence[Reading] = READINGS,
+    scale: float = 0.1,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """One checkpoint under every reading, one row each, in their order. Raises UserError, NotFrozen.
+
+    Columns: reading, protocol, reported_by, effect, accuracy (on test, in [0, 1]), points (percentage points above
+    the first reading), comparable (False where test labels chose), reads (of the test labels, one each), and what
+    all share: data, split, target, scale, seed.
+
+    scale: of the epochs of the augmented probes (100 in most papers), since they cost a pass of the encoder each;
+    those that differ in learning rates alone are trained together. Readings of the head are left out for raw pixels.
+    """
+    if not scale > 0:
+        raise UserError(f"--scale {scale:g}: take a number over 0")
+    classes, labels = np.unique(train.targets(target), return_inverse=True)
+    sealed_by = test.targets(target)
+    source = Source(embedder, train, test)
+    readings = [r for r in readings if embedder is not None or all(p.layer == "backbone" for p in r.protocols)]
+    found = _read_all([_scaled(p, scale) for r in readings for p in r.protocols], source, torch.as_tensor(labels), seed)
+    rows = []
+    for reading in readings:
+        protocols = [_scaled(one, scale) for one in reading.protocols]
+        candidates = [found[one][0] for one in protocols]
+        sealed = SealedLabels(sealed_by, classes, best_on_test=reading.peeks)
+        accuracy = _judge(candidates, sealed, reading.peeks)
+        label = protocols[0].label if len(protocols) == 1 else " | ".join(one.label for one in protocols)
+        about = {"reported_by": reading.reported_by, "effect": reading.effect, "accuracy": accuracy}
+        rows.append({"reading": reading.name, "protocol": label, **about, "comparable": not reading.peeks})
+        rows[-1]["reads"] = sealed.reads
+    table = pd.DataFrame(rows)
+    table.insert(5, "points", 100 * (table["accuracy"] - table["accuracy"].iloc[0]))
+    return table.assign(data=train.name, split=test.split, target=target, scale=scale, seed=seed)
+
+
+def _judge(candidates: Sequence[Tensor], sealed: SealedLabels, peeks: bool) -> float:
+    if not peeks:
+        return sealed.accuracy(candidates[0])
+    every = [one[None] if one.dim() == 1 else one for one in candidates]
+    return sealed.best_accuracy(torch.cat(every))[0]
+
+
+def _scaled(one: Protocol, scale: float) -> Protocol:
+    return replace(one, scale=scale) if isinstance(one, LinearAugmented) else one
+
+
+def _read_all(protocols: Sequence[Protocol], source: Source, labels: Tensor, seed: int) -> dict[Protocol, Readout]:
+    """Every protocol once; the augmented ones of the same passes together."""
+    unique = list(dict.fromkeys(protocols))
+    augmented = [one for one in unique if isinstance(one, LinearAugmented)]
+    found = {one: one.read(source, labels, seed) for one in unique if one not in augmented}
+    for passes in dict.fromkeys(one.passes for one in augmented):
+        together = [one for one in augmented if one.passes == passes]
+        found |= dict(zip(together, read_together(together, source, labels, seed), strict=True))
+    return found
