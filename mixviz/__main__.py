@@ -15,6 +15,9 @@ COMMANDS = {
     "doctor": "say what is installed, which device is used, and how to mend what is missing",
     "bench": "measure augmentation and training step on this machine",
     "study": "test the papers' claims on glyphs over several seeds",
+    "museum": "train small runs that are broken on purpose, and show how each is known",
+    "reproduce": "make tables of the papers anew, after saying how long it will take",
+    "ledger": "what the papers claim, and what was found of it",
     "recordings": "list and check the real runs that come with the project",
     "results": "fill the README's tables from the result files",
 }

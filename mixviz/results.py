@@ -14,7 +14,9 @@ from typing import Any
 import pandas as pd
 
 from mixviz.errors import UserError, unknown
-from mixviz.evaluate.compare import results_table
+from mixviz.evaluate.compare import paired_differences, results_table
+from mixviz.ledger import VERDICTS, Row, counts
+from mixviz.ledger import read as read_ledger
 from mixviz.runs import Run, list_runs
 
 BLOCK = re.compile(r"<!-- results: ([\w-]+) -->\n.*?<!-- /results -->", re.DOTALL)
@@ -28,7 +30,7 @@ def render_all(text: str, root: Path) -> str:
 def _render(name: str, root: Path) -> str:
     if name not in RENDERERS:
         raise unknown("block of results", name, RENDERERS)
-    folder = root.parent / name if name == "recordings" else root / name
+    folder = root.parent / name if name in ("recordings", "ledger") else root / name
     try:
         return RENDERERS[name](folder)
     except (OSError, KeyError, ValueError) as error:
@@ -106,6 +108,72 @@ def render_recordings(folder: Path) -> str:
     return _markdown(header, rows)
 
 
+def render_reproduce(folder: Path) -> str:
+    """Every table that was made anew."""
+    parts = []
+    for path in sorted(folder.glob("*.json")):
+        caption, header, rows = reproduced_rows(_read(path))
+        parts.append(f"{caption}\n\n{_markdown(header, rows)}")
+    if not parts:
+        raise ValueError("no tables")
+    return "\n\n".join(parts)
+
+
+def reproduced_rows(table: Mapping[str, Any]) -> tuple[str, list[str], list[list[str]]]:
+    """Caption, header and rows of a table of ``reproduce``: an arm's read-outs and its difference to its base."""
+    rows = pd.DataFrame(table["rows"]).rename(columns={"arm": "method", "value": "accuracy"})
+    measures = list(dict.fromkeys(rows["measure"]))
+    lines = []
+    for arm, against in table["against"].items():
+        own = rows[rows.method == arm]
+        cells = [_spread(own.loc[own.measure == measure, "accuracy"], measure) for measure in measures]
+        if against is None:
+            lines.append([arm, *cells, "", "", ""])
+            continue
+        both = rows[(rows.measure == "linear-features: label") & rows.method.isin([arm, against])]
+        (found,) = paired_differences(both, against)
+        interval = "" if found.low != found.low else f" [{found.low:+.1f}, {found.high:+.1f}]"
+        lines.append([arm, *cells, against, f"{found.mean:+.1f}{interval}", found.verdict])
+    seeds = rows["seed"].nunique()
+    caption = (
+        f"**{table['title']}** ({table['source']}): {table['data']} ({table['train_images']:,} training and "
+        f"{table['test_images']:,} test images), `{table['network']}`, {table['epochs']} epochs, batches of "
+        f"{table['batch_size']}, {_seeds(range(seeds))}, {table['device']}. Test accuracy in %, frozen backbone; "
+        "difference of the linear probe of labels with its 95 % interval."
+    )
+    return caption, ["arm", *measures, "against", "difference", "verdict"], lines
+
+
+def render_ledger(folder: Path) -> str:
+    """How many claims have which verdict, and all that were tried."""
+    rows = read_ledger(folder.with_suffix(".csv"))
+    tried = [row for row in rows if row["verdict"] != "not tried"]
+    return f"{_markdown(*count_rows(rows))}\n\n{_markdown(*ledger_rows(tried))}"
+
+
+def count_rows(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the claims of each paper by verdict."""
+    found = counts(rows, "verdict")
+    lines = [[paper, *(str(number[verdict]) for verdict in VERDICTS)] for paper, number in found.items()]
+    return ["claims of", *VERDICTS], lines
+
+
+def ledger_rows(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the claim, the paper's figures and how sure they are, ours, the verdict and its reason."""
+    lines = []
+    for row in rows:
+        theirs = f"{float(row['paper_difference']):+g}" if row["paper_difference"] else row["expects"]
+        ours = f"{float(row['difference']):+g}" if row["difference"] else "–"
+        if row["low"]:
+            ours += f" [{float(row['low']):+g}, {float(row['high']):+g}]"
+        place = f"{row['on']}, {row['found_network']}, {row['found_epochs']} epochs, seeds: {row['seeds']}"
+        where = ", ".join(row[name] for name in ("paper", "where", "data") if row[name])
+        figure = f"{theirs or row['paper_value']} ({row['sureness']})".strip()
+        on = place if row["file"] else "–"
+        lines.append([f"{where}: {row['claim']}", figure, ours, on, row["verdict"], row["reason"]])
+    return ["claim", "paper", "here", "on", "verdict", "because"], lines
+
+
 def claim_rows(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Header and rows: the claim, the two means, the difference with its 95 % interval, the verdict."""
 
@@ -131,6 +199,8 @@ RENDERERS: dict[str, Callable[[Path], str]] = {
     "speed": render_speed,
     "glyphs-study": render_study,
     "recordings": render_recordings,
+    "reproduce": render_reproduce,
+    "ledger": render_ledger,
 }
 
 
@@ -142,6 +212,13 @@ def _cells(rows: pd.DataFrame) -> list[str]:
         spread = f" ± {found.std():.1f}" if len(found) > 1 else ""
         cells.append(f"{found.mean():.1f}{spread}" if len(found) else "–")
     return cells
+
+
+def _spread(values: pd.Series, measure: str) -> str:
+    """Mean and standard deviation over seeds; accuracies to a tenth of a point."""
+    digits = 1 if ":" in measure else 3
+    deviation = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
+    return f"{values.mean():.{digits}f}{deviation}" if len(values) else "–"
 
 
 def _difference(table: pd.DataFrame, method: str, base: str) -> list[str]:

@@ -5,7 +5,13 @@ import math
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.errors import UserError, unknown
-from mixviz.evaluate.compare import PairedDifference, differing_settings, paired_differences, results_table
+from mixviz.evaluate.compare import (
+    PairedDifference,
+    differing_settings,
+    paired_differences,
+    results_table,
+    seeds_to_settle,
+)
 from mixviz.runs import Run, list_runs
 
 
@@ -42,13 +48,18 @@ def main(argv: list[str]) -> None:
         differences = paired_differences(rows, base) if base in set(rows["method"]) else []
         if differences:
             print(f"\npaired differences to {base}: {data}, {protocol}, points, 95 % interval over seeds")
-            print_table(["method", "mean", "interval", "seeds"], [_row(difference) for difference in differences])
+            header = ["method", "mean", "interval", "seeds", "verdict", "would settle"]
+            print_table(header, [_row(difference) for difference in differences])
 
 
 def _row(difference: PairedDifference) -> list[str]:
+    """Method, mean, interval, seeds, verdict, and how many seeds would settle the sign with probability 0.8."""
+    seeds = str(len(difference.seeds))
     if not difference.seeds:
-        return [difference.method, "–", "no seed in common", "0"]
-    interval = "needs two seeds"
+        return [difference.method, "–", "no seed in common", seeds, difference.verdict, "–"]
+    interval, mean = "needs two seeds", f"{100 * difference.mean:+.1f}"
     if not math.isnan(difference.low):
         interval = f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
-    return [difference.method, f"{100 * difference.mean:+.1f}", interval, str(len(difference.seeds))]
+    needed = seeds_to_settle(difference.differences)
+    would = "–" if needed is None else f"{needed} seeds"
+    return [difference.method, mean, interval, seeds, difference.verdict, would]

@@ -1,0 +1,88 @@
+"""``reproduce`` and ``ledger`` from the command line, on small images."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mixviz.__main__ import main
+from mixviz.ledger import PATH, read
+from mixviz.paths import runs_root
+
+
+@pytest.fixture(autouse=True)
+def _own_data_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIXVIZ_DATA", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def data(tmp_path):
+    """numpy:PATH of 150 training and 40 test images of three colours."""
+    random, arrays = np.random.default_rng(0), {}
+    for prefix, n in [("", 150), ("test_", 40)]:
+        labels = random.integers(0, 3, n)
+        images = random.integers(0, 60, (n, 16, 16, 3))
+        images[np.arange(n), :, :, labels] += 150
+        arrays |= {f"{prefix}images": images.astype(np.uint8), f"{prefix}labels": labels}
+    np.savez(tmp_path / "colours.npz", **arrays)
+    return f"numpy:{tmp_path / 'colours.npz'}"
+
+
+def call(*words):
+    return main([str(word) for word in words])
+
+
+def test_a_plan_trains_nothing(data, capsys):
+    assert call("reproduce", "mixco-table", "--data", data, "--epochs", 1, "--plan") == 0
+    shown = capsys.readouterr().out
+    assert "plan: about" in shown
+    assert "moco-v2 + mixco" in shown
+    assert not list(runs_root().glob("reproduce/*/config.json"))
+
+
+def test_a_table_from_training_to_the_ledger(data, capsys, tmp_path):
+    before = PATH.read_bytes()
+    words = ["reproduce", "mixco-table", "--data", data, "--data-name", "Colours", "--epochs", 1, "--seeds", 1]
+    assert call(*words, "--out", tmp_path / "out") == 0
+    shown = capsys.readouterr().out
+    assert shown.index("plan: about") < shown.index("moco-v2, seed 1") < shown.index("written:")
+    table = json.loads((tmp_path / "out" / "mixco-table-laptop-colours.json").read_text())
+    assert table["data"] == "Colours"
+    assert {row["arm"] for row in table["rows"]} == set(table["against"])
+    assert PATH.read_bytes() == before  # the project's own ledger is not of one's own runs
+    rows = {row["id"]: row for row in read(tmp_path / "out" / "ledger.csv")}
+    assert {"mixco-tiny-r18-gain", "mochi-t3-100-moco-v2-ap-box"} <= set(rows)
+    assert len(rows) == len(read())
+    assert call(*words, "--plan") == 0
+    assert "plan: about 0 minutes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["mixco-tabel"], "unknown table 'mixco-tabel': did you mean 'mixco-table'"),
+        (["mixco-table", "--scale", "phone"], "unknown scale 'phone'"),
+        (["mixco-table", "--seeds", "0"], "--seeds 0: take 1 or more"),
+        (["mixco-table", "--epochs", "0"], "--epochs 0"),
+        (["mixco-table", "--data", "cifar01"], "did you mean 'cifar10"),
+        (["mixco-table", "--out", "/dev/null/x"], "cannot make the folder"),
+        ([], "the following arguments are required: table"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_refusals(words, message, capsys):
+    assert call("reproduce", *words) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+def test_the_ledger_is_shown(capsys):
+    assert call("ledger") == 0
+    shown = capsys.readouterr().out
+    assert "MoCHi" in shown
+    assert "all rows:" in shown
+    assert call("ledger", "--verdict", "not tried") == 0
+    assert "needs ImageNet-1k" in capsys.readouterr().out
+    assert call("ledger", "--verdict", "true") == 2
+    assert "take one of reproduced" in capsys.readouterr().err

@@ -1,0 +1,191 @@
+"""Recipes: every arm is a good config, shares are the papers', and both scales run end to end on small images."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mixviz.data import ImageSet
+from mixviz.errors import UserError
+from mixviz.ledger.findings import read_findings
+from mixviz.recipes import SCALES, TABLES, recipe, run_name, slug
+from mixviz.recipes.running import load_sets, measure, plan, run_recipe, runs_of, turn
+from mixviz.results import reproduced_rows
+from mixviz.runs import Run
+from mixviz.study import ARMS, config_of
+
+SMALL = {"epochs": 2, "batch_size": 16, "queue_length": 32, "bn_splits": 2, "dim": 8, "hidden": 16, "film_frames": 0}
+METHOD = ("mixing", "mixco_", "imix_", "mochi_", "looc_", "oracle", "rotation", "framework")
+EVERY = [(table, scale, data) for table in TABLES for scale in SCALES for data in (None, "cifar10", "tiny-imagenet")]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """numpy:PATH of 80 training and 40 test images of three colours."""
+    random, arrays = np.random.default_rng(0), {}
+    for prefix, n in [("", 80), ("test_", 40)]:
+        labels = random.integers(0, 3, n)
+        images = random.integers(0, 60, (n, 16, 16, 3))
+        images[np.arange(n), :, :, labels] += 150
+        arrays |= {f"{prefix}images": images.astype(np.uint8), f"{prefix}labels": labels}
+    path = tmp_path_factory.mktemp("data") / "colours.npz"
+    np.savez(path, **arrays)
+    return f"numpy:{path}"
+
+
+@pytest.mark.parametrize(("table", "scale", "data"), EVERY)
+def test_every_arm_is_a_good_config_and_differs_from_its_base_in_the_method_alone(table, scale, data):
+    made = recipe(table, scale, data)
+    configs = {arm.name: arm.config(1) for arm in made.arms}
+    assert len(configs) == len(made.arms)
+    assert len({config.data for config in configs.values()}) == 1
+    for arm in made.arms:
+        if arm.against is not None:
+            one, other = configs[arm.name].flat(), configs[arm.against].flat()
+            different = [name for name in one if one[name] != other[name]]
+            assert different
+            assert all(name.startswith(METHOD) for name in different), (arm.name, different)
+    assert made.config.train.epochs == configs[made.arms[-1].name].train.epochs
+
+
+def test_schedules_are_those_that_the_docstring_names():
+    flat = recipe("mixco-table", "gpu").arms[1].config(1).flat()
+    wanted = {"data": "tiny-imagenet", "backbone": "resnet18", "epochs": 100, "queue_length": 65536, "temperature": 0.2}
+    wanted |= {"momentum": 0.999, "mixco_temperature": 0.05, "batch_size": 256, "lr": 0.03, "weight_decay": 1e-4}
+    assert {name: flat[name] for name in wanted} == wanted
+    flat = recipe("mochi-table", "gpu").arms[1].config(1).flat()
+    wanted = {"data": "cifar10", "epochs": 200, "batch_size": 512, "lr": 0.06, "temperature": 0.1, "momentum": 0.99}
+    wanted |= {"queue_length": 4096, "weight_decay": 5e-4, "blur": 0.0}
+    assert {name: flat[name] for name in wanted} == wanted
+
+
+def test_glyph_arms_have_the_settings_of_the_study():
+    for arm in recipe("combinations").arms[:4]:
+        flat, study = arm.config(1).flat(), config_of(arm.name, 1).flat()
+        mine = [name for name in flat if name.startswith(tuple(f"{mixing}_" for mixing in study["mixing"]))]
+        shared = ("data", "epochs", "batch_size", "lr", "momentum", "queue_length", "temperature", "hue", "projector")
+        assert arm.name in ARMS
+        assert {name: flat[name] for name in (*shared, *mine)} == {name: study[name] for name in (*shared, *mine)}
+
+
+def test_mochi_keeps_the_paper_s_shares_of_the_queue():
+    paper = {
+        "moco-v2 + mochi": (1024, 1024, 128),
+        "moco-v2 + mochi (more towards the query)": (1024, 256, 512),
+        "moco-v2 + mochi (fewer pairs)": (1024, 128, 256),
+    }
+    for length in (16384, 4096):
+        arms = {arm.name: arm for arm in recipe("mochi-table", queue_length=length).arms}
+        for name, sizes in paper.items():
+            mochi = arms[name].config(1).method.mochi
+            assert (mochi.hardest, mochi.pairs, mochi.towards_query) == tuple(n * length // 16384 for n in sizes)
+
+
+def test_combinations_cover_every_pair_of_seams():
+    mixings = [set(arm.config(1).method.mixing) for arm in recipe("combinations").arms]
+    pairs = [{"mochi", "mixco"}, {"mochi", "imix"}, {"imix", "looc"}, {"mixco", "looc"}, {"mochi", "looc"}]
+    assert all(wanted in mixings for wanted in [*pairs, {"mochi", "mixco", "looc"}])
+
+
+def test_tables_share_the_runs_that_they_have_in_common():
+    recipes = [recipe(table) for table in TABLES]
+    arms = list(runs_of(recipes, (1, 2)))
+    names = [run_name(config) for _, configs in arms for config in configs]
+    assert len(names) == len(set(names)) < 2 * sum(len(one.arms) for one in recipes)
+    assert (
+        sum(name.startswith("glyphs-moco-v2-") and name.endswith("-seed1") for name in names) == 3
+    )  # plain, oracle, bare
+    of_name = {}
+    for one in recipes:
+        for arm in one.arms:
+            assert of_name.setdefault(run_name(arm.config(1)), arm.config(1)) == arm.config(1)
+    assert run_name(recipe("mixco-table", epochs=2).config) != run_name(recipes[0].config)
+    assert slug(recipe("mixco-table", data="parquet:x/y", data_name="CIFAR-10 (JPEG)").config) == "cifar-10-jpeg"
+
+
+def test_unknown_names():
+    with pytest.raises(UserError, match="did you mean 'mochi-table'"):
+        recipe("mochi-tabel")
+    with pytest.raises(UserError, match="unknown scale"):
+        recipe("mochi-table", "phone")
+
+
+def test_turned_images_come_with_how_they_were_turned():
+    images = np.arange(6 * 4 * 4 * 3, dtype=np.uint8).reshape(6, 4, 4, 3)
+    found = turn(ImageSet("x", "train", images, np.arange(6)))
+    assert found.factors["rotation"].tolist() == np.random.default_rng(0).integers(0, 4, 6).tolist()
+    for before, after, quarters in zip(images, found.images, found.factors["rotation"], strict=True):
+        for _ in range(quarters):  # by hand: what was at the right edge comes to the top
+            before = before.transpose(1, 0, 2)[::-1]
+        assert (before == after).all()
+    assert found.labels.tolist() == list(range(6))
+
+
+def small(table: str, scale: str, data: str, **changes):
+    return recipe(table, scale, data, **{**SMALL, **changes})
+
+
+def test_a_laptop_table_end_to_end_and_where_it_was_cut(data, tmp_path):
+    made = small("mixco-table", "laptop", data)
+    sets, out, calls = load_sets(made), tmp_path / "table.json", []
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(made, (1, 2), tmp_path, sets, out, interrupt_at(4, calls))
+    first = json.loads(out.read_text())
+    assert {row["seed"] for row in first["rows"]} == {1}  # what is done is written
+    left = plan([made], (1, 2), tmp_path, sets)
+    assert [(e.epochs, e.readouts) for e in left] == [(2, 1), (2, 1), (2, 1)]
+    assert {e.known_from for e in left} == {"finished epochs"}
+    assert all(e.minutes > 0 for e in left)
+    finished = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*seed1/evaluation.json")}
+    assert len(finished) == 3
+    table = run_recipe(made, (1, 2), tmp_path, sets, out)
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished  # nothing was done twice
+    assert json.loads(out.read_text()) == table
+    assert [(e.epochs, e.readouts, e.minutes) for e in plan([made], (1, 2), tmp_path, sets)] == [(0, 0, 0.0)] * 3
+    assert len(table["rows"]) == 3 * 2 * 2
+    run = Run(tmp_path / table["rows"][0]["run"])
+    kept = {result["protocol"]: 100 * result["accuracy"] for result in run.results}
+    assert [row["value"] for row in table["rows"][:2]] == [kept["linear-features"], kept["knn"]]
+    caption, header, rows = reproduced_rows(table)
+    assert "MixCo on MoCo-v2" in caption
+    assert [len(row) for row in rows] == [len(header)] * 3
+    (found,) = read_findings(tmp_path, [out]).compare("moco-v2 + mixco", "moco-v2", "knn: label")
+    assert found.seeds == 2
+
+
+def interrupt_at(n: int, calls: list):
+    def on_run(arm: str, seed: int) -> None:
+        calls.append(arm)
+        if len(calls) == n:
+            raise KeyboardInterrupt
+
+    return on_run
+
+
+@pytest.mark.slow
+def test_a_gpu_table_end_to_end_on_resnet18(data, tmp_path):
+    made = small("looc-table", "gpu", data, epochs=1, image_size=8)
+    made = replace(made, arms=(made.arms[1], made.arms[4]))
+    sets = load_sets(made)
+    estimates = plan([made], (1,), tmp_path, sets)
+    assert {e.known_from for e in estimates} == {"a few steps"}
+    assert all(e.seconds_an_epoch > 0 and e.seconds_a_readout > 0 for e in estimates)
+    assert not list(tmp_path.iterdir())  # a plan leaves nothing behind
+    table = run_recipe(made, (1,), tmp_path, sets, tmp_path / "table.json")
+    assert table["network"] == "resnet18"
+    assert {row["measure"] for row in table["rows"]} == {
+        f"{protocol}: {target}" for protocol in ("linear-features", "knn") for target in ("label", "rotation")
+    }
+    assert table["against"]["moco-v2 + looc (turned)"] == "moco-v2 (turned)"
+
+
+def test_the_frechet_distance_is_measured_for_i_mix(data, tmp_path):
+    made = small("imix-table", "laptop", data, epochs=1)
+    made = replace(made, arms=made.arms[:1])
+    sets = load_sets(made)
+    table = run_recipe(made, (1,), tmp_path, sets, tmp_path / "table.json")
+    (distance,) = [row["value"] for row in table["rows"] if row["measure"] == "Fréchet distance"]
+    assert distance > 0
+    same = measure(Run(tmp_path / table["rows"][0]["run"]), made, (sets[0], sets[0]))
+    assert next(row["value"] for row in same if row["measure"] == "Fréchet distance") == pytest.approx(0, abs=1e-6)
