@@ -8,7 +8,7 @@ from mixviz.errors import UserError, unknown
 COMMANDS = {
     "tour": "train and evaluate every method on the built-in glyphs, and write a report: start here",
     "train": "train one run",
-    "evaluate": "read a run's frozen encoder out by linear probe and kNN",
+    "evaluate": "read a run's frozen encoder out, by any protocol",
     "compare": "put runs side by side, with paired seeds and an interval",
     "report": "write every analysis of one run, or of several side by side, into one HTML file",
     "list": "list the runs",

@@ -174,6 +174,18 @@ def ledger_rows(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     return ["claim", "paper", "here", "on", "verdict", "because"], lines
 
 
+def render_museum(folder: Path) -> str:
+    """Each exhibit with the number that tells it from its healthy twin."""
+    museum = _read(folder / "museum.json")
+    rows = []
+    for one in museum["exhibits"]:
+        values = [f"{one[key]:.3g}" for key in ("healthy", "broken_value")]
+        verdict = "shows" if one["shows"] else "does not show"
+        rows.append([f"**{one['title']}.** {one['broken']}", one["quantity"], one["expected"], *values, verdict])
+    header = ["broken", "known by", "expected", "healthy", "broken", "here it"]
+    return f"{museum['caption']}\n\n{_markdown(header, rows)}"
+
+
 def claim_rows(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Header and rows: the claim, the two means, the difference with its 95 % interval, the verdict."""
 
@@ -199,6 +211,7 @@ RENDERERS: dict[str, Callable[[Path], str]] = {
     "speed": render_speed,
     "glyphs-study": render_study,
     "recordings": render_recordings,
+    "failure-museum": render_museum,
     "reproduce": render_reproduce,
     "ledger": render_ledger,
 }

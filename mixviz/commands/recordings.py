@@ -5,7 +5,7 @@ from pathlib import Path
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.errors import UserError
-from mixviz.recordings import LARGEST, ROOT, record, recorded, total_size, verify
+from mixviz.recordings import LARGEST, ROOT, Check, record, recorded, total_size, verify
 from mixviz.runs import Run
 
 
@@ -37,12 +37,17 @@ def check(root: Path, names: list[str]) -> int:
     checks = verify(root, names)
     rows = []
     for found in checks:
-        same = "not asked: no images here" if found.difference is None else f"cosines within {found.difference:.4f}"
-        rows.append([found.recording, "; ".join(found.wrong) or "well", same])
+        rows.append([found.recording, "; ".join(found.wrong) or "well", _agreement(found, root)])
     print_table(["recording", "files and film", "weights against the film"], rows)
     size = total_size(root)
     print(f"{len(checks)} recordings, {size / 1e6:.1f} of at most {LARGEST / 1e6:.0f} MB")
     return 0 if size <= LARGEST and not any(found.wrong for found in checks) else 1
+
+
+def _agreement(found: Check, root: Path) -> str:
+    if not (root / found.recording / "weights.npz").exists():
+        return "the film alone is kept"
+    return "not asked: no images here" if found.difference is None else f"cosines within {found.difference:.4f}"
 
 
 def _parts(run: Run) -> list[str]:

@@ -1,0 +1,153 @@
+"""A visit: train what is not there yet, a broken run beside its healthy twin, and read the signature."""
+
+import re
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mixviz.analysis.heads import head_names, heads
+from mixviz.analysis.invariance import invariance, knob
+from mixviz.augment import to_float
+from mixviz.config import RunConfig
+from mixviz.data import ImageSet
+from mixviz.evaluate import Result, evaluate
+from mixviz.film import Film
+from mixviz.museum.breaks import refusal, unfrozen_probe
+from mixviz.museum.evidence import INVARIANCE, Evidence, Reading
+from mixviz.museum.exhibits import UNFROZEN, Exhibit
+from mixviz.recorder import principal
+from mixviz.runs import Run
+from mixviz.train import trained
+
+MOVED = 256  # test images that the invariance table moves
+KEPT = ("config.json", "environment.json", "metrics.csv", "evaluation.json", INVARIANCE)
+Sets = tuple[ImageSet, ImageSet]  # train and test
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One exhibit as it was found."""
+
+    exhibit: Exhibit
+    healthy: Evidence
+    broken: Evidence
+    reading: Reading
+    runs: tuple[Run, Run]  # healthy and broken; the same where the exhibit is an evaluation
+    refusal: str | None = None  # what the freeze guard said, where it was asked
+
+
+def visit(
+    exhibit: Exhibit,
+    root: Path,
+    sets: Sets,
+    on_run: Callable[[str], None] = lambda name: None,
+    **changes: Any,
+) -> Visit:
+    """Both runs, trained and read out where they are not yet, and the signature.
+
+    root: the museum's folder of runs. on_run is called with the name of each run. changes: to the settings of both.
+    """
+    twin = f"healthy-{re.sub(' ', '', exhibit.twin)}"
+    healthy = finished(exhibit.twin_config(**changes), twin, root, sets, on_run)
+    if not exhibit.trains:
+        said = probe_unfrozen(healthy, sets)
+        evidence = Evidence.of(healthy)
+        broken = evidence.by_protocol(UNFROZEN)
+        return Visit(exhibit, evidence, broken, exhibit.signature.read(evidence, broken), (healthy, healthy), said)
+    run = finished(exhibit.config(**changes), exhibit.name, root, sets, on_run, exhibit.breaks)
+    pair = Evidence.of(healthy), Evidence.of(run)
+    return Visit(exhibit, *pair, exhibit.signature.read(*pair), (healthy, run))
+
+
+def finished(
+    config: RunConfig,
+    name: str,
+    root: Path,
+    sets: Sets,
+    on_run: Callable[[str], None] = lambda name: None,
+    breaks: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Run:
+    """The run of this config, as it is or trained to its end, and read out. Its training alone is broken."""
+    on_run(name)
+    run = Run(root / name)
+    if not _is_finished(run, config):
+        with breaks():
+            run = trained(config, name, root, sets[0])
+    if not run.results:
+        run.add_results([result.to_dict() for result in evaluate(run.encoder(), *sets, seed=config.train.seed)])
+    if "looc" in config.method.mixing and not (run.path / INVARIANCE).exists():
+        invariance_table(run, sets[1]).to_csv(run.path / INVARIANCE, index=False)
+    return run
+
+
+def _is_finished(run: Run, config: RunConfig) -> bool:
+    if not (run.path / "config.json").exists() or run.config != config:
+        return False
+    return len(run.metrics) == config.train.epochs and (run.path / "film.npz").exists()
+
+
+def invariance_table(run: Run, test: ImageSet) -> pd.DataFrame:
+    """How far hue and rotation move each head, at the strengths at which heads are compared.
+
+    One row a head and augmentation, for ``diagonal_margin``.
+    """
+    embedder, names = run.encoder(), head_names(run.config)
+    images = to_float(test.select(range(min(MOVED, len(test)))).tensor())
+    tables = []
+    for augmentation in ("hue", "rotation"):
+        chosen = knob(augmentation)
+        moved = invariance(lambda x: heads(embedder, x, names), images, augmentation, [chosen.reference])
+        tables.append(moved.table().assign(group=chosen.group))
+    return pd.concat(tables, ignore_index=True)
+
+
+def probe_unfrozen(run: Run, sets: Sets) -> str | None:
+    """Read the run's encoder and a random one out, frozen and unfrozen, into its results; what the guard says."""
+    train, test = sets
+    seed = run.config.train.seed
+    encoders = {"backbone": run.encoder(device="cpu"), "random": run.encoder(trained=False, device="cpu")}
+    known = {(result["encoder"], result["protocol"]) for result in run.results}
+    if ("random", "linear-features") not in known:
+        run.add_results([r.to_dict() for r in evaluate(encoders["random"], *sets, "random", seed=seed)])
+    template = next(r for r in run.results if r["protocol"] == "linear-features" and r["target"] == "label")
+    for name, embedder in encoders.items():
+        if (name, UNFROZEN) not in known:
+            accuracy = unfrozen_probe(embedder, train, test, seed)
+            result = replace(
+                Result(**template), protocol=UNFROZEN, encoder=name, accuracy=accuracy, device="cpu", settings={}
+            )
+            run.add_results([result.to_dict()])
+    return refusal(encoders["random"], train)
+
+
+def reduced(film: Film, dims: int) -> Film:
+    """A smaller film: every embedding in its ``dims`` principal directions, as the recorder would have kept it."""
+    embeddings, kept = {}, {}
+    for name, frames in film.embeddings.items():
+        low: list[np.ndarray] = []
+        shares = []
+        for frame in frames:
+            points, share = principal(torch.from_numpy(frame).float(), dims, low[-1] if low else None)
+            low.append(points)
+            shares.append(share)
+        embeddings[name] = np.stack(low)
+        kept[name] = (film.kept[name] * np.array(shares)).astype(np.float32)
+    return replace(film, embeddings=embeddings, kept=kept)
+
+
+def preserve(run: Run, root: Path, dims: int = 4) -> Run:
+    """A small copy of a run in the folder ``root``: its files without the checkpoint, its film reduced."""
+    folder = root / run.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in KEPT:
+        if (run.path / name).exists():
+            shutil.copy(run.path / name, folder / name)
+    reduced(run.film, dims).save(folder / "film.npz")
+    return Run(folder)
