@@ -103,7 +103,7 @@ def read_findings(root: Path, tables: Sequence[Path] = ()) -> Findings:
                 observations += _from_table(content, name)
             elif "claims" in content:
                 claims |= _from_study(content, name)
-            elif "caption" in content:
+            elif "results" in content:
                 observations += _from_tour(content, name)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"cannot read the results in {path} ({error!r}): write them anew") from error
