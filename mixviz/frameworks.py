@@ -11,9 +11,10 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mixviz.errors import UserError
-from mixviz.losses import cosine_regression, info_nce
+from mixviz.losses import cosine_regression, soft_cross_entropy
 from mixviz.terms import Candidates, Term
 
 
@@ -57,8 +58,8 @@ class Framework(nn.Module):
         raise NotImplementedError
 
     def loss(self, candidates: Candidates) -> Tensor:
-        """(n,), one value a query; here InfoNCE with soft targets."""
-        return info_nce(candidates.similarities, candidates.targets, candidates.temperature)
+        """(n,), one value a query; here InfoNCE with soft targets, as ``losses.info_nce``."""
+        return soft_cross_entropy(candidates.logits, candidates.targets)
 
     def update(self, keys: Tensor, labels: Tensor | None = None) -> None:
         """After the optimiser step, with this step's keys, (n, H, D), and their classes, (n,), where known."""
@@ -248,8 +249,8 @@ def embed_once(embedder: nn.Module, batches: Sequence[Tensor], deal: bool = Fals
 @torch.no_grad()
 def ema_update(target: nn.Module, online: nn.Module, momentum: float) -> None:
     """target <- momentum * target + (1 - momentum) * online, parameters only: buffers stay the target's own."""
-    for t, o in zip(target.parameters(), online.parameters(), strict=True):
-        t.lerp_(o, 1 - momentum)
+    move = get_ema_multi_avg_fn(momentum)
+    move(list(target.parameters()), list(online.parameters()), None)
 
 
 def similarity(q: Tensor, negatives: Tensor) -> Tensor:

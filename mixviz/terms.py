@@ -53,6 +53,11 @@ class Candidates:
         return torch.cat([self.positives, *self.negatives.values()], dim=1)
 
     @property
+    def logits(self) -> Tensor:
+        """(n, P + all M): the similarities over the temperature."""
+        return self.similarities.div_(self.temperature)  # they were put together anew
+
+    @property
     def probabilities(self) -> Tensor:
-        """(n, P + all M): softmax of the similarities at the temperature; rows sum to one."""
-        return (self.similarities / self.temperature).softmax(dim=1)
+        """(n, P + all M): softmax of the logits; rows sum to one."""
+        return self.logits.softmax(dim=1)

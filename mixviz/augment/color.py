@@ -60,10 +60,10 @@ class ColorJitter(Operation):
         order = uniform((n, 4), 0, 1, generator).argsort(dim=1)
         return JitterParameters(applied, brightness, contrast, saturation, hue, order)
 
-    def apply(self, images: Tensor, parameters: JitterParameters) -> Tensor:
+    def apply(self, images: Tensor, parameters: JitterParameters, in_place: bool = False) -> Tensor:
         """Raises UserError for images that do not have three channels."""
         check_colour(images, self)
-        return apply_to_marked(jitter, images, parameters)
+        return apply_to_marked(jitter, images, parameters, in_place)
 
 
 def jitter(images: Tensor, parameters: JitterParameters) -> Tensor:
@@ -144,10 +144,10 @@ class RandomGrayscale(Operation):
     def sample(self, n: int, height: int, width: int, generator: Generator) -> Parameters:
         return Parameters(bernoulli(n, self.p, generator))
 
-    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
+    def apply(self, images: Tensor, parameters: Parameters, in_place: bool = False) -> Tensor:
         """Raises UserError for images that do not have three channels."""
         check_colour(images, self)
-        return apply_to_marked(lambda images, _: to_grey(images).expand_as(images), images, parameters)
+        return apply_to_marked(lambda images, _: to_grey(images).expand_as(images), images, parameters, in_place)
 
 
 def to_grey(images: Tensor) -> Tensor:

@@ -43,13 +43,13 @@ class GaussianBlur(Operation):
     def sample(self, n: int, height: int, width: int, generator: Generator) -> BlurParameters:
         return BlurParameters(bernoulli(n, self.p, generator), uniform(n, *self.sigma, generator))
 
-    def apply(self, images: Tensor, parameters: BlurParameters) -> Tensor:
+    def apply(self, images: Tensor, parameters: BlurParameters, in_place: bool = False) -> Tensor:
         """Raises UserError where the kernel is too large for the image."""
         smaller = min(images.shape[2:])
         size = self.kernel_size or default_kernel_size(smaller)
         if size // 2 >= smaller:
             raise UserError(f"blur: a kernel of {size} pixels is too large for images of {smaller} pixels")
-        return apply_to_marked(lambda images, blur: gaussian_blur(images, blur.sigma, size), images, parameters)
+        return apply_to_marked(lambda part, blur: gaussian_blur(part, blur.sigma, size), images, parameters, in_place)
 
 
 def default_kernel_size(image_size: int) -> int:
@@ -66,13 +66,13 @@ def gaussian_blur(images: Tensor, sigma: Tensor, size: int) -> Tensor:
     offset = torch.arange(-reach, reach + 1, device=images.device)
     kernel = torch.softmax(-0.5 * (offset / sigma[:, None]) ** 2, dim=1).to(images.dtype)
     taps = kernel[:, reach:].view(len(images), reach + 1, 1, 1, 1)  # from the middle outwards
-    for axis, margin in ((3, (reach, reach, 0, 0)), (2, (0, 0, reach, reach))):
-        length = images.shape[axis]
-        padded = F.pad(images, margin, mode="reflect")
-        images = images * taps[:, 0]
+    for axis in (3, 2):
+        length, source, images = images.shape[axis], images, images * taps[:, 0]
         for i in range(1, reach + 1):
-            both_sides = padded.narrow(axis, reach - i, length) + padded.narrow(axis, reach + i, length)
-            images.addcmul_(both_sides, taps[:, i])
+            mirrored = (source.narrow(axis, start, i).flip(axis) for start in (1, length - 1 - i))
+            parts = (source.narrow(axis, i, length - i), source.narrow(axis, 0, length - i), *mirrored)
+            for part, start in zip(parts, (0, i, 0, length - i), strict=True):
+                images.narrow(axis, start, part.shape[axis]).addcmul_(part, taps[:, i])
     return images
 
 
@@ -123,12 +123,12 @@ class RandomTexture(Operation):
         weights = weights * (torch.maximum(from_middle[:, None], from_middle) <= side // 2)
         return TextureParameters(applied, size, weights, uniform(n, 0, float(self.mix), generator))
 
-    def apply(self, images: Tensor, parameters: TextureParameters) -> Tensor:
+    def apply(self, images: Tensor, parameters: TextureParameters, in_place: bool = False) -> Tensor:
         """Raises UserError for images that do not have three channels."""
         check_colour(images, self)
         for size in sorted(set(self.kernel_sizes)):
             of_this_size = replace(parameters, applied=parameters.applied & (parameters.size == size))
-            images = apply_to_marked(partial(new_texture, size=size), images, of_this_size)
+            images = apply_to_marked(partial(new_texture, size=size), images, of_this_size, in_place)
         return images
 
 

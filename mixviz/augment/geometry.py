@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -65,7 +66,7 @@ class RandomResizedCrop(Operation):
         top, left = start(height - box_height), start(width - box_width)
         return CropParameters(torch.ones_like(central), top, left, box_height.long(), box_width.long())
 
-    def apply(self, images: Tensor, parameters: CropParameters) -> Tensor:
+    def apply(self, images: Tensor, parameters: CropParameters, in_place: bool = False) -> Tensor:
         """(n, C, H, W) -> (n, C, size, size)."""
         box = parameters.to(images.device)
         n, channels, height, width = images.shape
@@ -138,8 +139,8 @@ class HorizontalFlip(Operation):
     def sample(self, n: int, height: int, width: int, generator: Generator) -> Parameters:
         return Parameters(bernoulli(n, self.p, generator))
 
-    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
-        return apply_to_marked(lambda images, _: images.flip(3), images, parameters)
+    def apply(self, images: Tensor, parameters: Parameters, in_place: bool = False) -> Tensor:
+        return apply_to_marked(lambda images, _: images.flip(3), images, parameters, in_place)
 
     def redraw_unlike(self, parameters: Parameters, other: Parameters, generator: Generator) -> Parameters:
         """There are two values, so this is always the opposite of the other's."""
@@ -151,6 +152,11 @@ class RotationParameters(Parameters):
     """Quarter turns counter-clockwise, (n,) long: 1, 2 or 3, and 0 where the rotation is not applied."""
 
     turns: Tensor
+
+
+def rotate(images: Tensor, parameters: Parameters, turns: int) -> Tensor:
+    """All images by the same number of quarter turns."""
+    return images.rot90(turns, (2, 3))
 
 
 @dataclass(frozen=True)
@@ -167,13 +173,13 @@ class RandomRotation90(Operation):
         turns = torch.randint(1, 4, (n,), generator=generator, device=generator.device)
         return RotationParameters(applied, turns * applied)
 
-    def apply(self, images: Tensor, parameters: RotationParameters) -> Tensor:
+    def apply(self, images: Tensor, parameters: RotationParameters, in_place: bool = False) -> Tensor:
         """Raises UserError for images that are not square."""
         if images.shape[2] != images.shape[3]:
             raise UserError(f"rotation needs square images, not {images.shape[2]} x {images.shape[3]}: crop them first")
         for turns in (1, 2, 3):
             this_many = Parameters(parameters.turns == turns)
-            images = apply_to_marked(lambda images, _, turns=turns: images.rot90(turns, (2, 3)), images, this_many)
+            images = apply_to_marked(partial(rotate, turns=turns), images, this_many, in_place)
         return images
 
     def redraw_unlike(

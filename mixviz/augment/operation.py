@@ -50,8 +50,11 @@ class Operation:
         """The choices for n images of height x width, on the generator's device."""
         raise NotImplementedError
 
-    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
-        """(n, C, H, W) in [0, 1] -> the same, each image changed by its own parameters; the input stays as it is."""
+    def apply(self, images: Tensor, parameters: Parameters, in_place: bool = False) -> Tensor:
+        """(n, C, H, W) in [0, 1] -> the same, each image changed by its own parameters.
+
+        The input stays as it is, unless ``in_place`` allows to write into it.
+        """
         raise NotImplementedError
 
     def redraw_unlike(self, parameters: Parameters, other: Parameters, generator: Generator) -> Parameters:
@@ -59,9 +62,12 @@ class Operation:
         return parameters
 
 
-def apply_to_marked(change: Callable[[Tensor, Parameters], Tensor], images: Tensor, parameters: Parameters) -> Tensor:
+def apply_to_marked(
+    change: Callable[[Tensor, Parameters], Tensor], images: Tensor, parameters: Parameters, in_place: bool
+) -> Tensor:
     """Change the images that ``parameters.applied`` marks and leave the others as they are.
 
+    in_place: the changed ones may take the place of what they were, which spares a copy of the others.
     On a GPU all are changed and the marked ones taken, since counting them would have to wait for the device.
     """
     parameters = parameters.to(images.device)
@@ -71,8 +77,9 @@ def apply_to_marked(change: Callable[[Tensor, Parameters], Tensor], images: Tens
     if len(marked) == 0:
         return images
     if len(marked) == len(images):
-        return change(images, parameters)
-    return images.index_copy(0, marked, change(images.index_select(0, marked), parameters.take(marked)))
+        return change(images, parameters).contiguous()  # nothing that is written into later may overlap itself
+    changed = change(images.index_select(0, marked), parameters.take(marked))
+    return images.index_copy_(0, marked, changed) if in_place else images.index_copy(0, marked, changed)
 
 
 def uniform(shape: int | tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:

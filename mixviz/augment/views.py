@@ -55,13 +55,13 @@ class Augmentation:
         if len(images) <= size:
             return self._apply(images, parameters)
         pieces = [slice(start, start + size) for start in range(0, len(images), size)]
-        return torch.cat(
-            [self._apply(images[piece], {name: draw[piece] for name, draw in parameters.items()}) for piece in pieces]
-        )
+        return torch.cat([self._apply(images[piece], _part(parameters, piece)) for piece in pieces])
 
     def _apply(self, images: Tensor, parameters: Draw) -> Tensor:
+        own = False  # once an operation has made new images, the next may write into them
         for operation in self.operations:
-            images = operation.apply(images, parameters[operation.name])
+            changed = operation.apply(images, parameters[operation.name], in_place=own)
+            own, images = own or changed is not images, changed
         return images
 
 
@@ -112,7 +112,11 @@ def make_views(
     Raises UserError for a group that is unknown or switched off.
     """
     _check_shared(shared, augmentation)
-    draws = [augmentation.sample(len(images), *images.shape[2:], generator) for _ in range(1 + len(shared))]
+    n, size = len(images), images.shape[2:]
+    early = min(2, 1 + len(shared))  # the query and the first key view are drawn together: many small steps, once
+    together = augmentation.sample(early * n, *size, generator)
+    draws = [_part(together, slice(i * n, (i + 1) * n)) for i in range(early)]
+    draws += [augmentation.sample(n, *size, generator) for _ in shared[1:]]
     query, *keys = draws
     for key, group in zip(keys, shared, strict=True):
         for operation in augmentation.operations:
@@ -121,6 +125,11 @@ def make_views(
             elif operation.group in shared:
                 key[operation.name] = operation.redraw_unlike(key[operation.name], query[operation.name], generator)
     return [View(augmentation.apply(images, draw), draw) for draw in draws]
+
+
+def _part(draw: Draw, images: slice) -> Draw:
+    """The draw of some of the images."""
+    return {name: parameters[images] for name, parameters in draw.items()}
 
 
 def _check_shared(shared: tuple[str | None, ...], augmentation: Augmentation) -> None:

@@ -1,11 +1,23 @@
 """Views: what is shared and what is not, runs in pairs with the same draws, determinism, and what is refused."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
 
-from mixviz.augment import Augmentation, ColorJitter, Parameters, build_augmentation, make_views, to_float
+from mixviz.augment import (
+    Augmentation,
+    ColorJitter,
+    GaussianBlur,
+    HorizontalFlip,
+    Parameters,
+    RandomGrayscale,
+    RandomRotation90,
+    RandomTexture,
+    build_augmentation,
+    make_views,
+    to_float,
+)
 from mixviz.augment.operation import Operation
 from mixviz.errors import UserError
 
@@ -192,3 +204,21 @@ def test_to_float_moves_the_channels_to_the_front():
     assert (floats.shape, floats.dtype, floats.is_contiguous()) == ((5, 3, 6, 7), torch.float32, True)
     assert floats[4, 2, 3, 1] == pixels[4, 3, 1, 2] / 255
     assert torch.equal((floats * 255).round().to(torch.uint8), pixels.permute(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5, 1.0])
+def test_operations_write_into_what_is_theirs_alone(p):
+    """Without a crop the first operations may hand on the very input; then nobody may write into it.
+
+    Names are drawn by, so the two flips share their draw.
+    """
+    pictures = images(6, 16)
+    early = (HorizontalFlip(p), RandomRotation90(p), RandomTexture(p=p), ColorJitter(p=p))
+    augmentation = Augmentation((*early, RandomGrayscale(1.0), GaussianBlur(p=0.5), HorizontalFlip(p)))
+    draw = augmentation.sample(6, 16, 16, seeded())
+    draw["blur"] = replace(draw["blur"], applied=torch.arange(6) % 2 == 0)
+    before, expected = pictures.clone(), pictures
+    for operation in augmentation.operations:
+        expected = operation.apply(expected, draw[operation.name])
+    assert torch.equal(augmentation.apply(pictures, draw), expected)
+    assert torch.equal(pictures, before)
