@@ -253,12 +253,11 @@ def _minutes(runs: Sequence[Run]) -> str:
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [
-        header,
-        ["---", *["---:"] * (len(header) - 1)],
-        *[[*row, *[""] * (len(header) - len(row))] for row in rows],
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """A table; columns of numbers are flush right."""
+    rows = [[*row, *[""] * (len(header) - len(row))] for row in rows]
+    numeric = [all(cell[:1] in "0123456789+-−–" for cell in column) for column in zip(*rows, strict=True)]
+    rule = ["---:" if right else "---" for right in numeric] if rows else ["---"] * len(header)
+    return "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *rows])
 
 
 def _read(path: Path) -> Any:
