@@ -46,7 +46,9 @@ NEAREST_OF = 3  # the test image whose neighbours are shown head by head
 def main(argv: list[str]) -> None:
     parser = Parser("report", "Every analysis of one run, or of several side by side, in one HTML file.")
     parser.add_argument("run", nargs="+", help="name or folder of a run, or name of a recording")
-    parser.add_argument("--out", type=Path, help="the file [default: report.html in the first run's folder]")
+    parser.add_argument(
+        "--out", type=Path, help="the file [default: report.html in the first run's folder, here for recordings]"
+    )
     parser.add_argument("--images", type=int, default=10_000, metavar="INT", help="of train and test [default: 10000]")
     parser.add_argument("--umap", action="store_true", help="project by UMAP, which takes longer than PCA")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N [default: auto]")
@@ -54,7 +56,9 @@ def main(argv: list[str]) -> None:
     if arguments.images < 100:
         raise UserError(f"--images {arguments.images}: take 100 or more")
     runs = [find(name) for name in arguments.run]
-    page = check_writable(arguments.out or runs[0].path / "report.html")
+    check_same_data(runs)
+    folder = Path.cwd() if ROOT in runs[0].path.resolve().parents else runs[0].path
+    page = check_writable(arguments.out or folder / "report.html")
     found: dict[str, Overview] = {}
     for name, run in zip(short_names(runs), runs, strict=True):
         print(f"analysing {run.name}", flush=True)
@@ -67,6 +71,14 @@ def short_names(runs: Sequence[Run]) -> list[str]:
     methods = [run.config.method.name for run in runs]
     once = [methods.count(method) == 1 for method in methods]
     return [method if one else f"{method} ({run.name})" for method, one, run in zip(methods, once, runs, strict=True)]
+
+
+def check_same_data(runs: Sequence[Run]) -> None:
+    """Raises UserError where runs are of different data sets, whose pictures would say nothing side by side."""
+    data = {run.name: run.config.data.data_name or run.config.data.data for run in runs}
+    if len(set(data.values())) > 1:
+        found = ", ".join(f"{name} of {source}" for name, source in data.items())
+        raise UserError(f"runs of one report look at the same images, and here are {found}: report them apart")
 
 
 def find(name: str) -> Run:

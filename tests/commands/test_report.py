@@ -100,6 +100,21 @@ def test_settings_are_shown_where_they_differ_and_are_used(runs):
     assert "lr" not in alone
 
 
+def test_runs_of_different_data_are_reported_apart(runs, tmp_path, capsys):
+    other = Run.create(RunConfig.of(data="cifar10"), "other", tmp_path)
+    assert main(["report", str(runs[0].path), str(other.path)]) == 2
+    assert "run0 of glyphs, other of cifar10: report them apart" in capsys.readouterr().err
+
+
+def test_the_report_of_a_recording_lies_here_and_not_among_the_recordings(tmp_path, monkeypatch, capsys):
+    drawn = []
+    monkeypatch.setattr("mixviz.commands.report.overview", lambda run, *settings: run)
+    monkeypatch.setattr("mixviz.commands.report.write_report", lambda page, found: drawn.append(page))
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "glyphs-moco-v2-seed1"]) == 0
+    assert drawn == [tmp_path / "report.html"]
+
+
 def test_bad_input_is_one_line(runs, capsys):
     assert main(["report", "no-such-run"]) == 2
     assert main(["report", str(runs[0].path), "--images", "5"]) == 2
