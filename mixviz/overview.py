@@ -30,6 +30,7 @@ from mixviz.analysis.neighbours import Hubness, hubness, nearest, purity, purity
 from mixviz.analysis.projection import pca, project_umap, trustworthiness
 from mixviz.analysis.targets import ContrastTable, contrast_table, mean_mass
 from mixviz.augment import make_views, to_float
+from mixviz.build import build_method
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.encoders import Embedder
@@ -38,7 +39,7 @@ from mixviz.frameworks import embed_once
 from mixviz.method import Method
 from mixviz.runs import Run
 from mixviz.terms import Term
-from mixviz.train import augmentation_of, load_training_images, set_up
+from mixviz.train import augmentation_of, hold_out, load_training_images
 
 SHOWN = 16  # images of a contrast table
 PAIRS = 300  # of images that are blended
@@ -147,21 +148,20 @@ def restored(run: Run, train: ImageSet, device: str = "auto") -> tuple[Method, I
     A recording has no momentum encoder and no queue: its encoder stands in for the one and fills the other, with keys
     of training views.
     """
-    config = run.config
-    config = config.model_copy(update={"train": config.train.model_copy(update={"device": device})})
-    method, data = set_up(config, train)
+    config = run.config_on(device)
+    held, _ = hold_out(len(train), config.data.holdout)
     exact = (run.path / "checkpoint.pt").exists()
     if exact:
         method = run.method(device)
     else:
         weights = run.encoder(device=device).state_dict()
+        method = build_method(config, train.images.shape[1], weights["mean"], weights["std"])
         for embedder in (method.framework.online, getattr(method.framework, "target", None)):
             if embedder is not None:
-                embedder.mean, embedder.std = weights["mean"], weights["std"]
                 embedder.load_state_dict(weights)
         method.eval().requires_grad_(False)
         _fill_queue(method, config, train)
-    return method.at_epoch(config.train.epochs - 1), data.held_out, exact
+    return method.at_epoch(config.train.epochs - 1), train.select(held), exact
 
 
 @torch.no_grad()

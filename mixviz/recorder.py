@@ -17,12 +17,13 @@ from mixviz.analysis.geometry import alignment, class_alignment, effective_rank,
 from mixviz.analysis.hardness import hardness, negative_columns, of_own_class, real_parts, synthetic_points
 from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.neighbours import nearest
+from mixviz.analysis.projection import turned
 from mixviz.augment import Augmentation, make_views, to_float
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.film import Film, filmed_epochs, joined
 from mixviz.method import Method
-from mixviz.terms import Term
+from mixviz.terms import Candidates, Term
 
 PROBES = 400  # images whose embeddings are kept
 QUERIES = 256  # of them, that are queried against the candidates, in batches as in training
@@ -145,11 +146,12 @@ class Recorder:
         if real.false_negatives is not None:
             task["false_negatives"] = float(real.false_negatives.mean())
         if term.synthetic.shape[1]:
-            task |= self._synthetic(method, term, labels, ranks)
+            task |= self._synthetic(method, term, candidates, labels)
         return task
 
-    def _synthetic(self, method: Method, term: Term, labels: Tensor | None, ranks: list[int]) -> dict[str, Any]:
-        every = hardness(method.framework.candidates(term), ranks[-1], synthetic=True)
+    def _synthetic(self, method: Method, term: Term, candidates: Candidates, labels: Tensor | None) -> dict[str, Any]:
+        ranks = self.about["ranks"]
+        every = hardness(candidates, ranks[-1], synthetic=True)
         points = synthetic_points(method, term, labels)
         pairs = ~points.towards_query
         task = {
@@ -194,8 +196,7 @@ def principal(x: Tensor, dims: int, before: np.ndarray | None = None) -> tuple[n
     values, directions = torch.linalg.eigh(x.T @ x)
     low = x @ directions[:, -min(dims, *x.shape) :].flip(1)
     if before is not None:
-        left, _, right = torch.linalg.svd(low.T @ torch.from_numpy(before).double())
-        low = low @ (left @ right)
+        low = turned(low, torch.from_numpy(before).double())
     return low.numpy().astype(np.float16), float(values[-low.shape[1] :].sum() / values.sum())
 
 

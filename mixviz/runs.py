@@ -115,7 +115,7 @@ class Run:
         From the checkpoint or, in a recording, from its float16 weights. Raises UserError.
         """
         weights, image_size = self._online_weights()
-        embedder = build_embedder(self._config_on(device), image_size)
+        embedder = build_embedder(self.config_on(device), image_size)
         if trained:
             embedder.mean, embedder.std = weights["mean"], weights["std"]
             embedder.load_state_dict(weights)
@@ -131,7 +131,7 @@ class Run:
         state = self.load_checkpoint()
         weights = state["method"]
         mean, std = weights["framework.online.mean"], weights["framework.online.std"]
-        method = build_method(self._config_on(device), state["image_size"], mean, std)
+        method = build_method(self.config_on(device), state["image_size"], mean, std)
         method.load_state_dict(weights)
         return method.eval().requires_grad_(False)
 
@@ -162,7 +162,8 @@ class Run:
         weights = {name: torch.from_numpy(np.asarray(value)) for name, value in arrays.items()}
         return {name: v.float() if v.is_floating_point() else v for name, v in weights.items()}, image_size
 
-    def _config_on(self, device: str) -> RunConfig:
+    def config_on(self, device: str) -> RunConfig:
+        """The config, but for the device."""
         config = self.config
         return config.model_copy(update={"train": config.train.model_copy(update={"device": device})})
 

@@ -15,7 +15,7 @@ import torch
 
 from mixviz.analysis.geometry import geometry
 from mixviz.analysis.heads import ALL, BACKBONE, Heads, factor_readout, head_names, heads
-from mixviz.analysis.invariance import diagonal_margin, invariance, knob
+from mixviz.analysis.invariance import diagonal_margin, reference_table
 from mixviz.analysis.mixpath import calibration, mix_path, path_measures, unit_embed
 from mixviz.augment import to_float
 from mixviz.config import RunConfig
@@ -216,14 +216,10 @@ def _factors(train_heads: Heads, test_heads: Heads, train: ImageSet, test: Image
 
 def _fall_off(embed_heads: Callable[[torch.Tensor], Heads], test: ImageSet) -> dict[str, float]:
     """How far each head moves, at the reference strength, and the mean of the heads that are not its own."""
-    images, found = to_float(torch.from_numpy(test.images[:MOVED])), {}
-    for augmentation in ("rotation", "hue"):
-        table = invariance(embed_heads, images, augmentation, [knob(augmentation).reference]).table()
-        table["group"] = knob(augmentation).group
-        found |= {f"fall-off {augmentation}: {row.head}": row.fall_off for row in table.itertuples()}
-        for row in diagonal_margin(table).itertuples():
-            found[f"fall-off {augmentation}: others"] = row.mean_of_others
-    return found
+    table = reference_table(embed_heads, to_float(torch.from_numpy(test.images[:MOVED])), ("rotation", "hue"))
+    own = {f"fall-off {row.augmentation}: {row.head}": row.fall_off for row in table.itertuples()}
+    margins = diagonal_margin(table).itertuples()
+    return own | {f"fall-off {row.augmentation}: others": row.mean_of_others for row in margins}
 
 
 def run_study(

@@ -75,7 +75,10 @@ def negative_columns(similarities: Tensor, candidates: Candidates) -> Tensor:
 
 
 def effective_number(weights: Tensor) -> Tensor:
-    """(n,) exponential of the entropy of each row of non-negative weights (n, M), in columns; 1 <= it <= M."""
+    """(n,) exponential of the entropy of each row of non-negative weights (n, M), in columns; 1 <= it <= M.
+
+    Of probabilities: how many candidates compete for a query. NaN where the rows are, as BYOL's probabilities.
+    """
     shares = weights / weights.sum(dim=1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
     return torch.special.entr(shares).sum(dim=1).exp()
 

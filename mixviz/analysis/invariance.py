@@ -203,6 +203,19 @@ def invariance(
     return Invariance(augmentation, strengths, tuple(before), torch.stack(similarity), torch.stack(others))
 
 
+def reference_table(embed_heads: EmbedHeads, images: Tensor, augmentations: Sequence[str]) -> pd.DataFrame:
+    """How far each head moves with each augmentation at its reference strength, for ``diagonal_margin``.
+
+    One row a head and augmentation: the columns of ``Invariance.table``, and group.
+    """
+    tables = []
+    for augmentation in augmentations:
+        chosen = knob(augmentation)
+        moved = invariance(embed_heads, images, augmentation, [chosen.reference])
+        tables.append(moved.table().assign(group=chosen.group))
+    return pd.concat(tables, ignore_index=True)
+
+
 def readout(
     embed_heads: EmbedHeads, train: Tensor, test: Tensor, augmentation: str, generator: Generator, seed: int = 0
 ) -> pd.DataFrame:

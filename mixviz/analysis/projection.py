@@ -79,9 +79,13 @@ def align(layout: Tensor, target: Tensor) -> Tensor:
     Orthogonal Procrustes (Schönemann 1966). layout, target: (N, dims), row by row the same points.
     """
     place = target.mean(dim=0)
-    centred = layout - layout.mean(dim=0)
-    left, _, right = torch.linalg.svd(centred.T @ (target - place))
-    return centred @ (left @ right) + place
+    return turned(layout - layout.mean(dim=0), target - place) + place
+
+
+def turned(points: Tensor, target: Tensor) -> Tensor:
+    """Points (N, dims), turned or mirrored about the origin to lie nearest to the target (N, dims), row by row."""
+    left, _, right = torch.linalg.svd(points.T @ target)
+    return points @ (left @ right)
 
 
 @torch.no_grad()

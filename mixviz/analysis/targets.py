@@ -142,15 +142,6 @@ def mean_mass(table: ContrastTable) -> pd.DataFrame:
     return mass_by_kind(table).groupby("kind", sort=False).mean().drop(columns="query")
 
 
-def effective_number(weights: Tensor) -> Tensor:
-    """(n, M) rows that sum to one -> (n,) exp(entropy), in [1, M]: among how many columns the mass is spread.
-
-    Of ``probabilities``: how many candidates compete for a query; of ``gradient_share``: how many move it.
-    NaN where the rows are, as BYOL's probabilities.
-    """
-    return torch.special.entr(weights).sum(dim=1).exp()
-
-
 def query_row(table: ContrastTable, query: int, count: int = 8) -> pd.DataFrame:
     """One query's candidates: columns candidate (a label), kind, similarity, target, probability, gradient_share.
 

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from mixviz.analysis.heads import head_names, heads
-from mixviz.analysis.invariance import invariance, knob
+from mixviz.analysis.invariance import reference_table
 from mixviz.augment import to_float
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
@@ -100,12 +100,7 @@ def invariance_table(run: Run, test: ImageSet) -> pd.DataFrame:
     """
     embedder, names = run.encoder(), head_names(run.config)
     images = to_float(test.select(range(min(MOVED, len(test)))).tensor())
-    tables = []
-    for augmentation in ("hue", "rotation"):
-        chosen = knob(augmentation)
-        moved = invariance(lambda x: heads(embedder, x, names), images, augmentation, [chosen.reference])
-        tables.append(moved.table().assign(group=chosen.group))
-    return pd.concat(tables, ignore_index=True)
+    return reference_table(lambda x: heads(embedder, x, names), images, ("hue", "rotation"))
 
 
 def probe_unfrozen(run: Run, sets: Sets) -> str | None:

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mixviz.analysis.targets import KINDS, contrast_table, effective_number, hardest, mass_by_kind, mean_mass, query_row
+from mixviz.analysis.hardness import effective_number
+from mixviz.analysis.targets import KINDS, contrast_table, hardest, mass_by_kind, mean_mass, query_row
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Draws, Method
