@@ -95,7 +95,7 @@ NPAIR = {"temperature": 0.2, "weight_decay": 1e-4, "blur": 0.0}
 SCHEDULES: dict[tuple[str, str], Schedule] = {
     ("laptop", "glyphs"): Schedule(
         {**SHARED, **QUIET, "epochs": MOCO["epochs"]},
-        {"moco-v2": GLYPHS_MOCO, "n-pair": {"lr": 0.3}, "byol": {"lr": 0.3, "momentum": 0.9}},
+        {"moco-v2": GLYPHS_MOCO, "n-pair": {"lr": 0.3}, "byol": {"lr": 0.3, "momentum": 0.99}},
         mixco_temperature=1.0,
         mochi_warmup=1,
         looc_on="n-pair",
