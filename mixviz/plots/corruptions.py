@@ -32,7 +32,7 @@ def plot_corrupted(ax: Axes, corrupted: Mapping[str, np.ndarray]) -> Axes:
 def plot_corruption_table(ax: Axes, table: pd.DataFrame, title: str = "") -> Axes:
     """Accuracy in per cent by kind and severity as a heat map with its numbers; the clean accuracy is in the label.
 
-    table: as from ``corruption_errors``. The stronger a cell's colour, the more of the clean accuracy is lost. Kinds
+    table: as of protocol ``corruptions``. The stronger a cell's colour, the more of the clean accuracy is lost. Kinds
     are sorted, the most harmful on average above.
     """
     clean = 100 * float(table.loc[table["kind"] == CLEAN, "accuracy"].iloc[0])
@@ -56,7 +56,7 @@ def plot_corruption_table(ax: Axes, table: pd.DataFrame, title: str = "") -> Axe
 def plot_severities(ax: Axes, tables: Mapping[str, pd.DataFrame], kind: str | None = None) -> Axes:
     """Accuracy over severity, one line a method; severity 0 is the clean images.
 
-    tables: method -> as from ``corruption_errors``. kind: one kind; None: the mean over all kinds.
+    tables: method -> as of protocol ``corruptions``. kind: one kind; None: the mean over all kinds.
     """
     ends = {}
     for method, table in tables.items():

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize, SymLogNorm
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
 from mixviz.analysis.targets import KINDS, ContrastTable, hardest
@@ -61,6 +62,7 @@ def plot_contrast_table(
     )
     _name_groups(ax, shown)
     ax.set_ylabel("query")
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(visible=False)
     extend = "min" if isinstance(norm, LogNorm) else "neither"
     bar = ax.figure.colorbar(drawn, ax=ax, label=LABELS[what], extend=extend, pad=0.02)

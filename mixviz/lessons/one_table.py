@@ -1,0 +1,111 @@
+"""Exercises of notebook 01: targets, temperature, and who moves a query."""
+
+import numpy as np
+
+from mixviz.lessons.exercise import Exercise
+
+
+def _target_row(n: int, first: int, second: int, lam: float) -> list[float]:
+    row = [0.0] * n
+    row[first] += lam
+    row[second] += 1 - lam
+    return row
+
+
+def _swapped(n: int, first: int, second: int, lam: float) -> list[float]:
+    return _target_row(n, second, first, lam)
+
+
+def _halves(n: int, first: int, second: int, lam: float) -> list[float]:
+    return _target_row(n, first, second, 0.5)
+
+
+def _one_hot(n: int, first: int, second: int, lam: float) -> list[float]:
+    return _target_row(n, first, first, lam)
+
+
+target_row = Exercise(
+    "target_row",
+    _target_row,
+    {
+        "λ is the weight of the *first* image: swap the two.": _swapped,
+        "both images get one half whatever λ is: use λ.": _halves,
+        "the second image has no part in the target: a blend is a semi-positive of both.": _one_hot,
+    },
+    cases=((4, 0, 2, 0.7), (3, 1, 0, 0.55), (5, 4, 4, 0.8), (2, 0, 1, 1.0)),
+    why="A soft target is all that MixCo and i-Mix change in the table: the loss stays what it was.",
+)
+
+
+def _probabilities(cosines: list[float], temperature: float) -> np.ndarray:
+    weights = np.exp(np.asarray(cosines) / temperature)
+    return weights / weights.sum()
+
+
+def _times(cosines: list[float], temperature: float) -> np.ndarray:
+    weights = np.exp(np.asarray(cosines) * temperature)
+    return weights / weights.sum()
+
+
+def _without_temperature(cosines: list[float], temperature: float) -> np.ndarray:
+    return _probabilities(cosines, 1.0)
+
+
+def _not_normalised(cosines: list[float], temperature: float) -> np.ndarray:
+    return np.exp(np.asarray(cosines) / temperature)
+
+
+probabilities = Exercise(
+    "probabilities",
+    _probabilities,
+    {
+        "a small τ should make the row sharper: divide by the temperature.": _times,
+        "τ has no effect yet: the cosines are divided by it before exp.": _without_temperature,
+        "a row of probabilities sums to one: divide by the sum.": _not_normalised,
+    },
+    cases=(([0.9, 0.1, -0.2], 0.2), ([0.5, 0.5], 1.0), ([1.0, 0.9, 0.0, -1.0], 0.05)),
+    why="This is the softmax of every method here but BYOL, which has none.",
+)
+
+
+own_share = Exercise(
+    "own_share",
+    0.5,
+    {
+        "the own key's gap is 1 − p, and all the others' gaps together are 1 − p as well.": 1.0,
+        "no candidate is spared: the gaps of a row sum to zero, so the two sides weigh the same.": 0.0,
+        "it doesn't matter how many candidates there are: one of them balances all the others.": 0.125,
+    },
+    why="Gaps sum to zero: the own key attracts exactly as much as all the others together repel.",
+)
+
+
+def _candidates(framework: str, n: int, k: int) -> int | None:
+    return {"n-pair": n, "simclr": 2 * n - 1, "moco-v2": 1 + k, "byol": 1}[framework]
+
+
+def _keys_of_batch(framework: str, n: int, k: int) -> int:
+    return {"n-pair": n, "simclr": 2 * n - 1, "moco-v2": n + k, "byol": 1}[framework]
+
+
+def _with_itself(framework: str, n: int, k: int) -> int:
+    return {"n-pair": n, "simclr": 2 * n, "moco-v2": 1 + k, "byol": 1}[framework]
+
+
+def _negatives_alone(framework: str, n: int, k: int) -> int:
+    return _candidates(framework, n, k) - 1
+
+
+candidates = Exercise(
+    "candidates",
+    _candidates,
+    {
+        "a clean query of MoCo-v2 meets its own key and the queue, not the rest of the batch.": _keys_of_batch,
+        "in SimCLR a query is not compared with itself.": _with_itself,
+        "its own key is a candidate too: count it.": _negatives_alone,
+    },
+    cases=(("n-pair", 8, 256), ("simclr", 8, 256), ("moco-v2", 8, 256), ("byol", 8, 256), ("moco-v2", 16, 1024)),
+    why="The queue makes the number of negatives independent of the batch: that is what MoCo is for.",
+)
+
+EXERCISES = (target_row, probabilities, own_share, candidates)

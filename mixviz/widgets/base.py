@@ -1,0 +1,186 @@
+"""What every widget is: controls, the numbers behind a picture, and the picture, drawn anew as a control moves."""
+
+import base64
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from html import escape
+from textwrap import wrap
+from typing import Any, ClassVar, Literal, Self
+from urllib.parse import parse_qsl, urlencode
+
+import ipywidgets
+from matplotlib.figure import Figure
+
+from mixviz.errors import UserError, unknown
+from mixviz.plots.style import Theme, png, style
+from mixviz.widgets.controls import Control, parse, put, stops, written
+
+
+class Widget:
+    """Controls over a picture and a sentence; a subclass says what is looked at, and how it is drawn.
+
+    ``look(**values)`` makes an analysis of the controls' values, ``numbers()`` tells what it shows, ``draw(figure)``
+    draws it, ``caption()`` says it in a sentence. Display it as the last expression of a cell. ``set(lam=0.3)`` moves
+    controls from code, ``state()`` is a short text from which ``from_state`` makes the widget as it stands.
+
+    controls: by name. values: of controls, in place of their defaults. Raises UserError on any that cannot be.
+    """
+
+    size: ClassVar[tuple[float, float]] = (7.0, 3.6)  # inches of the picture
+
+    def __init__(self, controls: Mapping[str, Control], values: Mapping[str, Any], theme: Theme = "light"):
+        self.controls = dict(controls)
+        self.defaults = self.values
+        self.theme: Theme = theme
+        self.seen: Any = None
+        self.problem = ""
+        self._places: dict[int, list[Any]] = {}
+        self._held = False
+        self._picture = ipywidgets.Image(
+            format="png", layout={"width": "100%", "max_width": f"{self.size[0] * 100:g}px"}
+        )
+        self._picture.add_class("mixviz-picture")
+        self._caption = ipywidgets.HTML()
+        for name, control in self.controls.items():
+            control.add_class(f"mixviz-{name}")
+            control.observe(self._moved, "value")
+        row = ipywidgets.Box(list(self.controls.values()), layout={"flex_flow": "row wrap", "max_width": "100%"})
+        self.box = ipywidgets.VBox([row, self._picture, self._caption])
+        self.box.add_class("mixviz-widget")
+        self.set(**values)
+
+    def look(self, **values: Any) -> Any:
+        """The analysis of the controls' values, kept in ``seen``. Raises UserError where these have no meaning."""
+        raise NotImplementedError
+
+    def numbers(self) -> dict[str, Any]:
+        """What the picture shows: name -> number, text, or list of numbers."""
+        raise NotImplementedError
+
+    def draw(self, figure: Figure) -> None:
+        """Draw ``seen`` into an empty figure."""
+        raise NotImplementedError
+
+    def caption(self) -> str:
+        """What the picture says, in a sentence."""
+        return ""
+
+    def unused(self, **values: Any) -> Mapping[str, str]:
+        """Controls that change nothing at these values, each with the reason; they are greyed out."""
+        return {}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Where the controls stand, by name."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def set(self, **values: Any) -> Self:
+        """Move controls, and draw once. Raises UserError on a control or a value that there is not."""
+        with self._hold():
+            for name, value in values.items():
+                if name not in self.controls:
+                    raise unknown("control", name, self.controls)
+                put(name, self.controls[name], value)
+        self._places.clear()
+        self.refresh()
+        return self
+
+    def refresh(self) -> None:
+        """Look and draw anew."""
+        values = self.values
+        unused = self.unused(**values)
+        for name, control in self.controls.items():
+            control.disabled = name in unused
+            if name in unused:
+                control.tooltip = unused[name]
+        try:
+            self.seen, self.problem = self.look(**values), ""
+        except UserError as error:
+            self.seen, self.problem = None, str(error)
+        self._picture.value = self.picture()
+        self._caption.value = (
+            f"<p style='max-width: 46em; margin: 0.2em 0'>{escape(self.problem or self.caption())}</p>"
+        )
+
+    def picture(self) -> bytes:
+        """The picture as a PNG."""
+        with style(self.theme):
+            drawn = self._drawn()
+            places = self._places.get(len(drawn.axes))
+            if places is None:  # fit the axes to their labels once, then leave them: fitting takes longer than drawing
+                drawn = self._drawn("constrained")
+                drawn.draw_without_rendering()
+                places = self._places[len(drawn.axes)] = [axes.get_position() for axes in drawn.axes]
+            drawn.set_layout_engine("none")
+            for axes, place in zip(drawn.axes, places, strict=True):
+                axes.set_position(place)
+            return png(drawn)
+
+    def state(self) -> str:
+        """Where the controls stand, where that is not the default: ``framework=byol&lam=0.3``."""
+        return urlencode({name: written(value) for name, value in self.values.items() if value != self.defaults[name]})
+
+    @classmethod
+    def from_state(cls, state: str, *args: Any, **more: Any) -> Self:
+        """A widget whose controls stand as ``state()`` says. args, more: what else makes it, such as its run."""
+        widget = cls(*args, **more)
+        pairs = dict(parse_qsl(state, keep_blank_values=True))
+        for name in pairs.keys() - widget.controls.keys():
+            raise unknown("control", name, widget.controls)
+        return widget.set(**{name: parse(widget.controls[name], text) for name, text in pairs.items()})
+
+    def drive(self) -> None:
+        """Move every control to its ends and back, one by one, and print the numbers at each stop."""
+        print(f"as it is: {self._line()}")
+        for name, control in self.controls.items():
+            before = control.value
+            for stop in [] if control.disabled else stops(control):
+                control.value = stop
+                print(f"{name} {written(stop)}: {self._line()}")
+            control.value = before
+
+    def __repr__(self) -> str:
+        changed = {name: value for name, value in self.values.items() if value != self.defaults[name]}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """The live widget; and, for a reader without a kernel, its picture as it stands."""
+        bundle = dict(self.box._repr_mimebundle_() or {})
+        return bundle | {"text/plain": repr(self), "image/png": base64.b64encode(self._picture.value).decode()}
+
+    def _line(self) -> str:
+        if self.problem:
+            return self.problem
+        return ", ".join(f"{name} {_written(value)}" for name, value in self.numbers().items())
+
+    def _moved(self, change: Mapping[str, Any]) -> None:
+        if self._held:
+            return
+        if isinstance(change["owner"], (ipywidgets.Dropdown, ipywidgets.Checkbox)):
+            self._places.clear()  # other labels may stand in the picture now
+        self.refresh()
+
+    @contextmanager
+    def _hold(self) -> Iterator[None]:
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+
+    def _drawn(self, layout: Literal["constrained"] | None = None) -> Figure:
+        figure = Figure(figsize=self.size, dpi=100, layout=layout)
+        if self.problem:
+            figure.text(0.5, 0.5, "\n".join(wrap(self.problem, 70)), ha="center", va="center")
+        else:
+            self.draw(figure)
+        return figure
+
+
+def _written(value: Any) -> str:
+    """Three digits, which are the same on every machine."""
+    if isinstance(value, float):
+        return f"{value + 0.0:.3g}"
+    if isinstance(value, (list, tuple)):
+        return "[" + " ".join(map(_written, value)) + "]"
+    return str(value)

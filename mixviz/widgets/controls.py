@@ -1,0 +1,87 @@
+"""Controls of widgets: each with a name that is read out, reachable by keyboard, and ends that can be tried."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import ipywidgets
+
+from mixviz.errors import UserError, unknown
+
+Control = ipywidgets.ValueWidget
+LABEL = {"description_width": "9.5em"}
+WIDTH = "23em"
+
+
+def slider(label: str, low: float, high: float, value: float, step: float = 0.01, about: str = "") -> Control:
+    """A slider over real numbers, or over whole ones where ends, value and step are whole. about: its tooltip."""
+    whole = all(isinstance(number, int) for number in (low, high, value, step))
+    kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+    return kind(value=value, min=low, max=high, step=step, **_named(label, about))
+
+
+def steps(label: str, values: Iterable[Any], value: Any, about: str = "") -> Control:
+    """A slider over a few values, such as powers of two, shown as they are written."""
+    options = [(written(option), option) for option in values]
+    return ipywidgets.SelectionSlider(options=options, value=value, **_named(label, about))
+
+
+def choice(label: str, options: Iterable[str] | Mapping[str, Any], value: Any, about: str = "") -> Control:
+    """A list to choose one from. options: what may be chosen, or what is shown -> what is chosen."""
+    options = list(options.items()) if isinstance(options, Mapping) else list(options)
+    return ipywidgets.Dropdown(options=options, value=value, **_named(label, about))
+
+
+def toggle(label: str, value: bool = False, about: str = "") -> Control:
+    """A box to tick."""
+    return ipywidgets.Checkbox(value=value, indent=True, **_named(label, about))
+
+
+def written(value: Any) -> str:
+    """A value as controls, states and drives write it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def choices(control: Control) -> list[Any] | None:
+    """What may be chosen of a list; None where the control is no list."""
+    options = getattr(control, "options", None)
+    return None if options is None else [option[1] if isinstance(option, tuple) else option for option in options]
+
+
+def stops(control: Control) -> list[Any]:
+    """Where a drive takes a control: to all of a list's choices, to both of a box's, to both ends of a slider."""
+    listed = choices(control)
+    if isinstance(control, ipywidgets.SelectionSlider):
+        return [listed[0], listed[-1]]
+    if listed is not None:
+        return listed
+    if isinstance(control.value, bool):
+        return [False, True]
+    return [control.min, control.max]
+
+
+def put(name: str, control: Control, value: Any) -> None:
+    """Set a control to a value that it can have. Raises UserError, with those that it can have."""
+    listed = choices(control)
+    if listed is not None:
+        if value not in listed:
+            raise unknown(name, written(value), map(written, listed))
+    elif not isinstance(control.value, bool) and not control.min <= value <= control.max:
+        raise UserError(f"{name} {written(value)} is out of range: take {control.min:g} to {control.max:g}")
+    control.value = value
+
+
+def parse(control: Control, text: str) -> Any:
+    """The value that is written so, or the text itself where there is none."""
+    listed = choices(control)
+    if listed is not None:
+        return next((option for option in listed if written(option) == text), text)
+    if isinstance(control.value, bool):
+        return text == "True"
+    try:
+        return type(control.value)(text)
+    except ValueError as error:
+        raise UserError(f"{text!r} is no number for {control.description}: write one") from error
+
+
+def _named(label: str, about: str) -> dict[str, Any]:
+    return {"description": label, "tooltip": about or label, "style": LABEL, "layout": {"width": WIDTH}}

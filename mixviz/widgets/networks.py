@@ -1,0 +1,127 @@
+"""Trained networks for widgets to ask, each with images that it was not trained on."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from mixviz.analysis.heads import head_names
+from mixviz.augment import Augmentation, make_views, to_float
+from mixviz.config import DataConfig
+from mixviz.data import ImageSet, load
+from mixviz.encoders import Embedder
+from mixviz.errors import UserError
+from mixviz.frameworks import BYOL, FRAMEWORKS, embed_once
+from mixviz.method import Method
+from mixviz.mixing import Mixing
+from mixviz.recordings import recorded
+from mixviz.runs import Run
+from mixviz.train import augmentation_of, hold_out, load_training_images
+
+GLYPHS = "glyphs-moco-v2-seed1"  # the recording that widgets look at where nothing else is asked for
+GLYPHS_LOOC = "glyphs-n-pair+looc-turned-seed1"  # the one that has LooC's spaces, for colour and for rotation
+LONGEST_QUEUE = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A run's encoder, in float32 on the CPU so that it says the same everywhere, and its images."""
+
+    run: Run
+    encoder: Embedder
+    train: ImageSet  # without what is held out
+    held_out: ImageSet
+    test: ImageSet
+    stand_in: bool  # the run's own images are not on this machine, and glyphs stand in for them
+
+    @property
+    def name(self) -> str:
+        """Framework and mixings."""
+        return self.run.config.method.name
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the embedding spaces."""
+        return head_names(self.run.config)
+
+    @cached_property
+    def augmentation(self) -> Augmentation:
+        """What the run was trained with."""
+        return augmentation_of(self.run.config.augment, self.train.images.shape[1])
+
+    def pixels(self, rows: np.ndarray | list[int], test: bool = False) -> Tensor:
+        """(n, 3, H, W) in [0, 1], of the held-out training images or of the test images."""
+        return to_float(torch.from_numpy((self.test if test else self.held_out).images[rows]))
+
+    def views(self, rows: list[int], seed: int = 0) -> list[Tensor]:
+        """A query view and one key view for each space of held-out images, as in training; each (n, 3, H, W)."""
+        looc = self.run.config.method.looc if "looc" in self.run.config.method.mixing else None
+        shared = looc.shared if looc else (None,)
+        drawn = make_views(self.pixels(rows), self.augmentation, Generator().manual_seed(seed), shared)
+        return [view.images for view in drawn]
+
+    @cached_property
+    def bank(self) -> tuple[Tensor, Tensor]:
+        """Keys of augmented training images for queues, (H, K, D) of unit length; their classes, (K,), -1: unknown."""
+        rows = np.random.default_rng(0).permutation(len(self.train))[:LONGEST_QUEUE]
+        images = to_float(torch.from_numpy(self.train.images[rows]))
+        generator = Generator().manual_seed(0)
+        with torch.no_grad():
+            views = [make_views(part, self.augmentation, generator)[1].images for part in images.split(512)]
+            keys = torch.cat([embed_once(self.encoder, [view])[0] for view in views])
+        labels = self.train.labels
+        return keys.transpose(0, 1), torch.full((len(rows),), -1) if labels is None else torch.as_tensor(labels[rows])
+
+    def method(
+        self,
+        framework: str,
+        *mixings: Mixing,
+        temperature: float,
+        queue_length: int = LONGEST_QUEUE,
+        oracle: bool = False,
+    ) -> Method:
+        """This encoder in any framework, under any mixings: in place of the momentum encoder, of BYOL's prediction too.
+
+        queue_length: K, at most 2048 keys of training images. Raises UserError, IncompatibleMixing.
+        """
+        if framework == "byol":
+            built = BYOL(self.encoder, nn.Identity(), symmetric=False)
+        elif framework == "moco-v2":
+            built = FRAMEWORKS[framework](self.encoder, temperature, False, queue_length=queue_length)
+            keys, labels = self.bank
+            built.queue.keys.copy_(keys[:, :queue_length])
+            built.queue.labels.copy_(labels[:queue_length])
+        else:
+            built = FRAMEWORKS[framework](self.encoder, temperature, symmetric=False)
+        return Method(built, *mixings, oracle=oracle).eval().requires_grad_(False)
+
+
+@lru_cache(maxsize=8)
+def network(run: Run | str = GLYPHS) -> Network:
+    """The network of a recording or of a run of yours, by name, path or ``Run``. Raises UserError.
+
+    Where the run's images are not on this machine, glyphs stand in for them.
+    """
+    run = find(run)
+    encoder = run.encoder(device="cpu")
+    encoder.dtype = torch.float32
+    config, stand_in = run.config, False
+    try:
+        train = load_training_images(config, progress=False)
+        data = config.data
+    except UserError:
+        stand_in, data = True, DataConfig()
+        train = load("glyphs", "train", image_size=config.data.image_size, progress=False)
+    test = load(data.data, "test", image_size=data.image_size, name=data.data_name, progress=False)
+    held, kept = hold_out(len(train), config.data.holdout)
+    return Network(run, encoder, train.select(kept.numpy()), train.select(held.numpy()), test, stand_in)
+
+
+def find(run: Run | str | Path) -> Run:
+    """A run as it is, a recording by its name, or else one of yours by name or path. Raises UserError."""
+    if isinstance(run, Run):
+        return run
+    return next((one for one in recorded() if one.name == str(run)), None) or Run.open(run)
