@@ -74,7 +74,7 @@ own_share = Exercise(
     {
         "the own key's gap is 1 − p, and all the others' gaps together are 1 − p as well.": 1.0,
         "no candidate is spared: the gaps of a row sum to zero, so the two sides weigh the same.": 0.0,
-        "it doesn't matter how many candidates there are: one of them balances all the others.": 0.125,
+        "it doesn't matter how many candidates there are: one of them balances all the others.": 1 / 257,
     },
     why="Gaps sum to zero: the own key attracts exactly as much as all the others together repel.",
 )

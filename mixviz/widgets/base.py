@@ -31,21 +31,19 @@ class Widget:
     def __init__(self, controls: Mapping[str, Control], values: Mapping[str, Any], theme: Theme = "light"):
         self.controls = dict(controls)
         self.defaults = self.values
+        self._about = {name: control.tooltip for name, control in self.controls.items()}
         self.theme: Theme = theme
         self.seen: Any = None
         self.problem = ""
         self._places: dict[int, list[Any]] = {}
         self._held = False
-        self._picture = ipywidgets.Image(
-            format="png", layout={"width": "100%", "max_width": f"{self.size[0] * 100:g}px"}
-        )
-        self._picture.add_class("mixviz-picture")
-        self._caption = ipywidgets.HTML()
+        self.picture_widget = self._screen()
+        self.caption_widget = ipywidgets.HTML()
         for name, control in self.controls.items():
             control.add_class(f"mixviz-{name}")
             control.observe(self._moved, "value")
         row = ipywidgets.Box(list(self.controls.values()), layout={"flex_flow": "row wrap", "max_width": "100%"})
-        self.box = ipywidgets.VBox([row, self._picture, self._caption])
+        self.box = ipywidgets.VBox([row, self.picture_widget, self.caption_widget])
         self.box.add_class("mixviz-widget")
         self.set(**values)
 
@@ -90,15 +88,13 @@ class Widget:
         values = self.values
         unused = self.unused(**values)
         for name, control in self.controls.items():
-            control.disabled = name in unused
-            if name in unused:
-                control.tooltip = unused[name]
+            control.disabled, control.tooltip = name in unused, unused.get(name, self._about[name])
         try:
             self.seen, self.problem = self.look(**values), ""
         except UserError as error:
             self.seen, self.problem = None, str(error)
-        self._picture.value = self.picture()
-        self._caption.value = (
+        self._show()
+        self.caption_widget.value = (
             f"<p style='max-width: 46em; margin: 0.2em 0'>{escape(self.problem or self.caption())}</p>"
         )
 
@@ -146,7 +142,17 @@ class Widget:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """The live widget; and, for a reader without a kernel, its picture as it stands."""
         bundle = dict(self.box._repr_mimebundle_() or {})
-        return bundle | {"text/plain": repr(self), "image/png": base64.b64encode(self._picture.value).decode()}
+        return bundle | {"text/plain": repr(self), "image/png": base64.b64encode(self.picture()).decode()}
+
+    def _screen(self) -> ipywidgets.DOMWidget:
+        """What the picture is shown on."""
+        screen = ipywidgets.Image(format="png", layout={"width": "100%", "max_width": f"{self.size[0] * 100:g}px"})
+        screen.add_class("mixviz-picture")
+        return screen
+
+    def _show(self) -> None:
+        """Bring what is seen to the page."""
+        self.picture_widget.value = self.picture()
 
     def _line(self) -> str:
         if self.problem:

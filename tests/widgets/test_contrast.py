@@ -1,0 +1,84 @@
+"""The contrast table's widget shows the table that the core makes of the same network and images."""
+
+import pytest
+import torch
+from torch import Generator
+
+from mixviz.analysis.targets import contrast_table
+from mixviz.frameworks import FRAMEWORKS
+from mixviz.mixing import MoCHi
+from mixviz.widgets import ContrastTable
+from mixviz.widgets.contrast import MIXINGS
+from mixviz.widgets.networks import GLYPHS, network
+
+
+@pytest.fixture(scope="module")
+def table() -> ContrastTable:
+    return ContrastTable()
+
+
+@pytest.fixture(autouse=True)
+def as_at_first(table):
+    table.set(**table.defaults)
+
+
+@pytest.mark.parametrize("framework", list(FRAMEWORKS))
+def test_it_shows_the_terms_of_the_framework(table, framework):
+    table.set(framework=framework)
+    glyphs = network(GLYPHS)
+    method = glyphs.method(framework, temperature=0.2, queue_length=256)
+    (term,) = method.terms(glyphs.views(list(range(8))))
+    wanted = contrast_table(method.framework, term)
+    torch.testing.assert_close(table.seen.similarities, wanted.similarities)
+    torch.testing.assert_close(table.seen.probabilities, wanted.probabilities, equal_nan=True)
+
+
+@pytest.mark.parametrize("mixing", ["mixco", "imix"])
+@pytest.mark.parametrize("lam", [0.0, 0.3, 1.0])
+def test_the_share_is_what_the_slider_says(table, mixing, lam):
+    table.set(framework="moco-v2", mixing=mixing, lam=lam)
+    own = table.seen.targets.diagonal() if mixing == "imix" else table.seen.targets[:, :4].diagonal()
+    others = own[own < 1] if 0 < lam < 1 else own  # an image may be its own partner
+    assert torch.allclose(others, torch.full_like(others, lam)) or lam == 0
+    assert torch.allclose(table.seen.targets.sum(dim=1), torch.ones(len(own)))
+
+
+def test_mochi_synthesises_as_many_as_the_sliders_say(table):
+    table.set(framework="moco-v2", mixing="mochi", hardest=32, pairs=64, towards=16)
+    assert table.seen.groups["synthetic"] == 80
+    glyphs = network(GLYPHS)
+    mochi = MoCHi(hardest=32, pairs=64, towards_query=16)
+    method = glyphs.method("moco-v2", mochi, temperature=0.2, queue_length=256)
+    (term,) = method.terms(glyphs.views(list(range(8))), Generator().manual_seed(1))
+    torch.testing.assert_close(table.seen.similarities, contrast_table(method.framework, term).similarities)
+
+
+@pytest.mark.parametrize("framework", list(FRAMEWORKS))
+@pytest.mark.parametrize("mixing", MIXINGS)
+def test_every_pair_is_shown_or_says_why_not(table, framework, mixing):
+    table.set(framework=framework, mixing=mixing, hardest=16, batch=8)
+    if table.problem:
+        assert mixing in ("mochi", "looc")
+        assert ": " in table.problem
+        assert "\n" not in table.problem
+    else:
+        assert table.numbers()["queries"] == len(table.seen.kind)
+
+
+def test_a_sharper_temperature_gives_the_hardest_more(table):
+    table.set(framework="moco-v2", temperature=1.0)
+    flat = table.seen.probabilities[:, 1:].amax(dim=1)
+    table.set(temperature=0.02)
+    assert (table.seen.probabilities[:, 1:].amax(dim=1) > flat).all()
+
+
+def test_controls_that_do_not_matter_are_greyed_out(table):
+    assert {name for name, control in table.controls.items() if control.disabled} == {
+        *("lam", "weight", "queue", "hardest", "pairs", "towards")
+    }
+    table.set(framework="moco-v2", mixing="mixco")
+    assert {name for name, control in table.controls.items() if control.disabled} == {"hardest", "pairs", "towards"}
+
+
+def test_looc_on_a_run_without_its_spaces_is_refused():
+    assert "LooC is to be seen on a run with LooC" in ContrastTable(GLYPHS, mixing="looc").problem
