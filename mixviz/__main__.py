@@ -18,6 +18,7 @@ COMMANDS = {
     "museum": "train small runs that are broken on purpose, and show how each is known",
     "reproduce": "make tables of the papers anew, after saying how long it will take",
     "ledger": "what the papers claim, and what was found of it",
+    "export": "write a notebook as one HTML file, with sliders that need no kernel",
     "recordings": "list and check the real runs that come with the project",
     "results": "fill the README's tables from the result files",
 }

@@ -33,6 +33,7 @@ LABELS: Mapping[str, str] = {
 }
 DECADES = (0.0001, 0.001, 0.01, 0.1, 1)
 TICKS = {"probabilities": DECADES, "gradient_share": DECADES, "gap": (-1, -0.1, -0.01, 0, 0.01, 0.1, 1)}
+NO_PROBABILITIES = "no negatives, so no probabilities"
 FLOOR = DECADES[0]  # smallest probability or share that has a colour of its own
 
 
@@ -72,7 +73,7 @@ def plot_contrast_table(
     ax.set_title(title, pad=40)
     if what == "probabilities" and np.isnan(values).all():
         middle = (values.shape[1] - 1) / 2, (values.shape[0] - 1) / 2
-        ax.text(*middle, "no negatives, so no probabilities", ha="center", va="center")
+        ax.text(*middle, NO_PROBABILITIES, ha="center", va="center")
     return ax
 
 
@@ -136,6 +137,27 @@ def plot_row(ax: Axes, row: pd.DataFrame) -> Axes:
     The axis is logarithmic, since thousands of candidates share what the target gives to one or two.
     row: from ``mixviz.analysis.targets.query_row``. On BYOL, which has no probabilities, targets alone.
     """
+    draw_row(name_row(ax, row), row)
+    _legend(ax)
+    return ax
+
+
+def name_row(ax: Axes, row: pd.DataFrame) -> Axes:
+    """The axes of ``plot_row``, with the candidates' names."""
+    ax.set_yscale("log")
+    ax.set_ylim(FLOOR, 2)
+    ax.set_yticks(DECADES, [f"{tick:g}" for tick in DECADES])
+    ax.minorticks_off()
+    ax.set_xticks(range(len(row)), row["candidate"], rotation=90, fontsize=8)
+    ax.set_xlim(-0.6, len(row) - 0.4)
+    ax.set_ylabel("probability (bar), target (line)")
+    if row["probability"].isna().all():
+        ax.text(0.5, 0.5, NO_PROBABILITIES, transform=ax.transAxes, ha="center", va="center")
+    return ax
+
+
+def draw_row(ax: Axes, row: pd.DataFrame) -> Axes:
+    """The bars and lines of ``plot_row`` alone."""
     for kind in [kind for kind in KIND_COLOURS if kind in set(row["kind"])]:
         part = row[row["kind"] == kind]
         heights = (part["probability"] - FLOOR).clip(lower=0).fillna(0)
@@ -144,14 +166,6 @@ def plot_row(ax: Axes, row: pd.DataFrame) -> Axes:
     ax.hlines(wanted["target"], wanted.index - 0.45, wanted.index + 0.45, color=mpl.rcParams["text.color"])
     for place, target in wanted["target"].items():
         ax.annotate(f"{target:.2f}", (place, target), (0, 3), textcoords="offset points", ha="center", fontsize=8)
-    ax.set_yscale("log")
-    ax.set_ylim(FLOOR, 2)
-    ax.set_yticks(DECADES, [f"{tick:g}" for tick in DECADES])
-    ax.minorticks_off()
-    ax.set_xticks(range(len(row)), row["candidate"], rotation=90, fontsize=8)
-    ax.set_xlim(-0.6, len(row) - 0.4)
-    ax.set_ylabel("probability (bar), target (line)")
-    _legend(ax)
     return ax
 
 

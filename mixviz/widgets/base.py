@@ -1,6 +1,7 @@
 """What every widget is: controls, the numbers behind a picture, and the picture, drawn anew as a control moves."""
 
 import base64
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
@@ -12,8 +13,12 @@ import ipywidgets
 from matplotlib.figure import Figure
 
 from mixviz.errors import UserError, unknown
+from mixviz.plots.stage import Stage
 from mixviz.plots.style import Theme, png, style
 from mixviz.widgets.controls import Control, parse, put, stops, written
+from mixviz.widgets.still import SWITCH, page
+
+SENTENCE = "<p style='max-width: 60em; line-height: 1.4; margin: 0.2em 0'>{}</p>"
 
 
 class Widget:
@@ -27,6 +32,7 @@ class Widget:
     """
 
     size: ClassVar[tuple[float, float]] = (7.0, 3.6)  # inches of the picture
+    moving: ClassVar[frozenset[str]] = frozenset()  # controls that leave what ``set_stage`` draws as it is
 
     def __init__(self, controls: Mapping[str, Control], values: Mapping[str, Any], theme: Theme = "light"):
         self.controls = dict(controls)
@@ -36,6 +42,7 @@ class Widget:
         self.seen: Any = None
         self.problem = ""
         self._places: dict[int, list[Any]] = {}
+        self._stage: tuple[Any, Stage] | None = None
         self._held = False
         self.picture_widget = self._screen()
         self.caption_widget = ipywidgets.HTML()
@@ -58,6 +65,12 @@ class Widget:
     def draw(self, figure: Figure) -> None:
         """Draw ``seen`` into an empty figure."""
         raise NotImplementedError
+
+    def set_stage(self, figure: Figure) -> None:
+        """Draw what stays as it is while the controls in ``moving`` move; ``draw`` draws over it then.
+
+        A picture with little that moves is drawn several times as fast so. Without ``moving`` it isn't asked for.
+        """
 
     def caption(self) -> str:
         """What the picture says, in a sentence."""
@@ -94,13 +107,13 @@ class Widget:
         except UserError as error:
             self.seen, self.problem = None, str(error)
         self._show()
-        self.caption_widget.value = (
-            f"<p style='max-width: 46em; margin: 0.2em 0'>{escape(self.problem or self.caption())}</p>"
-        )
+        self.caption_widget.value = SENTENCE.format(escape(self.problem or self.caption()))
 
     def picture(self) -> bytes:
         """The picture as a PNG."""
         with style(self.theme):
+            if self.moving and not self.problem:
+                return self._staged().shot(self.draw)
             drawn = self._drawn()
             places = self._places.get(len(drawn.axes))
             if places is None:  # fit the axes to their labels once, then leave them: fitting takes longer than drawing
@@ -125,22 +138,25 @@ class Widget:
             raise unknown("control", name, widget.controls)
         return widget.set(**{name: parse(widget.controls[name], text) for name, text in pairs.items()})
 
-    def drive(self) -> None:
-        """Move every control to its ends and back, one by one, and print the numbers at each stop."""
-        print(f"as it is: {self._line()}")
+    def drive(self) -> "Drive":
+        """Move every control to its ends and back, one by one: the numbers at each stop."""
+        lines = [f"as it is: {self._line()}"]
         for name, control in self.controls.items():
             before = control.value
             for stop in [] if control.disabled else stops(control):
                 control.value = stop
-                print(f"{name} {written(stop)}: {self._line()}")
+                lines.append(f"{name} {written(stop)}: {self._line()}")
             control.value = before
+        return Drive(lines)
 
     def __repr__(self) -> str:
         changed = {name: value for name, value in self.values.items() if value != self.defaults[name]}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """The live widget; and, for a reader without a kernel, its picture as it stands."""
+        """The live widget; and, for a reader without a kernel, its picture as it stands, or its page in an export."""
+        if os.environ.get(SWITCH):
+            return {"text/plain": repr(self), "text/html": page(self)}
         bundle = dict(self.box._repr_mimebundle_() or {})
         return bundle | {"text/plain": repr(self), "image/png": base64.b64encode(self.picture()).decode()}
 
@@ -174,6 +190,15 @@ class Widget:
         finally:
             self._held = False
 
+    def _staged(self) -> Stage:
+        """The stage for where the controls stand that do not move on it; that of the last picture, if it fits."""
+        stands = self.theme, {name: value for name, value in self.values.items() if name not in self.moving}
+        if self._stage is None or self._stage[0] != stands:
+            figure = Figure(figsize=self.size, dpi=100, layout="constrained")
+            self.set_stage(figure)
+            self._stage = stands, Stage(figure)
+        return self._stage[1]
+
     def _drawn(self, layout: Literal["constrained"] | None = None) -> Figure:
         figure = Figure(figsize=self.size, dpi=100, layout=layout)
         if self.problem:
@@ -181,6 +206,17 @@ class Widget:
         else:
             self.draw(figure)
         return figure
+
+
+class Drive(list[str]):
+    """What a widget says at each stop of a drive, one line each; folded up where it is shown."""
+
+    def __repr__(self) -> str:
+        return "\n".join(self)
+
+    def _repr_html_(self) -> str:
+        told = f"the widget was moved to {len(self) - 1} stops: what it says at each"
+        return f"<details><summary>{told}</summary><pre>{escape(repr(self))}</pre></details>"
 
 
 def _written(value: Any) -> str:

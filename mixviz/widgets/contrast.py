@@ -22,7 +22,7 @@ from mixviz.widgets.controls import choice, slider, steps
 from mixviz.widgets.networks import GLYPHS, GLYPHS_LOOC, Network
 
 MIXINGS = ("none", "mixco", "imix", "mochi", "looc")
-POWERS = [2**power for power in range(4, 12)]
+FEW = [4, 8, 16, 32, 64, 128]
 BLENDING = "only MixCo and i-Mix blend images"
 SYNTHESISING = "only MoCHi synthesises negatives"
 
@@ -45,10 +45,10 @@ class ContrastTable(Widget):
             "temperature": slider("temperature τ", 0.02, 1.0, 0.2, 0.02, "of the queries; small is sharp"),
             "lam": slider("share λ", 0.0, 1.0, 0.7, 0.05, "weight of the first image of every blend"),
             "weight": slider("MixCo's weight β", 0.0, 2.0, 1.0, 0.1, "of the blends' loss"),
-            "queue": steps("queue length K", POWERS, 256, "MoCo's stored keys of other images"),
-            "hardest": steps("MoCHi's N", POWERS[:6], 16, "how many of the hardest negatives are mixed"),
-            "pairs": steps("MoCHi's s", [0, *POWERS[:6]], 16, "mixtures of two hard negatives"),
-            "towards": steps("MoCHi's s′", [0, *POWERS[:6]], 0, "mixtures of the query and a hard negative"),
+            "queue": steps("queue length K", [16, 64, 256, 1024, 2048], 256, "MoCo's stored keys of other images"),
+            "hardest": steps("MoCHi's N", [2, *FEW], 4, "how many of the hardest negatives are mixed"),
+            "pairs": steps("MoCHi's s", [0, *FEW], 16, "mixtures of two hard negatives"),
+            "towards": steps("MoCHi's s′", [0, *FEW], 0, "mixtures of the query and a hard negative"),
         }
         super().__init__(controls, values)
 

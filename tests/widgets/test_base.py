@@ -119,11 +119,9 @@ def test_a_control_that_changes_nothing_is_greyed_out_with_the_reason():
     assert line.controls["dots"].tooltip == "dots"
 
 
-def test_drive_moves_every_control_to_its_ends_and_back(capsys):
+def test_drive_moves_every_control_to_its_ends_and_back():
     line = Line()
-    line.drive()
-    written = capsys.readouterr().out.splitlines()
-    assert written == [
+    assert line.drive() == [
         "as it is: last 2, points 3",
         "slope -2: last -4, points 3",
         "slope 2: last 4, points 3",
@@ -138,6 +136,12 @@ def test_drive_moves_every_control_to_its_ends_and_back(capsys):
         "dots True: last 2, points 3",
     ]
     assert line.values == line.defaults
+
+
+def test_a_drive_is_folded_up_where_it_is_shown():
+    drive = Line().drive()
+    assert repr(drive).splitlines() == list(drive)
+    assert drive._repr_html_().startswith("<details><summary>the widget was moved to 11 stops")
 
 
 def test_an_error_while_a_control_moves_is_not_swallowed():

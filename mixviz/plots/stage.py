@@ -1,0 +1,44 @@
+"""A figure whose still parts are drawn once, with what moves drawn over them again and again: fast enough to follow."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+FASTEST = 1  # of PNG's compression levels that compress at all
+
+
+class Stage:
+    """Axes, ticks, labels and whatever else stands still take most of the time of a picture; here they take it once.
+
+    still: the figure with all that does not move, limits of its axes included.
+    """
+
+    def __init__(self, still: Figure):
+        self.figure = still
+        self.canvas = FigureCanvasAgg(still)
+        self.canvas.draw()
+        self.background = self.canvas.copy_from_bbox(still.bbox)
+        self.still = {id(artist) for axes in still.axes for artist in axes.get_children()}
+        for axes in still.axes:
+            axes.autoscale(False)
+
+    def shot(self, draw: Callable[[Figure], object]) -> bytes:
+        """A PNG of the still parts and of all that ``draw`` adds to the axes, which leaves them again afterwards."""
+        self.canvas.restore_region(self.background)
+        draw(self.figure)
+        for axes in self.figure.axes:
+            moving = [artist for artist in axes.get_children() if id(artist) not in self.still]
+            for artist in sorted(moving, key=lambda artist: artist.get_zorder()):
+                axes.draw_artist(artist)
+                artist.remove()
+        return self._png()
+
+    def _png(self) -> bytes:
+        buffer = io.BytesIO()
+        picture = Image.fromarray(np.asarray(self.canvas.buffer_rgba())[..., :3].copy())
+        picture.save(buffer, "png", compress_level=FASTEST)
+        return buffer.getvalue()

@@ -1,0 +1,154 @@
+"""A widget without a kernel: what its controls show, drawn beforehand, in a piece of HTML that needs nothing else."""
+
+import base64
+import io
+import json
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Any, Protocol
+
+import ipywidgets
+import numpy as np
+from PIL import Image
+
+from mixviz.widgets.controls import Control, choices, stops, written
+
+SCRIPT = Path(__file__).with_name("still.js").read_text(encoding="utf-8")
+STYLE = """
+.mixviz-still { display: grid; gap: 0.4em; max-width: 820px; margin: 0.5em 0; font: 14px system-ui, sans-serif }
+.mixviz-still fieldset { display: flex; flex-wrap: wrap; gap: 0.3em 1.5em; border: 0; padding: 0; margin: 0 }
+.mixviz-still label { display: grid; grid-template-columns: 9.5em 9em 4em; align-items: center; gap: 0.4em }
+.mixviz-still input[type=range], .mixviz-still select { width: 100% }
+.mixviz-still :disabled { opacity: 0.4 }
+.mixviz-still img { width: 100%; height: auto; background: white }
+.mixviz-still p { margin: 0; line-height: 1.4 }
+"""
+SWITCH = "MIXVIZ_EXPORT"  # where this is set, widgets show themselves as pages
+RUNGS = 9  # places of a slider that are drawn, ends and rest among them
+MOST = 160  # frames of a widget
+
+Places = tuple[int, ...]  # of every control, on its ladder
+
+
+class Pictured(Protocol):
+    """What a widget has to have."""
+
+    controls: dict[str, Control]
+    problem: str
+    values: dict[str, Any]
+
+    def set(self, **values: Any) -> Any: ...
+    def numbers(self) -> dict[str, Any]: ...
+    def caption(self) -> str: ...
+    def picture(self) -> bytes: ...
+
+
+def ladder(control: Control) -> list[Any]:
+    """The values at which a control is drawn: all of a list's, both of a box's, some of a slider's."""
+    listed = choices(control)
+    if listed is not None or isinstance(control.value, bool):
+        return listed or stops(control)
+    steps = round((control.max - control.min) / control.step)
+    places = {round(place) for place in np.linspace(0, steps, min(RUNGS, steps + 1))}
+    places.add(round((control.value - control.min) / control.step))
+    kind = type(control.value)
+    return [kind(round(control.min + place * control.step, 10)) for place in sorted(places)]
+
+
+def combinations(ladders: list[list[Any]], rest: Places, partner: int | None) -> list[Places]:
+    """Which places are drawn: each control along its ladder with the others at rest.
+
+    Where a partner is named, a control with few values, all of this at each of its values, as far as ``MOST`` goes.
+    """
+
+    def star(centre: Places) -> Iterator[Places]:
+        for which, values in enumerate(ladders):
+            for place in range(len(values)):
+                yield (*centre[:which], place, *centre[which + 1 :])
+
+    single = list(dict.fromkeys([rest, *star(rest)]))
+    if partner is None:
+        return single
+    centres = [(*rest[:partner], place, *rest[partner + 1 :]) for place in range(len(ladders[partner]))]
+    paired = list(dict.fromkeys([*single, *(places for centre in centres for places in star(centre))]))
+    return paired if len(paired) <= MOST else single
+
+
+def frames(widget: Pictured) -> dict[str, Any]:
+    """What is drawn: the controls with their ladders, where they rest, and a frame for each combination of places.
+
+    A frame: image (a data URL), caption, numbers, and which controls change nothing there. The widget stays as it is.
+    """
+    before = dict(widget.values)
+    controls = {name: control for name, control in widget.controls.items() if hasattr(control, "description")}
+    ladders = [ladder(control) for control in controls.values()]
+    rest = tuple(values.index(control.value) for values, control in zip(ladders, controls.values(), strict=True))
+    lists = [which for which, control in enumerate(controls.values()) if isinstance(control, ipywidgets.Dropdown)]
+    drawn = {}
+    for places in combinations(ladders, rest, lists[0] if lists else None):
+        chosen = {name: values[place] for name, values, place in zip(controls, ladders, places, strict=True)}
+        widget.set(**chosen)
+        drawn[",".join(map(str, places))] = {
+            "image": _data_url(widget.picture()),
+            "caption": widget.problem or widget.caption(),
+            "numbers": {} if widget.problem else {name: _plain(value) for name, value in widget.numbers().items()},
+            "disabled": [which for which, control in enumerate(controls.values()) if control.disabled],
+        }
+    widget.set(**before)
+    shown = [_shown(control, values) for control, values in zip(controls.values(), ladders, strict=True)]
+    return {"controls": shown, "rest": list(rest), "partner": lists[0] if lists else None, "frames": drawn}
+
+
+def page(widget: Pictured) -> str:
+    """The widget as HTML: controls of the browser's own, the picture, the sentence; without any request."""
+    content = frames(widget)
+    controls = "".join(
+        _control(which, shown, content["rest"][which]) for which, shown in enumerate(content["controls"])
+    )
+    data = json.dumps(content, ensure_ascii=False).replace("</", "<\\/")
+    name = escape(type(widget).__name__)
+    return (
+        f'<style>{STYLE}</style><div class="mixviz-still" role="group" aria-label="{name}">'
+        f"<fieldset>{controls}</fieldset>"
+        f'<img alt=""><p aria-live="polite"></p><script type="application/json">{data}</script></div>'
+        f"<script>{SCRIPT}</script>"
+    )
+
+
+def _shown(control: Control, values: list[Any]) -> dict[str, Any]:
+    options = getattr(control, "options", None)
+    is_list = isinstance(control, (ipywidgets.Dropdown, ipywidgets.Checkbox))
+    texts = [option[0] if isinstance(option, tuple) else str(option) for option in options] if options else None
+    if isinstance(control.value, bool):
+        texts = ["off", "on"]
+    return {"label": control.description, "list": is_list, "values": texts or [written(value) for value in values]}
+
+
+def _control(which: int, shown: dict[str, Any], rest: int) -> str:
+    if shown["list"]:
+        options = "".join(
+            f"<option value={place}{' selected' * (place == rest)}>{escape(text)}</option>"
+            for place, text in enumerate(shown["values"])
+        )
+        entry = f"<select>{options}</select><span></span>"
+    else:
+        entry = (
+            f"<input type=range min=0 max={len(shown['values']) - 1} value={rest}>"
+            f"<output>{escape(shown['values'][rest])}</output>"
+        )
+    return f"<label><span>{escape(shown['label'])}</span>{entry}</label>"
+
+
+def _data_url(png: bytes) -> str:
+    """Smaller than PNG, and equal to it pixel for pixel."""
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(buffer, "webp", lossless=True)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can say: no NaN."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
