@@ -1,17 +1,29 @@
 """``evaluate``: a run's frozen encoder, read out by protocols of one's choice, or by all that others report."""
 
+from collections.abc import Sequence
+
+import torch
+
+from mixviz.analysis.heads import head_names, heads
+from mixviz.augment import to_float
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.data import ImageSet, load
+from mixviz.errors import UserError
 from mixviz.evaluate import BEST_ON_TEST, DEFAULTS, PROTOCOLS, Protocol, Result, evaluate, protocol
+from mixviz.evaluate.details import keep_confusions, keep_tables
 from mixviz.evaluate.prism import prism
+from mixviz.evaluate.robustness import CLEAN
+from mixviz.evaluate.spaces import read_out_spaces
+from mixviz.evaluate.transfer import transfer
 from mixviz.runs import Run
 from mixviz.train import load_training_images
 
 PROTOCOL_HELP = (
-    f"{' '.join(PROTOCOLS)}; options behind a colon, as in knn:k=20,layer=head or linear-augmented:recipe=imix "
-    f"[default: {' '.join(DEFAULTS)}]"
+    f"{' '.join(PROTOCOLS)}; options behind a colon, as in knn:k=20,layer=head or linear-augmented:recipe=imix or "
+    f"few-shot:shots=10 or few-labels:share=0.1 or corruptions:kinds=fog/contrast [default: {' '.join(DEFAULTS)}]"
 )
+MOST_CONFUSED = 5  # pairs of classes that are shown
 
 
 def main(argv: list[str]) -> None:
@@ -19,29 +31,41 @@ def main(argv: list[str]) -> None:
     parser.add_argument("run", nargs="+", help="name or folder of a run")
     parser.add_argument("--target", nargs="+", default=["label"], help="label, or factors of the data [default: label]")
     parser.add_argument("--protocol", nargs="+", default=list(DEFAULTS), metavar="NAME", help=PROTOCOL_HELP)
-    parser.add_argument("--prism", action="store_true", help="by all that others report instead; written to prism.csv")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--transfer", metavar="DATA", help="on another data set instead, as train --data names it")
+    instead.add_argument(
+        "--spaces", action="store_true", help="each embedding space, all together, and with the backbone (LooC) instead"
+    )
+    instead.add_argument("--prism", action="store_true", help="by all that others report instead; written to prism.csv")
     parser.add_argument(
         "--scale", type=float, default=0.1, help="of the papers' epochs, for --prism [default: %(default)s]"
     )
+    parser.add_argument("--classes", action="store_true", help="class by class, too; confusions go to classes.json")
     parser.add_argument("--random", action="store_true", help="the same encoder before training, too")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N [default: auto]")
     arguments = parser.parse_args(argv)
+    if arguments.random and (arguments.spaces or arguments.prism):
+        raise UserError("--random is of the backbone: leave it out, or --spaces and --prism")
     protocols = [protocol(name) for name in arguments.protocol]
+    encoders = [True, False] if arguments.random else [True]
     for run in [Run.open(name) for name in arguments.run]:
         train, test = evaluation_sets(run)
+        trained_on = None
+        if arguments.transfer:
+            trained_on, size = train, train.images.shape[1]
+            train, test = (load(arguments.transfer, split, image_size=size) for split in ("train", "test"))
         sizes = f"{len(train):,} training and {len(test):,} test images"
         print(f"{run.name}, epoch {len(run.metrics)}, {train.name}: {sizes}, seed {run.config.train.seed}")
         if arguments.prism:
             for target in arguments.target:
                 show_prism(run, train, test, target, arguments.scale, arguments.device)
             continue
-        encoders = [True, False] if arguments.random else [True]
-        results = read_out_run(run, train, test, encoders, arguments.target, protocols, arguments.device)
-        run.add_results([result.to_dict() for result in results if result.comparable])
-        rows = [[r.encoder, r.target, r.protocol, f"{r.accuracy:.1%}", f"{r.classes}"] for r in results]
-        print_table(["encoder", "target", "protocol", "test accuracy", "classes"], rows)
-        if not all(result.comparable for result in results):
-            print(f"note: what is {BEST_ON_TEST} flatters, and is not kept in evaluation.json")
+        chosen = arguments.target, protocols, arguments.device
+        if arguments.spaces:
+            results = read_out_spaces_of_run(run, train, test, *chosen)
+        else:
+            results = read_out_run(run, train, test, encoders, *chosen, trained_on)
+        keep_and_show(run, results, arguments.classes)
 
 
 def read_out_run(
@@ -52,13 +76,85 @@ def read_out_run(
     targets: list[str],
     protocols: list[Protocol],
     device: str,
+    trained_on: ImageSet | None = None,
 ) -> list[Result]:
-    """Results of the run's encoder, trained or as it was before, with the run's name and seed."""
+    """Results of the run's encoder, trained or as it was before, with the run's name and seed.
+
+    trained_on: the run's own images, where train and test are of another data set.
+    """
     results = []
     for trained in encoders:
         embedder, name = run.encoder(trained, device), "backbone" if trained else "random"
-        results += evaluate(embedder, train, test, name, targets, protocols, run.config.train.seed, run.name)
+        about = name, targets, protocols, run.config.train.seed, run.name
+        if trained_on is None:
+            results += evaluate(embedder, train, test, *about)
+        else:
+            results += transfer(embedder, train, test, trained_on, *about)
     return results
+
+
+def read_out_spaces_of_run(
+    run: Run, train: ImageSet, test: ImageSet, targets: list[str], protocols: list[Protocol], device: str
+) -> list[Result]:
+    """Results of the run's embedding spaces, alone and together."""
+    embedder, names = run.encoder(device=device), [f"space {name}" for name in head_names(run.config)]
+    spaces = []
+    for images in (train, test):
+        batches = torch.arange(len(images)).split(512)
+        parts = [heads(embedder, to_float(images.select(batch).tensor()), names) for batch in batches]
+        spaces.append({name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+    return read_out_spaces(*spaces, train, test, targets, protocols, run.config.train.seed, run.name)
+
+
+def keep_and_show(run: Run, results: Sequence[Result], classes: bool) -> None:
+    """Results into the run folder, with what they are made of, and onto the screen."""
+    kept = [result for result in results if result.comparable]
+    run.add_results([result.to_dict() for result in kept])
+    keep_tables(run.path, kept)
+    rows = [[r.encoder, r.target, r.protocol, accuracy_text(r), f"{r.classes}"] for r in results]
+    print_table(["encoder", "target", "protocol", "test accuracy", "classes"], rows)
+    for result in results:
+        if result.table is not None and "kind" in result.table:
+            show_corruptions(result)
+    if classes:
+        keep_confusions(run.path, kept)
+        for target in dict.fromkeys(result.target for result in results):
+            show_classes([result for result in results if result.target == target and result.confusion is not None])
+    if len(kept) < len(results):
+        print(f"note: what is {BEST_ON_TEST} flatters, and is not kept in evaluation.json")
+
+
+def accuracy_text(result: Result) -> str:
+    """In per cent, where there are trials with half their 95 % interval."""
+    half = (result.settings["high"] - result.settings["low"]) / 2 if "low" in result.settings else None
+    return f"{result.accuracy:.1%}" if half is None else f"{result.accuracy:.1%} ± {100 * half:.1f}"
+
+
+def show_corruptions(result: Result) -> None:
+    """Accuracy in % by kind and severity."""
+    table = result.table[result.table["kind"] != CLEAN]
+    wide = 100 * table.pivot(index="kind", columns="severity", values="accuracy").loc[table["kind"].unique()]
+    print(f"\n{result.encoder}, {result.target}: test accuracy, %; on clean images {result.settings[CLEAN]:.1%}")
+    rows = [[kind.replace("_", " "), *[f"{value:.1f}" for value in row]] for kind, row in wide.iterrows()]
+    print_table(["severity", *map(str, wide.columns)], rows)
+
+
+def show_classes(results: Sequence[Result]) -> None:
+    """Accuracy in % of each class, a column a result, and the pairs that the first result confuses most."""
+    if not results:
+        return
+    tables = [result.confusion.per_class() for result in results]
+    header = ["class", "images", *[f"{result.encoder}, {result.protocol}" for result in results]]
+    print(f"\n{results[0].target}: test accuracy of each class, %")
+    accuracies = zip(*[100 * table["accuracy"] for table in tables], strict=True)
+    about = zip(tables[0]["class"], tables[0]["images"], strict=True)
+    rows = [[name, f"{n}", *[f"{v:.1f}" for v in values]] for (name, n), values in zip(about, accuracies, strict=True)]
+    print_table(header, rows)
+    pairs = results[0].confusion.most_confused(MOST_CONFUSED)
+    if len(pairs):
+        print(f"\nmost confused by {header[2]}")
+        rows = [[f"{p.first} / {p.second}", f"{p.count}"] for p in pairs.itertuples()]
+        print_table(["classes", "images"], rows)
 
 
 def show_prism(run: Run, train: ImageSet, test: ImageSet, target: str, scale: float, device: str) -> None:

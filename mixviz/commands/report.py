@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,16 @@ from mixviz.analysis.mixpath import bootstrap_interval
 from mixviz.commands.flags import Parser
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
+from mixviz.evaluate.details import CLASSES, read_details
+from mixviz.evaluate.fewshot import LinearFewShot
+from mixviz.evaluate.robustness import LinearCorrupted
 from mixviz.film import Film
 from mixviz.mixing import MIXINGS
 from mixviz.overview import NEIGHBOURS, Overview, overview
 from mixviz.paths import check_writable
+from mixviz.plots.classes import plot_class_accuracies, plot_confusion
+from mixviz.plots.corruptions import plot_corruption_table, plot_severities
+from mixviz.plots.fewshot import plot_few_shot
 from mixviz.plots.film import plot_film_curve, plot_parents
 from mixviz.plots.frechet import plot_regularisation
 from mixviz.plots.geometry import plot_alignment_uniformity, plot_classes, plot_spectrum
@@ -93,6 +100,7 @@ def write_report(path: Path, found: Found) -> Path:
     report = Report("mixviz: " + ", ".join(found))
     films = {name: one.film for name, one in found.items() if one.film is not None}
     what_was_trained(report, found)
+    how_it_is_read_out(report, {name: one.run for name, one in found.items()})
     if films:
         how_it_learned(report, films)
     for chapter in (the_task, the_space, the_neighbours, the_blends, the_invariances, the_regularisation):
@@ -121,6 +129,47 @@ def what_was_trained(report: Report, found: Found) -> None:
             f"Of {', '.join(inexact)} the encoder alone is kept: it makes keys and queue anew, of training views.",
             note=True,
         )
+
+
+def how_it_is_read_out(report: Report, runs: Mapping[str, Run]) -> None:
+    """Pictures of the read-outs of labels that are in the run folders: few labels, corruptions, class by class."""
+    few = {name: few_shot_intervals(run) for name, run in runs.items()}
+    if few := {name: intervals for name, intervals in few.items() if intervals}:
+        report.heading("With few labels")
+        report.figure(drawing(plot_few_shot, few, size=(7.5, 0.8 * len(few) + 1.4)), "A linear classifier (LooC).")
+    tables = details_of(runs, f"{LinearCorrupted.name}.json").get(LinearCorrupted.name, {})
+    if tables:
+        report.heading("On corrupted images")
+        report.figure(drawing(plot_severities, tables), "The linear classifier was trained on clean images alone.")
+    for name, table in tables.items():
+        report.figure(drawing(plot_corruption_table, table, name, size=(7.5, 4.5)), f"{name}: kind by kind.")
+    for protocol, confusions in details_of(runs, CLASSES).items():
+        report.heading(f"Class by class: {protocol}")
+        size = len(next(iter(confusions.values())).names)
+        report.figure(drawing(plot_class_accuracies, confusions, size=(8, 0.3 * size + 1)), "The hardest class first.")
+        for name, confusion in confusions.items():
+            report.figure(drawing(plot_confusion, confusion, name, size=(7, 6.5)), f"{name}: what is taken for what.")
+
+
+def few_shot_intervals(run: Run) -> dict[int, tuple[float, float, float]]:
+    """Labels a class -> mean accuracy, low and high, of the backbone's results by ``few-shot``."""
+    found = {}
+    for result in run.results:
+        few = result["protocol"].partition(" ")[0] == LinearFewShot.name
+        if few and (result["encoder"], result["target"]) == ("backbone", "label"):
+            settings = result["settings"]
+            found[settings["shots"]] = (result["accuracy"], settings["low"], settings["high"])
+    return found
+
+
+def details_of(runs: Mapping[str, Run], file: str) -> dict[str, dict[str, Any]]:
+    """Protocol -> method -> what the backbone's results of the labels are made of, of those runs that have the file."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, run in runs.items():
+        for detail in read_details(run.path / file):
+            if (detail.about["encoder"], detail.about["target"]) == ("backbone", "label"):
+                found.setdefault(detail.about["protocol"], {})[name] = detail.content
+    return found
 
 
 def differences(configs: Mapping[str, RunConfig]) -> tuple[list[str], list[list[str]]]:

@@ -1,12 +1,13 @@
 """Evaluation: frozen features, read out by named protocols; every result says what it is a result of."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -14,7 +15,8 @@ from mixviz.data import ImageSet
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError
 from mixviz.evaluate.augmented import LinearAugmented, LinearOnline
-from mixviz.evaluate.base import Protocol, Readout
+from mixviz.evaluate.base import Protocol, Readout, Repeated
+from mixviz.evaluate.classes import Confusion
 from mixviz.evaluate.features import NotFrozen, Source, extract, fingerprint, frozen, raw_pixels
 from mixviz.evaluate.knn import knn_predict
 from mixviz.evaluate.labels import BEST_ON_TEST, SealedLabels, SealRefused
@@ -47,6 +49,8 @@ class Result:
     date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     run: str = ""  # name of the run whose encoder was read out
     versions: dict[str, str] = field(default_factory=dict)  # of the packages
+    confusion: Confusion | None = field(default=None, repr=False, compare=False)  # of one prediction
+    table: pd.DataFrame | None = field(default=None, repr=False, compare=False)  # of several: a row for each
 
     @property
     def comparable(self) -> bool:
@@ -54,7 +58,8 @@ class Result:
         return BEST_ON_TEST not in self.protocol
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """For evaluation.json: all but the confusion and the table."""
+        return {key: value for key, value in vars(self).items() if key not in ("confusion", "table")}
 
 
 def evaluate(
@@ -120,17 +125,29 @@ def _judged(
     target: str,
     about: dict[str, Any],
 ) -> Result:
-    """The result of predictions: the only place that unseals test labels."""
+    """The result of predictions."""
     predicted, settings = found
-    sealed = SealedLabels(test.targets(target), classes, best_on_test=one.peeks)
+    wanted = test.targets(target)
+    sealed = SealedLabels(wanted, classes, best_on_test=one.peeks, repeated=isinstance(one, Repeated))
+    verdict, told = _unsealed(one, predicted, sealed, test.class_names if target == "label" else ())
+    sizes = {"train_images": len(train), "test_images": len(test), "classes": len(classes)}
+    label = {"protocol": one.label, "target": target, "data": train.name, "split": test.split}
+    return Result(**label, **verdict, **sizes, **about, settings=one.options | settings | told, versions=_versions())
+
+
+def _unsealed(
+    one: Protocol, predicted: Tensor, sealed: SealedLabels, names: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Accuracy and what it is made of, as a result has them, and what else is told: the only place of the one read."""
     if one.peeks:
         accuracy, place = sealed.best_accuracy(predicted)
-        settings = settings | {"chosen_on": f"{test.split}: {BEST_ON_TEST}", "of": len(predicted), "place": place}
-    else:
-        accuracy = sealed.accuracy(predicted)
-    sizes = {"train_images": len(train), "test_images": len(test), "classes": len(classes)}
-    label = {"protocol": one.label, "target": target, "accuracy": accuracy, "data": train.name, "split": test.split}
-    return Result(**label, **sizes, **about, settings=one.options | settings, versions=_versions())
+        return {"accuracy": accuracy}, {"chosen_on": f"test: {BEST_ON_TEST}", "of": len(predicted), "place": place}
+    if isinstance(one, Repeated):
+        table = one.table(sealed.accuracies(predicted))
+        accuracy, told = one.summary(table)
+        return {"accuracy": accuracy, "table": table}, told
+    confusion = sealed.confusion(predicted, names)
+    return {"accuracy": confusion.accuracy, "confusion": confusion}, {}
 
 
 @cache

@@ -7,6 +7,8 @@ It is given training labels, never test labels: it returns one prediction for ea
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
+import pandas as pd
 from pydantic import Field
 from torch import Tensor
 
@@ -22,7 +24,9 @@ Choice = Literal["on-train", "best-on-test"]  # of learning rate and weight deca
 Epoch = Literal["last", "best-on-test"]
 ON_TRAIN = "a fifth of train"
 
-Readout = tuple[Tensor, dict[str, Any]]  # (n,) predictions, or (M, n) to choose from on test; what was used and chosen
+Readout = tuple[
+    Tensor, dict[str, Any]
+]  # (n,) predictions, or (M, n) of a choice on test or of a Repeated; what was used
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,20 @@ class Protocol:
 
     def __call__(self, features: Tensor, labels: Tensor, test_features: Tensor, seed: int = 0) -> Readout:
         """As ``read``, from features (N, F) and (n, F). Raises UserError where the protocol needs the images."""
-        raise UserError(f"{self.name} augments the images, and stored features have none: evaluate the encoder")
+        raise UserError(f"{self.name} needs the images, and stored features have none: evaluate the encoder")
+
+
+@dataclass(frozen=True)
+class Repeated(Protocol):
+    """A protocol that predicts the test images M times and is judged by all: nothing is chosen among them."""
+
+    def table(self, accuracies: np.ndarray) -> pd.DataFrame:
+        """What each of (M,) accuracies is of: one row each, accuracy in [0, 1] among the columns."""
+        raise NotImplementedError
+
+    def summary(self, table: pd.DataFrame) -> tuple[float, dict[str, Any]]:
+        """The result's accuracy, in [0, 1], and what else is told of the table."""
+        return float(table["accuracy"].mean()), {}
 
 
 def as_text(value: Any) -> str:

@@ -1,17 +1,13 @@
-"""Class by class: accuracies and confusions of a prediction; and LooC's spaces, alone and together, to be read out."""
+"""Class by class: accuracies and confusions of a prediction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
-from sklearn.metrics import confusion_matrix
 from torch import Tensor
 
-from mixviz.data import ImageSet
 from mixviz.errors import UserError
-from mixviz.evaluate import Result, read_out
 
 
 @dataclass(frozen=True)
@@ -67,40 +63,6 @@ def confusion(predicted: np.ndarray | Tensor, wanted: np.ndarray | Tensor, names
     labels = np.arange(len(names)) if names else occurring
     if not np.isin(occurring, labels).all():
         raise UserError(f"label {occurring[-1]} has no name among {len(names)}: name all classes, or none")
-    return Confusion(confusion_matrix(wanted, predicted, labels=labels), tuple(names) or tuple(map(str, labels)))
-
-
-def space_features(spaces: Mapping[str, Tensor], backbone: str = "backbone") -> dict[str, Tensor]:
-    """Embedding spaces singly, all side by side (as LooC++ is read out, arXiv:2008.05659), and with the backbone.
-
-    spaces: name -> (n, D), rows of unit length, as from ``heads`` or ``branches`` of ``mixviz.analysis.heads``, so
-    that each weighs as much as any other; where ``backbone`` is among them it counts as none of the spaces.
-    Gives each of them as it is, then "all spaces", and "backbone + all spaces". With one space, it is "all spaces"
-    already. Raises UserError where there is no space.
-    """
-    own = [name for name in spaces if name != backbone]
-    if not own:
-        raise UserError("there is no embedding space beside the backbone: give at least one")
-    found = dict(spaces)
-    if len(own) > 1:
-        found["all spaces"] = torch.cat([spaces[name] for name in own], dim=1)
-    if backbone in spaces:
-        found[f"{backbone} + all spaces"] = torch.cat([spaces[name] for name in (backbone, *own)], dim=1)
-    return found
-
-
-def read_out_spaces(
-    train_spaces: Mapping[str, Tensor],
-    test_spaces: Mapping[str, Tensor],
-    train: ImageSet,
-    test: ImageSet,
-    targets: Sequence[str] = ("label",),
-    protocols: Sequence[str] = ("linear-features",),
-    seed: int = 0,
-) -> list[Result]:
-    """Every combination of ``space_features`` by every protocol; its name stands as the result's encoder."""
-    features, test_features = space_features(train_spaces), space_features(test_spaces)
-    results = []
-    for name in features:
-        results += read_out(features[name], test_features[name], train, test, name, targets, protocols, seed)
-    return results
+    counts = np.zeros((len(labels), len(labels)), np.int64)
+    np.add.at(counts, (np.searchsorted(labels, wanted), np.searchsorted(labels, predicted)), 1)
+    return Confusion(counts, tuple(names) or tuple(map(str, labels)))

@@ -38,6 +38,24 @@ def method_label(config: RunConfig) -> str:
     return f"{name} ({', '.join(changed)})" if own and changed else name
 
 
+def told_apart(configs: Sequence[RunConfig]) -> list[str]:
+    """A label for each: its method, and in brackets the settings in which these configs differ from one another.
+
+    Settings that are the framework's own are left out; what has the same label still is numbered.
+    """
+    flat = [config.flat() for config in configs]
+    names = [name for name in flat[0] if len({repr(values[name]) for values in flat}) > 1] if flat else []
+    labels: list[str] = []
+    for config, values in zip(configs, flat, strict=True):
+        usual = RunConfig.of(framework=config.method.framework).flat()
+        own = [name for name in names if name not in ("framework", "mixing") and values[name] != usual[name]]
+        notes = [f"{name.replace('_', ' ')} {_as_text(values[name])}" for name in own]
+        label = f"{config.method.name} ({', '.join(notes)})" if notes else config.method.name
+        count = sum(one.partition(" #")[0] == label for one in labels)
+        labels.append(f"{label} #{count + 1}" if count else label)
+    return labels
+
+
 @dataclass(frozen=True)
 class PairedDifference:
     """Method minus base over the seeds that both have."""
@@ -101,22 +119,32 @@ def seeds_to_settle(differences: Sequence[float], confidence: float = 0.95, powe
     if deviation <= 1e-9 * mean:
         return FEWEST_SEEDS if mean > 0 else None
     enough, effect = MOST_SEEDS, mean / deviation
-    if _power(enough, effect, confidence) < power:
+    if chance_to_settle(enough, effect, confidence) < power:
         return None
     short = FEWEST_SEEDS - 1
     while enough - short > 1:
         middle = (enough + short) // 2
-        short, enough = (short, middle) if _power(middle, effect, confidence) >= power else (middle, enough)
+        short, enough = (short, middle) if chance_to_settle(middle, effect, confidence) >= power else (middle, enough)
     return enough
 
 
-def _power(n: int, effect: float, confidence: float) -> float:
-    """Probability that n differences, of this mean in standard deviations, have an interval above 0."""
+def chance_to_settle(n: int, effect: float, confidence: float = 0.95) -> float:
+    """Probability that n differences have an interval above 0. effect: their true mean, in standard deviations."""
     noncentrality = math.sqrt(n) * effect
     quantile = special.stdtrit(n - 1, (1 + confidence) / 2)
     if noncentrality - quantile > 30:  # beyond what the noncentral distribution can be evaluated for
         return 1.0
     return float(stats.nct.sf(quantile, n - 1, noncentrality))
+
+
+def _as_text(value: object) -> str:
+    return (
+        " ".join(map(str, value))
+        if isinstance(value, tuple)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def differing_settings(runs: Sequence[Run]) -> list[str]:

@@ -89,13 +89,14 @@ class Source:
 
     def features(self, layer: Layer = "backbone") -> tuple[Tensor, Tensor]:
         """(N, F) of train and (n, F) of test, on the encoder's device. Raises UserError, NotFrozen."""
-        if self.embedder is None and layer == "head":
-            raise UserError("raw pixels have no head: take layer backbone")
         if layer not in self._features:
-            sets = (self.train, self.test)
-            if self.embedder is None:
-                self._features[layer] = raw_pixels(sets[0]), raw_pixels(sets[1])
-            else:
-                found = [extract(self.embedder, images, layer=layer).to(self.device) for images in sets]
-                self._features[layer] = found[0], found[1]
+            self._features[layer] = self.features_of(self.train, layer), self.features_of(self.test, layer)
         return self._features[layer]
+
+    def features_of(self, images: ImageSet, layer: Layer = "backbone") -> Tensor:
+        """(N, F) of any images, on the encoder's device; made anew each time. Raises UserError, NotFrozen."""
+        if self.embedder is None:
+            if layer == "head":
+                raise UserError("raw pixels have no head: take layer backbone")
+            return raw_pixels(images)
+        return extract(self.embedder, images, layer=layer).to(self.device)

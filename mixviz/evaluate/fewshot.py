@@ -1,15 +1,19 @@
 """Few labels: 5 or 10 a class, drawn again in each trial, or 1 % and 10 % of all."""
 
 from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Generator, Tensor
 
 from mixviz.errors import UserError
+from mixviz.evaluate.base import Count, Protocol, Readout, Repeated
 from mixviz.evaluate.compare import mean_interval
-from mixviz.evaluate.linear import linear_probe, with_bias
+from mixviz.evaluate.linear import linear_probe, standardised, with_bias
 
 LR, ITERATIONS = 0.03, 250  # LooC (arXiv:2008.05659): Adam, all labelled images in each step
 
@@ -21,17 +25,6 @@ class FewShot:
     shots: int  # labels a class
     chosen: Tensor  # (T, C * shots) rows of train whose labels were used, class by class
     predicted: Tensor  # (T, n) classes of the test features
-
-    def accuracies(self, wanted: Tensor) -> Tensor:
-        """(T,) accuracy of each trial in [0, 1]; wanted: (n,) classes of the test images."""
-        return (self.predicted == wanted).double().mean(dim=1)
-
-    def interval(self, wanted: Tensor, confidence: float = 0.95) -> tuple[float, float, float]:
-        """Mean accuracy over trials and its interval by Student's t: mean, low, high.
-
-        The interval is over which images are labelled, for this one encoder and test set: not over trainings.
-        """
-        return mean_interval(self.accuracies(wanted).tolist(), confidence)
 
 
 def few_shot(
@@ -48,9 +41,8 @@ def few_shot(
     images than shots.
     """
     chosen = draw_shots(labels, shots, trials, seed)
-    mean, std = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
-    weights = fit_trials(with_bias((features - mean) / std)[chosen], labels[chosen])
-    test_features = with_bias((test_features - mean) / std)
+    features, test_features = (with_bias(part) for part in standardised(features, test_features))
+    weights = fit_trials(features[chosen], labels[chosen].to(features.device))
     predicted = torch.stack([(test_features @ weight).argmax(dim=1) for weight in weights])
     return FewShot(shots, chosen, predicted)
 
@@ -124,3 +116,42 @@ def label_fraction(
         raise UserError(f"{len(chosen)} labelled images are too few to choose settings on: take a larger fraction")
     probe = linear_probe(features[chosen], labels[chosen], test_features, seed)
     return LabelFraction(fraction, chosen, probe.predicted, probe.lr, probe.weight_decay, probe.validation_accuracy)
+
+
+@dataclass(frozen=True)
+class LinearFewShot(Repeated):
+    """``few_shot`` as a protocol: the mean accuracy over trials, and its 95 % interval by Student's t.
+
+    The interval is over which images are labelled, for this one encoder and test set: not over trainings.
+    """
+
+    name: ClassVar[str] = "few-shot"
+
+    shots: Count = 5  # labels a class
+    trials: Annotated[int, Field(ge=2)] = 10
+
+    def __call__(self, features: Tensor, labels: Tensor, test_features: Tensor, seed: int = 0) -> Readout:
+        return few_shot(features, labels, test_features, self.shots, self.trials, seed).predicted.cpu(), {}
+
+    def table(self, accuracies: np.ndarray) -> pd.DataFrame:
+        """One row a trial: trial, from 1, and accuracy."""
+        return pd.DataFrame({"trial": np.arange(len(accuracies)) + 1, "accuracy": accuracies})
+
+    def summary(self, table: pd.DataFrame) -> tuple[float, dict[str, Any]]:
+        """Mean, and ``low`` and ``high`` of its interval."""
+        mean, low, high = mean_interval(table["accuracy"].tolist())
+        return mean, {"low": low, "high": high}
+
+
+@dataclass(frozen=True)
+class LinearFewLabels(Protocol):
+    """``label_fraction`` as a protocol: a linear probe from 1 % or 10 % of the labels."""
+
+    name: ClassVar[str] = "few-labels"
+
+    share: Annotated[float, Field(gt=0, le=1)] = 0.01  # of the labels of each class
+
+    def __call__(self, features: Tensor, labels: Tensor, test_features: Tensor, seed: int = 0) -> Readout:
+        found = label_fraction(features, labels, test_features, self.share, seed)
+        about = {"labels": len(found.chosen), "lr": found.lr, "weight_decay": found.weight_decay}
+        return found.predicted.cpu(), about | {"validation_accuracy": found.validation_accuracy}

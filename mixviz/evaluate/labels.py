@@ -1,9 +1,12 @@
-"""Test labels under seal: predictions go in, one accuracy comes out, once."""
+"""Test labels under seal: predictions go in, and how often they are right comes out, once."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from torch import Tensor
 
 from mixviz.errors import UserError
+from mixviz.evaluate.classes import Confusion, confusion
 
 BEST_ON_TEST = "best-on-test"  # stands in the name of every result that was chosen by test labels
 
@@ -16,13 +19,14 @@ class SealedLabels:
     """The test labels of one result. No protocol is given them; they only judge what one has predicted.
 
     labels: (n,) as in the data; classes: the values that predictions 0, 1, ... stand for. best_on_test: allow a
-    choice by these labels, which ``best_accuracy`` makes; the result's name then has to say so.
+    choice by these labels, which ``best_accuracy`` makes; the result's name then has to say so. repeated: allow
+    ``accuracies`` of several predictions, all of which the result tells.
     """
 
-    def __init__(self, labels: np.ndarray, classes: np.ndarray, best_on_test: bool = False):
+    def __init__(self, labels: np.ndarray, classes: np.ndarray, best_on_test: bool = False, repeated: bool = False):
         self.__labels, self.__classes = np.array(labels), np.array(classes)
         self.__reads = 0
-        self.__best_on_test = best_on_test
+        self.__best_on_test, self.__repeated = best_on_test, repeated
 
     def __len__(self) -> int:
         return len(self.__labels)
@@ -37,12 +41,31 @@ class SealedLabels:
 
     def accuracy(self, predicted: Tensor) -> float:
         """The share of hits of (n,) predictions, in [0, 1]. Raises SealRefused from the second call on."""
+        return self.confusion(predicted).accuracy
+
+    def confusion(self, predicted: Tensor, names: Sequence[str] = ()) -> Confusion:
+        """How often each class was taken for each, of (n,) predictions: one read, as ``accuracy``.
+
+        names: of labels 0, 1, ...; a class without one is called by its label.
+        """
         if predicted.dim() != 1:
             raise SealRefused(
                 f"{len(predicted)} predictions for each test image is a choice on test: choose on a split of train, "
                 f"or ask for {BEST_ON_TEST}"
             )
-        return float(self.__hits(predicted[None])[0])
+        given = self.__read(predicted)
+        labels = np.union1d(self.__classes, self.__labels)
+        called = [names[label] if 0 <= label < len(names) else str(label) for label in labels]
+        return confusion(np.searchsorted(labels, given), np.searchsorted(labels, self.__labels), called)
+
+    def accuracies(self, predictions: Tensor) -> np.ndarray:
+        """The shares of hits (M,) of M predictions (M, n), none of which is chosen: one read.
+
+        Raises SealRefused where the labels were not made for it, and from the second call on.
+        """
+        if not self.__repeated:
+            raise SealRefused(f"{len(predictions)} predictions for each test image: tell of one, or of all")
+        return self.__hits(predictions)
 
     def best_accuracy(self, candidates: Tensor) -> tuple[float, int]:
         """The highest accuracy of (M, n) predictions, and which of the M it is of: a number that flatters.
@@ -54,10 +77,14 @@ class SealedLabels:
         accuracies = self.__hits(candidates)
         return float(accuracies.max()), int(accuracies.argmax())
 
-    def __hits(self, candidates: Tensor) -> np.ndarray:
-        if candidates.shape[-1] != len(self):
-            raise UserError(f"{candidates.shape[-1]} predictions for {len(self)} test images: give one for each")
+    def __hits(self, predictions: Tensor) -> np.ndarray:
+        return (self.__read(predictions) == self.__labels).mean(axis=1)
+
+    def __read(self, predictions: Tensor) -> np.ndarray:
+        """Predictions (..., n) as labels of the data. Counts as the one read: called where labels are looked at."""
+        if predictions.shape[-1] != len(self):
+            raise UserError(f"{predictions.shape[-1]} predictions for {len(self)} test images: give one for each")
         if self.__reads:
             raise SealRefused("the test labels of this result have been read: a new result needs a new evaluation")
         self.__reads += 1
-        return (self.__classes[candidates.cpu().numpy()] == self.__labels).mean(axis=1)
+        return self.__classes[predictions.cpu().numpy()]

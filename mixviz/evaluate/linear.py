@@ -15,6 +15,21 @@ Setting = tuple[float, float]  # learning rate, weight decay
 
 
 @dataclass(frozen=True)
+class Classifier:
+    """A linear read-out that can be asked again: (n, F) features -> (n,) classes from 0."""
+
+    mean: Tensor  # (F,) of the training features
+    std: Tensor  # (F,)
+    weights: Tensor  # (F + 1, 1, C), the last row is the bias
+    lr: float  # chosen on validation
+    weight_decay: float
+    validation_accuracy: float
+
+    def __call__(self, features: Tensor) -> Tensor:
+        return predict(self.weights, (features - self.mean) / self.std)[0]
+
+
+@dataclass(frozen=True)
 class Probe:
     """What a linear probe found."""
 
@@ -33,22 +48,37 @@ def linear_probe(
     batch_size: int = 1024,
     settings: Sequence[Setting] | None = None,
 ) -> Probe:
+    """The predictions of ``linear_classifier`` for test features (n, F); test labels are not even handed in."""
+    classifier = linear_classifier(features, labels, seed, epochs, batch_size, settings)
+    chosen = (classifier.lr, classifier.weight_decay, classifier.validation_accuracy)
+    return Probe(classifier(test_features), *chosen)
+
+
+def linear_classifier(
+    features: Tensor,
+    labels: Tensor,
+    seed: int = 0,
+    epochs: int = 50,
+    batch_size: int = 1024,
+    settings: Sequence[Setting] | None = None,
+) -> Classifier:
     """Softmax regression on frozen features, by SGD with momentum 0.9, cosine schedule, no augmentation.
 
     Features are standardised by the training features' mean and standard deviation. Learning rate and weight decay
-    are chosen on a fifth of train, the probe is then trained on all of it; test labels are not even handed in.
+    are chosen on a fifth of train, the classifier is then trained on all of it.
 
-    features: (N, F); labels: (N,) from 0; test_features: (n, F). settings: to choose from; None: every one of
-    LEARNING_RATES with every one of WEIGHT_DECAYS.
+    features: (N, F); labels: (N,) from 0. settings: to choose from; None: every one of LEARNING_RATES with every one
+    of WEIGHT_DECAYS.
     """
-    features, test_features = standardised(features, test_features)
+    mean, std = moments(features)
+    features = (features - mean) / std
     settings = settings or grid(LEARNING_RATES, WEIGHT_DECAYS)
     generator = Generator().manual_seed(seed)
     training, validation = split(len(features), generator)
     weights = fit(features[training], labels[training], settings, generator, epochs, batch_size)
     best, accuracy = best_of(weights, features[validation], labels[validation])
     final = fit(features, labels, [settings[best]], generator, epochs, batch_size)
-    return Probe(predict(final, test_features)[0], *settings[best], accuracy)
+    return Classifier(mean, std, final, *settings[best], accuracy)
 
 
 def grid(lrs: Sequence[float], weight_decays: Sequence[float]) -> list[Setting]:
@@ -56,9 +86,14 @@ def grid(lrs: Sequence[float], weight_decays: Sequence[float]) -> list[Setting]:
     return [(lr, decay) for lr in lrs for decay in weight_decays]
 
 
+def moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (F,) of the columns of (N, F), the latter never zero."""
+    return features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
+
+
 def standardised(features: Tensor, *others: Tensor) -> list[Tensor]:
     """All by the mean and standard deviation of the columns of the first, (N, F)."""
-    mean, std = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
+    mean, std = moments(features)
     return [(part - mean) / std for part in (features, *others)]
 
 

@@ -8,11 +8,12 @@ from pydantic import TypeAdapter, ValidationError
 from mixviz.errors import UserError, unknown
 from mixviz.evaluate.augmented import LinearAugmented, LinearOnline
 from mixviz.evaluate.base import Protocol
+from mixviz.evaluate.fewshot import LinearFewLabels, LinearFewShot
+from mixviz.evaluate.robustness import LinearCorrupted
 from mixviz.evaluate.stored import Knn, LinearFeatures, Logistic
 
-PROTOCOLS: dict[str, Protocol] = {
-    protocol.name: protocol for protocol in (LinearFeatures(), Knn(), LinearAugmented(), LinearOnline(), Logistic())
-}
+KINDS = (LinearFeatures, Knn, LinearAugmented, LinearOnline, Logistic, LinearFewShot, LinearFewLabels, LinearCorrupted)
+PROTOCOLS: dict[str, Protocol] = {kind.name: kind() for kind in KINDS}
 DEFAULTS = ("linear-features", "knn")  # read-outs that take seconds
 
 

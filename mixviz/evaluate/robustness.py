@@ -1,19 +1,21 @@
 """How strong corruptions are, what a read-out loses by them, and its corruption errors against a reference."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Generator, Tensor
+from pydantic import Field
+from torch import Tensor
 
-from mixviz.data import ImageSet
-from mixviz.encoders import Embedder
 from mixviz.errors import UserError
+from mixviz.evaluate.base import Readout, Repeated
 from mixviz.evaluate.corruptions import SEVERITIES, corrupt
-from mixviz.evaluate.features import extract, raw_pixels
-from mixviz.evaluate.linear import fit, linear_probe, predict
+from mixviz.evaluate.features import Source
+from mixviz.evaluate.linear import linear_classifier
 
 CLEAN = "clean"  # the kind of images that are not corrupted, at severity 0
 
@@ -57,66 +59,45 @@ def calibration(images: np.ndarray, kinds: Sequence[str] = tuple(SEVERITIES), se
 
 
 @dataclass(frozen=True)
-class Classifier:
-    """A linear read-out that can be asked again: (n, F) features -> (n,) labels as the data set has them."""
-
-    mean: Tensor  # (F,) of the training features
-    std: Tensor  # (F,)
-    weights: Tensor  # (F + 1, C), the last row is the bias
-    classes: np.ndarray  # (C,) labels
-    lr: float  # chosen on a fifth of train
-    weight_decay: float
-
-    def __call__(self, features: Tensor) -> np.ndarray:
-        return self.classes[predict(self.weights[:, None], (features - self.mean) / self.std)[0].numpy()]
-
-
-def train_classifier(features: Tensor, labels: np.ndarray, seed: int = 0) -> Classifier:
-    """The classifier of protocol ``linear-features``, kept: settings chosen on a fifth of train, trained on all of it.
-
-    features: (N, F); labels: (N,) of any values.
-    """
-    classes, index = np.unique(labels, return_inverse=True)
-    targets = torch.as_tensor(index)
-    probe = linear_probe(features, targets, features[:1], seed)
-    mean, std = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
-    settings = [(probe.lr, probe.weight_decay)]
-    generator = Generator().manual_seed(seed)
-    weights = fit((features - mean) / std, targets, settings, generator, epochs=50, batch_size=1024)
-    return Classifier(mean, std, weights[:, 0], classes, probe.lr, probe.weight_decay)
-
-
-def corruption_errors(
-    embedder: Embedder | None,
-    classifier: Callable[[Tensor], np.ndarray],
-    test: ImageSet,
-    kinds: Sequence[str] = tuple(SEVERITIES),
-    severities: Sequence[int] = (1, 2, 3, 4, 5),
-    target: str = "label",
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Accuracy on corrupted test images, one row a kind and severity; the first row is of the clean images.
+class LinearCorrupted(Repeated):
+    """The classifier of ``linear-features`` on corrupted test images (Hendrycks & Dietterich 2019, arXiv:1903.12261).
 
     Encoder and classifier stay as they are: they were trained on clean images and never see a corrupted one before.
-    embedder: None stands for raw pixels. classifier: features (n, F) -> labels (n,), as from ``train_classifier``.
-    Columns: kind, severity (0 for clean), accuracy in [0, 1], error = 1 - accuracy. Raises UserError, NotFrozen.
+    The accuracy is the mean over kinds and severities; that of clean images stands beside it as ``clean``. It costs a
+    pass over the test images for each kind and severity.
     """
-    wanted = test.targets(target)
-    images = np.array(test.images)
-    rows = []
-    for kind, severity in [(CLEAN, 0), *((kind, severity) for kind in kinds for severity in severities)]:
-        shown = images if kind == CLEAN else corrupt(images, kind, severity, seed)
-        corrupted = replace(test, images=shown)
-        features = raw_pixels(corrupted) if embedder is None else extract(embedder, corrupted)
-        accuracy = float(np.mean(classifier(features) == wanted))
-        rows.append({"kind": kind, "severity": severity, "accuracy": accuracy, "error": 1 - accuracy})
-    return pd.DataFrame(rows)
+
+    name: ClassVar[str] = "corruptions"
+
+    kinds: Annotated[tuple[Literal[tuple(SEVERITIES)], ...], Field(min_length=1)] = tuple(SEVERITIES)
+    severities: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)] = (1, 2, 3, 4, 5)
+
+    def read(self, source: Source, labels: Tensor, seed: int = 0) -> Readout:
+        """Predictions (M, n): of the clean images, then of each kind at each severity."""
+        features, test_features = source.features(self.layer)
+        classifier = linear_classifier(features, labels, seed)
+        predicted = [classifier(test_features)]
+        for kind, severity in product(self.kinds, self.severities):
+            corrupted = replace(source.test, images=corrupt(np.array(source.test.images), kind, severity, seed))
+            predicted.append(classifier(source.features_of(corrupted, self.layer)))
+        return torch.stack(predicted).cpu(), {"lr": classifier.lr, "weight_decay": classifier.weight_decay}
+
+    def table(self, accuracies: np.ndarray) -> pd.DataFrame:
+        """One row a kind and severity, the first of the clean images: kind, severity (0 for clean), accuracy, error."""
+        cells = [(CLEAN, 0), *product(self.kinds, self.severities)]
+        table = pd.DataFrame(cells, columns=["kind", "severity"])
+        return table.assign(accuracy=accuracies, error=1 - accuracies)
+
+    def summary(self, table: pd.DataFrame) -> tuple[float, dict[str, Any]]:
+        """Mean over the corrupted sets, and the accuracy on ``clean`` images."""
+        clean = table["kind"] == CLEAN
+        return float(table["accuracy"][~clean].mean()), {CLEAN: float(table["accuracy"][clean].iloc[0])}
 
 
 def compare_corruption_errors(table: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """Corruption errors by kind, in multiples of a reference network's (Hendrycks & Dietterich 2019, section 4.3).
 
-    table, reference: as from ``corruption_errors``, of the same kinds and severities. With E the error summed over
+    table, reference: of protocol ``corruptions``, with the same kinds and severities. With E the error summed over
     the severities of a kind, and C the clean error at each of them:
     ``ce`` = E / E of the reference; below 1 is better than the reference.
     ``relative_ce`` = (E - C) / (E - C) of the reference: what corruption adds to the clean error, alone; NaN where

@@ -10,7 +10,7 @@ from torchvision.transforms.v2 import functional as transforms
 from mixviz.data import ImageSet
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError
-from mixviz.evaluate import Result, extract, read_out
+from mixviz.evaluate import DEFAULTS, Protocol, Result, evaluate
 
 
 def transfer(
@@ -20,14 +20,16 @@ def transfer(
     trained_on: ImageSet,
     encoder: str = "backbone",
     targets: Sequence[str] = ("label",),
-    protocols: Sequence[str] = ("linear-features", "knn"),
+    protocols: Sequence[str | Protocol] = DEFAULTS,
     seed: int = 0,
+    run: str = "",
 ) -> list[Result]:
     """Read a frozen encoder out on a data set that it was not trained on: train and test of that other set.
 
     trained_on: the images that the encoder was trained on; its name goes into the results' settings as
     ``encoder_trained_on``, with the names of classes that both sets have as ``shared_classes``. Images of another
-    size than these are resized to it, which ``resized_from`` tells.
+    size than these are resized to it, which ``resized_from`` tells. The target names the other set, as in
+    ``label of CIFAR-100``, so that no transfer is taken for a result on the encoder's own data.
     Raises UserError where the other set is the same one, or its test has classes that its train lacks; NotFrozen.
     """
     check_transfer(train, test, trained_on, targets)
@@ -36,10 +38,11 @@ def transfer(
     if train.images.shape[1:3] != size:
         settings["resized_from"] = list(train.images.shape[1:3])
     train, test = resized(train, size), resized(test, size)
-    features, test_features = extract(embedder, train), extract(embedder, test)
-    device = str(embedder.mean.device)
-    results = read_out(features, test_features, train, test, encoder, targets, protocols, seed, device)
-    return [replace(result, settings={**result.settings, **settings}) for result in results]
+    results = evaluate(embedder, train, test, encoder, targets, protocols, seed, run)
+    return [
+        replace(result, target=f"{result.target} of {train.name}", settings={**result.settings, **settings})
+        for result in results
+    ]
 
 
 def check_transfer(train: ImageSet, test: ImageSet, trained_on: ImageSet, targets: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -83,18 +82,20 @@ def _is_nothing(output: Any) -> bool:
 
 
 def _equal(given: Any, wanted: Any, tolerance: float) -> bool:
-    if isinstance(wanted, (str, bool)) or isinstance(given, (str, bool)):
+    if _has_text(wanted) or _has_text(given) or isinstance(wanted, bool) or isinstance(given, bool):
         return type(given) is type(wanted) and given == wanted
-    if isinstance(wanted, Real) or hasattr(wanted, "__len__"):
-        try:
-            left, right = np.asarray(given, dtype=float), np.asarray(wanted, dtype=float)
-        except (TypeError, ValueError):
-            return False
-        return left.shape == right.shape and bool(np.allclose(left, right, rtol=0, atol=tolerance, equal_nan=True))
-    return given == wanted
+    try:
+        left, right = np.asarray(given, dtype=float), np.asarray(wanted, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return left.shape == right.shape and bool(np.allclose(left, right, rtol=0, atol=tolerance, equal_nan=True))
+
+
+def _has_text(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, (list, tuple)) and any(isinstance(part, str) for part in value))
 
 
 def _written(value: Any) -> str:
-    if isinstance(value, str) or not hasattr(value, "__len__"):
+    if _has_text(value) or isinstance(value, dict) or not hasattr(value, "__len__"):
         return f"{value:.4g}" if isinstance(value, float) else str(value)
     return np.array2string(np.asarray(value, dtype=float), precision=3, separator=", ", threshold=12)

@@ -1,29 +1,36 @@
-"""``evaluate`` on the command line: every protocol, the prism, what is kept, and refusals."""
+"""``evaluate`` on the command line: every protocol, other data, spaces, the prism, what is kept, and refusals."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from mixviz.__main__ import main
+from mixviz.evaluate.details import read_details
 from mixviz.runs import Run
 
 SMALL = ["--epochs", "1", "--batch-size", "16", "--queue-length", "32", "--bn-splits", "2", "--dim", "8"]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run on 80 training and 40 test images of three colours."""
-    root = tmp_path_factory.mktemp("root")
+def save_colours(path, size=16, added=150):
+    """80 training and 40 test images of three colours."""
     random, arrays = np.random.default_rng(0), {}
     for prefix, n in [("", 80), ("test_", 40)]:
         labels = random.integers(0, 3, n)
-        images = random.integers(0, 60, (n, 16, 16, 3))
-        images[np.arange(n), :, :, labels] += 150
+        images = random.integers(0, 60, (n, size, size, 3))
+        images[np.arange(n), :, :, labels] += added
         arrays |= {f"{prefix}images": images.astype(np.uint8), f"{prefix}labels": labels}
-    np.savez(root / "colours.npz", **arrays)
+    np.savez(path, **arrays)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run on these, by LooC with a space for colour."""
+    root = tmp_path_factory.mktemp("root")
+    save_colours(root / "colours.npz")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MIXVIZ_DATA", str(root / "data"))
         train = ["train", "--data", f"numpy:{root / 'colours.npz'}", "--name", "run", "--hidden", "16", "--quiet"]
+        train += ["--mixing", "looc"]
         assert main([*train, *SMALL]) == 0
         yield Run.open("run")
 
@@ -58,6 +65,77 @@ def test_what_is_best_on_test_is_shown_and_not_kept(run, capsys):
     assert kept(run) == before
 
 
+def test_few_labels_are_results_like_every_other(run, capsys):
+    assert main(["evaluate", "run", "--protocol", "few-shot", "few-shot:shots=2,trials=4", "few-labels:share=0.2"]) == 0
+    rows = {row["protocol"]: row for row in run.results}
+    few, part = rows["few-shot (shots 2, trials 4)"], rows["few-labels (share 0.2)"]
+    assert few["settings"]["low"] <= few["accuracy"] <= few["settings"]["high"]
+    assert (few["data"], few["split"], few["seed"], part["settings"]["share"]) == ("numpy:colours", "test", 0, 0.2)
+    half = 50 * (few["settings"]["high"] - few["settings"]["low"])
+    assert f"{few['accuracy']:.1%} ± {half:.1f}" in capsys.readouterr().out
+    (first, second) = read_details(run.path / "few-shot.json")
+    assert (len(first.content), len(second.content)) == (10, 4)
+    assert second.content["accuracy"].mean() == pytest.approx(few["accuracy"])
+
+
+def test_corruptions_are_a_table_and_their_mean_a_result(run, capsys):
+    name = "corruptions:kinds=fog/motion_blur,severities=1/5"
+    for _ in range(2):
+        assert main(["evaluate", "run", "--protocol", "linear-features", name]) == 0
+    shown = capsys.readouterr().out
+    (detail,) = read_details(run.path / "corruptions.json")
+    table = detail.content
+    assert list(zip(table["kind"], table["severity"], strict=True))[1:] == [
+        ("fog", 1), ("fog", 5), ("motion_blur", 1), ("motion_blur", 5)
+    ]  # fmt: skip
+    rows = {row["protocol"]: row for row in run.results if row["encoder"] == "backbone"}
+    mean = rows[detail.about["protocol"]]
+    assert mean["accuracy"] == pytest.approx(table["accuracy"][1:].mean())
+    assert mean["settings"]["clean"] == table["accuracy"][0] == rows["linear-features"]["accuracy"]
+    cells = [f"{100 * value:.1f}" for value in table["accuracy"][3:]]
+    assert ["motion", "blur", *cells] in [line.split() for line in shown.splitlines()]
+
+
+def test_class_by_class(run, capsys):
+    assert main(["evaluate", "run", "--protocol", "knn", "few-shot", "--classes"]) == 0
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    (detail,) = read_details(run.path / "classes.json")
+    confusion = detail.content
+    assert (detail.about["protocol"], confusion.names) == ("knn", ("0", "1", "2"))
+    assert confusion.accuracy == next(row["accuracy"] for row in run.results if row["protocol"] == "knn")
+    for row in confusion.per_class().itertuples():
+        assert [row[1], f"{row.images}", f"{100 * row.accuracy:.1f}"] in shown
+
+
+def test_transfer_is_read_out_on_the_other_data_in_the_run_s_size(run, capsys, tmp_path):
+    before = kept(run)
+    save_colours(tmp_path / "larger.npz", size=24, added=60)
+    words = [
+        "--transfer",
+        f"numpy:{tmp_path / 'larger.npz'}",
+        "--random",
+        "--protocol",
+        "knn",
+        "linear-augmented:scale=0.01",
+    ]
+    assert main(["evaluate", "run", *words]) == 0
+    assert "numpy:larger: 80 training and 40 test images" in capsys.readouterr().out
+    rows = run.results[len(before) :]
+    assert kept(run)[: len(before)] == before  # nothing of the run's own data was replaced
+    assert [row["encoder"] for row in rows] == ["backbone"] * 2 + ["random"] * 2
+    assert {row["target"] for row in rows} == {"label of numpy:larger"}
+    assert {row["settings"]["encoder_trained_on"] for row in rows} == {"numpy:colours"}
+    assert main(["compare", "run", "--target", "label of numpy:larger"]) == 0
+
+
+def test_spaces_singly_together_and_with_the_backbone(run, capsys):
+    before = kept(run)
+    assert main(["evaluate", "run", "--spaces", "--protocol", "knn"]) == 0
+    names = ["space all", "space color", "all spaces", "backbone + all spaces"]
+    assert kept(run) == [*before, *[("knn", name) for name in names]]
+    assert "backbone + all spaces" in capsys.readouterr().out
+
+
 def test_the_prism_is_written_beside_the_results(run, capsys):
     before = kept(run)
     assert main(["evaluate", "run", "--prism", "--scale", "0.02"]) == 0
@@ -74,8 +152,19 @@ def test_the_prism_is_written_beside_the_results(run, capsys):
         (["--protocol", "knn:k=0"], "knn: k 0: input should be greater"),
         (["--protocol", "knn:n=0"], "unknown option of knn 'n'"),
         (["--prism", "--scale", "0"], "--scale 0"),
+        (["--protocol", "few-shot:shots=50"], "50 labels a class are asked"),
+        (["--protocol", "few-labels:share=0.01"], "too few to choose settings on"),
+        (["--protocol", "corruptions:kinds=frog"], "corruptions: kinds frog: input should be 'gaussian_noise'"),
+        (["--transfer", "cifar"], "unknown data set 'cifar'"),
+        (["--transfer", "own"], "trained on numpy:colours itself"),
+        (["--spaces", "--protocol", "corruptions"], "evaluate the encoder"),
+        (["--spaces", "--transfer", "glyphs"], "not allowed with argument"),
+        (["--spaces", "--random"], "--random is of the backbone"),
     ],
 )
 def test_refusals(run, capsys, words, reason):
+    words = [run.config.data.data if word == "own" else word for word in words]
     assert main(["evaluate", "run", *words]) == 2
-    assert reason in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert reason in error
+    assert len(error.splitlines()) == 1

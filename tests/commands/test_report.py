@@ -1,13 +1,19 @@
 """The report command and what it draws from, on a short run on glyphs and on its recording."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from mixviz.__main__ import main
-from mixviz.commands.report import differences, short_names
+from mixviz.commands.report import differences, few_shot_intervals, how_it_is_read_out, short_names
 from mixviz.config import RunConfig
+from mixviz.data.glyphs import make_glyphs
+from mixviz.evaluate import evaluate
+from mixviz.evaluate.details import keep_confusions, keep_tables
 from mixviz.overview import overview, restored
 from mixviz.recordings import record
+from mixviz.report import Report
 from mixviz.runs import Run
 from mixviz.train import load_training_images, train
 
@@ -80,6 +86,28 @@ def test_the_report_holds_all_pictures_of_both_runs(runs, tmp_path, capsys):
     assert "looc" in text
     assert "mochi_hardest" in text  # a setting in which they differ
     assert 'src="http' not in text
+
+
+def test_read_outs_are_drawn_where_they_are_in_the_run_folder(tmp_path):
+    run = Run.create(RunConfig.of(), "read-out", tmp_path)
+    empty = Report("nothing")
+    how_it_is_read_out(empty, {"moco-v2": run})
+    assert len(empty.parts) == 1  # the title
+    images = make_glyphs("train", images=320), make_glyphs("test", images=60)
+    protocols = ["knn", "few-shot:shots=2,trials=2", "corruptions", "few-shot:shots=1,trials=2"]
+    rough = [replace(part, images=part.images[:, ::8, ::8]) for part in images]
+    results = evaluate(None, *rough, protocols=protocols)
+    run.add_results([result.to_dict() for result in results])
+    keep_tables(run.path, results)
+    keep_confusions(run.path, results)
+    report = Report("read-outs")
+    how_it_is_read_out(report, {"moco-v2": run, "n-pair": Run.create(RunConfig.of(), "not-read-out", tmp_path)})
+    text = "".join(report.parts)
+    for chapter in ("With few labels", "On corrupted images", "Class by class: knn"):
+        assert f"<h2>{chapter}</h2>" in text
+    assert text.count('<img class="light"') == 5
+    few = few_shot_intervals(run)
+    assert {shots: interval[0] for shots, interval in few.items()} == {2: results[1].accuracy, 1: results[3].accuracy}
 
 
 def test_runs_of_one_method_are_told_apart_by_name(runs):

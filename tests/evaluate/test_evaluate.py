@@ -1,7 +1,7 @@
 """A result says what it is a result of; test labels stay sealed; what is missing is refused before any work."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +16,12 @@ from mixviz.errors import UserError
 from mixviz.evaluate import DEFAULTS, PROTOCOLS, Protocol, Result, SealRefused, evaluate, protocol, read_out
 
 STORED = ("linear-features", "knn", "logistic")
-SHORT = {"linear-augmented": {"recipe": "imix", "scale": 0.05}, "linear-online": {"epochs": 60, "lr": 1.0}}
+SHORT = {
+    "linear-augmented": {"recipe": "imix", "scale": 0.05},
+    "linear-online": {"epochs": 60, "lr": 1.0},
+    "few-labels": {"share": 0.3},
+    "corruptions": {"kinds": ("brightness", "pixelate"), "severities": (1, 3)},
+}
 
 
 def stripes(n, split, seed, labels=(3, 7, 40), labelled=True):
@@ -57,6 +62,20 @@ def test_an_encoder_is_read_out_by_every_protocol():
     assert [result.protocol.partition(" ")[0] for result in results] == list(PROTOCOLS)
     assert all(result.accuracy > 0.5 for result in results)  # chance: 0.33
     assert all(result.comparable for result in results)
+    assert [result.protocol for result in results if result.table is not None] == ["few-shot", results[-1].protocol]
+    assert all((result.table is None) == (result.confusion is not None) for result in results)
+    json.dumps([result.to_dict() for result in results])
+
+
+def test_a_result_holds_the_confusion_that_its_accuracy_is_of():
+    named = replace(TRAIN, labels=TRAIN.factors["hue"], class_names=("dark", "bright"))
+    named_test = replace(TEST, labels=TEST.factors["hue"], class_names=named.class_names)
+    by_label, by_factor = evaluate(None, named, named_test, targets=["label", "hue"], protocols=["knn"])
+    assert by_label.confusion.names == ("dark", "bright")
+    assert by_factor.confusion.names == ("0", "1")
+    assert by_label.confusion.counts.sum(axis=1).tolist() == np.bincount(named_test.labels).tolist()
+    assert by_label.accuracy == by_label.confusion.accuracy == by_factor.accuracy
+    assert not {"confusion", "table"} & by_label.to_dict().keys()
 
 
 def test_without_a_choice_two_protocols_of_seconds_are_taken():

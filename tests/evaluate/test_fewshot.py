@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from mixviz.errors import UserError
-from mixviz.evaluate.fewshot import FewShot, draw_shots, few_shot, fit_trials, label_fraction
+from mixviz.evaluate.fewshot import LinearFewLabels, LinearFewShot, draw_shots, few_shot, fit_trials, label_fraction
 from mixviz.evaluate.linear import with_bias
 
 
@@ -48,11 +48,21 @@ def test_predictions_are_those_of_the_trials():
         weights = one_trial((features[rows] - mean) / std, labels[rows], 4)
         alone = (with_bias((test_features - mean) / std) @ weights).argmax(dim=1)
         assert (predicted == alone).double().mean() > 0.99
-    hits = [(predicted == test_labels).double().mean().item() for predicted in found.predicted]
-    assert found.accuracies(test_labels).tolist() == pytest.approx(hits)
-    assert np.mean(hits) > 0.6
+    assert (found.predicted == test_labels).double().mean() > 0.6
+    predicted, _ = LinearFewShot(trials=3)(features, labels, test_features, seed=2)
+    assert torch.equal(predicted, found.predicted)
+
+
+def test_trials_are_summed_up_by_students_t():
+    hits = np.array([0.6, 0.65, 0.61])
+    one = LinearFewShot(trials=3)
+    table = one.table(hits)
+    assert table["trial"].tolist() == [1, 2, 3]
     half = 4.302652729911275 * np.std(hits, ddof=1) / np.sqrt(3)  # t of 2 degrees of freedom at 97.5 %
-    assert found.interval(test_labels) == pytest.approx((np.mean(hits), np.mean(hits) - half, np.mean(hits) + half))
+    mean, told = one.summary(table)
+    assert (mean, told["low"], told["high"]) == pytest.approx(
+        (np.mean(hits), np.mean(hits) - half, np.mean(hits) + half)
+    )
 
 
 def test_draws_have_so_many_of_each_class_and_are_nested():
@@ -80,17 +90,15 @@ def test_one_seed_one_result():
     assert not torch.equal(first.predicted, other.predicted)
 
 
-@pytest.mark.parametrize("confidence", [0.95, 0.8])
-def test_intervals_cover_the_truth_at_their_rate(confidence):
+def test_intervals_cover_the_truth_at_their_rate():
     """Trials whose chance of a hit varies about 0.6; 4,000 intervals, each of ten trials on 500 test images."""
     random = np.random.default_rng(0)
     chances = np.clip(random.normal(0.6, 0.05, (4000, 10)), 0, 1)
-    covered = []
+    one, covered = LinearFewShot(), []
     for chance in chances:
-        predicted = torch.arange(500) >= torch.from_numpy(random.binomial(500, chance))[:, None]  # class 0 is a hit
-        _, low, high = FewShot(5, torch.zeros(10, 0), predicted.long()).interval(torch.zeros(500).long(), confidence)
-        covered.append(low <= 0.6 <= high)
-    assert np.mean(covered) == pytest.approx(confidence, abs=0.012)  # 0.3 and 0.6 points are one standard error
+        _, told = one.summary(one.table(random.binomial(500, chance) / 500))
+        covered.append(told["low"] <= 0.6 <= told["high"])
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.012)  # 0.3 points are one standard error
 
 
 @pytest.mark.parametrize(("shots", "message"), [(5, "class 1 has 3 images"), (0, "at least 1")])
@@ -110,6 +118,9 @@ def test_a_fraction_has_its_part_of_each_class():
     assert counts == [round(0.1 * count) for count in labels.bincount().tolist()] + [1]
     assert (found.predicted == test_labels).double().mean() > 0.6
     assert torch.equal(found.chosen, label_fraction(features, rare, test_features, 0.1, seed=1).chosen)
+    predicted, settings = LinearFewLabels(share=0.1)(features, rare, test_features, seed=1)
+    assert torch.equal(predicted, found.predicted)
+    assert (settings["labels"], settings["lr"]) == (sum(counts), found.lr)
     assert not torch.equal(found.chosen, label_fraction(features, rare, test_features, 0.1, seed=2).chosen)
 
 

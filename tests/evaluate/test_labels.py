@@ -1,4 +1,4 @@
-"""Test labels under seal: one read, no choice, and nothing but an accuracy comes out."""
+"""Test labels under seal: one read, no choice, and nothing but counts of hits comes out."""
 
 import numpy as np
 import pytest
@@ -42,6 +42,27 @@ def test_best_on_test_has_to_be_asked_for_and_is_one_read_as_well():
     assert sealed.best_accuracy(candidates) == (1.0, 1)
     with pytest.raises(SealRefused, match="have been read"):
         sealed.best_accuracy(candidates)
+
+
+def test_several_predictions_are_told_all_or_not_at_all():
+    several = torch.tensor([[0, 1, 2, 0], [0, 1, 2, 2], [2, 1, 0, 0]])
+    with pytest.raises(SealRefused, match="tell of one, or of all"):
+        SealedLabels(WANTED, CLASSES).accuracies(several)
+    sealed = SealedLabels(WANTED, CLASSES, repeated=True)
+    assert sealed.accuracies(several).tolist() == [0.75, 1.0, 0.25]
+    with pytest.raises(SealRefused, match="have been read"):
+        sealed.accuracies(several)
+    assert sealed.reads == 1
+
+
+def test_a_confusion_is_the_one_read_and_knows_classes_that_train_lacks():
+    wanted = np.array([0, 1, 1, 3])
+    sealed = SealedLabels(wanted, np.array([0, 1, 2]))
+    found = sealed.confusion(torch.tensor([0, 1, 2, 2]), names=("cat", "dog"))
+    assert found.names == ("cat", "dog", "2", "3")
+    assert found.counts.tolist() == [[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 1, 0]]
+    with pytest.raises(SealRefused, match="have been read"):
+        sealed.confusion(torch.tensor([0, 1, 2, 2]))
 
 
 def test_a_wrong_number_of_predictions_is_refused_unread():

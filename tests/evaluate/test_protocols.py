@@ -46,6 +46,10 @@ def test_the_label_names_what_is_not_the_default():
         ("knn:metric=cosinus", "'cosine' or 'euclidean'"),
         ("linear-features:lrs=-1", "linear-features: lrs -1"),
         ("linear-augmented:recipe=moko", "'moco'"),
+        ("few-shot:trials=1", "few-shot: trials 1: input should be greater than or equal to 2"),
+        ("few-labels:share=0", "few-labels: share 0: input should be greater than 0"),
+        ("corruptions:kinds=fog/frog", "'gaussian_noise'"),
+        ("corruptions:severities=0/1", "corruptions: severities 0: input should be greater than or equal to 1"),
     ],
 )
 def test_refusals_are_one_line(name, reason):

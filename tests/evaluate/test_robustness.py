@@ -1,4 +1,6 @@
-"""Each severity is stronger; corruption errors against formulas; a classifier stays as it is."""
+"""Each severity is stronger; corruption errors against formulas; one classifier and one read of the test labels."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,20 +11,18 @@ from mixviz.build import build_embedder
 from mixviz.config import RunConfig
 from mixviz.data.glyphs import make_glyphs
 from mixviz.errors import UserError
-from mixviz.evaluate import linear_probe, raw_pixels
+from mixviz.evaluate import SealedLabels, SealRefused, Source, evaluate, extract, fingerprint, linear_probe
 from mixviz.evaluate.corruptions import KINDS, SEVERITIES, corrupt
-from mixviz.evaluate.features import fingerprint
 from mixviz.evaluate.robustness import (
     PSNR,
+    LinearCorrupted,
     calibration,
     compare_corruption_errors,
-    corruption_errors,
     mean_corruption_error,
     psnr,
-    train_classifier,
 )
 
-TEST = make_glyphs("test", images=90)
+TRAIN, TEST = make_glyphs("train", images=200), make_glyphs("test", images=90)
 
 
 def table(clean, **errors):
@@ -49,38 +49,61 @@ def test_psnr_of_a_known_error():
     assert psnr(images, shifted).tolist() == [pytest.approx(20 * np.log10(25.5)), np.inf]
 
 
-def test_accuracy_is_of_the_corrupted_images():
-    """Pixels and a rule on their mean brightness, counted by hand."""
-    bright = float(np.median(TEST.images.mean(axis=(1, 2, 3))))
+@pytest.fixture(scope="module")
+def read():
+    """Protocol ``corruptions`` on an encoder: predictions of two kinds at two severities, and what they are of."""
+    embedder = build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), 32)
+    one = LinearCorrupted(kinds=("brightness", "fog"), severities=(1, 5))
+    source, before = Source(embedder, TRAIN, TEST), fingerprint(embedder)
+    predicted, settings = one.read(source, torch.from_numpy(TRAIN.labels), seed=2)
+    assert fingerprint(embedder) == before
+    return embedder, one, predicted, settings
 
-    def rule(features):
-        return np.where(255 * features.mean(dim=1).numpy() > bright, TEST.labels, -1)
 
-    found = corruption_errors(None, rule, TEST, ["brightness", "fog"], [1, 5], seed=2)
+def test_predictions_are_those_of_the_probe_on_corrupted_images(read):
+    embedder, _, predicted, settings = read
+    labels, features = torch.from_numpy(TRAIN.labels), extract(embedder, TRAIN)
+    shown = [TEST.images] + [corrupt(TEST.images, kind, s, seed=2) for kind in ("brightness", "fog") for s in (1, 5)]
+    assert predicted.shape == (5, 90)
+    for found, images in zip(predicted, shown, strict=True):
+        probe = linear_probe(features, labels, extract(embedder, replace(TEST, images=images)), seed=2)
+        assert torch.equal(found, probe.predicted)
+        assert (settings["lr"], settings["weight_decay"]) == (probe.lr, probe.weight_decay)
+    assert not torch.equal(predicted[0], predicted[4])
+
+
+def test_the_table_has_a_row_for_each_and_the_accuracy_leaves_the_clean_one_out(read):
+    _, one, _, _ = read
+    found = one.table(np.array([0.9, 0.8, 0.4, 0.7, 0.1]))
     assert list(zip(found["kind"], found["severity"], strict=True)) == [
         ("clean", 0), ("brightness", 1), ("brightness", 5), ("fog", 1), ("fog", 5)
     ]  # fmt: skip
-    assert found["accuracy"][0] == pytest.approx(0.5, abs=0.02)
-    assert found["accuracy"][2] > 0.95  # all are brighter
-    foggy = corrupt(TEST.images, "fog", 5, seed=2).mean(axis=(1, 2, 3)) > bright
-    assert found["accuracy"][4] == pytest.approx(foggy.mean())
-    assert found["error"].to_numpy() == pytest.approx(1 - found["accuracy"].to_numpy())
+    assert found["error"].to_numpy() == pytest.approx([0.1, 0.2, 0.6, 0.3, 0.9])
+    assert one.summary(found) == (pytest.approx(0.5), {"clean": 0.9})
 
 
-def test_an_encoder_is_frozen_and_a_classifier_is_that_of_the_probe():
-    embedder = build_embedder(RunConfig.of(dtype="float32", device="cpu"), 32)
-    before = fingerprint(embedder)
-    train = make_glyphs("train", images=200)
-    labels = 10 * train.labels + 3
-    pixels, test_pixels = raw_pixels(train)[:, ::7], raw_pixels(TEST)[:, ::7]
-    classifier = train_classifier(pixels, labels, seed=5)
-    probe = linear_probe(pixels, torch.from_numpy(train.labels), test_pixels, seed=5)
-    assert (classifier.lr, classifier.weight_decay) == (probe.lr, probe.weight_decay)
-    agree = classifier(test_pixels) == 10 * probe.predicted.numpy() + 3
-    assert agree.mean() > 0.9  # the same settings, another order of batches
-    found = corruption_errors(embedder, lambda features: np.zeros(len(features)), TEST, ["contrast"], [3])
-    assert found["accuracy"].tolist() == pytest.approx([np.mean(TEST.labels == 0)] * 2)
-    assert fingerprint(embedder) == before
+def test_the_test_labels_are_read_once_for_all_corruptions(read, monkeypatch):
+    embedder, one, predicted, _ = read
+    made = []
+
+    class Counted(SealedLabels):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    monkeypatch.setattr("mixviz.evaluate.SealedLabels", Counted)
+    (result,) = evaluate(embedder, TRAIN, TEST, protocols=[one], seed=2)
+    hits = (predicted.numpy() == TEST.labels).mean(axis=1)
+    assert result.table["accuracy"].to_numpy() == pytest.approx(hits)
+    assert (result.accuracy, result.settings["clean"]) == pytest.approx((hits[1:].mean(), hits[0]))
+    assert [sealed.reads for sealed in made] == [1]
+    with pytest.raises(SealRefused, match="have been read"):
+        made[0].accuracies(predicted)
+
+
+def test_stored_features_cannot_be_corrupted():
+    with pytest.raises(UserError, match="evaluate the encoder"):
+        LinearCorrupted()(torch.zeros(9, 2), torch.zeros(9).long(), torch.zeros(9, 2))
 
 
 def test_corruption_errors_by_the_formula():

@@ -35,10 +35,11 @@ def embedder():
 
 def test_results_say_where_the_encoder_comes_from(embedder):
     train, test = colours(120, "train", 0), colours(60, "test", 1)
-    results = transfer(embedder, train, test, HOME, seed=3)
+    results = transfer(embedder, train, test, HOME, seed=3, run="mine")
     assert [result.protocol for result in results] == ["linear-features", "knn"]
     for result in results:
         assert (result.data, result.settings["encoder_trained_on"]) == ("colours", "home")
+        assert (result.target, result.run) == ("label of colours", "mine")
         assert result.settings["shared_classes"] == ["Red"]
         assert "resized_from" not in result.settings
         assert result.accuracy > 0.8

@@ -1,0 +1,51 @@
+"""LooC's embedding spaces, alone and together, to be read out."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from mixviz.data import ImageSet
+from mixviz.errors import UserError
+from mixviz.evaluate import DEFAULTS, Protocol, Result, read_out
+
+
+def space_features(spaces: Mapping[str, Tensor], backbone: str = "backbone") -> dict[str, Tensor]:
+    """Embedding spaces singly, all side by side (as LooC++ is read out, arXiv:2008.05659), and with the backbone.
+
+    spaces: name -> (n, D), rows of unit length, as from ``heads`` or ``branches`` of ``mixviz.analysis.heads``, so
+    that each weighs as much as any other; where ``backbone`` is among them it counts as none of the spaces.
+    Gives each of the spaces as it is, then "all spaces", and "backbone + all spaces". With one space, it is "all
+    spaces" already. Raises UserError where there is no space.
+    """
+    own = [name for name in spaces if name != backbone]
+    if not own:
+        raise UserError("there is no embedding space beside the backbone: give at least one")
+    found = {name: spaces[name] for name in own}
+    if len(own) > 1:
+        found["all spaces"] = torch.cat([spaces[name] for name in own], dim=1)
+    if backbone in spaces:
+        found[f"{backbone} + all spaces"] = torch.cat([spaces[name] for name in (backbone, *own)], dim=1)
+    return found
+
+
+def read_out_spaces(
+    train_spaces: Mapping[str, Tensor],
+    test_spaces: Mapping[str, Tensor],
+    train: ImageSet,
+    test: ImageSet,
+    targets: Sequence[str] = ("label",),
+    protocols: Sequence[str | Protocol] = DEFAULTS,
+    seed: int = 0,
+    run: str = "",
+) -> list[Result]:
+    """Every combination of ``space_features`` by every protocol; its name stands as the result's encoder.
+
+    The backbone alone is left out: ``evaluate`` reads it, in its own lengths. Raises UserError.
+    """
+    features, test_features = space_features(train_spaces), space_features(test_spaces)
+    results = []
+    for name in features:
+        about = {"encoder": name, "targets": targets, "protocols": protocols, "seed": seed, "run": run}
+        results += read_out(features[name], test_features[name], train, test, **about)
+    return results

@@ -1,0 +1,77 @@
+"""Exercises of notebook 00: what two views share, what guessing gets, and what an untrained network is good for."""
+
+from mixviz.lessons.exercise import Exercise
+
+survives = Exercise(
+    "survives",
+    "orientation",
+    {
+        "colour jitter turns the hue at random, in each view anew: two views of one image differ in it.": "hue",
+        "the crop moves and enlarges the glyph in each view anew, so its place differs.": "place",
+        "the crop enlarges by another factor in each view, so the size differs.": "size",
+    },
+    why="No augmentation here turns an image by quarters, so both views show the same way up.",
+)
+
+
+def _chance(classes: int) -> float:
+    return 1 / classes
+
+
+def _per_cent(classes: int) -> float:
+    return 100 / classes
+
+
+def _one_half(classes: int) -> float:
+    return 0.5
+
+
+def _others(classes: int) -> float:
+    return 1 - 1 / classes
+
+
+chance = Exercise(
+    "chance",
+    _chance,
+    {
+        "give a share between 0 and 1, not per cent.": _per_cent,
+        "a guess is right or wrong, but not half the time: there are more than two classes.": _one_half,
+        "that is how often a guess is wrong.": _others,
+    },
+    cases=((16,), (8,), (4,)),
+    why="Always hold an accuracy against chance and against an untrained network.",
+)
+
+
+def _gains(trained: dict[str, float], untrained: dict[str, float]) -> list[str]:
+    return sorted(name for name in trained if trained[name] > untrained[name])
+
+
+def _losses(trained: dict[str, float], untrained: dict[str, float]) -> list[str]:
+    return sorted(name for name in trained if trained[name] < untrained[name])
+
+
+def _high(trained: dict[str, float], untrained: dict[str, float]) -> list[str]:
+    return sorted(name for name in trained if trained[name] > 0.5)
+
+
+def _all_names(trained: dict[str, float], untrained: dict[str, float]) -> list[str]:
+    return sorted(trained)
+
+
+learned = Exercise(
+    "learned",
+    _gains,
+    {
+        "that is what training threw away.": _losses,
+        "a high accuracy isn't learned if the untrained network has it too: compare the two.": _high,
+        "not everything got better: compare with the untrained network, factor by factor.": _all_names,
+    },
+    cases=(
+        ({"shape": 0.6, "hue": 0.7, "orientation": 0.8}, {"shape": 0.3, "hue": 0.99, "orientation": 0.7}),
+        ({"shape": 0.2, "hue": 0.9, "texture": 0.4}, {"shape": 0.3, "hue": 0.8, "texture": 0.5}),
+    ),
+    why="An untrained network is the floor: random features already tell a lot about simple images.",
+)
+
+EXERCISES = (survives, chance, learned)
