@@ -168,7 +168,7 @@ def restored(run: Run, train: ImageSet, device: str = "auto") -> tuple[Method, I
 def look(embedder: Embedder, images: ImageSet, names: tuple[str, ...], batch_size: int = 512) -> Heads:
     """Embeddings of a whole set in every space, without ever holding all of it as floats."""
     parts = [
-        heads(embedder, to_float(torch.from_numpy(images.images[start : start + batch_size])), names)
+        heads(embedder, to_float(torch.tensor(images.images[start : start + batch_size])), names)
         for start in range(0, len(images), batch_size)
     ]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Tensor
 
 from mixviz.analysis.neighbours import nearest
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError, unknown
-from mixviz.evaluate import PROTOCOLS, frozen, linear_probe
-from mixviz.evaluate.linear import fit, with_bias
+from mixviz.evaluate import PROTOCOLS, frozen
+from mixviz.evaluate.linear import linear_classifier
 
 BACKBONE = "backbone"  # what evaluations read; not an embedding space
 ALL = "all"  # space 0, which learns to ignore all augmentations: the only one of a method without LooC
@@ -140,15 +140,12 @@ def head_contribution(
     """
     names = tuple(train_heads)
     features, test_features = (torch.cat([part[name] for name in names], dim=1) for part in (train_heads, test_heads))
-    mean, std = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
-    features, test_features = (features - mean) / std, (test_features - mean) / std
-    probe = linear_probe(features, labels, test_features, seed)
-    chosen = [(probe.lr, probe.weight_decay)]
-    weights = fit(features, labels, chosen, Generator().manual_seed(seed), epochs=50, batch_size=1024)[:, 0]
-    predicted = (with_bias(test_features) @ weights).argmax(dim=1)
+    probe = linear_classifier(features, labels, seed)
+    predicted = probe(test_features)
     index = (predicted == test_labels).nonzero().squeeze(1)
     sizes = [train_heads[name].shape[1] for name in names]
-    values = contributions(test_features[index], weights[:-1], predicted[index], sizes)
+    standardised = (test_features[index] - probe.mean) / probe.std
+    values = contributions(standardised, probe.weights[:-1, 0], predicted[index], sizes)
     return HeadContribution(names, values, index, float((predicted == test_labels).double().mean()))
 
 

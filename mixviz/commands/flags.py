@@ -3,10 +3,7 @@
 import argparse
 import typing
 from collections.abc import Sequence
-from types import UnionType
 from typing import Any, NoReturn
-
-from pydantic.fields import FieldInfo
 
 from mixviz.config import FRAMEWORK_DEFAULTS, Flag, RunConfig, flags
 from mixviz.errors import UserError, unknown
@@ -49,7 +46,7 @@ def config_from(arguments: argparse.Namespace) -> RunConfig:
 
 def _arguments(flag: Flag) -> dict[str, Any]:
     """What argparse needs; values stay text, since pydantic converts and checks them."""
-    kinds = _kinds(flag.field.annotation)
+    kinds = flag.kinds
     help_text = f"{flag.field.description or ''} {_hint(flag)}".strip().replace("%", "%%")
     if bool in kinds:
         return {"action": argparse.BooleanOptionalAction, "help": help_text, "default": None}
@@ -58,38 +55,22 @@ def _arguments(flag: Flag) -> dict[str, Any]:
     return {"help": help_text, "metavar": name, "default": None} | ({"nargs": "*"} if many else {})
 
 
-def _kinds(annotation: Any) -> tuple[Any, ...]:
-    """The types of a union, or the one type; Annotated stripped."""
-    if typing.get_origin(annotation) in (typing.Union, UnionType):
-        return tuple(kind for part in typing.get_args(annotation) for kind in _kinds(part))
-    if typing.get_origin(annotation) is typing.Annotated:
-        return _kinds(typing.get_args(annotation)[0])
-    return (annotation,)
-
-
 def _hint(flag: Flag) -> str:
     """[range; default], for the help."""
-    default = flag.field.get_default(call_default_factory=True)
+    default = flag.default
     if default is None:
         by_framework = {name: d.get(flag.path[0], {}).get(flag.path[-1]) for name, d in FRAMEWORK_DEFAULTS.items()}
         given = [f"{name} {value}" for name, value in by_framework.items() if value is not None]
         default = ", ".join(given) or "none"
     elif isinstance(default, tuple):
         default = " ".join(map(str, default)) or "none"
-    parts = [_range(flag.field), f"default: {default}"]
+    parts = [_range(flag), f"default: {default}"]
     return f"[{'; '.join(part for part in parts if part)}]"
 
 
-def _range(field: FieldInfo) -> str:
+def _range(flag: Flag) -> str:
     """The bounds or the choices of a field, in words."""
-    for kind in _kinds(field.annotation):
-        if typing.get_origin(kind) is typing.Literal:
-            return " | ".join(map(str, typing.get_args(kind)))
+    if flag.choices:
+        return " | ".join(map(str, flag.choices))
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-    metadata = list(field.metadata)
-    for part in typing.get_args(field.annotation):
-        if typing.get_origin(part) is typing.Annotated:
-            metadata += [bound for info in typing.get_args(part)[1:] for bound in getattr(info, "metadata", [info])]
-    return ", ".join(
-        f"{sign} {getattr(bound, name)}" for bound in metadata for name, sign in signs.items() if hasattr(bound, name)
-    )
+    return ", ".join(f"{signs[name]} {bound}" for name, bound in flag.bounds.items())

@@ -23,7 +23,8 @@ def _row(run: Run) -> list[str]:
         return [run.name, str(error), "", "", "", ""]
     last = metrics.ffill().iloc[-1] if len(metrics) else {}
     loss, knn = last.get("loss"), last.get("knn_accuracy")
-    probes = [r["accuracy"] for r in run.results if (r["protocol"], r["target"]) == ("linear-features", "label")]
+    asked = ("linear-features", "backbone", "label")
+    probes = [r["accuracy"] for r in run.results if (r["protocol"], r["encoder"], r["target"]) == asked]
     return [
         run.name,
         config.data.data_name or config.data.data,

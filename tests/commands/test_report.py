@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from mixviz.__main__ import main
-from mixviz.commands.report import differences, few_shot_intervals, how_it_is_read_out, short_names
+from mixviz.commands.report import short_names
+from mixviz.commands.report_sections import differences, few_shot_intervals, how_it_is_read_out
 from mixviz.config import RunConfig
 from mixviz.data.glyphs import make_glyphs
 from mixviz.evaluate import evaluate
