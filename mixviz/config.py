@@ -5,7 +5,8 @@ mixing's name before it). Everything is checked here, before anything is loaded 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -259,6 +260,32 @@ class Flag(BaseModel):
     path: tuple[str, ...]
     field: FieldInfo
 
+    @property
+    def kinds(self) -> tuple[Any, ...]:
+        """The types that it may have; of ``int | None``, both."""
+        return _kinds(self.field.annotation)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that it may be; empty where it is free."""
+        return next((get_args(kind) for kind in self.kinds if get_origin(kind) is Literal), ())
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """Those of ge, gt, le and lt that it has."""
+        found = list(self.field.metadata)
+        for part in get_args(self.field.annotation):
+            if get_origin(part) is Annotated:
+                found += [bound for info in get_args(part)[1:] for bound in getattr(info, "metadata", [info])]
+        return {
+            sign: getattr(bound, sign) for bound in found for sign in ("gt", "ge", "lt", "le") if hasattr(bound, sign)
+        }
+
+    @property
+    def default(self) -> Any:
+        """None where it is the framework's."""
+        return self.field.get_default(call_default_factory=True)
+
 
 def flags() -> Iterator[Flag]:
     """Every field of the config, in order."""
@@ -269,6 +296,15 @@ def flags() -> Iterator[Flag]:
                     yield Flag(name=f"{name}_{leaf}", path=(section, name, leaf), field=leaf_field)
             else:
                 yield Flag(name=name, path=(section, name), field=field)
+
+
+def _kinds(annotation: Any) -> tuple[Any, ...]:
+    """The types of a union, or the one type; Annotated stripped."""
+    if get_origin(annotation) in (Union, UnionType):
+        return tuple(kind for part in get_args(annotation) for kind in _kinds(part))
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
+    return (annotation,)
 
 
 def _plain(value: Any) -> Any:

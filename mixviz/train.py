@@ -9,7 +9,7 @@ import math
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -27,6 +27,8 @@ from mixviz.evaluate import extract, read_out_knn
 from mixviz.method import Method
 from mixviz.recorder import Recorder
 from mixviz.runs import Run
+
+Watch = Callable[[int, int], None]  # told the images seen so far and of the whole training, after each step
 
 CHECK_EVERY = 20  # steps between looks at the loss; each look waits for the device
 MONITOR_BANK = 10_000  # training images that the kNN monitor compares with, at most
@@ -57,23 +59,25 @@ def train(
     images: ImageSet | None = None,
     root: Path | None = None,
     progress: bool = True,
+    watch: Watch | None = None,
 ) -> Run:
     """Train a new run, from the config to its last epoch.
 
     name: of its folder. images: the training split, in place of loading ``config.data``. root: the folder of runs.
+    watch: called after each step; what it raises ends the training, and the checkpoint of the last epoch is kept.
     Raises UserError on bad input before anything is written, and NonFiniteLoss.
     """
     Run.check_new(config, name, root)
     images = load_training_images(config, progress) if images is None else images
     method, data = set_up(config, images)
-    return _fit(Run.create(config, name, root), method, data, progress)
+    return _fit(Run.create(config, name, root), method, data, progress, watch)
 
 
-def resume(run: Run, images: ImageSet | None = None, progress: bool = True) -> Run:
+def resume(run: Run, images: ImageSet | None = None, progress: bool = True, watch: Watch | None = None) -> Run:
     """Go on from the run's last epoch; equals training without a break. Raises UserError, NonFiniteLoss."""
     images = load_training_images(run.config, progress) if images is None else images
     method, data = set_up(run.config, images)
-    return _fit(run, method, data, progress)
+    return _fit(run, method, data, progress, watch)
 
 
 def trained(config: RunConfig, name: str, root: Path, images: ImageSet) -> Run:
@@ -85,7 +89,7 @@ def trained(config: RunConfig, name: str, root: Path, images: ImageSet) -> Run:
     return train(config, name, images, root)
 
 
-def _fit(run: Run, method: Method, data: TrainingData, progress: bool) -> Run:
+def _fit(run: Run, method: Method, data: TrainingData, progress: bool, watch: Watch | None = None) -> Run:
     config, device = run.config, data.pixels.device
     optimizer = sgd(method, config.optimizer)
     start = _restore(run, method, optimizer, device)
@@ -102,7 +106,7 @@ def _fit(run: Run, method: Method, data: TrainingData, progress: bool) -> Run:
     ) as bar:
         for epoch in range(start, config.train.epochs):
             began = time.perf_counter()
-            row = _train_epoch(method.at_epoch(epoch), optimizer, data, augmentation, config, epoch, steps, bar)
+            row = _train_epoch(method.at_epoch(epoch), optimizer, data, augmentation, config, epoch, steps, bar, watch)
             if not all(torch.isfinite(p).all() for p in method.parameters()):
                 raise _non_finite(epoch, steps - 1, row["lr"])
             seconds = time.perf_counter() - began
@@ -214,7 +218,7 @@ def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
     yield from order[: n // batch_size * batch_size].view(-1, batch_size)
 
 
-def _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, bar) -> dict[str, float]:
+def _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, bar, watch) -> dict[str, float]:
     """One pass over the data; the row of the log."""
     seed, device = config.train.seed, data.pixels.device
     sums, rate = defaultdict(float), 0.0
@@ -238,6 +242,8 @@ def _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, ba
             if not math.isfinite(loss):
                 raise _non_finite(epoch, i, rate)
         bar.update(len(index))
+        if watch is not None:
+            watch((step + 1) * len(index), config.train.epochs * steps * len(index))
     return {"epoch": epoch + 1, "lr": rate, **{name: float(value) / steps for name, value in sums.items()}}
 
 

@@ -110,6 +110,7 @@ class SyntheticPoints:
 
     similarity: Tensor  # (n, S) cosine to the query
     parents: Tensor  # (n, S, 2) of the negatives that were mixed; those towards the query have one, twice
+    places: Tensor  # (n, S, 2) of the parents, in the pool
     towards_query: Tensor  # (S,) bool
     false_parents: Tensor | None  # (n, S) share of the parents that are of the query's own class; None without labels
 
@@ -131,16 +132,16 @@ def synthetic_points(method: Method, term: Term, labels: Tensor | None = None) -
     pool, allowed = method.framework.pool(term.keys, term.query.targets, term.space, term.labels)
     q = term.q.detach()
     first, second, partner = mixing.parents(q, pool.detach(), allowed, term.draw)
-    parents = torch.stack([torch.cat([first, partner], dim=1), torch.cat([second, partner], dim=1)], dim=2)
-    similarity = (q @ pool.detach().T).gather(1, parents.flatten(1)).view_as(parents)
-    towards_query = torch.arange(parents.shape[1], device=q.device) >= first.shape[1]
+    places = torch.stack([torch.cat([first, partner], dim=1), torch.cat([second, partner], dim=1)], dim=2)
+    parents = (q @ pool.detach().T).gather(1, places.flatten(1)).view_as(places)
+    towards_query = torch.arange(places.shape[1], device=q.device) >= first.shape[1]
     false = None
     if labels is not None:
         own = labels[term.query.targets.argmax(dim=1)]
-        pool_labels = method.framework.pool_labels(labels)[parents]  # (n, S, 2)
+        pool_labels = method.framework.pool_labels(labels)[places]  # (n, S, 2)
         false = ((pool_labels == own[:, None, None]) & (pool_labels >= 0)).to(q.dtype).mean(dim=2)
-    own_similarity = (term.synthetic @ q[:, :, None]).squeeze(2)
-    return SyntheticPoints(own_similarity, similarity, towards_query, false)
+    similarity = (term.synthetic @ q[:, :, None]).squeeze(2)
+    return SyntheticPoints(similarity, parents, places, towards_query, false)
 
 
 @torch.no_grad()

@@ -89,6 +89,11 @@ class Knob:
     kind: Literal["classes", "amount", "angle"]  # how the strength is read out
     change: Callable[[Tensor, int, Generator], Change]
 
+    def at(self, share: float) -> float:
+        """The strength this share of the way, in [0, 1], from none to the strongest; the nearest class where they are."""
+        strength = self.strengths[0] + share * (self.strengths[-1] - self.strengths[0])
+        return math.floor(strength + 0.5) if self.kind == "classes" else strength
+
 
 def _factor(part: str) -> Knob:
     change = partial(jittered, part=part)
@@ -199,8 +204,46 @@ def invariance(
     before = embed_heads(images)
     after = [embed_heads(vary(images, augmentation, strength, generator)) for strength in strengths]
     similarity = [torch.stack([(z * moved[head]).sum(dim=1) for moved in after]) for head, z in before.items()]
-    others = [((z @ z.sum(dim=0)) - (z * z).sum(dim=1)) / (len(z) - 1) for z in before.values()]
+    others = [_others(z) for z in before.values()]
     return Invariance(augmentation, strengths, tuple(before), torch.stack(similarity), torch.stack(others))
+
+
+@dataclass(frozen=True)
+class Followed:
+    """One image of a set, changed by one augmentation, and where each head puts it."""
+
+    image: Tensor  # (C, H, H) as changed
+    embeddings: dict[str, Tensor]  # head -> (1, D) of the changed image
+    invariance: Invariance  # of this image at this strength alone
+
+
+def follow(
+    embed_heads: EmbedHeads,
+    image: Tensor,
+    before: Mapping[str, Tensor],
+    row: int,
+    augmentation: str,
+    strength: float,
+    generator: Generator | None = None,
+) -> Followed:
+    """Change one image (C, H, H) and see how far each head follows: ``invariance`` for a single image.
+
+    before: head -> (N, D) embeddings of a set of images, in which this one has the row. generator: default a new one
+    with seed 0. Raises UserError as ``vary``.
+    """
+    generator = Generator().manual_seed(0) if generator is None else generator
+    changed = vary(image[None], augmentation, strength, generator)
+    after = embed_heads(changed)
+    similarity = torch.stack([after[head] @ z[row] for head, z in before.items()])
+    others = torch.stack([_others(z)[[row]] for z in before.values()])
+    moved = Invariance(augmentation, (strength,), tuple(before), similarity[:, None], others)
+    return Followed(changed[0], dict(after), moved)
+
+
+def _others(embeddings: Tensor) -> Tensor:
+    """Mean cosine of each row (n, D) and the other rows, (n,)."""
+    both = embeddings @ embeddings.sum(dim=0) - (embeddings * embeddings).sum(dim=1)
+    return both / (len(embeddings) - 1)
 
 
 def reference_table(embed_heads: EmbedHeads, images: Tensor, augmentations: Sequence[str]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import rankdata
@@ -112,6 +113,10 @@ class Calibration:
     def error(self) -> float:
         return float(self.errors.mean())
 
+    def at(self, lam: float) -> float:
+        """The mean curve's share at one λ, interpolated between those that were tried."""
+        return float(np.interp(lam, self.lam.mean(dim=0).cpu().numpy(), self.share.mean(dim=0).cpu().numpy()))
+
     @property
     def curve_error(self) -> float:
         """The error of the mean curve: what is wrong on average. The rest of ``error`` is how pairs differ."""
@@ -125,9 +130,14 @@ def calibration(path: MixPath, temperature: float) -> Calibration:
     depends on the temperature, so networks are compared at that of ``fitted_calibration``, or without one, by
     ``balance`` and ``monotonicity``.
     """
+    return Calibration(path.lam, share_of_first(path.first, path.second, temperature), temperature)
+
+
+def share_of_first(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    """exp(c1/τ) / (exp(c1/τ) + exp(c2/τ)) of cosines c1 and c2 to the two sources, of any one shape."""
     if temperature <= 0:
         raise UserError(f"a temperature is above 0, not {temperature}")
-    return Calibration(path.lam, ((path.first - path.second) / temperature).sigmoid(), temperature)
+    return ((first - second) / temperature).sigmoid()
 
 
 def fitted_calibration(path: MixPath, temperatures: Tensor | None = None) -> Calibration:
@@ -169,6 +179,16 @@ def monotonicity(path: MixPath) -> Tensor:
     centred = [part - part.mean(dim=1, keepdim=True) for part in ranks]
     norms = [part.norm(dim=1) for part in centred]
     return (centred[0] * centred[1]).sum(dim=1) / (norms[0] * norms[1]).clamp(min=1e-12)
+
+
+def cosine_range(path: MixPath) -> Tensor:
+    """(P,) how far c1 - c2 goes from the first λ to the last, in [-4, 4]; 2 - 2 cos of the two images from 0 to 1.
+
+    At one temperature for all, a narrower range gives a flatter curve of shares, which may look better calibrated.
+    Nothing else about the network need be better: ``fitted_calibration`` gives each range a temperature of its own.
+    """
+    gap = path.first - path.second
+    return gap[:, -1] - gap[:, 0]
 
 
 def above_others(path: MixPath) -> Tensor:

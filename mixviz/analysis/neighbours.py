@@ -51,6 +51,26 @@ def nearest(x: Tensor, k: int, queries: Tensor | None = None, chunk: int = 1024)
     return Neighbours(values.clamp(-1, 1), index)
 
 
+@torch.no_grad()
+def hardest_negatives(x: Tensor, labels: Tensor, k: int, chunk: int = 1024) -> Neighbours:
+    """The k points of other classes that lie nearest to each point by cosine, the nearest first.
+
+    Of the negatives that a softmax compares a query with, it pushes these away the most (MoCHi, arXiv:2010.01028).
+    x: (N, D); labels: (N,). O(N² D) time, O(chunk N) memory. Raises UserError where a point has fewer than k.
+    """
+    points, labels = F.normalize(at_least_float32(x), dim=1), labels.to(x.device)
+    fewest = len(x) - int(labels.unique(return_counts=True)[1].max())
+    if not 1 <= k <= fewest:
+        raise UserError(f"{k} negatives are asked of {fewest} images of other classes: take k from 1 to {fewest}")
+    found = []
+    for start in range(0, len(points), chunk):
+        rows = slice(start, start + chunk)
+        same = labels[rows, None] == labels
+        found.append((points[rows] @ points.T).masked_fill(same, -torch.inf).topk(k, dim=1))
+    values, index = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return Neighbours(values.clamp(-1, 1), index)
+
+
 def purity(index: Tensor, labels: Tensor, query_labels: Tensor | None = None) -> Tensor:
     """Share of each query's neighbours that have its class, (n,) in [0, 1]; higher is purer.
 

@@ -73,6 +73,28 @@ def stable_layout(frames: Sequence[Tensor], method: Literal["pca", "umap"] = "pc
     return layouts
 
 
+@torch.no_grad()
+def azimuthal(x: Tensor, centre: Tensor, onto: Tensor | None = None) -> Tensor:
+    """Points of the sphere as seen from one of them, (N, 2) float32: its distance from the origin is the true angle.
+
+    In degrees, 0 to 180. The direction is that in which the point lies, as far as the two directions show it in which
+    the points of ``onto`` (M, D; None: x itself) lie most, so angles about the centre are not true.
+    x: (N, D), centre: (D,), all of unit length.
+    """
+    cosine, directions = _tangents(x, centre)
+    _, _, axes = torch.linalg.svd(_tangents(x if onto is None else onto, centre)[1], full_matrices=False)
+    axes = axes[:2].T  # (D, 2)
+    largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
+    shown = F.normalize(directions @ (axes * largest.sign()), dim=1)
+    return (shown * torch.rad2deg(cosine.clamp(-1, 1).acos())[:, None]).float()
+
+
+def _tangents(x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines of points (N, D) to the centre, and the unit directions in which they lie, as seen from there."""
+    cosine = x.double() @ centre.double()
+    return cosine, F.normalize(x.double() - cosine[:, None] * centre.double(), dim=1)
+
+
 def align(layout: Tensor, target: Tensor) -> Tensor:
     """The layout, turned or mirrored and moved to lie nearest to the target; no distance changes.
 

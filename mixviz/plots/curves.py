@@ -12,6 +12,12 @@ LABELS = {
     "knn_accuracy": "kNN on held-out train, % (higher is better)",
     "proxy_accuracy_clean": "queries whose key ranks first, %",
 }
+SHORT = {
+    "loss": "loss, nats",
+    "proxy_accuracy_clean": "key ranks first, %",
+    "knn_accuracy": "kNN on held-out train, %",
+}
+MARKERS = "osD^vPX*"
 
 
 def plot_curves(ax: Axes, metrics: Mapping[str, pd.DataFrame], column: str) -> Axes:
@@ -31,4 +37,25 @@ def plot_curves(ax: Axes, metrics: Mapping[str, pd.DataFrame], column: str) -> A
     ax.set_ylabel(LABELS.get(column, column))
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+
+def plot_runs(ax: Axes, logs: Mapping[str, pd.DataFrame], column: str) -> Axes:
+    """As ``plot_curves``, for runs that may be of one method: each has a marker of its own, the last is drawn thick.
+
+    logs: label of a run -> its log; one without the column is left out. A log of one epoch is a dot.
+    """
+    share = "accuracy" in column
+    for place, (label, log) in enumerate(logs.items()):
+        if column not in log:
+            continue
+        rows = log[["epoch", column]].dropna()
+        newest = place == len(logs) - 1
+        look = {"color": colour_of(label.partition(" #")[0]), "marker": MARKERS[place % len(MARKERS)]}
+        look |= {"linewidth": 2.4, "markersize": 6} if newest else {"linewidth": 1.2, "markersize": 5, "alpha": 0.8}
+        ax.plot(rows["epoch"], rows[column] * (100 if share else 1), label=label, **look)
+    ax.set_xlabel("epoch")
+    ax.set_title(SHORT.get(column, column), fontsize=10)
+    ax.xaxis.get_major_locator().set_params(integer=True, nbins=5)
+    ax.yaxis.get_major_locator().set_params(nbins=5)
     return ax

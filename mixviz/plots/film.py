@@ -26,11 +26,14 @@ LABELS: Mapping[str, tuple[str, bool]] = {
 }
 
 
-def plot_film_curve(ax: Axes, films: Mapping[str, Film], curve: str, with_synthetic: bool = False) -> Axes:
+def plot_film_curve(
+    ax: Axes, films: Mapping[str, Film], curve: str, with_synthetic: bool = False, named: bool = True
+) -> Axes:
     """One line a run over its epochs; epoch 0 is the untrained network.
 
     films: method -> its film; those without the curve are left out. curve: a scalar one, such as
     ``uniformity/backbone``. with_synthetic: also ``curve_with_synthetic``, dashed, where it is there.
+    named: write the methods' names at their lines.
     """
     name, _, where = curve.partition("/")
     label, share = LABELS.get(name, (name, False))
@@ -50,7 +53,7 @@ def plot_film_curve(ax: Axes, films: Mapping[str, Film], curve: str, with_synthe
     ax.set_ylabel(label)
     ax.set_title({"": "", "backbone": "backbone"}.get(where, f"embedding ({where})" if where != "all" else "embedding"))
     ax.xaxis.get_major_locator().set_params(integer=True)
-    if ends:
+    if ends and named:
         label_at_right(ax, ends, [colour_of(name.partition(",")[0]) for name in ends])
     return ax
 

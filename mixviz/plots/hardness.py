@@ -15,6 +15,8 @@ from mixviz.plots.style import colour_of, epoch_colours
 
 SMALLEST = 1e-9  # probability that is drawn
 POINTS = 2000  # synthetic points that are drawn of each kind, at most
+HARDNESS = ("hardness", "hardness_with_synthetic")  # curves of a film
+WITH_SYNTHETIC = ", with synthetic"
 KINDS: Mapping[str, tuple[str, str]] = {
     "two negatives": ("#0091d5", "o"),
     "query and negative": ("#d55e00", "^"),
@@ -50,25 +52,37 @@ def plot_hardness(ax: Axes, films: Mapping[str, Film], epoch: float = np.inf, sy
 
     films: method -> its film. The ranks that all frames have are log-spaced.
     """
+    ends = draw_hardness(ax, films, epoch, synthetic)
+    name_hardness(ax)
+    label_at_right(ax, ends, [colour_of(name.removesuffix(WITH_SYNTHETIC)) for name in ends])
+    return ax
+
+
+def draw_hardness(
+    ax: Axes, films: Mapping[str, Film], epoch: float, synthetic: bool = True
+) -> dict[str, tuple[float, float]]:
+    """The lines of ``plot_hardness`` alone; name -> where each ends."""
     ends = {}
     for method, film in films.items():
         frame = film.at(min(epoch, film.epochs[-1]))
-        for name, line in (("hardness", line_of(method)), ("hardness_with_synthetic", "--")):
-            if name not in film.curves or (name != "hardness" and not synthetic):
+        for curve, line, note in zip(HARDNESS, (line_of(method), "--"), ("", WITH_SYNTHETIC), strict=True):
+            if curve not in film.curves or (note and not synthetic):
                 continue
-            values = film.curve(name)[frame]
+            values = film.curve(curve)[frame]
             shown = values > SMALLEST
-            if not shown.any():
-                continue
-            ranks, values = np.array(film.about["ranks"])[shown], values[shown]
-            ax.plot(ranks, values, line, color=colour_of(method), linewidth=1.5)
-            ends[method if name == "hardness" else f"{method}, with synthetic"] = (ranks[-1], values[-1])
+            if shown.any():
+                ranks, values = np.array(film.about["ranks"])[shown], values[shown]
+                ax.plot(ranks, values, line, color=colour_of(method), linewidth=1.5)
+                ends[method + note] = (ranks[-1], values[-1])
+    return ends
+
+
+def name_hardness(ax: Axes) -> None:
+    """The axes of ``plot_hardness`` alone."""
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlabel("rank of the negative, the hardest first")
     ax.set_ylabel("matching probability")
-    label_at_right(ax, ends, [colour_of(name.removesuffix(", with synthetic")) for name in ends])
-    return ax
 
 
 def plot_synthetic(ax: Axes, points: SyntheticPoints, title: str = "") -> Axes:

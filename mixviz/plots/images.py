@@ -1,9 +1,11 @@
 """Pictures of images: sheets of samples, and what augmentation makes of them."""
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from PIL import Image
 
 
 def plot_sheet(ax: Axes, rows: Sequence[np.ndarray], row_labels: Sequence[str] = (), gap: int = 2) -> Axes:
@@ -29,3 +31,15 @@ def plot_sheet(ax: Axes, rows: Sequence[np.ndarray], row_labels: Sequence[str] =
     for spine in ax.spines.values():
         spine.set_visible(False)
     return ax
+
+
+def png_sheet(images: np.ndarray, columns: int, side: int) -> bytes:
+    """Images (N, H, W, 3) uint8 as one PNG, row by row without gaps, each scaled to ``side`` pixels."""
+    sheet = Image.new("RGB", (columns * side, -(-len(images) // columns) * side))
+    for i, image in enumerate(images):
+        tile = Image.fromarray(image)
+        tile = tile if tile.size == (side, side) else tile.resize((side, side))
+        sheet.paste(tile, (i % columns * side, i // columns * side))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "png")
+    return buffer.getvalue()

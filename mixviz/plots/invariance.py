@@ -68,6 +68,17 @@ def plot_invariance(ax: Axes, table: pd.DataFrame) -> Axes:
     return ax
 
 
+def plot_followed(ax: Axes, table: pd.DataFrame) -> Axes:
+    """How far each head moves a single image at one strength, as rings over ``plot_invariance``.
+
+    table: of ``Followed.invariance``. What lies beyond the axes stands at their edge.
+    """
+    colours = [colour_of_head(head) for head in table["head"]]
+    rings = {"s": 110, "facecolors": "none", "edgecolors": colours, "linewidths": 2.5, "clip_on": False, "zorder": 4}
+    ax.scatter(table["strength"], table["fall_off"].clip(*ax.get_ylim()), **rings)
+    return ax
+
+
 def _apart(heights: Mapping[str, float], gap: float) -> dict[str, float]:
     """Places of labels, as high as their lines end or just so much higher that no two overlap."""
     places: dict[str, float] = {}

@@ -1,6 +1,6 @@
 """Pictures of mix paths: a blend's similarity to its sources, and whether it matches them by their shares."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -12,6 +12,8 @@ from mixviz.plots.style import COLOURS, colour_of
 
 LINES = {"mixup": "-", "cutmix": "--"}
 LAM = "λ, share of the first image"
+ERROR = "mean |share − λ|"
+COLUMNS = (0.68, 0.82, 1.0)  # of the table below the curves: where error, temperature and range end
 
 
 def plot_mix_path(ax: Axes, path: MixPath, title: str = "") -> Axes:
@@ -46,21 +48,62 @@ def plot_calibration(ax: Axes, calibrations: Mapping[str, Calibration | Mapping[
     calibrations: method -> its calibration, or kind of blend (mixup, cutmix) -> calibration. One line each, coloured
     by method, CutMix dashed; in the legend the temperature and the mean |share - λ| over pairs and λ, lower is better.
     """
-    ink = mpl.rcParams["text.color"]
-    ax.plot([0, 1], [0, 1], color=ink, linewidth=1, linestyle=":")
+    draw_calibration(name_calibration(ax), calibrations)
+    ax.legend(title=f"{ERROR}, lower is better", fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return ax
+
+
+def name_calibration(ax: Axes) -> Axes:
+    """The axes of shares over λ, and the ideal."""
+    ax.plot([0, 1], [0, 1], color=mpl.rcParams["text.color"], linewidth=1, linestyle=":")
     ax.text(0.05, 0.04, "ideal", rotation=45, rotation_mode="anchor", va="top", fontsize=9)
+    ax.set_xlim(0, 1)
+    ax.set_ylim(0, 1)
+    ax.set_aspect("equal")
+    ax.set_xlabel(LAM)
+    ax.set_ylabel("share of the first among the two")
+    return ax
+
+
+def draw_calibration(ax: Axes, calibrations: Mapping[str, Calibration | Mapping[str, Calibration]]) -> Axes:
+    """The lines of ``plot_calibration`` alone."""
     for method, found in calibrations.items():
         for kind, result in found.items() if isinstance(found, Mapping) else {"mixup": found}.items():
             label = f"{method}, {kind}" if isinstance(found, Mapping) else method
             label += f": {result.error:.3f} at τ = {result.temperature:.2g}"
             lam, share = (part.mean(dim=0).cpu().numpy() for part in (result.lam, result.share))
             ax.plot(lam, share, LINES[kind], color=colour_of(method), linewidth=2, label=label)
+    return ax
+
+
+def name_ranges(ax: Axes, ranges: Mapping[str, float]) -> Axes:
+    """A small table without its first two columns: method -> how far its cosines go, from ``cosine_range``."""
+    ax.set_axis_off()
     ax.set_xlim(0, 1)
-    ax.set_ylim(0, 1)
-    ax.set_aspect("equal")
-    ax.set_xlabel(LAM)
-    ax.set_ylabel("share of the first key among the two")
-    ax.legend(title="mean |share − λ|, lower is better", fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    ax.set_ylim(len(ranges) - 0.4, -1.3)
+    for place, text in zip(COLUMNS, (ERROR, "τ", "range of\ncosines"), strict=True):
+        ax.text(place, -0.55, text, ha="right", va="bottom", fontsize=8)
+    for row, (method, reach) in enumerate(ranges.items()):
+        ax.plot([0, 0.05], [row, row], color=colour_of(method), linewidth=2)
+        ax.text(0.08, row, method, va="center", fontsize=9)
+        ax.text(COLUMNS[2], row, f"{reach:.2f}", ha="right", va="center", fontsize=9)
+    return ax
+
+
+def write_calibrations(ax: Axes, calibrations: Mapping[str, Calibration]) -> Axes:
+    """The first two columns of the table that ``name_ranges`` begins: error and temperature."""
+    for row, result in enumerate(calibrations.values()):
+        ax.text(COLUMNS[0], row, f"{result.error:.3f}", ha="right", va="center", fontsize=9)
+        ax.text(COLUMNS[1], row, f"{result.temperature:.2f}", ha="right", va="center", fontsize=9)
+    return ax
+
+
+def mark_blend(ax: Axes, lam: float, curve: Sequence[float] = (), pair: Sequence[float] = ()) -> Axes:
+    """One blend in a picture over λ: a line at its λ, filled dots on the curves, hollow ones for this pair alone."""
+    ink = mpl.rcParams["text.color"]
+    ax.axvline(lam, color=ink, linewidth=0.8, alpha=0.6)
+    ax.plot([lam] * len(curve), curve, "o", color=ink, markersize=7, clip_on=False)
+    ax.plot([lam] * len(pair), pair, "o", color=ink, markerfacecolor="none", markersize=8, clip_on=False)
     return ax
 
 

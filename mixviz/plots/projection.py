@@ -56,6 +56,13 @@ def plot_projection(
     return ax
 
 
+def ring_point(ax: Axes, point: Tensor) -> Axes:
+    """A ring round one point (2,) of a layout."""
+    ink = mpl.rcParams["text.color"]
+    ax.plot(*point.tolist(), "o", markersize=12, fillstyle="none", markeredgecolor=ink, markeredgewidth=2, zorder=4)
+    return ax
+
+
 def _name_classes(ax: Axes, medians: np.ndarray, classes: np.ndarray, names: Sequence[str]) -> None:
     """Marks and names at the medians (n, 2), moved up or down where they would cover one another, with a line back."""
     ax.set_xlim(ax.get_xlim())

@@ -2,5 +2,23 @@
 
 from mixviz.widgets.base import Widget
 from mixviz.widgets.contrast import ContrastTable
+from mixviz.widgets.evaluation import ProtocolPrism, SeedVerdict
+from mixviz.widgets.film import FilmScrubber
+from mixviz.widgets.hardness import HardnessMicroscope
+from mixviz.widgets.invariance import InvarianceFingerprint
+from mixviz.widgets.mixing import MixingLab
+from mixviz.widgets.projection import ProjectionExplorer
+from mixviz.widgets.training import TrainingPanel
 
-__all__ = ["ContrastTable", "Widget"]
+__all__ = [
+    "ContrastTable",
+    "FilmScrubber",
+    "HardnessMicroscope",
+    "InvarianceFingerprint",
+    "MixingLab",
+    "ProjectionExplorer",
+    "ProtocolPrism",
+    "SeedVerdict",
+    "TrainingPanel",
+    "Widget",
+]

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from mixviz.errors import UserError, unknown
 from mixviz.plots.stage import Stage
-from mixviz.plots.style import Theme, png, style
+from mixviz.plots.style import Theme, png, smaller, style
 from mixviz.widgets.controls import Control, parse, put, stops, written
 from mixviz.widgets.still import SWITCH, page
 
@@ -158,7 +158,7 @@ class Widget:
         if os.environ.get(SWITCH):
             return {"text/plain": repr(self), "text/html": page(self)}
         bundle = dict(self.box._repr_mimebundle_() or {})
-        return bundle | {"text/plain": repr(self), "image/png": base64.b64encode(self.picture()).decode()}
+        return bundle | {"text/plain": repr(self), "image/png": base64.b64encode(smaller(self.picture())).decode()}
 
     def _screen(self) -> ipywidgets.DOMWidget:
         """What the picture is shown on."""

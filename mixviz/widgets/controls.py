@@ -36,20 +36,32 @@ def toggle(label: str, value: bool = False, about: str = "") -> Control:
     return ipywidgets.Checkbox(value=value, indent=True, **_named(label, about))
 
 
+def text(label: str, value: str = "", suggestions: Iterable[str] = (), about: str = "") -> Control:
+    """A line to write in, with suggestions; it counts when it is left or Enter is pressed."""
+    return ipywidgets.Combobox(
+        value=value, options=list(suggestions), ensure_option=False, continuous_update=False, **_named(label, about)
+    )
+
+
 def written(value: Any) -> str:
     """A value as controls, states and drives write it."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def choices(control: Control) -> list[Any] | None:
-    """What may be chosen of a list; None where the control is no list."""
-    options = getattr(control, "options", None)
+    """What may be chosen of a list; None where the control is no list, or takes other words as well."""
+    options = None if isinstance(control, ipywidgets.Combobox) else getattr(control, "options", None)
     return None if options is None else [option[1] if isinstance(option, tuple) else option for option in options]
 
 
 def stops(control: Control) -> list[Any]:
-    """Where a drive takes a control: to all of a list's choices, to both of a box's, to both ends of a slider."""
+    """Where a drive takes a control: to all of a list's choices, to both of a box's, to both ends of a slider.
+
+    A line of text is taken to all that is suggested.
+    """
     listed = choices(control)
+    if isinstance(control, ipywidgets.Combobox):
+        return list(control.options)
     if isinstance(control, ipywidgets.SelectionSlider):
         return [listed[0], listed[-1]]
     if listed is not None:
@@ -65,7 +77,7 @@ def put(name: str, control: Control, value: Any) -> None:
     if listed is not None:
         if value not in listed:
             raise unknown(name, written(value), map(written, listed))
-    elif not isinstance(control.value, bool) and not control.min <= value <= control.max:
+    elif not isinstance(control.value, bool | str) and not control.min <= value <= control.max:
         raise UserError(f"{name} {written(value)} is out of range: take {control.min:g} to {control.max:g}")
     control.value = value
 

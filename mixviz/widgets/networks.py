@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from mixviz.analysis.heads import head_names
 from mixviz.augment import Augmentation, make_views, to_float
-from mixviz.config import DataConfig
+from mixviz.config import DataConfig, RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError
@@ -23,6 +23,7 @@ from mixviz.train import augmentation_of, hold_out, load_training_images
 
 GLYPHS = "glyphs-moco-v2-seed1"  # the recording that widgets look at where nothing else is asked for
 GLYPHS_LOOC = "glyphs-n-pair+looc-turned-seed1"  # the one that has LooC's spaces, for colour and for rotation
+GLYPHS_TURNED = "glyphs-n-pair-turned-seed1"  # the one that tells the shapes apart best
 LONGEST_QUEUE = 2048
 
 
@@ -41,6 +42,14 @@ class Network:
     def name(self) -> str:
         """Framework and mixings."""
         return self.run.config.method.name
+
+    @property
+    def note(self) -> str:
+        """What a caption says where other images stand in for the run's own; else nothing."""
+        if not self.stand_in:
+            return ""
+        own = self.run.config.data.data_name or self.run.config.data.data
+        return f"It was trained on {own}, which is not on this machine: glyphs stand in."
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -63,10 +72,20 @@ class Network:
         drawn = make_views(self.pixels(rows), self.augmentation, Generator().manual_seed(seed), shared)
         return [view.images for view in drawn]
 
+    @torch.no_grad()
+    def embedded(self, rows: list[int], seed: int = 0) -> list[Tensor]:
+        """The query view and the first key view of held-out images, embedded in space 0; each (n, D) of unit length."""
+        return [x[:, 0] for x in embed_once(self.encoder, self.views(rows, seed)[:2])]
+
+    @cached_property
+    def bank_rows(self) -> np.ndarray:
+        """(K,) which of the training images the bank's keys are of."""
+        return np.random.default_rng(0).permutation(len(self.train))[:LONGEST_QUEUE]
+
     @cached_property
     def bank(self) -> tuple[Tensor, Tensor]:
         """Keys of augmented training images for queues, (H, K, D) of unit length; their classes, (K,), -1: unknown."""
-        rows = np.random.default_rng(0).permutation(len(self.train))[:LONGEST_QUEUE]
+        rows = self.bank_rows
         images = to_float(torch.from_numpy(self.train.images[rows]))
         generator = Generator().manual_seed(0)
         with torch.no_grad():
@@ -82,21 +101,38 @@ class Network:
         temperature: float,
         queue_length: int = LONGEST_QUEUE,
         oracle: bool = False,
+        embedded: bool = False,
     ) -> Method:
         """This encoder in any framework, under any mixings: in place of the momentum encoder, of BYOL's prediction too.
 
-        queue_length: K, at most 2048 keys of training images. Raises UserError, IncompatibleMixing.
+        queue_length: K, at most 2048 keys of training images. embedded: the views of ``Method.terms`` are those of
+        ``embedded``, which saves embedding images again and again. Raises UserError, IncompatibleMixing.
         """
+        encoder = Embedded(self.encoder.dim) if embedded else self.encoder
         if framework == "byol":
-            built = BYOL(self.encoder, nn.Identity(), symmetric=False)
+            built = BYOL(encoder, nn.Identity(), symmetric=False)
         elif framework == "moco-v2":
-            built = FRAMEWORKS[framework](self.encoder, temperature, False, queue_length=queue_length)
             keys, labels = self.bank
-            built.queue.keys.copy_(keys[:, :queue_length])
-            built.queue.labels.copy_(labels[:queue_length])
+            length = min(queue_length, len(labels))
+            built = FRAMEWORKS[framework](encoder, temperature, False, queue_length=length)
+            built.queue.keys.copy_(keys[: encoder.spaces, :length])
+            built.queue.labels.copy_(labels[:length])
         else:
-            built = FRAMEWORKS[framework](self.encoder, temperature, symmetric=False)
+            built = FRAMEWORKS[framework](encoder, temperature, symmetric=False)
         return Method(built, *mixings, oracle=oracle).eval().requires_grad_(False)
+
+
+class Embedded(nn.Module):
+    """An embedder of what is embedded already: (n, D) -> (n, 1, D)."""
+
+    bn_splits, spaces = 1, 1
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, None]
 
 
 @lru_cache(maxsize=8)
@@ -108,16 +144,22 @@ def network(run: Run | str = GLYPHS) -> Network:
     run = find(run)
     encoder = run.encoder(device="cpu")
     encoder.dtype = torch.float32
-    config, stand_in = run.config, False
-    try:
-        train = load_training_images(config, progress=False)
-        data = config.data
-    except UserError:
-        stand_in, data = True, DataConfig()
-        train = load("glyphs", "train", image_size=config.data.image_size, progress=False)
-    test = load(data.data, "test", image_size=data.image_size, name=data.data_name, progress=False)
-    held, kept = hold_out(len(train), config.data.holdout)
+    train, test, stand_in = images(run.config.data)
+    held, kept = hold_out(len(train), run.config.data.holdout)
     return Network(run, encoder, train.select(kept.numpy()), train.select(held.numpy()), test, stand_in)
+
+
+@lru_cache(maxsize=2)
+def images(data: DataConfig) -> tuple[ImageSet, ImageSet, bool]:
+    """Train and test of a data set; or, where it is not on this machine, of glyphs, and True. Raises UserError."""
+    try:
+        train = load_training_images(RunConfig(data=data), progress=False)
+        test = load(data.data, "test", image_size=data.image_size, name=data.data_name, progress=False)
+    except UserError:
+        if data.data == "glyphs":
+            raise
+        return *images(DataConfig(image_size=data.image_size))[:2], True
+    return train, test, False
 
 
 def find(run: Run | str | Path) -> Run:

@@ -17,6 +17,7 @@ from mixviz.analysis.geometry import (
     class_uniformity,
     crowding,
     effective_rank,
+    even_uniformity,
     geometry,
     spectrum,
     uniformity,
@@ -49,6 +50,23 @@ def test_the_authors_numbers():
         z, partner = torch.tensor(golden["geometry/z"]), torch.tensor(golden["geometry/partner"])
         assert alignment(z, partner).mean().item() == pytest.approx(float(golden["geometry/alignment"]), rel=1e-6)
         assert uniformity(z) == pytest.approx(float(golden["geometry/uniformity"]), rel=1e-6)
+
+
+@pytest.mark.parametrize("t", [0.5, 2, 5])
+def test_even_uniformity_is_the_mean_over_the_sphere(t):
+    angles = np.linspace(0, np.pi, 20_001)
+    potential = np.exp(-2 * t * (1 - np.cos(angles)))
+    for dim in (2, 3, 5, 16):
+        weight = np.sin(angles) ** (dim - 2)  # how much of the sphere lies at this angle from a point
+        mean = np.trapezoid(potential * weight, angles) / np.trapezoid(weight, angles)
+        assert even_uniformity(dim, t) == pytest.approx(math.log(mean), abs=1e-6)
+
+
+def test_no_points_lie_better_than_evenly(generator):
+    corners = torch.tensor([[math.cos(k * math.pi / 500), math.sin(k * math.pi / 500)] for k in range(1000)])
+    assert uniformity(corners) == pytest.approx(even_uniformity(2), abs=0.01)
+    crowded = F.normalize(torch.randn(500, 3, generator=generator) + 1, dim=1)
+    assert uniformity(crowded) > even_uniformity(3) + 0.1
 
 
 def test_alignment_of_known_angles():

@@ -8,7 +8,16 @@ import torch
 import torch.nn.functional as F
 from torchvision.transforms import functional as TF
 
-from mixviz.analysis.invariance import KNOBS, canonical_glyphs, diagonal_margin, fingerprint, invariance, readout, vary
+from mixviz.analysis.invariance import (
+    KNOBS,
+    canonical_glyphs,
+    diagonal_margin,
+    fingerprint,
+    follow,
+    invariance,
+    readout,
+    vary,
+)
 from mixviz.data.glyphs import SHAPES, sample_glyphs
 from mixviz.errors import UserError
 
@@ -124,6 +133,24 @@ def test_the_table_has_the_means_and_equal_generators_give_equal_tables(images):
     assert row["fall_off"] == pytest.approx(float(found.fall_off[1, 1].mean()))
     assert row["similarity"] == pytest.approx(float(found.similarity[1, 1].mean()))
     pd.testing.assert_frame_equal(invariance(embed, images, "crop", [1.0, 0.4]).table(), table)
+
+
+def test_one_image_is_followed_as_in_the_set(images):
+    found = follow(embed, images[3], embed(images), 3, "rotation", 1)
+    assert torch.equal(found.image, images[3].rot90(1, (1, 2)))
+    torch.testing.assert_close(found.embeddings["pixels"], embed(found.image[None])["pixels"])
+    among = invariance(embed, images, "rotation", [1])
+    torch.testing.assert_close(found.invariance.similarity, among.similarity[..., [3]])
+    torch.testing.assert_close(found.invariance.fall_off, among.fall_off[..., [3]], equal_nan=True, atol=1e-4, rtol=0)
+    row = found.invariance.table().iloc[0]
+    assert (row["augmentation"], row["head"], row["strength"]) == ("rotation", "pixels", 1)
+
+
+def test_a_strength_lies_its_share_of_the_way_to_the_strongest():
+    assert [KNOBS["hue"].at(share) for share in (0, 0.5, 1)] == [0.0, 0.25, 0.5]
+    assert [KNOBS["crop"].at(share) for share in (0, 0.5, 1)] == pytest.approx([1.0, 0.6, 0.2])
+    assert [KNOBS["rotation"].at(share) for share in (0, 0.1, 0.3, 0.5, 0.6, 1)] == [0, 0, 1, 2, 2, 3]
+    assert [KNOBS["grayscale"].at(share) for share in (0, 0.4, 0.5, 1)] == [0, 0, 1, 1]
 
 
 def lit_from(n, seed, hue=None):

@@ -14,11 +14,13 @@ from mixviz.analysis.mixpath import (
     balance,
     bootstrap_interval,
     calibration,
+    cosine_range,
     fitted_calibration,
     full_row,
     mix_path,
     monotonicity,
     path_measures,
+    share_of_first,
     unit_embed,
 )
 from mixviz.errors import UserError
@@ -150,6 +152,33 @@ def test_the_temperature_is_fitted_on_even_pairs_and_tried_on_odd_ones():
     assert result.error > 0.1
     picked = fitted_calibration(path, torch.tensor([0.1, 0.29, 1.0], dtype=torch.float64))
     assert picked.temperature == pytest.approx(0.29)
+
+
+def test_the_mean_curve_is_read_between_the_lams_that_were_tried():
+    found = calibration(path_of(torch.stack([LAMS, 3 * LAMS]), torch.zeros(2, 11, dtype=torch.float64)), 1.0)
+    at = [(1 / (1 + math.exp(-lam)) + 1 / (1 + math.exp(-3 * lam))) / 2 for lam in (0.3, 0.4)]
+    assert found.at(0.3) == pytest.approx(at[0])
+    assert found.at(0.34) == pytest.approx(0.6 * at[0] + 0.4 * at[1])
+
+
+def test_a_share_is_the_softmax_of_two_cosines():
+    first, second = torch.tensor([0.9, 0.2, -1.0]), torch.tensor([0.3, 0.2, 1.0])
+    expected = (torch.stack([first, second]) / 0.3).softmax(dim=0)[0]
+    torch.testing.assert_close(share_of_first(first, second, 0.3), expected)
+    with pytest.raises(UserError, match="above 0"):
+        share_of_first(first, second, -0.1)
+
+
+def test_half_the_range_looks_the_same_at_half_the_temperature(images):
+    wide = path_of(LAMS, 1 - LAMS)
+    narrow = path_of(LAMS / 2, (1 - LAMS) / 2)
+    assert cosine_range(wide).tolist() == pytest.approx([2.0])
+    assert cosine_range(narrow).tolist() == pytest.approx([1.0])
+    assert calibration(narrow, 0.2).error != pytest.approx(calibration(wide, 0.2).error, abs=0.02)
+    assert calibration(narrow, 0.1).error == pytest.approx(calibration(wide, 0.2).error)
+    path = mix_path(pixels, *images, pixels(images[0]), LAMS)
+    between = (pixels(images[0]) * pixels(images[1])).sum(dim=1)
+    torch.testing.assert_close(cosine_range(path), 2 - 2 * between)
 
 
 def test_balance_is_where_the_sources_are_equally_near():

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import skew
 from sklearn.neighbors import NearestNeighbors
 
-from mixviz.analysis.neighbours import hubness, nearest, purity, purity_table
+from mixviz.analysis.neighbours import hardest_negatives, hubness, nearest, purity, purity_table
 from mixviz.errors import UserError
 
 
@@ -86,3 +86,23 @@ def test_one_hub_takes_all_and_a_ring_has_none():
     assert hub.skewness == pytest.approx(skew([100] + [0] * 199))
     ring = hubness(torch.arange(100).roll(1)[:, None], 100)
     assert (ring.skewness, ring.antihubs, ring.top_share) == (0, 0, 0.01)
+
+
+@pytest.mark.parametrize("chunk", [7, 1000])
+def test_hardest_negatives_are_the_nearest_of_the_other_classes(points, chunk):
+    labels = torch.arange(70) % 3
+    similarity, index = hardest_negatives(points, labels, 5, chunk)
+    for row, (values, found) in enumerate(zip(similarity, index, strict=True)):
+        others = (labels != labels[row]).nonzero().squeeze(1)
+        distances, expected = (
+            NearestNeighbors(n_neighbors=5, metric="cosine").fit(points[others]).kneighbors(points[[row]])
+        )
+        assert found.tolist() == others[expected[0]].tolist()
+        assert values.numpy() == pytest.approx(1 - distances[0])
+
+
+def test_no_more_negatives_can_be_asked_for_than_the_largest_class_has(points):
+    labels = torch.tensor([0] * 50 + [1] * 20)
+    assert hardest_negatives(points, labels, 20).index[0].sort().values.tolist() == list(range(50, 70))
+    with pytest.raises(UserError, match="21 negatives are asked of 20 images of other classes: take k from 1 to 20"):
+        hardest_negatives(points, labels, 21)

@@ -84,6 +84,7 @@ def test_synthetic_points_against_the_harder_parent(ax):
     points = SyntheticPoints(
         similarity=torch.tensor([[0.9, 0.4], [0.2, 0.8]]),
         parents=torch.tensor([[[0.5, 0.6], [0.3, 0.3]], [[0.4, 0.1], [0.7, 0.7]]]),
+        places=torch.tensor([[[0, 1], [2, 2]], [[1, 0], [3, 3]]]),
         towards_query=torch.tensor([False, True]),
         false_parents=None,
     )

@@ -7,7 +7,14 @@ import torch
 from matplotlib.colors import to_hex
 
 from mixviz.analysis.mixpath import Calibration, MixPath
-from mixviz.plots.mixpath import plot_calibration, plot_mix_path, plot_path_measure
+from mixviz.plots.mixpath import (
+    mark_blend,
+    name_ranges,
+    plot_calibration,
+    plot_mix_path,
+    plot_path_measure,
+    write_calibrations,
+)
 from mixviz.plots.style import colour_of, figure, png
 
 LAMS = torch.linspace(0, 1, 5)
@@ -59,6 +66,29 @@ def test_calibrations_are_lines_with_their_error_beside_the_diagonal():
         "moco-v2 + mixco, cutmix: 0.300 at τ = 0.05",
     ]
     assert "lower is better" in ax.get_legend().get_title().get_text()
+    assert png(ax.figure)
+
+
+def test_a_blend_is_a_line_at_its_lam_with_dots_on_it():
+    ax = mark_blend(axes(), 0.3, [0.4], [0.6, 0.1])
+    line, curve, pair = ax.lines
+    assert set(line.get_xdata()) == {0.3}
+    assert curve.get_xydata().tolist() == [[0.3, 0.4]]
+    assert pair.get_xydata().tolist() == [[0.3, 0.6], [0.3, 0.1]]
+    assert pair.get_markerfacecolor() == "none"
+    assert curve.get_markerfacecolor() != "none"
+
+
+def test_the_table_has_a_row_a_network_under_its_columns():
+    lam = LAMS.expand(2, 5)
+    calibrations = {"moco-v2": Calibration(lam, lam + 0.1, 0.5), "moco-v2 + imix": Calibration(lam, lam, 0.25)}
+    ax = name_ranges(axes(), {"moco-v2": 1.25, "moco-v2 + imix": 0.75})
+    assert [to_hex(line.get_color()) for line in ax.lines] == [colour_of("moco-v2"), colour_of("moco-v2 + imix")]
+    write_calibrations(ax, calibrations)
+    places = {text.get_text(): text.get_position() for text in ax.texts}
+    heads = [places[name][0] for name in ("mean |share − λ|", "τ", "range of\ncosines")]
+    for row, texts in enumerate((("0.100", "0.50", "1.25"), ("0.000", "0.25", "0.75"))):
+        assert [places[text] for text in texts] == [(place, row) for place in heads]
     assert png(ax.figure)
 
 

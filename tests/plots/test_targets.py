@@ -103,7 +103,7 @@ def test_a_row_of_byol_has_targets_alone(make_table):
     row = query_row(make_table("byol"), 2)
     ax = plot_row(axes(), row)
     assert [bar.get_height() for bar in ax.patches] == [0]
-    assert [text.get_text() for text in ax.texts] == ["1.00"]
+    assert [text.get_text() for text in ax.texts] == ["no negatives, so no probabilities", "1.00"]
     assert png(ax.figure)
 
 

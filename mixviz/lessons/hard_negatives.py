@@ -1,0 +1,114 @@
+"""Exercises of notebook 02: effective negatives, harder mixtures, false parents, and what MoCHi is when it is off."""
+
+import numpy as np
+
+from mixviz.lessons.exercise import Exercise
+
+
+def _effective(probabilities: list[float]) -> float:
+    shares = np.asarray(probabilities) / np.sum(probabilities)
+    return float(np.exp(-np.sum(shares * np.log(shares))))
+
+
+def _effective_without_shares(probabilities: list[float]) -> float:
+    shares = np.asarray(probabilities)
+    return float(np.exp(-np.sum(shares * np.log(shares))))
+
+
+def _entropy(probabilities: list[float]) -> float:
+    return float(np.log(_effective(probabilities)))
+
+
+def _count(probabilities: list[float]) -> float:
+    return float(len(probabilities))
+
+
+effective_negatives = Exercise(
+    "effective_negatives",
+    _effective,
+    {
+        "the key has a part of the mass: divide by the sum first, so that the negatives' shares sum to one.": (
+            _effective_without_shares
+        ),
+        "that is the entropy: its exponential is a number of negatives.": _entropy,
+        "that counts all of them alike, however small their share is.": _count,
+    },
+    cases=(([0.1, 0.1, 0.1, 0.1],), ([0.5, 0.01, 0.01, 0.01],), ([0.2, 0.2, 0.001],), ([0.05, 0.1, 0.15],)),
+    why="Equal shares give their number; one negative that has nearly all of them gives nearly one.",
+)
+
+
+def _mixture_cosine(c: float, beta: float) -> float:
+    return (beta + (1 - beta) * c) / np.sqrt(beta**2 + (1 - beta) ** 2 + 2 * beta * (1 - beta) * c)
+
+
+def _not_normalised(c: float, beta: float) -> float:
+    return beta + (1 - beta) * c
+
+
+def _swapped(c: float, beta: float) -> float:
+    return _mixture_cosine(c, 1 - beta)
+
+
+def _without_cross_term(c: float, beta: float) -> float:
+    return _not_normalised(c, beta) / np.sqrt(beta**2 + (1 - beta) ** 2)
+
+
+mixture_cosine = Exercise(
+    "mixture_cosine",
+    _mixture_cosine,
+    {
+        "the mixture is shorter than one: divide by its length.": _not_normalised,
+        "β is the share of the query, not of the negative: swap the two.": _swapped,
+        "the length of a sum of two vectors has a third part: twice their inner product.": _without_cross_term,
+    },
+    cases=((0.3, 0.25), (0.3, 0.5), (0.0, 0.4), (0.9, 0.1), (-0.2, 0.0)),
+    why="It is at least c for every β: a mixture with the query is always harder than the negative was.",
+)
+
+
+def _with_false_parent(false: int, hardest: int) -> float:
+    true = hardest - false
+    return 1 - true * (true - 1) / (hardest * (hardest - 1))
+
+
+def _one_parent(false: int, hardest: int) -> float:
+    return false / hardest
+
+
+def _sum_of_two(false: int, hardest: int) -> float:
+    return 2 * false / hardest
+
+
+def _both_parents(false: int, hardest: int) -> float:
+    return false * (false - 1) / (hardest * (hardest - 1))
+
+
+with_false_parent = Exercise(
+    "with_false_parent",
+    _with_false_parent,
+    {
+        "that is one parent: a mixture has two, and either may be false.": _one_parent,
+        "mixtures with two false parents are counted twice: take the share without any, and subtract it from one.": (
+            _sum_of_two
+        ),
+        "that is the share in which both parents are false: one is enough.": _both_parents,
+    },
+    cases=((16, 64), (2, 4), (4, 10), (0, 8)),
+    tolerance=0.02,
+    why="Where a few of the hardest are false, nearly twice as many of the mixtures have a false parent.",
+)
+
+
+switched_off = Exercise(
+    "switched_off",
+    (64, 0, 0),
+    {
+        "N says whom to mix, s and s′ say how many mixtures there are: with none to mix, MoCHi refuses.": ((0, 64, 8)),
+        "mixtures with the query are still made: s′ counts them.": (64, 0, 8),
+        "mixtures of two negatives are still made: s counts them.": (64, 64, 0),
+    },
+    why="Without synthetic columns the table is MoCo-v2's, whatever N is.",
+)
+
+EXERCISES = (effective_negatives, mixture_cosine, with_false_parent, switched_off)

@@ -1,0 +1,61 @@
+"""Widgets that are drawn in the page itself, on a canvas that answers the pointer and the keyboard without delay."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import anywidget
+import numpy as np
+import traitlets
+
+from mixviz.plots.style import INK
+from mixviz.widgets.base import Widget
+
+FOLDER = Path(__file__).parent
+
+
+def script(name: str) -> str:
+    """A canvas's script, behind what all of them share: ``canvas.js``, whose functions it calls by name."""
+    return "\n".join((FOLDER / file).read_text(encoding="utf-8") for file in ("canvas.js", name))
+
+
+def packed(values: Any) -> bytes:
+    """Numbers as the bytes that ``floats`` and ``integers`` of the script read: float32, or int32 of whole ones."""
+    array = np.asarray(values)
+    return array.astype("<f4" if array.dtype.kind == "f" else "<i4").tobytes()
+
+
+class Canvas(anywidget.AnyWidget):
+    """What every canvas is told. A subclass sets ``_esm = script("its.js")``, and adds what that draws as traits."""
+
+    about = traitlets.Unicode().tag(sync=True)  # what is to be seen, for screen readers
+    problem = traitlets.Unicode().tag(sync=True)  # is said in the picture's place
+    colours = traitlets.Dict().tag(sync=True)  # ink, paper and line of the theme
+    size = traitlets.List().tag(sync=True)  # width and height in px: the shape of the canvas, and how wide it grows
+
+
+class CanvasWidget(Widget):
+    """A widget whose picture is a canvas; ``draw`` makes the still one for a reader without a kernel.
+
+    A subclass names its ``canvas``, and gives in ``scene()`` what this draws. What the reader does on the canvas comes
+    back as a trait of it: observe that of ``picture_widget``, and ``set`` a control.
+    """
+
+    canvas: ClassVar[type[Canvas]]
+
+    def scene(self) -> Mapping[str, Any]:
+        """Traits of the canvas as ``seen`` has them. Of these, only what changed is sent."""
+        raise NotImplementedError
+
+    def _screen(self) -> Canvas:
+        ink = dict(zip(("ink", "paper", "line"), INK[self.theme], strict=True))
+        screen = self.canvas(colours=ink, size=[round(100 * side) for side in self.size], layout={"width": "100%"})
+        screen.add_class("mixviz-picture")
+        return screen
+
+    def _show(self) -> None:
+        with self.picture_widget.hold_sync():
+            self.picture_widget.problem = self.problem
+            self.picture_widget.about = self.problem or self.caption()
+            for name, value in {} if self.problem else self.scene().items():
+                setattr(self.picture_widget, name, value)

@@ -1,0 +1,162 @@
+"""What does a number measure? One checkpoint under every protocol, and a gain under more or fewer seeds."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mixviz.analysis.verdict import MOST, Verdict, drawn, measured, verdict
+from mixviz.evaluate.prism import READINGS, prism
+from mixviz.ledger import PATH as LEDGER
+from mixviz.plots.prism import plot_prism
+from mixviz.plots.verdict import draw_chances, draw_differences, name_chances, name_differences
+from mixviz.runs import Run
+from mixviz.widgets.base import Widget
+from mixviz.widgets.controls import choice, slider, steps, toggle
+from mixviz.widgets.networks import GLYPHS, find, network
+
+FEW = 1000  # images of train and of test that a run is read with where it has no table yet
+ANYONE = "anyone"
+PRETENDED = "pretended"
+TABLES = LEDGER.parent / "results" / "reproduce"
+
+
+class ProtocolPrism(Widget):
+    """One checkpoint, read out by the protocols that papers and libraries report, side by side.
+
+    run: by default a recording on glyphs. Its table is that of ``python -m mixviz evaluate RUN --prism`` where that
+    has been made; else it is made of ``images`` training and test images when it is first looked at, which takes some
+    ten seconds.
+    """
+
+    size = (9.0, 6.4)
+
+    def __init__(self, run: Run | str | None = None, images: int = FEW, **values: Any):
+        self.run, self.images = find(run or GLYPHS), images
+        peers = list(dict.fromkeys(reading.reported_by for reading in READINGS))
+        controls = {
+            "family": choice("read-outs", ["all", "linear", "nearest neighbours"], "all", "what reads the features"),
+            "reported_by": choice("reported by", [ANYONE, *peers], ANYONE, "the reference stays, to compare with"),
+            "peeking": toggle("chosen on test", True, "read-outs in which test labels also choose (best-on-test)"),
+            "head": toggle("read at the head", True, "read-outs of the embedding, which is thrown away elsewhere"),
+        }
+        super().__init__(controls, values)
+
+    def look(self, family: str, reported_by: str, peeking: bool, head: bool) -> pd.DataFrame:
+        table = table_of(self.run, self.images)
+        names = table["reading"]
+        kept = names.str.startswith("kNN") == (family != "linear") if family != "all" else names == names
+        kept &= (table["reported_by"] == reported_by) | (reported_by == ANYONE)
+        kept &= (table["comparable"] | peeking) & (~names.str.contains("head") | head)
+        return table[kept | (table.index == 0)]
+
+    def numbers(self) -> dict[str, Any]:
+        table, best = self.seen, self.seen["accuracy"].idxmax()
+        worst = table["accuracy"].idxmin()
+        return {
+            "read-outs": len(table),
+            "reference": 100 * float(table["accuracy"].iloc[0]),
+            "highest": f"{table['reading'][best]} {table['points'][best]:+.1f}",
+            "lowest": f"{table['reading'][worst]} {table['points'][worst]:+.1f}",
+        }
+
+    def draw(self, figure: Figure) -> None:
+        plot_prism(figure.add_subplot(), self.seen)
+
+    def caption(self) -> str:
+        table, first = self.seen, self.seen.iloc[0]
+        spread = 100 * (table["accuracy"].max() - table["accuracy"].min())
+        peeking = int((~table["comparable"]).sum())
+        return (
+            f"{self.run.name}, read for its {first.target} on {first.data}: {len(table)} read-outs of one frozen "
+            f"checkpoint lie {spread:.1f} points apart. In {peeking} of them test labels also choose; augmented probes "
+            f"train for {first.scale:g} of the papers' epochs."
+        )
+
+
+class SeedVerdict(Widget):
+    """Is a gain real? Paired differences of a method to its base, pretended or measured, under n seeds.
+
+    tables: differences of your own, "arm, against base" -> points, one a seed; by default those of the tables that
+    ``python -m mixviz reproduce`` made.
+    """
+
+    size = (8.5, 3.6)
+    moving = frozenset({"seeds", "draw", "confidence", "wanted"})
+
+    def __init__(self, tables: Mapping[str, Sequence[float]] | None = None, **values: Any):
+        self.tables = dict(_made_here() if tables is None else tables)
+        controls = {
+            "source": choice("differences", [PRETENDED, *self.tables], PRETENDED, "of a known truth, or measured"),
+            "seeds": slider("seeds n", 1, MOST, 3, 1, "paired runs of method and base"),
+            "effect": slider("true effect", -3.0, 3.0, 1.0, 0.1, "points that the method is really better"),
+            "deviation": slider("deviation", 0.1, 5.0, 1.5, 0.1, "points by which the difference varies with the seed"),
+            "draw": slider("another draw", 0, 20, 0, 1, "the same truth, other seeds"),
+            "confidence": steps("confidence", [0.8, 0.9, 0.95, 0.99], 0.95, "how often such intervals hold the truth"),
+            "wanted": steps("chance wanted", [0.5, 0.8, 0.9, 0.95], 0.8, "of settling the sign"),
+        }
+        super().__init__(controls, values)
+
+    def look(self, source: str, seeds: int, confidence: float, wanted: float, **truth: Any) -> Verdict:
+        if source != PRETENDED:
+            values = self.tables[source]
+            return verdict(values[:seeds], confidence, wanted, among=values)
+        effect, deviation = truth["effect"], truth["deviation"]
+        return verdict(drawn(effect, deviation, seeds, truth["draw"]), confidence, wanted, (effect, deviation))
+
+    def unused(self, source: str, **_: Any) -> Mapping[str, str]:
+        return dict.fromkeys(("effect", "deviation", "draw") if source != PRETENDED else (), "these were measured")
+
+    def numbers(self) -> dict[str, Any]:
+        found = self.seen
+        interval = [found.low, found.high] if found.low == found.low else "none of one seed"
+        counts = {"seeds": len(found.differences), "verdict": found.word}
+        needed = "no number" if found.needed is None else found.needed
+        return counts | {"mean": found.mean, "interval": interval, "seeds to settle": needed}
+
+    def set_stage(self, figure: Figure) -> None:
+        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+        name_differences(left, self.seen)
+        name_chances(right, self.seen)
+
+    def draw(self, figure: Figure) -> None:
+        left, right = figure.axes
+        draw_differences(left, self.seen)
+        draw_chances(right, self.seen)
+
+    def caption(self) -> str:
+        found = self.seen
+        count = len(found.differences)
+        said = f"Over {count} seed{'s' * (count > 1)} the method is {found.mean:+.2f} points from its base"
+        if found.low == found.low:
+            said += f", and the {found.confidence:.0%} interval is {found.low:+.2f} to {found.high:+.2f}: {found.word}"
+        known = "with this truth" if found.truth is not None else "were mean and deviation the true ones"
+        needed = "no number of seeds" if found.needed is None else f"{found.needed:,} seeds"
+        return f"{said}. {needed.capitalize()} would settle its sign with a chance of {found.wanted:.0%}, {known}."
+
+
+def table_of(run: Run, images: int) -> pd.DataFrame:
+    """The run's prism: as it is written, or made of so many images. Raises UserError."""
+    path = run.path / "prism.csv"
+    return pd.read_csv(path) if path.exists() else _made(run.path, images)
+
+
+@lru_cache(maxsize=8)
+def _made(path: Path, images: int) -> pd.DataFrame:
+    own = network(Run(path))
+    train, test = (part.select(range(min(images, len(part)))) for part in (own.train, own.test))
+    return prism(own.encoder, train, test, seed=own.run.config.train.seed)
+
+
+@cache
+def _made_here() -> dict[str, tuple[float, ...]]:
+    """Every comparison in the tables that come with the project."""
+    found: dict[str, tuple[float, ...]] = {}
+    for path in sorted(TABLES.glob("*.json")):
+        table = json.loads(path.read_text(encoding="utf-8"))
+        found |= {f"{table['data']}: {name}": values for name, values in measured(table).items()}
+    return found

@@ -1,0 +1,102 @@
+"""Controls made from the fields of a config: type and bounds of a field say which control it gets."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, get_origin
+
+import ipywidgets
+from pydantic import Field, TypeAdapter, ValidationError
+
+from mixviz.config import FRAMEWORK_DEFAULTS, Flag
+from mixviz.data.sources import SOURCES
+from mixviz.encoders import BACKBONES
+from mixviz.errors import UserError
+from mixviz.frameworks import FRAMEWORKS
+from mixviz.widgets.controls import Control, choice, choices, slider, steps, text, toggle, written
+
+NAMES: Mapping[str, Iterable[str]] = {"framework": FRAMEWORKS}  # fields that take one of these names
+SUGGESTED: Mapping[str, Iterable[str]] = {  # fields that take other words as well
+    "data": [name for name in SOURCES if name != "stl10-unlabeled"],
+    "backbone": BACKBONES,
+    "device": ("auto", "cpu", "cuda"),
+    "looc_left_out": ("color", "rotation", "color rotation"),
+}
+USUAL = {"image_size": 32, "train_images": 4000, "hidden": 256}  # where neither config nor framework has a default
+DEFAULT = "default"  # stands for None, which is the framework's
+LONGEST, STEP = 1000, 0.01  # bounds that are further apart are no help in choosing
+RATIOS = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)
+NEAR_ONE, NEAR_ZERO = (0.0, 0.5, 0.9, 0.99, 0.996, 0.999), (0, 1, 2, 3, 5, 10)
+
+
+def control_of(flag: Flag) -> Control:
+    """A box for yes and no, a list for words, a slider between bounds, elsewhere steps around the usual value.
+
+    "default" stands for the framework's, as on the command line. Words that may be anything, and several of them, are
+    written in a line, with spaces between.
+    """
+    label, about = flag.name.replace("_", " "), flag.field.description or ""
+    kinds, default, bounds = flag.kinds, flag.default, flag.bounds
+    optional = [DEFAULT] if type(None) in kinds else []
+    words = flag.choices or tuple(NAMES.get(flag.name, ()))
+    if bool in kinds:
+        if optional:
+            return choice(label, {DEFAULT: DEFAULT, "yes": True, "no": False}, DEFAULT, about)
+        return toggle(label, default, about)
+    if words:
+        return choice(label, [*optional, *words], DEFAULT if optional else default, about)
+    if not {int, float} & set(kinds):
+        return text(label, as_line(default), SUGGESTED.get(flag.name, ()), about)
+    low, high = bounds.get("ge", bounds.get("gt")), bounds.get("le", bounds.get("lt"))
+    if not optional and low is not None and high is not None and high - low < LONGEST:
+        low, high = low + STEP * ("gt" in bounds), high - STEP * ("lt" in bounds)
+        return slider(label, low, high, default, STEP, about)
+    return steps(label, [*optional, *sorted(_rungs(flag))], DEFAULT if optional else default, about)
+
+
+def admit(flag: Flag, control: Control, value: Any) -> Any:
+    """The value as the control takes it; steps get one more where it lies between two. Raises UserError.
+
+    value: as the config or the command line takes it, or DEFAULT.
+    """
+    if isinstance(control, ipywidgets.Combobox):
+        return as_line(value)
+    value = None if value == DEFAULT else value
+    try:
+        value = TypeAdapter(Annotated[flag.field.annotation, Field(), *flag.field.metadata]).validate_python(value)
+    except ValidationError as error:
+        raise UserError(f"{flag.name} {value!r}: {error.errors()[0]['msg']}") from error
+    if value is None:
+        return DEFAULT
+    if isinstance(control, ipywidgets.SelectionSlider) and value not in choices(control):
+        was, rungs = control.value, sorted([rung for rung in choices(control) if rung != DEFAULT] + [value])
+        optional = [DEFAULT] * (DEFAULT in choices(control))
+        control.options = [(written(rung), rung) for rung in [*optional, *rungs]]
+        control.value = was
+    return value
+
+
+def as_line(value: Any) -> str:
+    """Words as they are written in a line; nothing for None."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else " ".join(map(str, value))
+
+
+def setting(flag: Flag, value: Any) -> Any:
+    """What the config is given for a control's value."""
+    if isinstance(value, str) and tuple in map(get_origin, flag.kinds):
+        return tuple(value.split())
+    return None if value in ("", DEFAULT) else value
+
+
+def _rungs(flag: Flag) -> set[float]:
+    """Steps around the usual value, by factors of two; towards 1 where that is the end."""
+    default, bounds, number = flag.default, flag.bounds, int if int in flag.kinds else float
+    if bounds.get("lt") == 1:
+        return set(NEAR_ONE)
+    if default is None:
+        given = [defaults.get(flag.path[0], {}).get(flag.path[-1]) for defaults in FRAMEWORK_DEFAULTS.values()]
+        default = next((value for value in given if value is not None), USUAL.get(flag.name))
+    rungs = [ratio * default for ratio in RATIOS] if default else NEAR_ZERO
+    if bounds.get("ge") == 0:
+        rungs = [0, *rungs]
+    return {number(rung) for rung in rungs if rung >= bounds.get("ge", 0)}

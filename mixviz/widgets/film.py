@@ -1,0 +1,157 @@
+"""Training as a film: an epoch slider and a play button over what was recorded of one run, or of several."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ipywidgets
+import numpy as np
+from matplotlib.figure import Figure
+
+from mixviz.analysis.films import layout_trust, layouts, purities, sphere_path
+from mixviz.errors import UserError
+from mixviz.film import Film
+from mixviz.plots import panels
+from mixviz.plots.panels import Panel
+from mixviz.runs import Run
+from mixviz.widgets.base import Widget
+from mixviz.widgets.controls import choice, steps
+from mixviz.widgets.networks import find
+
+CIFAR = tuple(f"cifar-10-jpeg-moco-v2{mixing}-seed0" for mixing in ("", "+mochi", "+mixco", "+imix", "+looc"))
+NEIGHBOURS = 10
+INTERVAL = 300  # ms between frames while playing
+CURVES = {"kNN": "knn_accuracy/{}", "proxy task": "proxy_accuracy", "false negatives": "false_negatives"}  # {}: space
+PANELS = ("hardness", "alignment and uniformity", "projection", "purity", *CURVES)
+PLACES = ("left", "middle", "right")
+SPACES = {"backbone": "backbone", "all": "embedding"}
+NO_OTHER, ALL_OTHERS = "no other", "all others"
+
+
+class FilmScrubber(Widget):
+    """Three pictures of one epoch of training side by side, which move with the epoch; drag it, or play the film.
+
+    runs: whose films; by default those of MoCo-v2 on CIFAR-10 (JPEG), plain and under each mixing. Films need neither
+    images nor networks. Raises UserError where a run has no film.
+    """
+
+    size = (11.0, 3.8)
+    moving = frozenset({"epoch"})
+
+    def __init__(self, runs: Sequence[Run | str] | Run | str | None = None, **values: Any):
+        self.films = films_of(*([runs] if isinstance(runs, Run | str) else runs or CIFAR))
+        names = list(self.films)
+        epochs = sorted({int(epoch) for film in self.films.values() for epoch in film.epochs})
+        spaces = [space for space in self.films[names[0]].heads if all(space in f.heads for f in self.films.values())]
+        controls = {
+            "epoch": steps("epoch", epochs, epochs[-1], "how many epochs were trained; 0 is before training"),
+            "film": choice("film", names, names[:2][-1], "whose points are projected"),
+            "beside": choice("beside it", [NO_OTHER, names[0], ALL_OTHERS], names[0], "whose curves are shown as well"),
+            "space": choice("space", {SPACES.get(space, space): space for space in spaces}, spaces[-1], "whose points"),
+            **{place: choice(place, PANELS, panel) for place, panel in zip(PLACES, PANELS, strict=False)},
+        }
+        super().__init__(controls, values)
+        last = len(epochs) - 1
+        self.play = ipywidgets.Play(
+            value=last, max=last, interval=INTERVAL, description="play", tooltip="play the film"
+        )
+        ipywidgets.jslink((self.play, "value"), (self.controls["epoch"], "index"))
+        self.box.children = (self.play, *self.box.children)
+
+    @property
+    def shown(self) -> dict[str, Film]:
+        """Those beside the film that is looked at, and this one last, so that it lies on top."""
+        chosen, beside = self.values["film"], self.values["beside"]
+        others = {NO_OTHER: (), ALL_OTHERS: tuple(self.films)}.get(beside, (beside,))
+        return {name: self.films[name] for name in (*(name for name in others if name != chosen), chosen)}
+
+    def look(self, film: str, space: str, left: str, middle: str, right: str, **_: Any) -> dict[str, Panel]:
+        return {panel: self._panel(panel, film, space) for panel in (left, middle, right)}
+
+    def _panel(self, panel: str, film: str, space: str) -> Panel:
+        if panel == "projection":
+            title = f"{film}: {SPACES.get(space, space)}"
+            return panels.ProjectionPanel(self.films[film], layouts(self.films[film], space), title)
+        if panel == "purity":
+            return purity_panel(self.shown, space)
+        curve = (CURVES | {"hardness": "hardness"}).get(panel, "uniformity/{}").format(space)
+        there = {name: one for name, one in self.shown.items() if curve in one.curves}
+        if not there:
+            raise UserError(f"no film here has {panel}: it takes negatives, or labels; choose another picture")
+        if panel == "hardness":
+            return panels.HardnessPanel(there)
+        if panel in CURVES:
+            return panels.CurvePanel(there, curve)
+        return panels.PathPanel({name: sphere_path(one, space) for name, one in there.items()})
+
+    def numbers(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"epoch": self.values["epoch"], "films": ", ".join(self.shown)}
+        for panel in self.seen:
+            found |= self._measures(panel)
+        return found
+
+    def _measures(self, panel: str) -> dict[str, Any]:
+        """What a panel shows at the epoch, film by film."""
+        epoch, space, film = self.values["epoch"], self.values["space"], self.films[self.values["film"]]
+        if panel == "projection":
+            return {"trustworthiness": layout_trust(film, space, film.at(epoch))}
+        if panel == "purity":
+            shares = self.seen[panel].shares
+            return {"purity": [float(share[self.films[name].at(epoch)].mean()) for name, share in shares.items()]}
+        if panel == "hardness":
+            return {"hardest negative": self._at("hardness")}
+        if panel == "proxy task":
+            return {
+                "proxy task": self._at(CURVES[panel]),
+                "with synthetic": self._at(f"{CURVES[panel]}_with_synthetic"),
+            }
+        if panel in CURVES:
+            return {panel: self._at(CURVES[panel])}
+        return {name: self._at(f"{name}/{{}}") for name in ("alignment", "uniformity")}
+
+    def _at(self, curve: str) -> list[float]:
+        """A curve at the epoch, film by film, of one over ranks the first; NaN where a film has none."""
+        curve, epoch = curve.format(self.values["space"]), self.values["epoch"]
+        found = [film.curves[curve][film.at(epoch)] if curve in film.curves else np.nan for film in self.shown.values()]
+        return [float(np.ravel(value)[0]) for value in found]
+
+    def set_stage(self, figure: Figure) -> None:
+        for ax, place in zip(figure.subplots(1, len(PLACES)), PLACES, strict=True):
+            self.seen[self.values[place]].still(ax)
+        figure.legend(handles=panels.method_lines(self.shown), loc="outside upper left", ncols=6, fontsize=9)
+
+    def draw(self, figure: Figure) -> None:
+        for ax, place in zip(figure.axes, PLACES, strict=True):
+            self.seen[self.values[place]].draw(ax, self.values["epoch"])
+        panels.name_epoch(figure.axes[0], self.values["epoch"])
+
+    def caption(self) -> str:
+        firsts, falses, knns = (self._at(CURVES[name]) for name in ("proxy task", "false negatives", "kNN"))
+        withs = self._at(f"{CURVES['proxy task']}_with_synthetic")
+        said = []
+        for name, first, with_synthetic, false, knn in zip(self.shown, firsts, withs, falses, knns, strict=True):
+            also = "" if np.isnan(with_synthetic) else f" ({with_synthetic:.0%} with synthetic negatives)"
+            parts = [f"{first:.0%} of keys rank first{also}", f"{false:.0%} of the hardest negatives are false"]
+            shares = zip((first, false, knn), (*parts, f"kNN {knn:.0%}"), strict=True)
+            said.append(f"{name}: {', '.join(part for share, part in shares if not np.isnan(share))}")
+        return f"After epoch {self.values['epoch']}, {'; '.join(said)}."
+
+
+def films_of(*runs: Run | str) -> dict[str, Film]:
+    """Method -> film; with the run's name where several have one method. Raises UserError where one has no film."""
+    found = {run.name: run for run in map(find, runs)}
+    methods = [run.config.method.name for run in found.values()]
+    return {
+        f"{method} ({name})" if methods.count(method) > 1 else method: run.film
+        for method, (name, run) in zip(methods, found.items(), strict=True)
+    }
+
+
+def purity_panel(shown: Mapping[str, Film], space: str) -> panels.PurityPanel:
+    """Of the films whose probes have the first one's classes. Raises UserError without labels."""
+    tables = {name: purities(film, space, NEIGHBOURS) for name, film in shown.items()}
+    first = next(iter(tables.values()))[0]
+    alike = {name: film for name, film in shown.items() if tables[name][0]["label"].equals(first["label"])}
+    shares = {name: np.stack([table["purity"] for table in tables[name]]) for name in alike}
+    names = next(iter(shown.values())).about.get("class_names", [])
+    classes = [names[label] if names else str(label) for label in first["label"]]
+    return panels.PurityPanel(alike, shares, first["chance"].to_numpy(), classes, NEIGHBOURS)

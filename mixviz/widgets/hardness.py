@@ -1,0 +1,164 @@
+"""What makes a negative hard: one query, its hardest real negatives, and what MoCHi mixes of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torch import Generator
+
+from mixviz.analysis.hardness import of_own_class, synthetic_points
+from mixviz.analysis.microscope import (
+    NEGATIVE,
+    OWN_KEY,
+    PAIR,
+    TOWARDS,
+    close_up,
+    false_by_rank,
+    false_mixtures,
+    who_pushes,
+)
+from mixviz.analysis.projection import azimuthal
+from mixviz.data import ImageSet
+from mixviz.errors import UserError
+from mixviz.mixing import MoCHi
+from mixviz.plots import microscope
+from mixviz.runs import Run
+from mixviz.widgets import networks
+from mixviz.widgets.base import Widget
+from mixviz.widgets.controls import slider, steps, toggle
+from mixviz.widgets.networks import GLYPHS_TURNED, LONGEST_QUEUE
+
+QUERIES = 32  # that rates are means of
+POWERS = [2**power for power in range(1, 9)]
+SAID = {NEGATIVE: "real negatives", PAIR: "mixtures of two", TOWARDS: "mixtures with the query"}
+LOOKED_FROM = 64  # hardest negatives that say from which side the surroundings are looked at
+
+
+@dataclass(frozen=True)
+class CloseUp:
+    """One query and all of its candidates; rates are means over all queries."""
+
+    candidates: pd.DataFrame  # of ``close_up``
+    layout: np.ndarray  # (M, 2) degrees around the query
+    pushes: pd.DataFrame  # of ``who_pushes``
+    rates: np.ndarray | None  # (K,) of false negatives, by rank; None without labels
+    mixtures: dict[str, float]  # kind -> share of those with a parent of the query's class
+
+
+class HardnessMicroscope(Widget):
+    """A held-out query of MoCo-v2 in a queue of training images: who pushes it, and who of them is of its own class.
+
+    run: whose encoder, whatever it was trained with; by default a recording on glyphs.
+    """
+
+    size = (11.0, 4.6)
+    moving = frozenset(("query", "hardest", "pairs", "towards", "temperature", "queue", "oracle"))
+
+    def __init__(self, run: Run | str | None = None, **values: Any):
+        self.network = networks.network(run or GLYPHS_TURNED)
+        self.bank = self.network.train.select(self.network.bank_rows)
+        count = min(QUERIES, len(self.network.held_out))
+        if not count:
+            raise UserError(f"the run {self.network.run.name} holds no images out: train one with --holdout over 0")
+        labels = self.network.held_out.labels
+        self.labels = None if labels is None else torch.as_tensor(labels[:count])
+        self.views = self.network.views(list(range(count)))[:2]
+        self.embedded = self.network.embedded(list(range(count)))
+        controls = {
+            "query": slider("query", 0, count - 1, 0, 1, "which held-out image is looked at"),
+            "hardest": steps("MoCHi's N", POWERS, 64, "how many of the hardest negatives are mixed"),
+            "pairs": steps("MoCHi's s", [0, *POWERS], 64, "mixtures of two hard negatives"),
+            "towards": steps("MoCHi's s′", [0, *POWERS], 8, "mixtures of the query and a hard negative"),
+            "temperature": slider("temperature τ", 0.02, 1.0, 0.2, 0.02, "small: the hardest take all"),
+            "queue": steps("queue length K", [512, 1024, LONGEST_QUEUE], LONGEST_QUEUE, "keys of other images"),
+            "oracle": toggle("class oracle", False, "leave out negatives of the query's class, by its label"),
+        }
+        super().__init__(controls, values)
+
+    def look(
+        self, query: int, hardest: int, pairs: int, towards: int, temperature: float, queue: int, oracle: bool
+    ) -> CloseUp:
+        mixing = MoCHi(hardest=hardest, pairs=pairs, towards_query=towards)
+        method = self.network.method(
+            "moco-v2", mixing, temperature=temperature, queue_length=queue, oracle=oracle, embedded=True
+        )
+        term = method.terms(self.embedded, Generator().manual_seed(1), self.labels)[0]
+        found = close_up(method, term, query, self.labels)
+        keys = method.framework.queue.keys[0]
+        nearest = keys[(keys @ term.q[query]).topk(min(LOOKED_FROM, len(keys))).indices]
+        points = torch.cat([term.keys.flatten(0, 1), keys, term.synthetic[query]])[
+            torch.tensor(found["column"].to_numpy())
+        ]
+        layout = azimuthal(points, term.q[query], nearest).numpy()
+        rates, mixtures = None, {}
+        if self.labels is not None:
+            candidates = method.framework.candidates(term)
+            own = of_own_class(method.framework, term, candidates, self.labels)
+            rates = false_by_rank(candidates, own, queue).numpy()
+            mixtures = false_mixtures(synthetic_points(method, term, self.labels)) if pairs + towards else {}
+        return CloseUp(found, layout, who_pushes(found), rates, mixtures)
+
+    def unused(self, pairs: int, towards: int, **_: Any) -> Mapping[str, str]:
+        reasons = {}
+        if self.labels is None:
+            reasons["oracle"] = "these images have no labels that an oracle could read"
+        if not pairs + towards:
+            reasons["hardest"] = "nothing is mixed where s and s′ are 0"
+        return reasons
+
+    def numbers(self) -> dict[str, Any]:
+        found, hardest = self.seen.candidates, self.values["hardest"]
+        best = found.groupby("kind", observed=True)["similarity"].max()
+        numbers: dict[str, Any] = {"class": self._class(self.network.held_out, self.values["query"])}
+        numbers |= {f"{kind}: cosine": float(cosine) for kind, cosine in best.items()}
+        for kind, row in self.seen.pushes.iterrows():
+            numbers[f"{kind}: gradient, false"] = [float(row["gradient_share"]), float(row["false"])]
+        if self.seen.rates is not None:
+            numbers["false among N"] = float(self.seen.rates[hardest - 1])
+        return numbers | {f"{kind}: false": share for kind, share in self.seen.mixtures.items()}
+
+    def set_stage(self, figure: Figure) -> None:
+        around, images, shares, rates = figure.subplots(1, 4, width_ratios=(4.4, 1.9, 2.1, 2.3))
+        microscope.frame_surroundings(around)
+        microscope.frame_images(images)
+        microscope.frame_shares(shares)
+        microscope.frame_false_rates(rates, POWERS[-1])
+        figure.legend(handles=microscope.kind_marks(), loc="outside upper left", ncols=6, fontsize=9, handlelength=1)
+
+    def draw(self, figure: Figure) -> None:
+        around, images, shares, rates = figure.axes
+        microscope.plot_surroundings(around, self.seen.candidates, self.seen.layout)
+        microscope.plot_images(images, self._images())
+        microscope.plot_shares(shares, self.seen.candidates)
+        if self.seen.rates is not None:
+            microscope.plot_false_rates(rates, self.seen.rates, self.values["hardest"], self.seen.mixtures)
+
+    def caption(self) -> str:
+        table = self.seen.pushes
+        pushed = ", ".join(
+            f"{row.gradient_share:.0%} by {SAID[kind]}" for kind, row in table.iterrows() if kind in SAID
+        )
+        pulled = table.loc[OWN_KEY, "gradient_share"]
+        kind = self._class(self.network.held_out, self.values["query"])
+        said = [f"This query ({kind}) is pulled by its key with {pulled:.0%} of the gradient, pushed with {pushed}."]
+        if self.labels is not None:
+            said.append(f"{table['false'].sum():.0%} come from what is of its own class, or mixed of it.")
+        return " ".join([*said, self.network.note]).rstrip()
+
+    def _images(self) -> dict[int, list[np.ndarray]]:
+        """For each row of the list: of the own key both views, of a negative its image, of a mixture its parents."""
+        images = {0: [view[self.values["query"]].permute(1, 2, 0).numpy() for view in self.views]}
+        parents = self.seen.candidates[["first", "second"]].to_numpy()
+        for row, place in list(microscope.listed(self.seen.candidates).items())[1:]:
+            images[row] = [self.bank.images[parent] / 255 for parent in dict.fromkeys(parents[place])]
+        return images
+
+    @staticmethod
+    def _class(images: ImageSet, row: int) -> str:
+        if images.labels is None:
+            return "unknown"
+        return images.class_names[images.labels[row]] if images.class_names else str(images.labels[row])

@@ -1,0 +1,257 @@
+"""What is a blend of two images to a trained network? Its target, the network's answer, and whether it keeps shares."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Generator, Tensor
+
+from mixviz.analysis.mixpath import (
+    Calibration,
+    MixPath,
+    calibration,
+    cosine_range,
+    fitted_calibration,
+    mix_path,
+    share_of_first,
+    unit_embed,
+)
+from mixviz.analysis.targets import contrast_table, query_row
+from mixviz.errors import UserError
+from mixviz.frameworks import FRAMEWORKS
+from mixviz.method import Draws
+from mixviz.mixing import IMix, IMixDraw, MixCo, Mixing, NoMixing
+from mixviz.plots.images import plot_sheet
+from mixviz.plots.mixpath import (
+    draw_calibration,
+    mark_blend,
+    name_calibration,
+    name_ranges,
+    plot_mix_path,
+    write_calibrations,
+)
+from mixviz.plots.targets import draw_row, name_row
+from mixviz.runs import Run
+from mixviz.widgets import networks
+from mixviz.widgets.base import Widget
+from mixviz.widgets.controls import choice, slider, toggle
+from mixviz.widgets.networks import Network
+
+RECORDED = tuple(f"cifar-10-jpeg-moco-v2{mixing}-seed0" for mixing in ("", "+mixco", "+imix"))
+PANELS = {"share of the first image": "shares", "cosines to both images": "cosines"}
+BATCH = 8  # images: the two, and six others
+BOTH = [0, BATCH // 2]  # where the two stand in the batch, as MixCo pairs the halves of a batch
+CHOICE = 40  # images that each of the two is picked from, at most
+PAIRS = 100  # of images that the curves are a mean of, at most
+QUEUE = 256
+SHEET = ("first", "query", "second")
+LAMS = torch.linspace(0, 1, 11)
+TEMPERATURES = torch.arange(0.02, 1.01, 0.02)  # where the slider can stand, so that a fit can be found by hand
+
+
+@dataclass(frozen=True)
+class Blend:
+    """What is seen of one blend by one network, and of many blends by all networks."""
+
+    images: list[Tensor]  # first, what is queried, second; (C, H, W) each
+    row: pd.DataFrame  # the query's candidates
+    targets: list[float]  # of the two keys
+    probabilities: list[float]  # of the two keys; NaN on BYOL, which has none
+    cosines: Tensor  # (2,) to the two keys; -inf: not a candidate
+    share: float  # of the first key among the two, at the temperature of the network's curve
+    paths: Mapping[str, MixPath]  # by network
+    calibrations: Mapping[str, Calibration]  # by network
+
+
+class MixingLab(Widget):
+    """Two images and their blend: the target that a mixing gives it, and how trained networks answer.
+
+    run: whose encoder, or several to compare; by default three recordings, without a mixing, with MixCo, with i-Mix.
+    """
+
+    size = (9.0, 4.2)
+    moving = frozenset({"first", "second", "lam", "down", "across", "temperature", "fitted"})
+
+    def __init__(self, run: Run | str | Path | Sequence[Run | str] | None = None, **values: Any):
+        runs = RECORDED if run is None else [run] if isinstance(run, (Run, str, Path)) else run
+        self.networks = _named([networks.network(one) for one in runs])
+        last = min(CHOICE, *map(_choice, self.networks.values())) - 1
+        controls = {
+            "network": choice("network", list(self.networks), next(iter(self.networks)), "which one answers"),
+            "framework": choice("framework", list(FRAMEWORKS), "moco-v2", "what the blend is compared with"),
+            "mixing": choice("mixing", ["plain", "mixco", "imix"], "mixco", "what is asked of a blend"),
+            "kind": choice("kind of blend", ["mixup", "cutmix"], "mixup", "blend all pixels, or paste a box"),
+            "first": slider("first image", 0, last, 0, 1, "the query's own"),
+            "second": slider("second image", 0, last, 0, 1, "its partner"),
+            "lam": slider("share λ", 0.0, 1.0, 0.7, 0.05, "of the first image; i-Mix never draws less than ½"),
+            "down": slider("box, down", 0.0, 0.95, 0.5, 0.05, "CutMix: the centre of the box, from the top"),
+            "across": slider("box, across", 0.0, 0.95, 0.5, 0.05, "CutMix: the centre of the box, from the left"),
+            "temperature": slider("temperature τ", 0.02, 1.0, 0.1, 0.02, "at which cosines become shares"),
+            "fitted": toggle("each at its best τ", False, "in the curves, each network at the τ that suits it best"),
+            "panel": choice("curve of", PANELS, "shares", "what is drawn over λ, a mean of many pairs"),
+        }
+        super().__init__(controls, values)
+
+    def look(self, network: str, mixing: str, kind: str, temperature: float, fitted: bool, **values: Any) -> Blend:
+        found, kind = self.networks[network], kind if mixing == "imix" else "mixup"
+        asked: Mixing = {"plain": NoMixing(), "mixco": MixCo(temperature=temperature), "imix": IMix(kind=kind)}[mixing]
+        method = found.method(values["framework"], *_looc(found), asked, temperature=temperature, queue_length=QUEUE)
+        pixels = found.pixels(_rows(found, values["first"], values["second"]))
+        draw = _draw(asked, values["lam"], (values["down"], values["across"]))
+        terms = method.terms([pixels] * (1 + len(method.shared)), draws=Draws(queries=[draw]))
+        term = next((term for term in terms if term.query.mixed), terms[0])
+        table = contrast_table(method.framework, term)
+        paths = {name: blend_path(one, kind) for name, one in self.networks.items()}
+        curves = {name: _calibration(path, None if fitted else temperature) for name, path in paths.items()}
+        cosines = table.similarities[0, BOTH]
+        return Blend(
+            images=[pixels[0], term.query.inputs[0], pixels[BATCH // 2]],
+            row=_told(query_row(table, 0, count=4)),
+            targets=table.targets[0, BOTH].tolist(),
+            probabilities=table.probabilities[0, BOTH].tolist(),
+            cosines=cosines,
+            share=float(share_of_first(*cosines, curves[network].temperature)),
+            paths=paths,
+            calibrations=curves,
+        )
+
+    def unused(self, framework: str, mixing: str, kind: str, fitted: bool, **_: Any) -> Mapping[str, str]:
+        reasons = {}
+        if len(self.networks) == 1:
+            reasons["network"] = "there is one network: hand in several to compare them"
+        if mixing == "plain":
+            reasons["lam"] = "without a mixing the first image alone is the query"
+        if mixing != "imix":
+            reasons["kind"] = "only i-Mix pastes boxes"
+        if mixing != "imix" or kind == "mixup":
+            reasons |= dict.fromkeys(("down", "across"), "only CutMix pastes a box")
+        if fitted and not FRAMEWORKS[framework].has_negatives:
+            reasons["temperature"] = "BYOL has no softmax, and each curve has a τ of its own"
+        return reasons
+
+    def numbers(self) -> dict[str, Any]:
+        name = self.values["network"]
+        found: dict[str, Any] = {
+            "targets": self.seen.targets,
+            "probabilities": self.seen.probabilities,
+            "cosines": self.seen.cosines.tolist(),
+            "share": self.seen.share,
+            "curve": self.seen.calibrations[name].at(self.seen.targets[0]),
+        }
+        for network, curve in self.seen.calibrations.items():
+            reach = float(cosine_range(self.seen.paths[network]).mean())
+            found[f"{network}: error, τ, range"] = [curve.error, curve.temperature, reach]
+        return found
+
+    def set_stage(self, figure: Figure) -> None:
+        sheet, row, curve, table = _axes(figure)
+        plot_sheet(sheet, self._sheet(), SHEET)
+        name_row(row, self.seen.row)
+        if self.values["panel"] == "cosines":
+            plot_mix_path(curve, self.seen.paths[self.values["network"]]).set_ylabel("cosine of the blend to the key")
+        else:
+            name_calibration(curve)
+        name_ranges(table, {name: float(cosine_range(path).mean()) for name, path in self.seen.paths.items()})
+
+    def draw(self, figure: Figure) -> None:
+        sheet, row, curve, table = figure.axes
+        plot_sheet(sheet, self._sheet(), SHEET)
+        draw_row(row, self.seen.row)
+        name, lam = self.values["network"], self.seen.targets[0]
+        blended = self.values["mixing"] != "plain"
+        if self.values["panel"] == "cosines":
+            mark_blend(curve, lam, pair=self.seen.cosines.tolist() if blended else ())
+        else:
+            draw_calibration(curve, self.seen.calibrations)
+            mark_blend(curve, lam, [self.seen.calibrations[name].at(lam)], [self.seen.share] if blended else ())
+        write_calibrations(table, self.seen.calibrations)
+
+    def caption(self) -> str:
+        name, (first, second) = self.values["network"], self.seen.targets
+        said = f"Target: {first:.2f} on the first image's key, {second:.2f} on the second's. "
+        if self.values["mixing"] != "plain":
+            said += f"Of the two, {name} gives {self.seen.share:.2f} to the first. "
+        curve = self.seen.calibrations[name]
+        said += f"Over many pairs its shares are {curve.error:.3f} away from λ, at τ = {curve.temperature:.2g}."
+        return f"{said} {self.networks[name].note}".rstrip()
+
+    def _sheet(self) -> list[np.ndarray]:
+        return [image.permute(1, 2, 0).numpy()[None] for image in self.seen.images]
+
+
+def _axes(figure: Figure) -> list[Axes]:
+    """For the images, the row, the curves, and the table below these."""
+    left, middle, right = figure.add_gridspec(1, 3, width_ratios=[1, 2.4, 3])
+    above, below = right.subgridspec(2, 1, height_ratios=[3.2, 1])
+    return [figure.add_subplot(place) for place in (left, middle, above, below)]
+
+
+@lru_cache(maxsize=16)
+def blend_path(network: Network, kind: str) -> MixPath:
+    """Blends of many pairs of held-out images, computed once a network and kind."""
+    pairs = min(PAIRS, len(network.held_out) // 4)
+    first, second, others = network.pixels(list(range(4 * pairs))).split([pairs, pairs, 2 * pairs])
+    embed = unit_embed(network.encoder)
+    with torch.no_grad():
+        return mix_path(embed, first, second, embed(others), LAMS, kind, Generator().manual_seed(0))
+
+
+def _calibration(path: MixPath, temperature: float | None) -> Calibration:
+    """At one temperature, or at the best, None; of the same pairs in both cases, those that nothing is fitted on."""
+    if temperature is None:
+        return fitted_calibration(path, TEMPERATURES)
+    return calibration(path.select(slice(1, None, 2)), temperature)
+
+
+def _draw(mixing: Mixing, lam: float, centre: tuple[float, float]) -> Any:
+    """What the mixing would draw, set by hand: query 0 is made of the images at BOTH."""
+    if isinstance(mixing, MixCo):
+        return torch.full((BATCH // 2,), lam)
+    if isinstance(mixing, IMix):
+        partner = torch.arange(BATCH).roll(BATCH // 2)
+        boxes = torch.tensor(centre).expand(BATCH, 2) if mixing.kind == "cutmix" else None
+        return IMixDraw(torch.full((BATCH,), lam), partner, boxes)
+    return None
+
+
+def _named(found: Sequence[Network]) -> dict[str, Network]:
+    """By framework and mixings; where two share these, with their runs' names."""
+    names = [network.name for network in found]
+    return {
+        name if names.count(name) == 1 else f"{name} ({network.run.name})": network
+        for name, network in zip(names, found, strict=True)
+    }
+
+
+def _choice(network: Network) -> int:
+    """From how many images each of the two can be picked. Raises UserError where there are too few."""
+    held = len(network.held_out)
+    if held < BATCH:
+        raise UserError(f"{network.run.name} holds out {held} images, {BATCH} are wanted: train it with more of them")
+    return (held - BATCH + 2) // 2
+
+
+def _looc(network: Network) -> list[Mixing]:
+    """LooC where the network has its spaces: a blend is looked at in the first."""
+    return [mixing for mixing in network.run.config.method.mixings() if mixing.seam == "views"]
+
+
+def _rows(network: Network, first: int, second: int) -> list[int]:
+    """A batch of held-out images: the first in front, the second in front of its other half, the last ones between."""
+    others = list(range(len(network.held_out) - BATCH + 2, len(network.held_out)))
+    half = BATCH // 2 - 1
+    return [2 * first, *others[:half], 2 * second + 1, *others[half:]]
+
+
+def _told(row: pd.DataFrame) -> pd.DataFrame:
+    """The query's row with the two images called so."""
+    names = {f"key {BOTH[0]}": "first", f"key {BOTH[1]}": "second"}
+    told = row["candidate"].replace(names).str.replace(r"^key \d+$", "other", regex=True)
+    return row.assign(candidate=told.str.replace(r", other.*", ", rest", regex=True))

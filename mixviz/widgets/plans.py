@@ -1,0 +1,89 @@
+"""What the controls of a training panel ask for: a config, or why there is none, and which of them have no say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mixviz.config import FRAMEWORK_DEFAULTS, RunConfig, flags
+from mixviz.errors import UserError
+from mixviz.frameworks import FRAMEWORKS
+from mixviz.method import check_compatible
+from mixviz.mixing import MIXINGS
+from mixviz.widgets.controls import Control, steps, toggle, written
+from mixviz.widgets.fields import control_of, setting
+
+FLAGS = {flag.name: flag for flag in flags() if flag.name != "mixing"}  # each mixing has a box to tick instead
+CALLED = {"mixco": "MixCo", "imix": "i-Mix", "mochi": "MoCHi", "looc": "LooC"}
+SWITCHES = {  # settings that matter only where another one is on, and the reason where it is not
+    "jitter": (("brightness", "contrast", "saturation", "hue"), "there is no colour jitter"),
+    "imix_inputmix": (("imix_inputmix_alpha",), "InputMix is off"),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained; where that cannot be, why."""
+
+    method: str
+    changed: str  # settings that are not the defaults
+    config: RunConfig | None
+    problem: str = ""
+
+
+def controls() -> dict[str, Control]:
+    """One for each mixing and each other field of the config, and how many earlier runs are drawn beside."""
+    fields = {name: control_of(flag) for name, flag in FLAGS.items()}
+    seams = {name: toggle(called_of(name), False, f"changes the {kind.seam}") for name, kind in MIXINGS.items()}
+    beside = steps("earlier runs beside", range(9), 3, "how many earlier runs on the same data are drawn")
+    return {"framework": fields.pop("framework"), **seams, **fields, "beside": beside}
+
+
+def called_of(mixing: str) -> str:
+    """The mixing's name as its paper writes it; one of your own is called as in the table of names."""
+    return CALLED.get(mixing, mixing)
+
+
+def plan(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Plan:
+    """What the controls' values ask for."""
+    mixing = [name for name in MIXINGS if values[name]]
+    settings = {name: setting(flag, values[name]) for name, flag in FLAGS.items()}
+    changed = [f"{name} {written(values[name])}" for name in FLAGS if values[name] != defaults[name]]
+    about = " + ".join([values["framework"], *mixing]), ", ".join(changed)
+    try:
+        return Plan(*about, RunConfig.of(mixing=mixing, **settings))
+    except UserError as error:
+        return Plan(*about, None, str(error))
+
+
+def undefined(values: Mapping[str, Any]) -> dict[str, str]:
+    """Mixings that are off and cannot be switched on, each with the reason."""
+    framework, chosen = values["framework"], [name for name in MIXINGS if values[name]]
+    possible = [name for name in chosen if not _why_not(framework, name)]
+    reasons = {name: _why_not(framework, *possible, name) for name in MIXINGS if name not in chosen}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _why_not(framework: str, *mixings: str) -> str:
+    """Why these mixings have no meaning together on the framework; empty where they have one."""
+    try:
+        check_compatible(FRAMEWORKS[framework], [MIXINGS[name]() for name in mixings])
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def idle(values: Mapping[str, Any]) -> dict[str, str]:
+    """Settings that change nothing at these values, each with the reason."""
+    framework, reasons = values["framework"], {}
+    of_any = {name for defaults in FRAMEWORK_DEFAULTS.values() for name in defaults["method"]}
+    reasons |= dict.fromkeys(of_any - FRAMEWORK_DEFAULTS[framework]["method"].keys(), f"{framework} has none")
+    for name in FLAGS:
+        mixing = name.partition("_")[0]
+        if mixing in MIXINGS and not values[mixing]:
+            reasons[name] = f"{called_of(mixing)} is off"
+    if values["schedule"] == "cosine":
+        reasons |= dict.fromkeys(("decay_epochs", "decay_factor"), "the learning rate falls along a cosine")
+    for switch, (names, reason) in SWITCHES.items():
+        if not values[switch]:
+            reasons |= {name: reason for name in names if name not in reasons}
+    return reasons

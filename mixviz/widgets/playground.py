@@ -1,0 +1,232 @@
+"""A world small enough to train on while one watches: images of eight numbers, and an encoder onto circle or sphere."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from mixviz.analysis.geometry import alignment, effective_rank, uniformity
+from mixviz.analysis.neighbours import nearest, purity
+from mixviz.build import seeded
+from mixviz.encoders import SpaceWise, head
+from mixviz.errors import UserError
+from mixviz.frameworks import BYOL, FRAMEWORKS, Framework, MoCoV2
+from mixviz.method import Method
+from mixviz.mixing import IMix, MixCo, MoCHi
+
+CLASSES = 6  # the corners of an octahedron
+CONTENT, STYLE = 3, 5  # numbers that say what is on an image, and numbers that every view draws anew
+IMAGES, PROBES, BATCH, NEIGHBOURS = 1200, 240, 64, 10
+WIDTH = 64
+LONGEST_HISTORY = 200
+MIXINGS = ("none", "mixco", "imix", "mochi")
+REBUILT = ("framework", "queue", "predictor")  # settings that are built into a framework
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that can be changed while it trains; ``dim`` and ``seed`` start it anew."""
+
+    framework: str = "n-pair"
+    mixing: str = "none"
+    dim: int = 3  # 2: the circle, 3: the sphere
+    temperature: float = 0.2
+    rate: float = 0.005  # Adam's learning rate
+    momentum: float = 0.9  # of MoCo's and BYOL's key encoder
+    predictor: bool = True  # BYOL's; without it the query is compared as it is
+    queue: int = 256
+    hardest: int = 16
+    pairs: int = 16
+    towards: int = 0
+    seed: int = 0
+
+    @property
+    def title(self) -> str:
+        """Everything that counts, in a line."""
+        name = self.framework if self.mixing == "none" else f"{self.framework} + {self.mixing}"
+        if self.mixing == "mochi":
+            name += f" ({self.hardest}, {self.pairs}, {self.towards})"
+        if self.framework == "byol":
+            told = [name if self.predictor else f"{name} without predictor"]
+        else:
+            told = [name, f"τ {self.temperature:.2f}"]
+        if self.framework in ("moco-v2", "byol"):
+            told.append(f"momentum {self.momentum:g}")
+        if self.framework == "moco-v2":
+            told.append(f"K {self.queue}")
+        return ", ".join([*told, f"learning rate {self.rate:g}", f"seed {self.seed}"])
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is known of the probes after so many steps."""
+
+    step: int
+    loss: float  # mean of the last steps; NaN before the first
+    alignment: float  # of two views, in [0, 4]; lower is better
+    uniformity: float  # in [-8, 0]; lower is better
+    effective_rank: float  # in [1, D]
+    purity: float  # share of the nearest probes that have a probe's class, in [0, 1]; 1/6 by chance
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """Images and their classes. A view keeps the content, but for a little noise, and draws the style anew."""
+
+    images: Tensor  # (N, 8): content first, then style
+    labels: Tensor  # (N,)
+
+    @classmethod
+    def draw(cls, n: int, seed: int) -> "World":
+        """n images, as many of each class: a corner of the octahedron and some scatter around it."""
+        generator = Generator().manual_seed(seed)
+        labels = torch.arange(n) % CLASSES
+        corners = torch.cat([torch.eye(CONTENT), -torch.eye(CONTENT)])
+        content = corners[labels] + 0.2 * torch.randn(n, CONTENT, generator=generator)
+        return cls(torch.cat([content, torch.randn(n, STYLE, generator=generator)], dim=1).double(), labels)
+
+    def views(self, rows: Tensor, generator: Generator) -> list[Tensor]:
+        """A query view and a key view of these images, (n, 8) each."""
+
+        def view() -> Tensor:
+            noise = 0.15 * torch.randn(len(rows), CONTENT, generator=generator)
+            style = torch.randn(len(rows), STYLE, generator=generator)
+            return torch.cat([self.images[rows, :CONTENT] + noise, style], dim=1)
+
+        return [view(), view()]
+
+
+class SmallEmbedder(nn.Module):
+    """Three layers, (n, 8) -> (n, 1, D), for any framework."""
+
+    spaces, bn_splits = 1, 1
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.dim = dim
+        sizes = [(CONTENT + STYLE, WIDTH), (WIDTH, WIDTH)]
+        hidden = [nn.Sequential(nn.Linear(*size), nn.BatchNorm1d(size[1]), nn.ReLU()) for size in sizes]
+        self.layers = nn.Sequential(*hidden, nn.Linear(WIDTH, dim))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images)[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What is to be seen after so many steps."""
+
+    points: Tensor  # (P, D) unit vectors of the probes
+    labels: Tensor  # (P,)
+    now: Measure
+    history: tuple[Measure, ...]  # from before training until now
+
+
+class Playground:
+    """Training that can be changed while it runs, and looked at after any step.
+
+    It computes in float64, so that it does the same on every machine.
+    """
+
+    def __init__(self, settings: Settings):
+        self.train, self.probes = World.draw(IMAGES, 1), World.draw(PROBES, 2)
+        self.pairs = self.probes.views(torch.arange(PROBES), Generator().manual_seed(3))
+        self.generator = Generator().manual_seed(settings.seed)
+        with seeded(settings.seed):
+            self.embedder = SmallEmbedder(settings.dim).double()
+        self.settings, self.method, self.optimizer = settings, *self._build(settings)
+        self.step, self.losses = 0, [float("nan")]  # since the last measure of the history
+        self.every = 4  # steps from measure to measure
+        self.history: list[Measure] = []
+        self.history.append(self.frame().now)
+
+    def change(self, settings: Settings) -> None:
+        """Go on with other settings; a new framework or queue starts from the embedder as it is.
+
+        Raises UserError, and IncompatibleMixing, where they do not fit; then all stays as it was.
+        """
+        if any(getattr(settings, name) != getattr(self.settings, name) for name in REBUILT):
+            method, optimizer = self._build(settings)
+        else:
+            method, optimizer = Method(self.method.framework, *mixings(settings)), self.optimizer
+        framework = method.framework
+        if framework.has_negatives:
+            framework.temperature = settings.temperature
+        if isinstance(framework, MoCoV2 | BYOL):
+            framework.momentum = settings.momentum
+        optimizer.param_groups[0]["lr"] = settings.rate
+        self.settings, self.method, self.optimizer = settings, method, optimizer
+
+    def run(self, steps: int) -> None:
+        """Train. Raises UserError where the loss is no number any more, or a mixing asks for too many negatives."""
+        self.method.train()
+        for _ in range(steps):
+            rows = torch.randint(IMAGES, (BATCH,), generator=self.generator)
+            output = self.method.training_step(self.train.views(rows, self.generator), self.generator)
+            if not output.loss.isfinite():
+                raise UserError("the loss is no number any more: lower the learning rate, then reset")
+            self.optimizer.zero_grad()
+            output.loss.backward()
+            self.optimizer.step()
+            self.method.update(output)
+            self.losses = [*(self.losses if self.step % self.every else ()), output.loss.item()]
+            self.step += 1
+            if self.step % self.every == 0:
+                self._remember()
+
+    def frame(self) -> Frame:
+        """The probes as they lie now, and what was measured on the way."""
+        points, *pair = self._embed(self.probes.images, *self.pairs)
+        now = Measure(
+            self.step,
+            sum(self.losses) / len(self.losses),
+            float(alignment(*pair).mean()),
+            uniformity(points),
+            effective_rank(points),
+            float(purity(nearest(points, NEIGHBOURS).index, self.probes.labels).mean()),
+        )
+        past = [measure for measure in self.history if measure.step < self.step]
+        return Frame(points, self.probes.labels, now, (*past, now))
+
+    def _remember(self) -> None:
+        self.history.append(self.frame().now)
+        if len(self.history) > LONGEST_HISTORY:  # every second measure tells the same
+            self.history, self.every = self.history[::2], 2 * self.every
+
+    @torch.no_grad()
+    def _embed(self, *batches: Tensor) -> list[Tensor]:
+        """(n, D) unit vectors of each batch, in evaluation mode."""
+        self.embedder.eval()
+        embedded = F.normalize(self.embedder(torch.cat(batches))[:, 0], dim=1)
+        self.embedder.train()
+        return list(embedded.split([len(batch) for batch in batches]))
+
+    def _build(self, settings: Settings) -> tuple[Method, torch.optim.Optimizer]:
+        """A framework around the embedder as it is; momentum encoder, predictor and queue begin anew."""
+        with seeded(settings.seed + 1):
+            method = Method(framework_of(settings, self.embedder), *mixings(settings)).double()
+        trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
+        return method, torch.optim.Adam(trained, settings.rate)
+
+
+def framework_of(settings: Settings, embedder: nn.Module) -> Framework:
+    """The framework that the settings name, around an embedder."""
+    if settings.framework == "byol":
+        predictor = SpaceWise([head("mlpbn1", settings.dim, 32, settings.dim)]) if settings.predictor else nn.Identity()
+        return BYOL(embedder, predictor, momentum=settings.momentum)
+    arguments: dict[str, Any] = {"temperature": settings.temperature}
+    if settings.framework == MoCoV2.name:
+        arguments |= {"momentum": settings.momentum, "queue_length": settings.queue}
+    return FRAMEWORKS[settings.framework](embedder, **arguments)
+
+
+def mixings(settings: Settings) -> list[MixCo | IMix | MoCHi]:
+    """The mixing that the settings name, or none; MixCo's blends have the framework's temperature."""
+    makers = {
+        "mixco": lambda: MixCo(temperature=settings.temperature),
+        "imix": IMix,
+        "mochi": lambda: MoCHi(hardest=settings.hardest, pairs=settings.pairs, towards_query=settings.towards),
+    }
+    return [] if settings.mixing == "none" else [makers[settings.mixing]()]

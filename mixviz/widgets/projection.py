@@ -1,0 +1,230 @@
+"""Where does every image lie, and beside whom? A map of embeddings to point at: images, neighbours, hard negatives."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import traitlets
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mixviz.analysis.heads import BACKBONE, Heads, heads
+from mixviz.analysis.neighbours import Neighbours, hardest_negatives, nearest, purity
+from mixviz.analysis.projection import pca, project_umap, trustworthiness
+from mixviz.data import ImageSet
+from mixviz.errors import unknown
+from mixviz.plots.images import png_sheet
+from mixviz.plots.invariance import FACTORS, label_of_head
+from mixviz.plots.labels import spread_apart
+from mixviz.plots.neighbours import OTHER, SAME, plot_neighbours
+from mixviz.plots.projection import class_mark, plot_projection, ring_point
+from mixviz.runs import Run
+from mixviz.widgets import networks
+from mixviz.widgets.canvas import Canvas, CanvasWidget, packed, script
+from mixviz.widgets.controls import choice, slider
+from mixviz.widgets.networks import GLYPHS_LOOC, Network
+
+POINTS = 600
+NEAREST = 6
+COLUMNS = 25  # of the sheet that all images are sent in
+TILE = 64  # pixels of a side there, at most
+LAYOUTS = {"pca": pca, "umap": project_umap}
+ONE_LAYOUT = "UMAP takes some 15 seconds the first time: ask for it with layouts=('pca', 'umap')"
+
+
+@dataclass(frozen=True)
+class Map:
+    """Images as one head lays them out, and who is near whom."""
+
+    layout: Tensor  # (N, 2)
+    trust: float  # mean trustworthiness of the layout
+    nearest: Neighbours  # (N, k)
+    labels: Tensor  # (N,) from 0
+    names: tuple[str, ...] = ()  # of the classes; none where there are no classes
+    negatives: Neighbours | None = None  # (N, k) of other classes
+    purity: Tensor | None = None  # (N,) share of the nearest that have the image's class
+
+
+class ProjectionCanvas(Canvas):
+    """Points to hover over and to pick from, and the images that belong to one."""
+
+    _esm = script("projection.js")
+    sheet = traitlets.Bytes().tag(sync=True)  # PNG of all images
+    columns = traitlets.Int(COLUMNS).tag(sync=True)
+    tile = traitlets.Int().tag(sync=True)  # pixels of a side of each
+    points = traitlets.Bytes().tag(sync=True)  # (N, 2) in [0, 1], from the upper left
+    labels = traitlets.Bytes().tag(sync=True)  # (N,)
+    classes = traitlets.List().tag(sync=True)  # name, colour, marker and place of each
+    near = traitlets.Bytes().tag(sync=True)  # (N, k) rows of the nearest, and their cosines
+    near_cosine = traitlets.Bytes().tag(sync=True)
+    far = traitlets.Bytes().tag(sync=True)  # the same of the hardest negatives
+    far_cosine = traitlets.Bytes().tag(sync=True)
+    title = traitlets.Unicode().tag(sync=True)
+    marks = traitlets.List([SAME, OTHER]).tag(sync=True)  # colours of frames
+    picked = traitlets.Int().tag(sync=True)
+
+
+class ProjectionExplorer(CanvasWidget):
+    """A map of one head's embeddings: hover over a point, pick one, or walk to one with the arrow keys.
+
+    run: whose encoder; by default a recording with LooC's spaces. layouts: ``pca``, ``umap``, or both.
+    """
+
+    size: ClassVar = (8.2, 4.4)
+    moving: ClassVar = frozenset({"pick"})
+    canvas: ClassVar = ProjectionCanvas
+
+    def __init__(self, run: Run | str | None = None, layouts: Sequence[str] = ("pca",), **values: Any):
+        for layout in layouts:
+            if layout not in LAYOUTS:
+                raise unknown("layout", layout, LAYOUTS)
+        self.network = networks.network(run or GLYPHS_LOOC)
+        self.images = _images(self.network)
+        spaces = {label_of_head(head): head for head in (BACKBONE, *self.network.heads)}
+        factors = [*([] if self.images.labels is None else ["label"]), *self.images.factors] or [""]
+        shown = {FACTORS.get(name, name) or "nothing": name for name in factors}
+        last = len(self.images) - 1
+        controls = {
+            "head": choice("embeddings", spaces, BACKBONE, "of the backbone or of a head"),
+            "layout": choice("laid out by", {name.upper(): name for name in layouts}, layouts[0], "in two dimensions"),
+            "factor": choice("coloured by", shown, factors[0], "what makes images alike"),
+            "pick": slider("image", 0, last, min(13, last), 1, "the one that is looked at"),
+        }
+        super().__init__(controls, values)
+        self.picture_widget.observe(lambda change: self.set(pick=change["new"]), "picked")
+
+    def look(self, head: str, layout: str, factor: str, pick: int) -> Map:
+        return _map(self.network, head, layout, factor)
+
+    def unused(self, factor: str, **_: Any) -> Mapping[str, str]:
+        reasons = {} if factor else {"factor": "nothing is known of the images"}
+        return reasons if len(self.controls["layout"].options) > 1 else reasons | {"layout": ONE_LAYOUT}
+
+    def numbers(self) -> dict[str, Any]:
+        pick, seen = self.values["pick"], self.seen
+        found: dict[str, Any] = {}
+        for kind, near in (("nearest", seen.nearest), ("hardest negatives", seen.negatives)):
+            if near is not None:
+                found[kind] = [self._name(i) for i in near.index[pick].tolist()]
+                found[f"{kind}, cosine"] = [round(cosine, 2) for cosine in near.similarity[pick].tolist()]
+        if seen.names:
+            shares = seen.purity[pick], seen.purity.mean()
+            found = {
+                "image": self._name(pick),
+                **found,
+                "share of alike: of its nearest, of all": [round(float(share), 2) for share in shares],
+            }
+        return found | {"trustworthiness": round(seen.trust, 2)}
+
+    def scene(self) -> dict[str, Any]:
+        seen, side = self.seen, min(TILE, self.images.images.shape[1])
+        unit = _unit(seen.layout)
+        near, far = seen.nearest, seen.negatives or Neighbours(torch.zeros(0), torch.zeros(0, dtype=torch.long))
+        return {
+            "sheet": self.picture_widget.sheet or png_sheet(self.images.images, COLUMNS, side),
+            "tile": side,
+            "points": packed(unit),
+            "labels": packed(seen.labels),
+            "classes": _classes(unit, seen),
+            "near": packed(near.index),
+            "near_cosine": packed(near.similarity),
+            "far": packed(far.index),
+            "far_cosine": packed(far.similarity),
+            "title": self._title,
+            "picked": self.values["pick"],
+        }
+
+    def set_stage(self, figure: Figure) -> None:
+        plane, strip = figure.subplots(1, 2, width_ratios=[1.15, 1])
+        plot_projection(plane, self.seen.layout, self.seen.labels, self.seen.names, self._title)
+        self._draw_strip(strip)
+        for frame in list(strip.patches):
+            frame.remove()
+
+    def draw(self, figure: Figure) -> None:
+        plane, strip = figure.axes
+        ring_point(plane, self.seen.layout[self.values["pick"]])
+        self._draw_strip(strip)
+
+    def caption(self) -> str:
+        pick, seen = self.values["pick"], self.seen
+        said = f"Image {pick} of {len(seen.labels)} test images"
+        said += " (glyphs, which stand in for the run's own)" if self.network.stand_in else ""
+        if not seen.names:
+            return f"{said}: its nearest image has a cosine of {seen.nearest.similarity[pick, 0]:.2f}."
+        factor = FACTORS.get(self.values["factor"], self.values["factor"])
+        hardest = self._name(int(seen.negatives.index[pick, 0]))
+        return (
+            f"{said}: {self._name(pick)}. {NEAREST * seen.purity[pick]:.0f} of its {NEAREST} nearest images have the "
+            f"same {factor} (of {len(seen.names)}), and {seen.purity.mean():.0%} of the nearest of all images. "
+            f"Its hardest negative is {hardest}, with a cosine of {seen.negatives.similarity[pick, 0]:.2f}."
+        )
+
+    @property
+    def _title(self) -> str:
+        return f"{label_of_head(self.values['head'])}, trustworthiness {self.seen.trust:.2f} (1 is best)"
+
+    def _name(self, row: int) -> str:
+        return self.seen.names[self.seen.labels[row]] if self.seen.names else str(row)
+
+    def _draw_strip(self, ax: Axes) -> None:
+        pick, images = self.values["pick"], self.images.images
+        rows = {"nearest": self.seen.nearest, "hardest\nnegatives": self.seen.negatives}
+        index = torch.stack([near.index[pick] for near in rows.values() if near is not None])
+        same = (self.seen.labels[index] == self.seen.labels[pick]).numpy()
+        plot_neighbours(ax, images[[pick] * len(index)], images[index.numpy()], same, list(rows)[: len(index)])
+        ax.set_xlabel("blue, solid: alike; orange, dashed: not")
+
+
+@lru_cache(maxsize=8)
+def _images(network: Network) -> ImageSet:
+    return network.test.select(np.arange(len(network.test))[:POINTS])
+
+
+@lru_cache(maxsize=8)
+def _embedded(network: Network) -> Heads:
+    images = _images(network).images
+    return heads(network.encoder, network.pixels(np.arange(len(images)), test=True), network.heads)
+
+
+@lru_cache(maxsize=64)
+def _layout(network: Network, head: str, layout: str) -> tuple[Tensor, float, Neighbours]:
+    """The layout, its mean trustworthiness, and each image's nearest. UMAP takes seconds."""
+    embedded = _embedded(network)[head]
+    placed = LAYOUTS[layout](embedded)
+    return placed, float(trustworthiness(embedded, placed).mean()), nearest(embedded, NEAREST)
+
+
+@lru_cache(maxsize=64)
+def _map(network: Network, head: str, layout: str, factor: str) -> Map:
+    images, found = _images(network), _layout(network, head, layout)
+    if not factor:
+        return Map(*found, torch.zeros(len(images), dtype=torch.long))
+    values, labels = np.unique(images.targets(factor), return_inverse=True)
+    named = factor == "label" and images.class_names
+    names = tuple(images.class_names[value] if named else f"{FACTORS.get(factor, factor)} {value}" for value in values)
+    labels = torch.from_numpy(labels)
+    negatives = hardest_negatives(_embedded(network)[head], labels, NEAREST)
+    return Map(*found, labels, names, negatives, purity(found[2].index, labels))
+
+
+def _unit(layout: Tensor) -> Tensor:
+    """Points (N, 2) as a canvas counts: in [0, 1], from the upper left."""
+    unit = layout - layout.amin(dim=0)
+    unit = unit / unit.amax(dim=0).clamp(min=1e-9)
+    return torch.stack([unit[:, 0], 1 - unit[:, 1]], dim=1)
+
+
+def _classes(unit: Tensor, seen: Map) -> list[dict[str, Any]]:
+    """What the canvas writes at the median of each class; a class without a name is only coloured."""
+    names = seen.names or ("",)
+    medians = np.stack([unit[seen.labels == label].median(dim=0).values.numpy() for label in range(len(names))])
+    described = []
+    for label, (x, y) in enumerate(spread_apart(medians, width=0.17, height=0.037).tolist()):
+        colour, marker = class_mark(label)
+        described.append({"name": names[label], "colour": colour, "marker": marker, "x": x, "y": y})
+    return described

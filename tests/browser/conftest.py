@@ -1,0 +1,68 @@
+"""A browser, JupyterLab, and each notebook opened and run once for all tests that look at it."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
+MEASURED = pytest.StashKey[list]()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install 'mixviz[test]'")
+    from servers import CHROMIUM, chromium
+
+    if CHROMIUM is None:
+        pytest.skip("no Chromium: install your system's chromium")
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def lab(browser, tmp_path_factory):
+    if find_spec("jupyterlab") is None:
+        pytest.skip("no JupyterLab: pip install 'mixviz[notebooks]'")
+    from servers import jupyterlab
+
+    with jupyterlab(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+def notebook(request, browser, lab):
+    """Each notebook in turn, run to its end; pytest runs all tests of one before it opens the next."""
+    from pages import opened
+
+    with opened(browser, lab, request.param) as shown:
+        yield shown
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory) -> Path:
+    """Where screenshots and measurements are kept."""
+    folder = Path(os.environ.get("MIXVIZ_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def measured(request, artifacts) -> list:
+    """Times that tests measure; they are printed and written at the end."""
+    from reports import write
+
+    times: list = []
+    request.config.stash[MEASURED] = times
+    yield times
+    write(times, artifacts / "latencies.json")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if times := config.stash.get(MEASURED, []):
+        from reports import table
+
+        terminalreporter.section("times in the browser, ms")
+        for line in table(times):
+            terminalreporter.write_line(line)

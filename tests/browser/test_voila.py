@@ -1,0 +1,43 @@
+"""Notebooks as plain web pages: Voila runs them behind its token, and a slider moves the picture there too."""
+
+from contextlib import closing
+from urllib.request import urlopen
+
+import pytest
+from conftest import FOLDER
+from pages import Widget, watched
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+NAMES = ("01_one_table", "06_space")  # one with a picture, one with a canvas
+RUN = 300_000  # ms a notebook may take to run
+STILL = 3000  # ms without a frame after which a widget has answered: the kernel cannot be asked here
+ICONS = "asks for https://cdn"  # fonts for icons, which Voila's own page can do without
+
+
+@pytest.fixture(scope="module")
+def served(browser, tmp_path_factory):
+    pytest.importorskip("voila", reason="no Voila: pip install 'mixviz[test]'")
+    from servers import voila
+
+    with voila(tmp_path_factory.mktemp("voila"), FOLDER) as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_slider_moves_its_picture(name, served, browser, artifacts):
+    with closing(browser.new_context()) as context:
+        page, errors = watched(context)
+        answer = page.goto(f"{served.address}/voila/render/{name}.ipynb?token={served.token}")
+        assert answer.ok, f"no {name}: {answer.status}"
+        page.wait_for_function("() => mixviz.shown(0)", timeout=RUN)
+        widget = Widget(page, 0, STILL)
+        slider = next(slider for slider in widget.controls("slider") if slider.enabled)
+        assert any(widget.press(slider, key).frames for key in ("Home", "End"))
+        page.screenshot(path=artifacts / f"{name}, voila.png")
+        assert [error for error in errors if not error.startswith(ICONS)] == []
+
+
+def test_nobody_enters_without_the_token(served):
+    with urlopen(f"{served.address}/voila/render/{NAMES[0]}.ipynb", timeout=60) as answer:
+        assert "/login" in answer.url

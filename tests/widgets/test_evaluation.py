@@ -1,0 +1,176 @@
+"""The prism shows the rows that are asked for, the verdict that of the differences that are looked at."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mixviz.analysis.verdict import drawn
+from mixviz.config import RunConfig
+from mixviz.errors import UserError
+from mixviz.evaluate.compare import mean_interval, seeds_to_settle
+from mixviz.evaluate.prism import READINGS, prism
+from mixviz.train import train
+from mixviz.widgets import ProtocolPrism, SeedVerdict
+from mixviz.widgets.controls import stops
+from mixviz.widgets.evaluation import TABLES
+from mixviz.widgets.networks import GLYPHS, find
+
+
+@pytest.fixture(scope="module")
+def recorded() -> ProtocolPrism:
+    return ProtocolPrism()
+
+
+@pytest.fixture
+def shown(recorded) -> ProtocolPrism:
+    return recorded.set(**recorded.defaults)
+
+
+@pytest.fixture
+def seeds() -> SeedVerdict:
+    return SeedVerdict({"ours, against base": (1.0, 2.0, 4.5), "theirs, against base": (-0.1, 0.2)})
+
+
+def test_the_recordings_table_has_all_readings_of_its_checkpoint(shown):
+    table = shown.seen
+    assert table["reading"].tolist() == [reading.name for reading in READINGS]
+    assert set(table["run"]) == {GLYPHS}
+    own = [r for r in find(GLYPHS).results if (r["encoder"], r["target"]) == ("backbone", "label")]
+    results = {result["protocol"]: result["accuracy"] for result in own}
+    rows = table.set_index("reading")["accuracy"]
+    assert rows["linear, stored features"] == pytest.approx(results["linear-features"], abs=0.01)
+    assert rows["kNN 200, τ 0.1"] == pytest.approx(results["knn"], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        ({"family": "linear"}, lambda r: not r.name.startswith("kNN")),
+        ({"family": "nearest neighbours"}, lambda r: r.name.startswith("kNN")),
+        ({"peeking": False}, lambda r: not r.peeks),
+        ({"head": False}, lambda r: all(one.layer == "backbone" for one in r.protocols)),
+        ({"reported_by": "MoCo demo"}, lambda r: r.reported_by == "MoCo demo"),
+        ({"reported_by": "i-Mix", "peeking": False}, lambda r: False),
+    ],
+)
+def test_filters_keep_what_they_say_and_the_reference(shown, values, kept):
+    wanted = [reading.name for place, reading in enumerate(READINGS) if kept(reading) or place == 0]
+    assert shown.set(**values).seen["reading"].tolist() == wanted
+    assert shown.numbers()["read-outs"] == len(wanted)
+    assert shown.caption().count("read-outs") == 1
+
+
+def test_numbers_are_of_the_rows_that_are_shown(shown):
+    table = shown.set(family="nearest neighbours").seen
+    best = table.sort_values("accuracy").iloc[-1]
+    assert shown.numbers()["highest"] == f"{best.reading} {best.points:+.1f}"
+    assert shown.numbers()["reference"] == 100 * table["accuracy"].iloc[0]
+
+
+def test_every_control_of_the_prism_changes_what_is_seen(shown):
+    for name, control in shown.controls.items():
+        seen = [shown.look(**(shown.defaults | {name: stop}))["reading"] for stop in stops(control)]
+        assert len({tuple(readings) for readings in seen}) > 1, name
+
+
+def test_a_run_without_a_table_is_read_out_once_on_a_few_images(tmp_path, monkeypatch):
+    config = RunConfig.of(framework="n-pair", train_images=400, batch_size=64, epochs=1, film_frames=0, knn_every=0)
+    run = train(config, "own", root=tmp_path, progress=False)
+    short, calls = READINGS[-3:], []
+
+    def few(encoder, train, test, **more):
+        calls.append((len(train), len(test)))
+        return prism(encoder, train, test, **more, readings=short)
+
+    monkeypatch.setattr("mixviz.widgets.evaluation.prism", few)
+    widget = ProtocolPrism(run, images=200)
+    assert widget.seen["reading"].tolist() == [reading.name for reading in short]
+    assert len(widget.set(peeking=False).seen) == 2
+    assert "glyphs" in widget.caption()
+    ProtocolPrism(str(run.path), images=200)
+    assert calls == [(200, 200)]
+
+
+def test_images_without_labels_are_a_line_in_the_pictures_place(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 16, 16, 3), dtype=np.uint8)
+    np.savez(tmp_path / "own.npz", images=pixels, test_images=pixels)
+    config = RunConfig.of(
+        framework="n-pair", data=f"numpy:{tmp_path / 'own.npz'}", batch_size=16, epochs=1, film_frames=0, knn_every=0
+    )
+    widget = ProtocolPrism(train(config, "own", root=tmp_path, progress=False))
+    assert "has no labels" in widget.problem
+    assert widget.picture_widget.value
+
+
+def test_no_run_is_a_line():
+    with pytest.raises(UserError, match="unknown run"):
+        ProtocolPrism("glyphs-moco-v3")
+
+
+def test_pretended_differences_are_drawn_from_the_truth(seeds):
+    seeds.set(seeds=7, effect=-1.5, deviation=2.0, draw=4, confidence=0.9, wanted=0.95)
+    values = drawn(-1.5, 2.0, 7, 4)
+    mean, low, high = mean_interval(values, 0.9)
+    found = seeds.numbers()
+    assert (found["seeds"], found["mean"], found["interval"]) == (7, mean, [low, high])
+    assert found["seeds to settle"] == seeds_to_settle([-3.5, -1.5, 0.5], 0.9, 0.95)
+
+
+@pytest.mark.parametrize(("asked", "given"), [(1, 1), (2, 2), (40, 3)])
+def test_measured_differences_are_as_many_as_there_are(seeds, asked, given):
+    seeds.set(source="ours, against base", seeds=asked)
+    found = seeds.numbers()
+    assert found["seeds"] == given
+    assert found["mean"] == pytest.approx(sum((1.0, 2.0, 4.5)[:given]) / given)
+    if given > 1:
+        assert found["interval"] == list(mean_interval((1.0, 2.0, 4.5)[:given])[1:])
+    else:
+        assert found["interval"] == "none of one seed"
+
+
+def test_the_projects_own_tables_are_there():
+    names = set()
+    for path in TABLES.glob("*.json"):
+        table = json.loads(path.read_text(encoding="utf-8"))
+        names |= {f"{table['data']}: {arm}, against {base}" for arm, base in table["against"].items() if base}
+    widget = SeedVerdict()
+    assert set(widget.tables) == names
+    assert len(names) >= 7
+    name = "glyphs: moco-v2 + mixco, against moco-v2"
+    rows = pd.DataFrame(json.loads((TABLES / "mixco-table-laptop-glyphs.json").read_text(encoding="utf-8"))["rows"])
+    linear = rows[rows["measure"] == "linear-features: label"].pivot(index="seed", columns="arm", values="value")
+    assert widget.tables[name] == pytest.approx(tuple(linear["moco-v2 + mixco"] - linear["moco-v2"]))
+
+
+def test_every_control_of_the_verdict_changes_numbers_or_picture_or_has_no_say(seeds):
+    for source in seeds.controls["source"].options:
+        seeds.set(**seeds.defaults).set(source=source)
+        for name, control in seeds.controls.items():
+            if control.disabled or name == "source":
+                continue
+            before = control.value
+            seen = set()
+            for stop in stops(control):
+                control.value = stop
+                seen.add((repr(seeds.numbers()), seeds.picture_widget.value))
+            control.value = before
+            assert len(seen) > 1, (source, name)
+    assert {name for name, control in seeds.controls.items() if control.disabled} == {"effect", "deviation", "draw"}
+
+
+def test_captions_say_what_is_settled_and_of_what_it_is_told(seeds):
+    assert "with this truth" in seeds.caption()
+    assert "not settled" in seeds.caption()
+    assert "higher" in seeds.set(seeds=40).caption()
+    said = seeds.set(source="theirs, against base", seeds=1).caption()
+    assert said.startswith("Over 1 seed the method is -0.10 points from its base.")
+    assert "were mean and deviation the true ones" in said
+
+
+def test_states_come_back(shown):
+    verdict = SeedVerdict(seeds=9, effect=-0.5, confidence=0.99)
+    assert SeedVerdict.from_state(verdict.state()).values == verdict.values
+    shown.set(family="linear", peeking=False)
+    assert ProtocolPrism.from_state(shown.state()).values == shown.values
