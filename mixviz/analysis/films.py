@@ -22,10 +22,10 @@ def layouts(film: Film, space: str = "backbone") -> np.ndarray:
 
 
 @lru_cache(maxsize=2048)
-def layout_trust(film: Film, space: str, frame: int) -> float:
-    """Mean trustworthiness of a frame's layout, at most 1, which is best."""
+def layout_trust(film: Film, space: str, frame: int, k: int = 15) -> float:
+    """Mean trustworthiness of a frame's layout for k neighbours, at most 1, which is best."""
     embedding, layout = film.embedding(frame, space), layouts(film, space)[frame]
-    return float(trustworthiness(torch.from_numpy(embedding), torch.from_numpy(layout)).mean())
+    return float(trustworthiness(torch.from_numpy(embedding), torch.from_numpy(layout), k).mean())
 
 
 @lru_cache(maxsize=64)

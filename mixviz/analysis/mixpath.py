@@ -154,6 +154,11 @@ def fitted_calibration(path: MixPath, temperatures: Tensor | None = None) -> Cal
     return calibration(path.select(slice(1, None, 2)), best)
 
 
+def calibration_errors(path: MixPath, temperatures: Tensor) -> Tensor:
+    """(T,) the calibration error at each of the temperatures: a curve whose lowest point is the network's own."""
+    return torch.tensor([calibration(path, temperature).error for temperature in temperatures.tolist()])
+
+
 def balance(path: MixPath) -> Tensor:
     """(P,) the λ at which the blend is as near to its first source as to its second; ½ is ideal at any temperature.
 

@@ -6,6 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from torch import Tensor
 
 from mixviz.analysis.mixpath import Calibration, MixPath
 from mixviz.plots.style import COLOURS, colour_of
@@ -73,6 +74,28 @@ def draw_calibration(ax: Axes, calibrations: Mapping[str, Calibration | Mapping[
             label += f": {result.error:.3f} at τ = {result.temperature:.2g}"
             lam, share = (part.mean(dim=0).cpu().numpy() for part in (result.lam, result.share))
             ax.plot(lam, share, LINES[kind], color=colour_of(method), linewidth=2, label=label)
+    return ax
+
+
+def plot_calibration_errors(ax: Axes, temperatures: Tensor, errors: Mapping[str, Tensor]) -> Axes:
+    """Calibration error over the temperature, one line a method with a dot at its lowest point: lower is better.
+
+    errors: method -> (T,) from ``calibration_errors`` at these temperatures. The axis of temperatures is logarithmic.
+    """
+    at = temperatures.cpu().numpy()
+    for method, values in errors.items():
+        best = int(values.argmin())
+        label = f"{method}: {values[best]:.3f} at τ = {at[best]:.2g}"
+        ax.plot(at, values.cpu().numpy(), color=colour_of(method), linewidth=2, label=label)
+        ax.plot(at[best], values[best], "o", color=colour_of(method), markersize=7)
+    ax.set_xscale("log")
+    ticks = [tick for tick in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2) if at[0] <= tick <= at[-1]]
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("temperature τ")
+    ax.set_ylabel(ERROR)
+    ax.legend(title="lowest error", fontsize=8, loc="lower right")
     return ax
 
 

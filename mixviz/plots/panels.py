@@ -39,6 +39,7 @@ class HardnessPanel:
 
     def still(self, ax: Axes) -> None:
         name_hardness(ax)
+        ax.minorticks_off()
         curves = [film.curve(name) for film in self.films.values() for name in HARDNESS if name in film.curves]
         shown = np.concatenate([curve[curve > FAINTEST] for curve in curves])
         ax.set_xlim(0.9, 1.1 * max(film.about["ranks"][-1] for film in self.films.values() if "ranks" in film.about))

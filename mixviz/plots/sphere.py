@@ -49,12 +49,14 @@ def plot_progress(
     there = np.isfinite(values)
     if best is not None:
         ax.axhline(best, color=colour_of("plain"), linestyle="--", linewidth=1.2)
-        ax.annotate(BEST, (1, best), (0, 3), ("axes fraction", "data"), "offset points", ha="right", fontsize=8)
+        ax.annotate(
+            BEST, (1, best), (0, -3), ("axes fraction", "data"), "offset points", ha="right", va="top", fontsize=8
+        )
     ax.plot(steps[there], values[there], color=mpl.rcParams["text.color"], linewidth=1.5)
     now = f": {values[there][-1]:.2f}" if there.any() else ""
-    ax.set_title(f"{label}{now}", fontsize=10)
+    ax.set_title(f"{label}{now}", loc="left", fontsize=10)
     ax.set_xlim(0, max(steps[-1], 1))
-    ax.margins(y=0.15)
+    ax.margins(y=0.2)
     ax.tick_params(labelsize=8)
     return ax
 

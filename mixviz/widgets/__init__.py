@@ -8,6 +8,7 @@ from mixviz.widgets.hardness import HardnessMicroscope
 from mixviz.widgets.invariance import InvarianceFingerprint
 from mixviz.widgets.mixing import MixingLab
 from mixviz.widgets.projection import ProjectionExplorer
+from mixviz.widgets.sphere import SphereLab
 from mixviz.widgets.training import TrainingPanel
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ProjectionExplorer",
     "ProtocolPrism",
     "SeedVerdict",
+    "SphereLab",
     "TrainingPanel",
     "Widget",
 ]

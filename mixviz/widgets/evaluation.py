@@ -69,7 +69,7 @@ class ProtocolPrism(Widget):
 
     def caption(self) -> str:
         table, first = self.seen, self.seen.iloc[0]
-        spread = 100 * (table["accuracy"].max() - table["accuracy"].min())
+        spread = 100 * table["accuracy"].max() - 100 * table["accuracy"].min()
         peeking = int((~table["comparable"]).sum())
         return (
             f"{self.run.name}, read for its {first.target} on {first.data}: {len(table)} read-outs of one frozen "

@@ -140,7 +140,9 @@ function drawCircle(context, places, radius) {
 /** A measure over the steps: its name and last value, its range, and the best that there is as a dashed line. */
 function drawCurve(context, { left, top, width, height }, steps, values, { name, best, low, high }, colours) {
   const known = Array.from(values).filter(Number.isFinite);
-  const [bottom, ceiling] = [Math.min(low ?? Infinity, ...known), Math.max(high ?? -Infinity, ...known)];
+  const ceiling = Math.max(high ?? -Infinity, ...known);
+  let bottom = Math.min(low ?? Infinity, ...known);
+  if (best !== null) bottom = Math.min(bottom, best - 0.2 * (ceiling - best)); // its name stands below
   const across = (step) => left + (width * step) / Math.max(steps[steps.length - 1], 1);
   const up = (value) => top + height * (1 - (value - bottom) / Math.max(ceiling - bottom, 1e-6));
   context.strokeStyle = colours.line;
@@ -155,7 +157,7 @@ function drawCurve(context, { left, top, width, height }, steps, values, { name,
   context.fillText(bottom.toFixed(1), left - 6, top + height);
   context.textAlign = "start";
   context.font = `13px ${FONT}`;
-  if (best !== undefined && best !== null) {
+  if (best !== null) {
     context.setLineDash([5, 4]);
     context.beginPath();
     context.moveTo(left, up(best));
@@ -165,7 +167,7 @@ function drawCurve(context, { left, top, width, height }, steps, values, { name,
     context.setLineDash([]);
     context.font = `11px ${FONT}`;
     context.textAlign = "right";
-    context.fillText("spread evenly", left + width - 4, up(best) - 4);
+    context.fillText("spread evenly", left + width - 4, up(best) + 11);
     context.textAlign = "start";
     context.font = `13px ${FONT}`;
   }

@@ -20,7 +20,7 @@ from mixviz.plots.sphere import plot_progress, plot_sphere, stacked
 from mixviz.widgets.base import Drive
 from mixviz.widgets.canvas import Canvas, CanvasWidget, packed, script
 from mixviz.widgets.controls import choice, slider, steps, toggle
-from mixviz.widgets.playground import MIXINGS, Frame, Playground, Settings
+from mixviz.widgets.playground import MIXINGS, NEIGHBOURS, Frame, Playground, Settings
 from mixviz.widgets.still import SWITCH
 from mixviz.widgets.ticker import Ticker
 
@@ -189,8 +189,8 @@ class SphereLab(CanvasWidget):
         where = {2: "circle", 3: "sphere"}[dim]
         said = (
             f"After {now.step} steps on the {where}: alignment {now.alignment:.2f}, uniformity {now.uniformity:.2f} "
-            f"(spread evenly, it were {even_uniformity(dim):.2f}), and {now.purity:.0%} of an image's nearest "
-            "neighbours are of its class."
+            f"(points that are spread evenly have {even_uniformity(dim):.2f}). Of an image's {NEIGHBOURS} nearest "
+            f"neighbours {now.purity:.0%} are of its class."
         )
         return f"{said} All points lie at nearly one place: a collapse." if now.uniformity > COLLAPSED else said
 

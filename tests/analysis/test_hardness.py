@@ -135,6 +135,7 @@ def test_synthetic_points_equal_loops(mochi_term):
                 point = beta * term.q[i] + (1 - beta) * queue.keys[0][parents[0]]
             cosine = float(term.q[i] @ (point / point.norm()))
             assert float(points.similarity[i, k]) == pytest.approx(cosine, abs=1e-6)
+            assert points.places[i, k].tolist() == [int(p) for p in parents]
             assert points.parents[i, k].tolist() == pytest.approx([float(similarity[p]) for p in parents])
             assert bool(points.harder[i, k]) == (cosine > max(points.parents[i, k].tolist()))
             false = sum(int(queue.labels[p]) == int(LABELS[i]) for p in parents) / 2

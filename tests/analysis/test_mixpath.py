@@ -14,6 +14,7 @@ from mixviz.analysis.mixpath import (
     balance,
     bootstrap_interval,
     calibration,
+    calibration_errors,
     cosine_range,
     fitted_calibration,
     full_row,
@@ -167,6 +168,14 @@ def test_a_share_is_the_softmax_of_two_cosines():
     torch.testing.assert_close(share_of_first(first, second, 0.3), expected)
     with pytest.raises(UserError, match="above 0"):
         share_of_first(first, second, -0.1)
+
+
+def test_errors_over_temperatures_are_lowest_at_the_temperature_of_the_design():
+    temperatures = torch.tensor([0.1, 0.2, 0.3, 0.5])
+    errors = calibration_errors(calibrated(0.3), temperatures)
+    assert int(errors.argmin()) == 2
+    assert float(errors[2]) == pytest.approx(0, abs=1e-6)
+    assert float(errors[1]) == pytest.approx(calibration(calibrated(0.3), 0.2).error)
 
 
 def test_half_the_range_looks_the_same_at_half_the_temperature(images):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness as reference
 
-from mixviz.analysis.projection import align, pca, project_umap, stable_layout, trustworthiness
+from mixviz.analysis.projection import align, azimuthal, pca, project_umap, stable_layout, trustworthiness
 from mixviz.errors import UserError
 
 
@@ -108,3 +108,29 @@ def test_umap_keeps_clusters_together_is_seeded_and_starts_where_it_is_told(gene
     frames = stable_layout([x, x], method="umap")
     spread = frames[0].std(dim=0).norm()
     assert (frames[1] - frames[0]).norm(dim=1).mean() < 0.5 * spread
+
+
+def test_azimuthal_keeps_the_angle_to_the_centre(generator):
+    x = F.normalize(torch.randn(40, 7, generator=generator), dim=1)
+    layout = azimuthal(x, x[3], onto=x[:20])
+    expected = torch.rad2deg((x @ x[3]).clamp(-1, 1).acos())
+    torch.testing.assert_close(layout.norm(dim=1), expected, rtol=1e-4, atol=0.05)
+    assert layout[3].norm() < 0.05
+
+
+def test_azimuthal_of_a_sphere_in_space_is_the_map_around_a_pole():
+    longitude = torch.arange(0, 360, 30).deg2rad()
+    colatitude = torch.linspace(0.3, 2.5, 12)
+    x = torch.stack([colatitude.sin() * longitude.cos(), colatitude.sin() * longitude.sin(), colatitude.cos()], dim=1)
+    layout = azimuthal(x, torch.tensor([0.0, 0.0, 1.0]))
+    expected = colatitude.rad2deg()[:, None] * torch.stack([longitude.cos(), longitude.sin()], dim=1)
+    torch.testing.assert_close(torch.cdist(layout, layout), torch.cdist(expected, expected), rtol=1e-3, atol=1e-2)
+
+
+def test_azimuthal_sees_a_mixture_on_the_way_between_its_parents():
+    centre, one, other = torch.eye(4)[:3].unbind()
+    one, other = F.normalize(centre + one, dim=0), F.normalize(centre + other, dim=0)
+    mixture = F.normalize(0.3 * one + 0.7 * other, dim=0)
+    first, middle, last = azimuthal(torch.stack([one, mixture, other]), centre)
+    angles = torch.stack([torch.atan2(*point.flip(0)) for point in (first, middle, last)])
+    assert (angles[0] - angles[1]) * (angles[1] - angles[2]) > 0

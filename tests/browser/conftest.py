@@ -5,16 +5,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from servers import CHROMIUM, NOTEBOOKS, chromium, jupyterlab
 
-FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 MEASURED = pytest.StashKey[list]()
 
 
 @pytest.fixture(scope="session")
 def browser():
     pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install 'mixviz[test]'")
-    from servers import CHROMIUM, chromium
-
     if CHROMIUM is None:
         pytest.skip("no Chromium: install your system's chromium")
     with chromium() as browser:
@@ -25,13 +23,11 @@ def browser():
 def lab(browser, tmp_path_factory):
     if find_spec("jupyterlab") is None:
         pytest.skip("no JupyterLab: pip install 'mixviz[notebooks]'")
-    from servers import jupyterlab
-
     with jupyterlab(tmp_path_factory.mktemp("lab")) as server:
         yield server
 
 
-@pytest.fixture(scope="session", params=sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.fixture(scope="session", params=sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def notebook(request, browser, lab):
     """Each notebook in turn, run to its end; pytest runs all tests of one before it opens the next."""
     from pages import opened

@@ -12,9 +12,7 @@ from pathlib import Path
 from moves import move_choices, move_sliders
 from pages import Opened, opened
 from reports import Measured, table, write
-from servers import chromium, jupyterlab
-
-FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
+from servers import NOTEBOOKS, chromium, jupyterlab
 
 
 def measure(shown: Opened, presses: int, bursts: int | None = None) -> Iterator[Measured]:
@@ -36,7 +34,7 @@ def measure(shown: Opened, presses: int, bursts: int | None = None) -> Iterator[
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(FOLDER.glob("*.ipynb")))
+    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(NOTEBOOKS.glob("*.ipynb")))
     parser.add_argument("--presses", type=int, default=12, help="single key presses on each slider")
     parser.add_argument("--out", type=Path, help="a JSON file for what is measured")
     chosen = parser.parse_args(arguments)

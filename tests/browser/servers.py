@@ -16,6 +16,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 START = 120  # seconds a server may take to answer
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = (

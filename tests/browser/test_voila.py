@@ -4,8 +4,8 @@ from contextlib import closing
 from urllib.request import urlopen
 
 import pytest
-from conftest import FOLDER
 from pages import Widget, watched
+from servers import NOTEBOOKS, voila
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -17,10 +17,8 @@ ICONS = "asks for https://cdn"  # fonts for icons, which Voila's own page can do
 
 @pytest.fixture(scope="module")
 def served(browser, tmp_path_factory):
-    pytest.importorskip("voila", reason="no Voila: pip install 'mixviz[test]'")
-    from servers import voila
-
-    with voila(tmp_path_factory.mktemp("voila"), FOLDER) as server:
+    pytest.importorskip("voila", reason="no Voila: pip install 'mixviz[notebooks]'")
+    with voila(tmp_path_factory.mktemp("voila"), NOTEBOOKS) as server:
         yield server
 
 

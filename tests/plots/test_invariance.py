@@ -13,6 +13,7 @@ from mixviz.plots.invariance import (
     plot_contributions,
     plot_factor_readout,
     plot_fingerprint,
+    plot_followed,
     plot_invariance,
     plot_neighbours_per_head,
 )
@@ -49,6 +50,16 @@ def test_invariance_is_a_line_a_head_with_its_name_at_the_end():
     assert ax.get_ylim()[1] > 1.5
     assert "share of area kept" in ax.get_xlabel()
     assert "invariant" in ax.get_ylabel()
+
+
+def test_a_single_image_is_a_ring_a_head_and_stays_in_the_axes():
+    ax = plot_invariance(axes(), fall_off())
+    single = fall_off(strengths=(0.5,)).assign(fall_off=[0.25, 0.1, 40.0])
+    (rings,) = plot_followed(ax, single).collections
+    top = ax.get_ylim()[1]
+    assert rings.get_offsets().tolist() == [[0.5, 0.25], [0.5, 0.1], [0.5, pytest.approx(top)]]
+    assert [tuple(colour[:3]) for colour in rings.get_edgecolors()] == [to_rgb(colour_of_head(head)) for head in HEADS]
+    assert len(rings.get_facecolors()) == 0
 
 
 def test_turns_have_a_tick_each():

@@ -11,6 +11,7 @@ from mixviz.plots.mixpath import (
     mark_blend,
     name_ranges,
     plot_calibration,
+    plot_calibration_errors,
     plot_mix_path,
     plot_path_measure,
     write_calibrations,
@@ -89,6 +90,24 @@ def test_the_table_has_a_row_a_network_under_its_columns():
     heads = [places[name][0] for name in ("mean |share − λ|", "τ", "range of\ncosines")]
     for row, texts in enumerate((("0.100", "0.50", "1.25"), ("0.000", "0.25", "0.75"))):
         assert [places[text] for text in texts] == [(place, row) for place in heads]
+    assert png(ax.figure)
+
+
+def test_errors_over_temperatures_are_lines_with_a_dot_at_the_lowest():
+    temperatures = torch.tensor([0.05, 0.1, 0.4])
+    errors = {"moco-v2": torch.tensor([0.3, 0.1, 0.2]), "moco-v2 + mixco": torch.tensor([0.2, 0.15, 0.12])}
+    ax = plot_calibration_errors(axes(), temperatures, errors)
+    plain, plain_best, mixco, mixco_best = ax.lines
+    np.testing.assert_allclose(plain.get_ydata(), [0.3, 0.1, 0.2])
+    np.testing.assert_allclose(np.array(plain_best.get_xydata()), [[0.1, 0.1]])
+    np.testing.assert_allclose(np.array(mixco_best.get_xydata()), [[0.4, 0.12]])
+    assert to_hex(mixco.get_color()) == colour_of("moco-v2 + mixco")
+    assert ax.get_xscale() == "log"
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0.05", "0.1", "0.2"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "moco-v2: 0.100 at τ = 0.1",
+        "moco-v2 + mixco: 0.120 at τ = 0.4",
+    ]
     assert png(ax.figure)
 
 

@@ -1,5 +1,6 @@
 """Pictures, by their artists: what is drawn, how it is labelled, and that nothing touches pyplot."""
 
+import io
 import subprocess
 import sys
 
@@ -7,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
+from PIL import Image
 
 from mixviz.mixing import MIXINGS
 from mixviz.plots.curves import plot_curves
-from mixviz.plots.images import plot_sheet
+from mixviz.plots.images import plot_sheet, png_sheet
 from mixviz.plots.results import plot_accuracies
-from mixviz.plots.style import COLOURS, INK, colour_of, figure, png, style
+from mixviz.plots.style import COLOURS, INK, colour_of, figure, png, smaller, style
 
 
 def axes():
@@ -88,3 +90,23 @@ def test_png_has_the_theme_and_pyplot_is_not_touched():
     code = "import sys, mixviz.plots.style, mixviz.plots.curves, mixviz.plots.results, mixviz.plots.images;"
     code += "sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_images_are_sent_as_one_sheet_without_gaps():
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
+    sheet = np.asarray(Image.open(io.BytesIO(png_sheet(images, columns=3, side=4))))
+    assert sheet.shape == (8, 12, 3)
+    for i, image in enumerate(images):
+        top, left = i // 3 * 4, i % 3 * 4
+        assert (sheet[top : top + 4, left : left + 4] == image).all()
+    assert Image.open(io.BytesIO(png_sheet(images, columns=5, side=8))).size == (40, 8)
+
+
+def test_a_smaller_png_shows_hardly_another_picture():
+    drawn = figure()
+    drawn.add_subplot().imshow(np.random.default_rng(0).random((20, 20, 3)))
+    before = png(drawn)
+    after = smaller(before)
+    assert len(after) < len(before) / 2
+    shown = [np.asarray(Image.open(io.BytesIO(one)).convert("RGB"), dtype=float) for one in (before, after)]
+    assert np.abs(shown[0] - shown[1]).mean() < 5

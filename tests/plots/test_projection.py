@@ -5,8 +5,8 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from mixviz.plots.projection import class_mark, plot_projection
-from mixviz.plots.style import INK, figure
+from mixviz.plots.projection import class_mark, plot_projection, ring_point
+from mixviz.plots.style import INK, figure, style
 
 
 @pytest.fixture
@@ -51,3 +51,11 @@ def test_marks_differ_for_many_classes_and_stand_out_on_both_papers():
     for colour, _ in marks:
         for _, paper, _ in INK.values():
             assert np.linalg.norm(np.subtract(to_rgb(colour), to_rgb(paper))) > 0.5
+
+
+def test_a_ring_stands_out_from_the_paper_in_either_theme():
+    for theme in ("light", "dark"):
+        with style(theme):
+            (ring,) = ring_point(figure().add_subplot(), torch.tensor([2.0, -1.0])).lines
+        assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (2, -1)
+        assert (ring.get_fillstyle(), ring.get_markeredgecolor()) == ("none", INK[theme][0])

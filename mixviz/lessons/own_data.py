@@ -1,0 +1,133 @@
+"""Exercises of notebook 09, and the example of a mixing of one's own."""
+
+import torch
+from torch import Generator, Tensor
+
+from mixviz.lessons.exercise import Exercise
+from mixviz.mixing import Mixing
+from mixviz.terms import Query
+
+
+class Halves(Mixing):
+    """Queries whose right half is another image's, so that each should match two keys by halves: an example."""
+
+    seam = "queries"
+
+    def sample(self, n: int, generator: Generator | None = None) -> Tensor:
+        """(n,) whose right half each image gets."""
+        return torch.randperm(n, generator=generator)
+
+    def queries(self, view: Tensor, draw: Tensor) -> list[Query]:
+        middle = view.shape[3] // 2
+        pasted = torch.cat([view[..., :middle], view[draw][..., middle:]], dim=3)
+        own = torch.eye(len(view))
+        return [Query(pasted, (own + own[draw]) / 2, mixed=True)]
+
+
+def _images_seen(images: int, held_out: int, batch: int, epochs: int) -> int:
+    return (images - held_out) // batch * batch * epochs
+
+
+def _held_out_too(images: int, held_out: int, batch: int, epochs: int) -> int:
+    return _images_seen(images, 0, batch, epochs)
+
+
+def _rest_too(images: int, held_out: int, batch: int, epochs: int) -> int:
+    return (images - held_out) * epochs
+
+
+def _one_epoch(images: int, held_out: int, batch: int, epochs: int) -> int:
+    return _images_seen(images, held_out, batch, 1)
+
+
+def _steps(images: int, held_out: int, batch: int, epochs: int) -> int:
+    return (images - held_out) // batch * epochs
+
+
+images_seen = Exercise(
+    "images_seen",
+    _images_seen,
+    {
+        "the images that the monitor queries with are held out: they are not trained on.": _held_out_too,
+        "a batch that is not full is left out: round down to whole batches.": _rest_too,
+        "every epoch sees them again: multiply by the epochs.": _one_epoch,
+        "that is the number of steps: each takes a batch of images.": _steps,
+    },
+    cases=((800, 80, 64, 3), (10_000, 1000, 128, 6), (100, 0, 100, 1)),
+    why="Divided by images/s this is what the panel's bar counts down.",
+)
+
+
+def _pooled(maps: Tensor) -> Tensor:
+    return maps.mean(dim=(2, 3))
+
+
+def _flattened(maps: Tensor) -> Tensor:
+    return maps.flatten(1)
+
+
+def _over_channels(maps: Tensor) -> Tensor:
+    return maps.mean(dim=1).flatten(1)
+
+
+def _summed(maps: Tensor) -> Tensor:
+    return maps.sum(dim=(2, 3))
+
+
+def _one_number(maps: Tensor) -> Tensor:
+    return maps.mean(dim=(1, 2, 3))
+
+
+def _maps(*shape: int) -> Tensor:
+    return torch.rand(shape, generator=Generator().manual_seed(0))
+
+
+pooled = Exercise(
+    "pooled",
+    _pooled,
+    {
+        "that keeps every place apart, so F depends on the image's size: average over the places.": _flattened,
+        "average over the places (height and width), not over the channels.": _over_channels,
+        "a sum grows with the image's size: take the mean.": _summed,
+        "one feature for each channel must be left: (n, F).": _one_number,
+    },
+    cases=((_maps(2, 5, 4, 3),), (_maps(3, 4, 2, 2),)),
+    why="Any nn.Module that takes (n, 3, H, W) and gives (n, F) can be trained.",
+)
+
+
+def _targets(partner: list[int]) -> Tensor:
+    own = torch.eye(len(partner))
+    return (own + own[partner]) / 2
+
+
+def _whole_images(partner: list[int]) -> Tensor:
+    return 2 * _targets(partner)
+
+
+def _own_alone(partner: list[int]) -> Tensor:
+    return torch.eye(len(partner))
+
+
+def _partner_alone(partner: list[int]) -> Tensor:
+    return torch.eye(len(partner))[partner]
+
+
+def _transposed(partner: list[int]) -> Tensor:
+    return _targets(partner).T
+
+
+halves = Exercise(
+    "halves",
+    _targets,
+    {
+        "a row of targets sums to one: each half weighs one half.": _whole_images,
+        "the right half is of the partner: its key is a target too.": _own_alone,
+        "the left half is of the image itself: its own key is a target too.": _partner_alone,
+        "rows are queries, columns are keys: row i has its partner's column.": _transposed,
+    },
+    cases=(([1, 2, 0],), ([0, 3, 1, 2],), ([1, 0],)),
+    why="This is all that a mixing at the query seam has to say: its inputs, and what they should match.",
+)
+
+EXERCISES = (images_seen, pooled, halves)
