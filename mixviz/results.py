@@ -228,8 +228,8 @@ def _cells(rows: pd.DataFrame) -> list[str]:
 
 
 def _spread(values: pd.Series, measure: str) -> str:
-    """Mean and standard deviation over seeds; accuracies to a tenth of a point."""
-    digits = 1 if ":" in measure else 3
+    """Mean and standard deviation over seeds; accuracies to a tenth of a point, distances to 1e-4."""
+    digits = 1 if ":" in measure else 4
     deviation = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
     return f"{values.mean():.{digits}f}{deviation}" if len(values) else "–"
 
