@@ -1,5 +1,9 @@
-"""What every test shares: one thread, no windows, a data folder of its own, and small double-precision frameworks."""
+"""What every test shares: one thread, no windows, a data folder of its own, and small double-precision frameworks.
 
+The whole suite runs on all cores, a process each; a part of it, named on the command line, runs in one.
+"""
+
+import os
 import sys
 
 import pytest
@@ -8,6 +12,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mixviz.frameworks import FRAMEWORKS, Framework
+
+
+MOST_WORKERS = 8
+
+
+def pytest_xdist_auto_num_workers(config):
+    """How many processes ``-n auto`` stands for."""
+    whole = config.args_source is config.ArgsSource.TESTPATHS
+    return min(os.cpu_count() or 1, MOST_WORKERS) if whole else 0
+
+
+def pytest_configure(config):
+    """Kernels that are started beside other workers take one thread each, as the tests do."""
+    if hasattr(config, "workerinput"):
+        os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True, scope="session")
