@@ -14,7 +14,7 @@ from mixviz.errors import UserError
 from mixviz.evaluate import fingerprint
 from mixviz.film import Film
 from mixviz.mixing import IMix
-from mixviz.museum import EXHIBITS, TWINS, Evidence, Signature, exhibit, preserve, reduced, replaced, visit
+from mixviz.museum import EXHIBITS, TWINS, Evidence, Signature, exhibit, preserve, reduced, replaced, revisit, visit
 from mixviz.museum.breaks import (
     imagenet_stem,
     inverted_views,
@@ -265,6 +265,10 @@ def test_a_visit_trains_both_runs_once_and_reads_them(sets, tmp_path):
     assert again.reading == first.reading
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == stamps
 
+    assert revisit(story, tmp_path).reading == first.reading
+    with pytest.raises(UserError, match="python -m mixviz museum same-crop"):
+        revisit(exhibit("same-crop"), tmp_path)
+
     small = preserve(broken, tmp_path / "kept")
     assert {path.name for path in small.path.iterdir()} == {
         "config.json", "environment.json", "metrics.csv", "evaluation.json", "film.npz", INVARIANCE
@@ -276,6 +280,7 @@ def test_an_evaluation_needs_no_run_of_its_own(sets, tmp_path):
     found = visit(exhibit("unfrozen-probe"), tmp_path, sets, **TINY)
     assert [path.name for path in tmp_path.iterdir()] == ["healthy-n-pair"]
     assert "backbone changed" in found.refusal
+    assert revisit(exhibit("unfrozen-probe"), tmp_path).reading == found.reading
     known = {(result["encoder"], result["protocol"]) for result in Run(tmp_path / "healthy-n-pair").results}
     assert known >= {(e, p) for e in ("backbone", "random") for p in ("linear-features", UNFROZEN)}
 

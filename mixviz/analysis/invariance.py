@@ -90,7 +90,7 @@ class Knob:
     change: Callable[[Tensor, int, Generator], Change]
 
     def at(self, share: float) -> float:
-        """The strength this share of the way, in [0, 1], from none to the strongest; the nearest class where they are."""
+        """The strength this share of the way, in [0, 1], from none to the strongest; of classes the nearest."""
         strength = self.strengths[0] + share * (self.strengths[-1] - self.strengths[0])
         return math.floor(strength + 0.5) if self.kind == "classes" else strength
 

@@ -17,13 +17,16 @@ KINDS = OWN_KEY, NEGATIVE, PAIR, TOWARDS = ("own key", "negative", "two negative
 
 
 @torch.no_grad()
-def close_up(method: Method, term: Term, query: int, labels: Tensor | None = None) -> pd.DataFrame:
+def close_up(
+    method: Method, term: Term, query: int, labels: Tensor | None = None, points: SyntheticPoints | None = None
+) -> pd.DataFrame:
     """The candidates of one clean query of MoCo-v2, the most similar first.
 
     Columns: kind, one of KINDS; column, among all candidates; first and second, places in the queue of what the
     candidate is or is mixed of (-1: of the own key; a mixture with the query has one parent, twice); similarity;
     gradient_share (see ``ContrastTable``); false, the share of the parents that are of the query's class (NaN for the
-    own key, and where classes are not known). labels: (N,) classes of the batch; the queue keeps its own.
+    own key, and where classes are not known). labels: (N,) classes of the batch; the queue keeps its own. points:
+    the term's ``synthetic_points``, where they are there already.
     """
     table = contrast_table(method.framework, term)
     known, queue = method.framework.queue.labels, table.slices["queue"]
@@ -32,7 +35,7 @@ def close_up(method: Method, term: Term, query: int, labels: Tensor | None = Non
     places = torch.full((len(kind), 2), -1)
     places[queue] = torch.arange(len(known))[:, None]
     if "synthetic" in table.slices:
-        points = synthetic_points(method, term)
+        points = points or synthetic_points(method, term)
         places[table.slices["synthetic"]] = points.places[query]
         kind[table.slices["synthetic"]] = KINDS.index(PAIR) + points.towards_query.long()
     false = torch.full_like(places, torch.nan, dtype=torch.float32)

@@ -17,6 +17,7 @@ from mixviz.analysis.invariance import reference_table
 from mixviz.augment import to_float
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
+from mixviz.errors import UserError
 from mixviz.evaluate import Result, evaluate
 from mixviz.film import Film
 from mixviz.museum.breaks import refusal, unfrozen_probe
@@ -54,8 +55,7 @@ def visit(
 
     root: the museum's folder of runs. on_run is called with the name of each run. changes: to the settings of both.
     """
-    twin = f"healthy-{re.sub(' ', '', exhibit.twin)}"
-    healthy = finished(exhibit.twin_config(**changes), twin, root, sets, on_run)
+    healthy = finished(exhibit.twin_config(**changes), twin_name(exhibit), root, sets, on_run)
     if not exhibit.trains:
         said = probe_unfrozen(healthy, sets)
         evidence = Evidence.of(healthy)
@@ -64,6 +64,25 @@ def visit(
     run = finished(exhibit.config(**changes), exhibit.name, root, sets, on_run, exhibit.breaks)
     pair = Evidence.of(healthy), Evidence.of(run)
     return Visit(exhibit, *pair, exhibit.signature.read(*pair), (healthy, run))
+
+
+def revisit(exhibit: Exhibit, root: Path) -> Visit:
+    """As ``visit``, of runs that are there: nothing is trained. Raises UserError where they are not."""
+    healthy, broken = (
+        Run(root / twin_name(exhibit)),
+        Run(root / (exhibit.name if exhibit.trains else twin_name(exhibit))),
+    )
+    for run in (healthy, broken):
+        if not (run.path / "film.npz").exists():
+            raise UserError(f"{root} has no run {run.name}: make it with `python -m mixviz museum {exhibit.name}`")
+    evidence = Evidence.of(healthy)
+    pair = evidence, Evidence.of(broken) if exhibit.trains else evidence.by_protocol(UNFROZEN)
+    return Visit(exhibit, *pair, exhibit.signature.read(*pair), (healthy, broken))
+
+
+def twin_name(exhibit: Exhibit) -> str:
+    """Of the healthy run's folder."""
+    return f"healthy-{re.sub(' ', '', exhibit.twin)}"
 
 
 def finished(

@@ -5,16 +5,24 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
+from mixviz.plots.film import LABELS as OF_FILMS
 from mixviz.plots.labels import label_at_right
 from mixviz.plots.style import COLOURS
 
-TWINS: Mapping[str, tuple[str, str]] = {"healthy": (COLOURS["plain"], "-"), "broken": ("#e0483e", "--")}
+TWINS: Mapping[str, tuple[str, str]] = {
+    "healthy": (COLOURS["plain"], "-"),
+    "broken": ("#e0483e", "--"),
+    "run A": (COLOURS["imix"], "-"),  # before it is told which is which
+    "run B": (COLOURS["mixco"], "--"),
+}
 # curve -> label of its axis, and whether it is a share that is drawn in per cent
 LABELS: Mapping[str, tuple[str, bool]] = {
     "proxy_accuracy_clean": ("queries whose key ranks first, %\n(as trained)", True),
     "proxy_accuracy": ("queries whose key ranks first, %\n(held-out images, evaluation mode)", True),
     "uniformity/all": ("uniformity of the embeddings\n(lower is better; 0: all alike)", False),
+    "loss_clean": ("loss in training, nats\n(lower is better)", False),
     "loss_mixed": ("loss of the blends, nats\n(lower is better)", False),
+    "proxy_accuracy_mixed": ("blends whose larger part ranks first, %\n(as trained)", True),
     "knn_accuracy": ("kNN on held-out train, %\n(higher is better)", True),
 }
 
@@ -22,9 +30,9 @@ LABELS: Mapping[str, tuple[str, bool]] = {
 def plot_twins(ax: Axes, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], name: str) -> Axes:
     """One curve of both runs over the epochs; epoch 0 is the untrained network.
 
-    curves: ``healthy`` and ``broken`` -> epochs and values, (E,) each. name: of the curve, see ``LABELS``.
+    curves: two of ``TWINS`` -> epochs and values, (E,) each. name: of the curve, see ``LABELS``, or one of a film.
     """
-    label, share = LABELS.get(name, (name, False))
+    label, share = LABELS.get(name) or OF_FILMS.get(name.partition("/")[0], (name, False))
     ends = {}
     for twin, (epochs, values) in curves.items():
         colour, line = TWINS[twin]
@@ -43,9 +51,9 @@ def plot_twins(ax: Axes, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], na
 def plot_gain(ax: Axes, accuracies: Mapping[str, tuple[float, float]]) -> Axes:
     """Two read-outs of the same two encoders, as two dots each with the gain between them.
 
-    accuracies: ``healthy`` and ``broken`` -> test accuracy, in [0, 1], of the random and of the trained encoder.
+    accuracies: two of ``TWINS`` -> test accuracy, in [0, 1], of the random and of the trained encoder.
     """
-    names = {"healthy": "frozen", "broken": "backbone\nlearns along"}
+    names = {"healthy": "frozen", "broken": "backbone\nlearns along", "run A": "run A", "run B": "run B"}
     for place, (twin, (untrained, trained)) in enumerate(accuracies.items()):
         colour = TWINS[twin][0]
         ax.plot([100 * untrained, 100 * trained], [place, place], color=colour, linewidth=2)

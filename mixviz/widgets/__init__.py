@@ -7,6 +7,7 @@ from mixviz.widgets.film import FilmScrubber
 from mixviz.widgets.hardness import HardnessMicroscope
 from mixviz.widgets.invariance import InvarianceFingerprint
 from mixviz.widgets.mixing import MixingLab
+from mixviz.widgets.museum import MuseumGuide
 from mixviz.widgets.projection import ProjectionExplorer
 from mixviz.widgets.sphere import SphereLab
 from mixviz.widgets.training import TrainingPanel
@@ -17,6 +18,7 @@ __all__ = [
     "HardnessMicroscope",
     "InvarianceFingerprint",
     "MixingLab",
+    "MuseumGuide",
     "ProjectionExplorer",
     "ProtocolPrism",
     "SeedVerdict",

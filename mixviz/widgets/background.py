@@ -73,6 +73,20 @@ class Training:
         """None where it is not known yet."""
         return (self.total - self.done) / self._rate if self._rate else None
 
+    @property
+    def told(self) -> str:
+        """How far it is, in a line."""
+        name, epochs = self.run.name, self.config.train.epochs
+        if self.state == "failed":
+            return f"{name} failed: {self.failure}"
+        if self.state == "preparing":
+            return f"{name}: preparing the images"
+        done = f"{name}: {self.state}, {epochs * self.done / max(self.total, 1):.1f} of {epochs} epochs"
+        if not self.is_on or self.seconds_left is None:
+            return done
+        minutes, seconds = divmod(round(self.seconds_left), 60)
+        return f"{done}, {self.images_per_second:,.0f} images/s, {minutes}:{seconds:02d} left"
+
     def stop(self) -> None:
         """End it after the step that it is in. Returns when it has ended."""
         self._halt.set()

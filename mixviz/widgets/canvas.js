@@ -51,7 +51,13 @@ function mount({ model, el }, draw, { point, leave, press } = {}) {
   };
   if (point) for (const kind of ["pointermove", "pointerdown"]) canvas.addEventListener(kind, place);
   if (leave) canvas.addEventListener("pointerleave", leave);
-  if (press) canvas.addEventListener("keydown", (event) => press(event) && (event.preventDefault(), event.stopPropagation()));
+  if (press) {
+    canvas.addEventListener("keydown", (event) => {
+      if (!press(event)) return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+  }
 
   const resized = new ResizeObserver(redraw);
   resized.observe(canvas);

@@ -1,7 +1,8 @@
 """What makes a negative hard: one query, its hardest real negatives, and what MoCHi mixes of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Generator
 
-from mixviz.analysis.hardness import of_own_class, synthetic_points
+from mixviz.analysis.hardness import SyntheticPoints, of_own_class, synthetic_points
 from mixviz.analysis.microscope import (
     NEGATIVE,
     OWN_KEY,
@@ -24,9 +25,11 @@ from mixviz.analysis.microscope import (
 from mixviz.analysis.projection import azimuthal
 from mixviz.data import ImageSet
 from mixviz.errors import UserError
+from mixviz.method import Method
 from mixviz.mixing import MoCHi
 from mixviz.plots import microscope
 from mixviz.runs import Run
+from mixviz.terms import Term
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import slider, steps, toggle
@@ -39,14 +42,25 @@ LOOKED_FROM = 64  # hardest negatives that say from which side the surroundings 
 
 
 @dataclass(frozen=True)
+class Asked:
+    """All queries with their candidates; rates are means over the queries."""
+
+    method: Method
+    term: Term
+    points: SyntheticPoints | None
+    rates: np.ndarray | None  # (K,) of false negatives, by rank; None without labels
+    mixtures: dict[str, float]  # kind -> share of those with a parent of the query's class
+
+
+@dataclass(frozen=True)
 class CloseUp:
-    """One query and all of its candidates; rates are means over all queries."""
+    """One query and all of its candidates; rates and mixtures as in ``Asked``."""
 
     candidates: pd.DataFrame  # of ``close_up``
     layout: np.ndarray  # (M, 2) degrees around the query
     pushes: pd.DataFrame  # of ``who_pushes``
-    rates: np.ndarray | None  # (K,) of false negatives, by rank; None without labels
-    mixtures: dict[str, float]  # kind -> share of those with a parent of the query's class
+    rates: np.ndarray | None
+    mixtures: dict[str, float]
 
 
 class HardnessMicroscope(Widget):
@@ -77,30 +91,33 @@ class HardnessMicroscope(Widget):
             "queue": steps("queue length K", [512, 1024, LONGEST_QUEUE], LONGEST_QUEUE, "keys of other images"),
             "oracle": toggle("class oracle", False, "leave out negatives of the query's class, by its label"),
         }
+        self._ask = lru_cache(maxsize=2)(self._made)
         super().__init__(controls, values)
 
-    def look(
-        self, query: int, hardest: int, pairs: int, towards: int, temperature: float, queue: int, oracle: bool
-    ) -> CloseUp:
+    def look(self, query: int, temperature: float, **setting: Any) -> CloseUp:
+        asked = self._ask(**setting)
+        term = replace(asked.term, query=replace(asked.term.query, temperature=temperature))
+        found = close_up(asked.method, term, query, self.labels, asked.points)
+        keys = asked.method.framework.queue.keys[0]
+        nearest = keys[(keys @ term.q[query]).topk(min(LOOKED_FROM, len(keys))).indices]
+        vectors = torch.cat([term.keys.flatten(0, 1), keys, term.synthetic[query]])
+        layout = azimuthal(vectors[torch.tensor(found["column"].to_numpy())], term.q[query], nearest)
+        return CloseUp(found, layout.numpy(), who_pushes(found), asked.rates, asked.mixtures)
+
+    def _made(self, hardest: int, pairs: int, towards: int, queue: int, oracle: bool) -> Asked:
+        """What does not depend on the query that is looked at, nor on the temperature. Raises UserError."""
         mixing = MoCHi(hardest=hardest, pairs=pairs, towards_query=towards)
         method = self.network.method(
-            "moco-v2", mixing, temperature=temperature, queue_length=queue, oracle=oracle, embedded=True
+            "moco-v2", mixing, temperature=1.0, queue_length=queue, oracle=oracle, embedded=True
         )
         term = method.terms(self.embedded, Generator().manual_seed(1), self.labels)[0]
-        found = close_up(method, term, query, self.labels)
-        keys = method.framework.queue.keys[0]
-        nearest = keys[(keys @ term.q[query]).topk(min(LOOKED_FROM, len(keys))).indices]
-        points = torch.cat([term.keys.flatten(0, 1), keys, term.synthetic[query]])[
-            torch.tensor(found["column"].to_numpy())
-        ]
-        layout = azimuthal(points, term.q[query], nearest).numpy()
-        rates, mixtures = None, {}
-        if self.labels is not None:
-            candidates = method.framework.candidates(term)
-            own = of_own_class(method.framework, term, candidates, self.labels)
-            rates = false_by_rank(candidates, own, queue).numpy()
-            mixtures = false_mixtures(synthetic_points(method, term, self.labels)) if pairs + towards else {}
-        return CloseUp(found, layout, who_pushes(found), rates, mixtures)
+        points = synthetic_points(method, term, self.labels) if pairs + towards else None
+        if self.labels is None:
+            return Asked(method, term, points, None, {})
+        candidates = method.framework.candidates(term)
+        own = of_own_class(method.framework, term, candidates, self.labels)
+        rates = false_by_rank(candidates, own, queue).numpy()
+        return Asked(method, term, points, rates, false_mixtures(points) if points else {})
 
     def unused(self, pairs: int, towards: int, **_: Any) -> Mapping[str, str]:
         reasons = {}

@@ -25,7 +25,7 @@ class Plan:
     """What is to be trained; where that cannot be, why."""
 
     method: str
-    changed: str  # settings that are not the defaults
+    changed: str  # settings beside framework and mixing that are not the defaults
     config: RunConfig | None
     problem: str = ""
 
@@ -47,7 +47,8 @@ def plan(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Plan:
     """What the controls' values ask for."""
     mixing = [name for name in MIXINGS if values[name]]
     settings = {name: setting(flag, values[name]) for name, flag in FLAGS.items()}
-    changed = [f"{name} {written(values[name])}" for name in FLAGS if values[name] != defaults[name]]
+    moved = [name for name in FLAGS if values[name] != defaults[name] and name != "framework"]
+    changed = [f"{name} {written(values[name])}" for name in moved]
     about = " + ".join([values["framework"], *mixing]), ", ".join(changed)
     try:
         return Plan(*about, RunConfig.of(mixing=mixing, **settings))

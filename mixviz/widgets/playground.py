@@ -84,18 +84,22 @@ class World:
         generator = Generator().manual_seed(seed)
         labels = torch.arange(n) % CLASSES
         corners = torch.cat([torch.eye(CONTENT), -torch.eye(CONTENT)])
-        content = corners[labels] + 0.2 * torch.randn(n, CONTENT, generator=generator)
-        return cls(torch.cat([content, torch.randn(n, STYLE, generator=generator)], dim=1).double(), labels)
+        content = corners[labels] + 0.2 * normal(n, CONTENT, generator)
+        return cls(torch.cat([content, normal(n, STYLE, generator)], dim=1), labels)
 
     def views(self, rows: Tensor, generator: Generator) -> list[Tensor]:
         """A query view and a key view of these images, (n, 8) each."""
 
         def view() -> Tensor:
-            noise = 0.15 * torch.randn(len(rows), CONTENT, generator=generator)
-            style = torch.randn(len(rows), STYLE, generator=generator)
-            return torch.cat([self.images[rows, :CONTENT] + noise, style], dim=1)
+            noise = 0.15 * normal(len(rows), CONTENT, generator)
+            return torch.cat([self.images[rows, :CONTENT] + noise, normal(len(rows), STYLE, generator)], dim=1)
 
         return [view(), view()]
+
+
+def normal(n: int, size: int, generator: Generator) -> Tensor:
+    """(n, size) standard normal numbers in float64, which are drawn alike on every machine."""
+    return torch.randn(n, size, generator=generator, dtype=torch.float64)
 
 
 class SmallEmbedder(nn.Module):

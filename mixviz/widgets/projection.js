@@ -107,44 +107,44 @@ function render({ model, el }) {
   }
 
   function drawStrip(context, colours, shown) {
-    const labels = integers(model.get("labels"));
-    const classes = model.get("classes");
-    const [same, other] = model.get("marks");
-    const named = classes[0].name !== "";
+    const label = integers(model.get("labels"))[shown];
+    const named = model.get("classes")[label].name;
     const left = STRIP.left + STRIP.portrait + 14;
+    const write = (text, x, y, font) => {
+      context.fillStyle = colours.ink;
+      context.font = `${font} ${FONT}`;
+      context.fillText(text, x, y);
+    };
     context.imageSmoothingEnabled = false;
     image(context, shown, STRIP.left, MAP.top, STRIP.portrait);
-    context.fillStyle = colours.ink;
-    context.font = `bold 15px ${FONT}`;
-    if (named) context.fillText(classes[labels[shown]].name, left, MAP.top + 20);
-    context.font = `13px ${FONT}`;
-    context.fillText(`image ${shown}`, left, MAP.top + 42);
-    context.fillText("Point at others, click,", left, MAP.top + 84);
-    context.fillText("or walk with the arrow keys.", left, MAP.top + 102);
-    const titles = { near: "its nearest images, with their cosines", far: "its hardest negatives: the nearest of another class" };
-    for (const kind of ["near", "far"]) {
-      const top = STRIP[kind];
-      const cosines = floats(model.get(`${kind}_cosine`));
-      const members = row(kind, shown);
-      context.font = `13px ${FONT}`;
-      context.fillStyle = colours.ink;
-      if (members.length) context.fillText(titles[kind], STRIP.left, top - 9);
-      members.forEach((i, place) => {
-        const x = STRIP.left + STRIP.step * place;
-        const alike = labels[i] === labels[shown];
-        image(context, i, x, top, STRIP.image);
-        context.lineWidth = 2.5;
-        context.strokeStyle = alike ? same : other;
-        context.setLineDash(alike ? [] : [5, 3]);
-        if (named) context.strokeRect(x, top, STRIP.image, STRIP.image);
-        context.setLineDash([]);
-        context.font = `11px ${FONT}`;
-        context.fillText(cosines[shown * members.length + place].toFixed(2), x + 15, top + STRIP.image + 14);
-      });
-    }
-    context.fillStyle = colours.ink;
-    context.font = `11px ${FONT}`;
-    if (named) context.fillText("frame: same class (blue), another class (orange, dashed)", STRIP.left, 420);
+    write(named, left, MAP.top + 20, "bold 15px");
+    write(`image ${shown}`, left, MAP.top + 42, "13px");
+    write("Point at others, click,", left, MAP.top + 84, "13px");
+    write("or walk with the arrow keys.", left, MAP.top + 102, "13px");
+    write("its nearest images, with their cosines", STRIP.left, STRIP.near - 9, "13px");
+    drawRow(context, "near", shown, write);
+    if (!named) return;
+    write("its hardest negatives: the nearest of another class", STRIP.left, STRIP.far - 9, "13px");
+    drawRow(context, "far", shown, write);
+    write("frame: same class (blue), another class (orange, dashed)", STRIP.left, 420, "11px");
+  }
+
+  function drawRow(context, kind, shown, write) {
+    const labels = integers(model.get("labels"));
+    const cosines = floats(model.get(`${kind}_cosine`));
+    const [same, other] = model.get("marks");
+    const members = row(kind, shown);
+    context.lineWidth = 2.5;
+    members.forEach((i, place) => {
+      const [x, y] = [STRIP.left + STRIP.step * place, STRIP[kind]];
+      const alike = labels[i] === labels[shown];
+      image(context, i, x, y, STRIP.image);
+      context.strokeStyle = alike ? same : other;
+      context.setLineDash(alike ? [] : [5, 3]);
+      context.strokeRect(x, y, STRIP.image, STRIP.image);
+      write(cosines[shown * members.length + place].toFixed(2), x + 15, y + STRIP.image + 14, "11px");
+    });
+    context.setLineDash([]);
   }
 
   function row(kind, index) {
@@ -174,11 +174,20 @@ function render({ model, el }) {
   };
 }
 
+const CORNERS = {
+  "^": [[0, -1.35], [1.2, 0.8], [-1.2, 0.8]],
+  s: [[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]],
+  D: [[0, -1.3], [1.3, 0], [0, 1.3], [-1.3, 0]],
+};
+
 /** Add a marker to the path, of about the same area whatever its shape. */
 function trace(context, marker, x, y, r) {
-  const corners = { "^": [[0, -1.35], [1.2, 0.8], [-1.2, 0.8]], s: [[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]], D: [[0, -1.3], [1.3, 0], [0, 1.3], [-1.3, 0]] }[marker];
-  if (corners) corners.forEach(([dx, dy], i) => context[i ? "lineTo" : "moveTo"](x + r * dx, y + r * dy));
-  else context.moveTo(x + r, y), context.arc(x, y, r, 0, 2 * Math.PI);
+  if (CORNERS[marker]) {
+    CORNERS[marker].forEach(([dx, dy], i) => context[i ? "lineTo" : "moveTo"](x + r * dx, y + r * dy));
+  } else {
+    context.moveTo(x + r, y);
+    context.arc(x, y, r, 0, 2 * Math.PI);
+  }
   context.closePath();
 }
 

@@ -33,10 +33,10 @@ NEAREST = 6
 COLUMNS = 25  # of the sheet that all images are sent in
 TILE = 64  # pixels of a side there, at most
 LAYOUTS = {"pca": pca, "umap": project_umap}
-ONE_LAYOUT = "UMAP takes some 15 seconds the first time: ask for it with layouts=('pca', 'umap')"
+ONE_LAYOUT = "UMAP takes some ten seconds the first time: ask for it with layouts=('pca', 'umap')"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Map:
     """Images as one head lays them out, and who is near whom."""
 
@@ -95,7 +95,7 @@ class ProjectionExplorer(CanvasWidget):
             "pick": slider("image", 0, last, min(13, last), 1, "the one that is looked at"),
         }
         super().__init__(controls, values)
-        self.picture_widget.observe(lambda change: self.set(pick=change["new"]), "picked")
+        self.picture_widget.observe(self._picked, "picked")
 
     def look(self, head: str, layout: str, factor: str, pick: int) -> Map:
         return _map(self.network, head, layout, factor)
@@ -121,22 +121,9 @@ class ProjectionExplorer(CanvasWidget):
         return found | {"trustworthiness": round(seen.trust, 2)}
 
     def scene(self) -> dict[str, Any]:
-        seen, side = self.seen, min(TILE, self.images.images.shape[1])
-        unit = _unit(seen.layout)
-        near, far = seen.nearest, seen.negatives or Neighbours(torch.zeros(0), torch.zeros(0, dtype=torch.long))
-        return {
-            "sheet": self.picture_widget.sheet or png_sheet(self.images.images, COLUMNS, side),
-            "tile": side,
-            "points": packed(unit),
-            "labels": packed(seen.labels),
-            "classes": _classes(unit, seen),
-            "near": packed(near.index),
-            "near_cosine": packed(near.similarity),
-            "far": packed(far.index),
-            "far_cosine": packed(far.similarity),
-            "title": self._title,
-            "picked": self.values["pick"],
-        }
+        side = min(TILE, self.images.images.shape[1])
+        sheet = self.picture_widget.sheet or png_sheet(self.images.images, COLUMNS, side)
+        return {"sheet": sheet, "tile": side, "title": self._title, "picked": self.values["pick"], **_sent(self.seen)}
 
     def set_stage(self, figure: Figure) -> None:
         plane, strip = figure.subplots(1, 2, width_ratios=[1.15, 1])
@@ -163,6 +150,10 @@ class ProjectionExplorer(CanvasWidget):
             f"same {factor} (of {len(seen.names)}), and {seen.purity.mean():.0%} of the nearest of all images. "
             f"Its hardest negative is {hardest}, with a cosine of {seen.negatives.similarity[pick, 0]:.2f}."
         )
+
+    def _picked(self, change: Mapping[str, Any]) -> None:
+        if change["new"] != self.values["pick"]:
+            self.set(pick=change["new"])
 
     @property
     def _title(self) -> str:
@@ -210,6 +201,16 @@ def _map(network: Network, head: str, layout: str, factor: str) -> Map:
     labels = torch.from_numpy(labels)
     negatives = hardest_negatives(_embedded(network)[head], labels, NEAREST)
     return Map(*found, labels, names, negatives, purity(found[2].index, labels))
+
+
+@lru_cache(maxsize=64)
+def _sent(seen: Map) -> dict[str, Any]:
+    """The traits of the canvas that stay while another image is picked."""
+    unit = _unit(seen.layout)
+    near, far = seen.nearest, seen.negatives or Neighbours(torch.zeros(0), torch.zeros(0, dtype=torch.long))
+    arrays = {"points": unit, "labels": seen.labels, "near": near.index, "near_cosine": near.similarity}
+    arrays |= {"far": far.index, "far_cosine": far.similarity}
+    return {name: packed(array) for name, array in arrays.items()} | {"classes": _classes(unit, seen)}
 
 
 def _unit(layout: Tensor) -> Tensor:

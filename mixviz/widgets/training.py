@@ -1,33 +1,33 @@
 """A panel to train from: every setting is a control, and curves grow while the notebook stays alive."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 from html import escape
 from itertools import count
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, Self
 
 import ipywidgets
-import pandas as pd
+import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from mixviz.config import RunConfig
 from mixviz.errors import UserError
-from mixviz.evaluate.compare import told_apart
 from mixviz.method import Method
 from mixviz.mixing import MIXINGS
 from mixviz.paths import runs_root
 from mixviz.plots.curves import SHORT, plot_runs
-from mixviz.runs import Run, default_name, list_runs
+from mixviz.plots.style import COLOURS
+from mixviz.runs import Run, default_name
 from mixviz.widgets.background import Training
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import Control
 from mixviz.widgets.fields import admit
+from mixviz.widgets.history import History, log_of
 from mixviz.widgets.plans import FLAGS, Plan, called_of, controls, idle, plan, undefined
 
 SHOWN = ("data", "epochs", "train_images", "batch_size", "lr", "temperature", "seed", "knn_every")  # the others fold
+WRAP = {"flex_flow": "row wrap", "max_width": "100%"}
 LOOK_EVERY = 0.3  # seconds
 
 
@@ -39,11 +39,12 @@ class TrainingPanel(Widget):
     ``start``, ``wait``, ``stop`` and ``go_on`` do what the buttons do.
     """
 
-    size = (8.0, 3.0)
+    size = (8.0, 3.5)
+    moving = frozenset(FLAGS) | frozenset(MIXINGS)
 
     def __init__(self, data: str | None = None, root: Path | str | None = None, **values: Any):
         self.root = Path(root) if root else runs_root()
-        self.runs, self.configs = _readable(list_runs(self.root))
+        self.history = History(self.root)
         self.training: Training | None = None
         self._task: asyncio.Task | None = None
         self._drawn_runs: Any = None
@@ -52,10 +53,12 @@ class TrainingPanel(Widget):
             button.add_class(f"mixviz-{button.description.lower().replace(' ', '-')}")
             button.on_click(lambda _, work=work: self._press(work))
         self._bar = ipywidgets.FloatProgress(max=1.0, layout={"width": "100%", "max_width": "40em"})
-        self._told, self._reasons = ipywidgets.HTML(), ipywidgets.HTML()
+        self._told, self._reasons = ipywidgets.HTML(), ipywidgets.HTML()  # how far it is; what cannot be, and why
         self._error = ""
         super().__init__(controls(), values | ({"data": data} if data else {}))
-        self.box.children = [*self._layout(), *self.box.children[1:]]
+        first, folded = self._layout()
+        self.box.children = [first, self._reasons, self._buttons_row(), *self.box.children[1:]]
+        self.box = ipywidgets.VBox([self.box, folded])
 
     def look(self, **values: Any) -> Plan:
         return plan(values, self.defaults)
@@ -70,28 +73,37 @@ class TrainingPanel(Widget):
         found: dict[str, Any] = {"method": asked.method, "settings": asked.changed or "defaults"}
         found["trainable"] = asked.problem or "yes"
         if training is not None:
-            log = _log(training.run)
+            log = log_of(training.run)
             found |= {"training": training.state, "run": training.run.name, "epochs done": len(log)}
             found |= {name: float(log[name].dropna().iloc[-1]) for name in SHORT if name in log and log[name].any()}
         return found
 
-    def draw(self, figure: Figure) -> None:
-        logs = {label: _log(run) for label, run in self._shown().items()}
+    def set_stage(self, figure: Figure) -> None:
+        figure.suptitle(" \n \n ", fontsize=8)  # room for what is asked for
+        logs = {label: log_of(run) for label, run in self._shown().items()}
         for axes, column in zip(figure.subplots(1, len(SHORT)), SHORT, strict=True):
             plot_runs(axes, logs, column)
         lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
         if lines:
             figure.legend(lines.values(), lines, loc="outside lower center", ncols=2, fontsize=8)
         else:
+            for axes in figure.axes:
+                axes.set(xticks=[], yticks=[])
             middle = figure.axes[1]
             middle.text(0.5, 0.5, "nothing trained yet:\npress Start", ha="center", transform=middle.transAxes)
 
+    def draw(self, figure: Figure) -> None:
+        asked = self.seen
+        told = asked.problem or f"next: {asked.method}; {asked.changed or 'all settings as usual'}"
+        colour = COLOURS["mochi"] if asked.problem else mpl.rcParams["text.color"]
+        place = {"transform": figure.transFigure, "va": "top", "fontsize": 8, "color": colour}
+        figure.axes[0].text(0.012, 0.985, "\n".join(wrap(told, 120)[:3]), **place)
+
     def picture(self) -> bytes:
-        """The picture as a PNG; the last one, where no run has gone on since."""
-        if self._drawn_runs is None or self._drawn_runs[0] != self._stands():
-            self._places.clear()
-            self._drawn_runs = self._stands(), super().picture()
-        return self._drawn_runs[1]
+        """The picture as a PNG; curves are drawn anew where a run has gone on."""
+        if self._drawn_runs != self._stands():
+            self._drawn_runs, self._stage = self._stands(), None
+        return super().picture()
 
     def caption(self) -> str:
         config = self.seen.config
@@ -134,7 +146,7 @@ class TrainingPanel(Widget):
 
     def go_on(self) -> None:
         """Go on with the newest run that is not finished. Raises UserError where there is none."""
-        run = self._unfinished()
+        run = self.history.unfinished()
         if run is None:
             raise UserError("no run here was stopped before its end: start one")
         self._follow(Training.go_on(run))
@@ -160,8 +172,7 @@ class TrainingPanel(Widget):
     def _follow(self, training: Training) -> None:
         """Show a training, from the kernel's event loop where there is one: widgets are not for other threads."""
         self.training, self._error = training, ""
-        self.runs = [run for run in self.runs if run.path != training.run.path] + [training.run]
-        self.configs[training.run.name] = training.config
+        self.history.add(training.run, training.config)
         self.refresh()
         try:
             self._task = asyncio.get_running_loop().create_task(self._look_on(training))
@@ -176,14 +187,14 @@ class TrainingPanel(Widget):
 
     def _tell_news(self) -> None:
         """Draw anew after each epoch; between them move the bar alone."""
-        (self._tell if self._drawn_runs[0] == self._stands() else self.refresh)()
+        (self._tell if self._drawn_runs == self._stands() else self.refresh)()
 
     def _tell(self) -> None:
         training, on = self.training, Training.latest is not None and Training.latest.is_on
         for name, ready in {"Start": not on and self.seen.config is not None, "Stop": on, "Go on": not on}.items():
             self._buttons[name].disabled = not ready
-        self._buttons["Go on"].disabled |= self._unfinished() is None
-        told = self._error or (_progress(training) if training is not None else "")
+        self._buttons["Go on"].disabled |= self.history.unfinished() is None
+        told = self._error or (training.told if training is not None else "")
         self._told.value = f"<span aria-live='polite'>{escape(told)}</span>"
         if training is not None and training.total:
             self._bar.value = training.done / training.total
@@ -197,64 +208,24 @@ class TrainingPanel(Widget):
             self._tell()
 
     def _shown(self) -> dict[str, Run]:
-        """Runs that have an epoch, by label; the newest last."""
+        """Runs that are drawn, by label; the newest last."""
         data = self.training.config.data.data if self.training else self.controls["data"].value
-        runs = [run for run in self.runs if self.configs[run.name].data.data == data and len(_log(run))]
-        runs = runs[-1 - self.controls["beside"].value :]
-        return dict(zip(told_apart([self.configs[run.name] for run in runs]), runs, strict=True))
+        return self.history.newest(data, 1 + self.controls["beside"].value)
 
     def _stands(self) -> Any:
-        """What the picture depends on."""
-        return self.theme, tuple((label, len(_log(run))) for label, run in self._shown().items())
+        """What the curves depend on."""
+        return self.theme, tuple((label, len(log_of(run))) for label, run in self._shown().items())
 
-    def _unfinished(self) -> Run | None:
-        newest = reversed(self.runs)
-        return next((run for run in newest if len(_log(run)) < self.configs[run.name].train.epochs), None)
-
-    def _layout(self) -> list[ipywidgets.Widget]:
-        """The few settings that matter most, then all others folded, then buttons and progress."""
-        wrap = {"flex_flow": "row wrap", "max_width": "100%"}
+    def _layout(self) -> tuple[ipywidgets.Widget, ipywidgets.Widget]:
+        """The few settings that matter most; and all others, folded up section by section."""
         first = [self.controls[name] for name in ("framework", *MIXINGS, *SHOWN, "beside")]
         sections: dict[str, list[Control]] = {}
         for name, flag in FLAGS.items():
             if self.controls[name] not in first:
                 sections.setdefault(" ".join(flag.path[:-1]), []).append(self.controls[name])
-        folded = ipywidgets.Accordion(
-            [ipywidgets.Box(controls, layout=wrap) for controls in sections.values()], titles=tuple(sections)
-        )
-        buttons = ipywidgets.Box(list(self._buttons.values()), layout=wrap)
-        return [ipywidgets.Box(first, layout=wrap), self._reasons, folded, buttons, self._bar, self._told]
+        boxes = [ipywidgets.Box(controls, layout=WRAP) for controls in sections.values()]
+        return ipywidgets.Box(first, layout=WRAP), ipywidgets.Accordion(boxes, titles=tuple(sections))
 
-
-def _readable(runs: Sequence[Run]) -> tuple[list[Run], dict[str, RunConfig]]:
-    """The runs whose config can be read, and these configs by name."""
-    configs = {}
-    for run in runs:
-        with suppress(UserError):
-            configs[run.name] = run.config
-    return [run for run in runs if run.name in configs], configs
-
-
-def _log(run: Run) -> pd.DataFrame:
-    """The run's log, read again where it has grown."""
-    path = run.path / "metrics.csv"
-    return _read(run, path.stat().st_mtime_ns) if path.exists() else pd.DataFrame()
-
-
-@lru_cache(maxsize=256)
-def _read(run: Run, written: int) -> pd.DataFrame:
-    return run.metrics
-
-
-def _progress(training: Training) -> str:
-    """Where a training is, in a line."""
-    name, epochs = training.run.name, training.config.train.epochs
-    if training.state == "failed":
-        return f"{name} failed: {training.failure}"
-    if training.state == "preparing":
-        return f"{name}: preparing the images"
-    done = f"{name}: {training.state}, {epochs * training.done / max(training.total, 1):.1f} of {epochs} epochs"
-    if not training.is_on or training.seconds_left is None:
-        return done
-    minutes, seconds = divmod(round(training.seconds_left), 60)
-    return f"{done}, {training.images_per_second:,.0f} images/s, {minutes}:{seconds:02d} left"
+    def _buttons_row(self) -> ipywidgets.Widget:
+        row = ipywidgets.Box(list(self._buttons.values()), layout=WRAP)
+        return ipywidgets.VBox([row, self._bar, self._told])

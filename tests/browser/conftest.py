@@ -46,7 +46,7 @@ def artifacts(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def measured(request, artifacts) -> list:
-    """Times that tests measure; they are printed and written at the end."""
+    """Times that tests measure; at the end they are written, and printed unless several processes share the tests."""
     from reports import write
 
     times: list = []

@@ -18,7 +18,7 @@ from servers import NOTEBOOKS, chromium, jupyterlab
 def measure(shown: Opened, presses: int, bursts: int | None = None) -> Iterator[Measured]:
     """Every control of every widget: sliders key by key and in a burst, lists and boxes once; no times: it stood still.
 
-    presses: single keys on each slider. bursts: on how many sliders of a widget; by default on all.
+    presses: single keys on each slider. bursts: on how many sliders of a widget, those with most stops; else all.
     """
     if shown.first_picture is not None:
         yield Measured(shown.name, "", "", "first picture", (1000 * shown.first_picture,))
@@ -27,7 +27,7 @@ def measure(shown: Opened, presses: int, bursts: int | None = None) -> Iterator[
             for control, times in moved.items():
                 yield Measured(shown.name, widget.name, control, what, tuple(times))
         live = [slider for slider in widget.controls("slider") if slider.enabled]
-        for slider in live[:bursts]:
+        for slider in sorted(live, key=lambda slider: -slider.stops)[:bursts]:
             if (tail := widget.burst(slider).tail) is not None:
                 yield Measured(shown.name, widget.name, slider.label, "burst", (tail,))
 

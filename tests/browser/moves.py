@@ -1,31 +1,35 @@
 """Every slider of a widget moved: as the widget stands, or else where a list or a box brings the slider to life."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import combinations, product
 
 from pages import Control, Widget
 
-Setting = tuple[Control, str]
+State = Mapping[Control, str]  # where each list and each box stands
 
 
 def move_sliders(widget: Widget, presses: int = 2) -> dict[str, list[float]]:
     """Latencies of each slider by its label, in ms; none where it never changed a picture.
 
     A slider that is greyed out, or of no consequence for what is shown, is tried wherever another choice in a list or
-    a box, or in two of them, makes it live, until it changes a picture.
+    a box, or in two of them, makes it live, until it changes a picture; then it jumps to its ends.
     """
     sliders = widget.controls("slider")
-    moved = {slider.place: widget.slide(slider, presses) for slider in sliders if slider.enabled}
-    for settings in states(widget):
-        if all(moved.get(slider.place) for slider in sliders):
-            break
-        before = [(control, widget.value(control)) for control, _ in settings]
-        put_all(widget, settings)
+    moved: dict[int, list[float]] = {}
+    start, *others = states(widget)
+    for state in (start, *others):
+        put_all(widget, state)
         for slider in widget.controls("slider"):
             if slider.enabled and not moved.get(slider.place):
                 moved[slider.place] = widget.slide(slider, presses)
-        put_all(widget, before)
-    return {slider.label: moved.get(slider.place, []) for slider in sliders}
+        if all(moved.get(slider.place) for slider in sliders):
+            break
+    put_all(widget, start)
+    return {slider.label: moved.get(slider.place) or jump(widget, slider) for slider in sliders}
+
+
+def jump(widget: Widget, slider: Control) -> list[float]:
+    return widget.jump(slider) if slider.enabled else []
 
 
 def move_choices(widget: Widget) -> dict[str, list[float]]:
@@ -38,15 +42,20 @@ def lists_and_boxes(widget: Widget) -> list[Control]:
     return [*widget.controls("select-one"), *widget.controls("checkbox")]
 
 
-def states(widget: Widget) -> Iterator[Sequence[Setting]]:
-    """Settings of lists and boxes: each value of one of them, then each pair of values of two."""
-    values = {control: widget.values(control) for control in lists_and_boxes(widget)}
-    for size in (1, 2):
-        for controls in combinations(values, size):
-            for chosen in product(*(values[control] for control in controls)):
-                yield list(zip(controls, chosen, strict=True))
+def states(widget: Widget) -> Iterator[State]:
+    """Where lists and boxes can stand: as they do, then with another value of one of them, then of two."""
+    start = {control: widget.value(control) for control in lists_and_boxes(widget)}
+    for size in (0, 1, 2):
+        for controls in combinations(start, size):
+            others = [[value for value in widget.values(control) if value != start[control]] for control in controls]
+            for values in product(*others):
+                yield start | dict(zip(controls, values, strict=True))
 
 
-def put_all(widget: Widget, settings: Sequence[Setting]) -> None:
-    for control, value in settings:
-        widget.put(control, value)
+def put_all(widget: Widget, state: State) -> None:
+    """Bring lists and boxes there, those that are live; twice, since one may bring another to life."""
+    for _ in range(2):
+        live = {control.place for control in widget.controls() if control.enabled}
+        for control, value in state.items():
+            if control.place in live:
+                widget.put(control, value)

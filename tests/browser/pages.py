@@ -13,18 +13,22 @@ from servers import Server
 WATCH = Path(__file__).with_name("watch.js")
 WIDE = {"width": 1280, "height": 1000}
 RUN = 300  # seconds a notebook may take to run
-QUIET, LIMIT = 120, 10_000  # milliseconds without an event after which a widget has answered; and at most
+QUIET, LIMIT = 80, 10_000  # milliseconds without an event after which a widget has answered; and at most
 GAP = 45  # milliseconds between the keys of a burst
 BACK = {"ArrowRight": "ArrowLeft", "ArrowLeft": "ArrowRight"}
 
 
 @dataclass(frozen=True)
 class Control:
-    """One control of a widget. kind: slider, select-one, checkbox, button, ... place: among the widget's controls."""
+    """One control of a widget.
+
+    kind: slider, select-one, checkbox, button, ... stops: of a slider. place: among the widget's controls.
+    """
 
     label: str
     kind: str
     enabled: bool
+    stops: int
     place: int
 
 
@@ -134,22 +138,24 @@ class Widget:
         return self.element(choice).evaluate("list => list.selectedIndex === list.options.length - 1")
 
     def slide(self, slider: Control, presses: int = 2) -> list[float]:
-        """Latencies of arrow keys on a slider, to and fro, and back to where it was; empty if no picture changed.
-
-        A slider at its end is moved the other way; one whose steps change nothing, to its ends.
-        """
+        """Latencies of arrow keys on a slider, to and fro, and back to where it was; empty if no picture changed."""
         start, key, latencies = self.value(slider), "ArrowRight", []
         for turn in range(presses):
             if turn == presses // 2:
                 key = BACK[key]
             before = self.value(slider)
             answer = self.press(slider, key)
-            if self.value(slider) == before:
+            if self.value(slider) == before:  # it stands at its end
                 key = BACK[key]
                 answer = self.press(slider, key)
-            latencies += [answer.latency]
-        if not any(latencies):
-            latencies = [self.press(slider, end).latency for end in ("Home", "End")]
+            latencies.append(answer.latency)
+        self.put(slider, start)
+        return [latency for latency in latencies if latency is not None]
+
+    def jump(self, slider: Control) -> list[float]:
+        """Latencies of a slider's jumps to its ends, and back to where it was; empty if no picture changed."""
+        start = self.value(slider)
+        latencies = [self.press(slider, end).latency for end in ("Home", "End")]
         self.put(slider, start)
         return [latency for latency in latencies if latency is not None]
 
@@ -163,6 +169,8 @@ class Widget:
 
     def put(self, control: Control, value: str) -> None:
         """Bring a control to a value where it can stand."""
+        if self.value(control) == value:
+            return
         element = self.element(control)
         if control.kind == "select-one":
             element.select_option(index=int(value))

@@ -41,6 +41,9 @@ def table(measured: Iterable[Measured]) -> list[str]:
 
 
 def write(measured: Iterable[Measured], path: Path) -> None:
+    """The JSON file, and beside it the table as text."""
+    measured = list(measured)
     path.write_text(
         json.dumps([asdict(one) for one in measured], ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
     )
+    path.with_suffix(".txt").write_text("\n".join(table(measured)) + "\n", encoding="utf-8")

@@ -6,7 +6,6 @@ from pages import WIDE
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-SLOWEST = 5000  # ms to a redraw, on any machine however busy; what is measured is reported
 HIGHEST = 15_000  # px of a screenshot
 
 
@@ -29,7 +28,6 @@ def test_every_control_redraws(notebook, measured):
     found = list(measure(notebook, presses=2, bursts=1))
     measured += found
     assert [one.row for one in found if not one.times] == []
-    assert [one.row for one in found if one.what != "first picture" and min(one.times) > SLOWEST] == []
 
 
 def test_a_slider_follows_the_mouse(notebook):

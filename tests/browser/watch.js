@@ -76,15 +76,21 @@ window.mixviz = (() => {
   }
 
   function label(control) {
-    const row = control.closest(".widget-inline-hbox")?.querySelector(".widget-label")?.innerText;
-    const words = [control.closest("label")?.innerText, row, control.innerText, control.title, control.ariaLabel];
+    const row = control.closest(".widget-inline-hbox")?.querySelector(".widget-label")?.textContent;
+    const words = [control.closest("label")?.textContent, row, control.ariaLabel, control.title, control.textContent];
     return words.map((word) => (word ?? "").replace("\u200b", "").trim()).find((word) => word) ?? "";
+  }
+
+  function stops(slider) {
+    const { step, range } = slider.closest(".noUi-target").noUiSlider.options;
+    return Math.round((range.max - range.min) / step) + 1;
   }
 
   function controls(widget) {
     return [...widgets()[widget].querySelectorAll(CONTROLS)].map((control) => ({
       label: label(control),
       kind: control.matches(".noUi-handle") ? "slider" : control.type || control.tagName.toLowerCase(),
+      stops: control.matches(".noUi-handle") ? stops(control) : 0,
       enabled: !control.disabled && !control.closest("[disabled]") && control.getClientRects().length > 0,
     }));
   }
@@ -104,7 +110,7 @@ window.mixviz = (() => {
 
   // The class that the widget's cell makes.
   function name(widget) {
-    const cell = widgets()[widget].closest(".jp-CodeCell")?.querySelector(".jp-InputArea")?.innerText ?? "";
+    const cell = widgets()[widget].closest(".jp-CodeCell")?.querySelector(".jp-InputArea")?.textContent ?? "";
     return cell.match(/=\s*(?:\w+\.)*([A-Z]\w*)/)?.[1] ?? `widget ${widget + 1}`;
   }
 

@@ -121,7 +121,7 @@ def test_a_stage_shows_what_a_whole_drawing_shows():
     assert first == again != empty
     whole = figure(4, 3)
     still(whole)
-    whole.canvas.draw()
+    whole.draw_without_rendering()
     whole.set_layout_engine("none")
     draw(whole)
     buffer = io.BytesIO()

@@ -36,7 +36,7 @@ def picture(scrubber) -> bytes:
 @pytest.mark.parametrize("epoch", [0, 1, 8, 15])
 @pytest.mark.parametrize("space", ["backbone", "all"])
 def test_numbers_are_the_films_own(undrawn, scrubber, epoch, space):
-    scrubber.set(epoch=epoch, space=space, left="kNN", middle="alignment and uniformity", right="proxy task")
+    scrubber.set(epoch=epoch, space=space, left="kNN", middle="alignment, uniformity", right="proxy task")
     found = scrubber.numbers()
     assert found["films"] == f"{MOCO}, {MOCHI}"
     for name, curve in {"kNN": f"knn_accuracy/{space}", "uniformity": f"uniformity/{space}"}.items():
@@ -136,6 +136,6 @@ def test_a_film_without_labels_or_negatives_says_so(undrawn, monkeypatch):
         widget = FilmScrubber("byol", left=panel)
         assert "choose another picture" in widget.problem
         assert "\n" not in widget.problem
-    fine = FilmScrubber("byol", left="projection", right="alignment and uniformity")
+    fine = FilmScrubber("byol", left="projection", right="alignment, uniformity")
     assert not fine.problem
     assert fine.caption() == "After epoch 15, byol: ."

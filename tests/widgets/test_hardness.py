@@ -6,7 +6,7 @@ import torch
 from torch import Generator
 
 from mixviz.analysis.hardness import hardness, of_own_class
-from mixviz.analysis.microscope import NEGATIVE, OWN_KEY, PAIR, TOWARDS
+from mixviz.analysis.microscope import NEGATIVE, OWN_KEY, TOWARDS
 from mixviz.analysis.targets import contrast_table
 from mixviz.errors import UserError
 from mixviz.mixing import MoCHi
@@ -45,7 +45,7 @@ def test_shares_and_rates_are_those_of_the_core(microscope, oracle, hardest, tem
     method, term, labels = core(oracle, hardest, temperature)
     table = contrast_table(method.framework, term)
     found = microscope.seen.candidates
-    columns = found["column"].to_numpy()
+    columns = torch.tensor(found["column"].to_numpy())
     np.testing.assert_allclose(found["similarity"], table.similarities[5][columns], atol=1e-5)
     np.testing.assert_allclose(found["gradient_share"], table.gradient_share[5][columns], atol=1e-5)
     assert found["gradient_share"].sum() == pytest.approx(1, abs=1e-5)
@@ -99,11 +99,8 @@ def test_the_oracle_leaves_none_of_the_own_class(microscope):
 
 
 def test_a_sharper_temperature_gives_the_hardest_more(microscope):
-    shares = []
-    for temperature in (1.0, 0.2, 0.04):
-        found = microscope.set(temperature=temperature).seen.candidates
-        shares.append(found[found["kind"] == NEGATIVE]["gradient_share"].iloc[0])
-    assert shares[0] < shares[1] < shares[2] or microscope.seen.pushes.loc[PAIR, "gradient_share"] > 0.3
+    shares = [microscope.set(temperature=t).seen.candidates["gradient_share"].iloc[0] for t in (1.0, 0.2, 0.06)]
+    assert shares[0] < shares[1] < shares[2]
 
 
 def test_without_mixtures_it_is_moco(microscope):

@@ -130,7 +130,7 @@ def test_runs_get_names_of_their_own_and_are_drawn_side_by_side(panel, glyphs):
     panel.wait()
     panel.set(temperature=0.05).start()
     panel.wait()
-    assert [run.name for run in panel.runs] == ["glyphs-n-pair-seed0", "glyphs-n-pair-seed0-2"]
+    assert [run.name for run in panel.history.runs] == ["glyphs-n-pair-seed0", "glyphs-n-pair-seed0-2"]
     assert list(panel._shown()) == ["n-pair", "n-pair (temperature 0.05)"]
     again = TrainingPanel(root=panel.root, epochs=1)
     assert list(again._shown()) == list(panel._shown())
@@ -213,7 +213,8 @@ def test_bad_values_are_a_line(panel, values):
 
 
 def test_the_few_that_matter_are_in_front_and_all_are_there(panel):
-    front, _, folded, *_ = panel.box.children
+    inner, folded = panel.box.children
+    front = inner.children[0]
     behind = [control for box in folded.children for control in box.children]
     assert {*front.children, *behind} == set(panel.controls.values())
     assert {panel.controls[name] for name in SHOWN} <= set(front.children)

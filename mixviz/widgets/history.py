@@ -1,0 +1,49 @@
+"""The runs below a folder, for a panel that compares them: their logs as they grow, and which was not finished."""
+
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from mixviz.config import RunConfig
+from mixviz.errors import UserError
+from mixviz.evaluate.compare import told_apart
+from mixviz.runs import Run, list_runs
+
+
+class History:
+    """Runs below a root, the oldest first; those whose config cannot be read are left out."""
+
+    def __init__(self, root: Path):
+        self.runs: list[Run] = []
+        self.configs: dict[Path, RunConfig] = {}
+        for run in list_runs(root):
+            with suppress(UserError):
+                self.add(run, run.config)
+
+    def add(self, run: Run, config: RunConfig) -> None:
+        """A run that is new, or goes on: the newest from now on."""
+        self.runs = [one for one in self.runs if one.path != run.path] + [run]
+        self.configs[run.path] = config
+
+    def newest(self, data: str, count: int) -> dict[str, Run]:
+        """So many runs on these data that have an epoch, the newest last, by labels that tell them apart."""
+        runs = [run for run in self.runs if self.configs[run.path].data.data == data and len(log_of(run))][-count:]
+        return dict(zip(told_apart([self.configs[run.path] for run in runs]), runs, strict=True))
+
+    def unfinished(self) -> Run | None:
+        """The newest that has epochs to go."""
+        newest = reversed(self.runs)
+        return next((run for run in newest if len(log_of(run)) < self.configs[run.path].train.epochs), None)
+
+
+def log_of(run: Run) -> pd.DataFrame:
+    """The run's log, one row an epoch; read again where it has grown."""
+    path = run.path / "metrics.csv"
+    return _read(run.path, path.stat().st_mtime_ns) if path.exists() else pd.DataFrame()
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, written: int) -> pd.DataFrame:
+    return Run(path).metrics

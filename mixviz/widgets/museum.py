@@ -1,0 +1,172 @@
+"""Which of the two runs is broken, and why? Pairs of the failure museum, first without names."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
+
+from mixviz import recordings
+from mixviz.errors import UserError
+from mixviz.museum import EXHIBITS, Evidence, Visit, exhibit, revisit
+from mixviz.plots.invariance import plot_fingerprint
+from mixviz.plots.museum import LABELS, plot_gain, plot_twins
+from mixviz.widgets.base import Widget
+from mixviz.widgets.controls import choice, toggle
+
+CURVES = {  # what is shown -> the curve; the first of those that the runs have
+    "loss in training": ("loss_clean", "loss_mixed"),
+    "loss on held-out images": ("loss",),
+    "key ranks first, in training": ("proxy_accuracy_clean", "proxy_accuracy_mixed"),
+    "key ranks first, held out": ("proxy_accuracy",),
+    "kNN": ("knn_accuracy",),
+    "alignment": ("alignment/all",),
+    "uniformity": ("uniformity/all",),
+    "effective rank": ("effective_rank/all",),
+}
+GAIN, HEADS = "what a probe gains", "what moves which head"
+PICTURES = (*CURVES, GAIN, HEADS)
+NOT_YET = "not yet"
+BROKEN = "BAABABBA"  # which run of each pair
+
+
+class MuseumGuide(Widget):
+    """Two runs, A and B, that differ in one thing: look at whatever was measured, say what is wrong, then reveal it.
+
+    root: a folder of the museum's runs, such as ``data/runs/museum``; by default the recordings.
+    """
+
+    size = (9.0, 3.6)
+
+    def __init__(self, root: Path | str | None = None, **values: Any):
+        self.root = Path(root) if root else recordings.ROOT / "museum"
+        pairs = {f"pair {place}": found.name for place, found in enumerate(EXHIBITS, 1)}
+        causes = {NOT_YET: NOT_YET, **dict(sorted((found.title, found.name) for found in EXHIBITS))}
+        controls = {
+            "pair": choice("pair", pairs, EXHIBITS[0].name, "two runs that differ in one thing"),
+            "left": choice("left", PICTURES, "loss in training", "what is shown of both runs"),
+            "right": choice("right", PICTURES, "kNN", "what is shown of both runs"),
+            "guess": choice("broken is", [NOT_YET, "A", "B"], NOT_YET, "what you think"),
+            "cause": choice("because of", causes, NOT_YET, "what you think"),
+            "reveal": toggle("reveal", about="which run is broken, and why"),
+        }
+        self.visits: dict[str, Visit] = {}
+        super().__init__(controls, values)
+
+    def look(self, pair: str, **_: Any) -> Visit:
+        if pair not in self.visits:
+            self.visits[pair] = revisit(exhibit(pair), self.root)
+        return self.visits[pair]
+
+    @property
+    def runs(self) -> dict[str, Evidence]:
+        """Both runs by the names under which they are shown: A first, or the healthy one first once it is revealed."""
+        if self.values["reveal"]:
+            return {"healthy": self.seen.healthy, "broken": self.seen.broken}
+        pair = [self.seen.healthy, self.seen.broken]
+        return dict(zip(("run A", "run B"), pair if self.broken == "B" else pair[::-1], strict=True))
+
+    @property
+    def broken(self) -> str:
+        """A or B: which of them is the broken run."""
+        return BROKEN[EXHIBITS.index(self.seen.exhibit)]
+
+    def unused(self, reveal: bool, **_: Any) -> Mapping[str, str]:
+        return dict.fromkeys(("guess", "cause"), "it is told already") if reveal else {}
+
+    def numbers(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"shown": list(self.runs)}
+        for side in ("left", "right"):
+            found[self.values[side]] = self._ends(self.values[side])
+        if self.values["reveal"]:
+            reading, story = self.seen.reading, self.seen.exhibit
+            found |= {"exhibit": story.name, "broken": self.broken, "signature": [reading.healthy, reading.broken]}
+            found |= {"margin": story.signature.margin, "shows": str(reading.shows)}
+        return found
+
+    def draw(self, figure: Figure) -> None:
+        figure.suptitle(self._title(), x=0.01, ha="left", fontsize=11)
+        for side, place in zip(("left", "right"), figure.add_gridspec(1, 2), strict=True):
+            self._draw(figure, place, self.values[side])
+
+    def caption(self) -> str:
+        said = " ".join(self._said(self.values[side]) for side in ("left", "right"))
+        if not self.values["reveal"]:
+            return f"{said} Which of the two is broken, and why? Say it, then reveal it."
+        story, reading = self.seen.exhibit, self.seen.reading
+        signature = story.signature
+        values = f"{signature.written(reading.healthy)} healthy, {signature.written(reading.broken)} broken"
+        shows = "It shows." if reading.shows else "It does not show in runs this short."
+        return (
+            f"Run {self.broken} is the broken one{self._judged()}. {story.broken} Its signature: {signature.quantity}, "
+            f"{signature.direction} than in the twin: {values}. {shows} {story.explanation}"
+        )
+
+    def _title(self) -> str:
+        """What is known; before it is told, what you think."""
+        if self.values["reveal"]:
+            return self.seen.exhibit.title
+        guess, cause = self.values["guess"], self.values["cause"]
+        told = [] if guess == NOT_YET else [f"run {guess} is broken"]
+        told += [] if cause == NOT_YET else [exhibit(cause).title.lower()]
+        return f"You think: {': '.join(told)}" if told else "Two runs that differ in one thing"
+
+    def _ends(self, picture: str) -> list[float] | str:
+        """The last values of both runs; of what was not measured, that it was not."""
+        try:
+            return [self._end(picture, run) for run in self.runs.values()]
+        except UserError as error:
+            return str(error)
+
+    def _end(self, picture: str, run: Evidence) -> float:
+        if picture in CURVES:
+            return float(self._curve(picture, run)[1][-1])
+        if picture == HEADS and run.invariance.empty:
+            raise UserError("heads are compared where there are several: that is LooC's pair")
+        return exhibit({GAIN: "unfrozen-probe", HEADS: "inverted-views"}[picture]).signature.measure(run)
+
+    def _curve(self, picture: str, run: Evidence) -> tuple[np.ndarray, np.ndarray]:
+        return run.curve(self._name(picture))
+
+    def _name(self, picture: str) -> str:
+        """The curve's own name, the first that the healthy run has."""
+        there = {*self.seen.healthy.film.curves, *self.seen.healthy.metrics}
+        return next(name for name in CURVES[picture] if name in there)
+
+    def _draw(self, figure: Figure, place: SubplotSpec, picture: str) -> None:
+        ends = self._ends(picture)
+        if isinstance(ends, str):
+            ax = figure.add_subplot(place)
+            ax.text(0.5, 0.5, "\n".join(wrap(ends, 36)), ha="center", va="center")
+            ax.set_axis_off()
+        elif picture in CURVES:
+            curves = {name: self._curve(picture, run) for name, run in self.runs.items()}
+            plot_twins(figure.add_subplot(place), curves, self._name(picture))
+        elif picture == GAIN:
+            gains = {name: (run.accuracy("random"), run.accuracy()) for name, run in self.runs.items()}
+            plot_gain(figure.add_subplot(place), gains)
+        else:
+            for part, (name, run) in zip(place.subgridspec(1, 2), self.runs.items(), strict=True):
+                ax = plot_fingerprint(figure.add_subplot(part), run.invariance).set_title(name).axes
+                ax.tick_params(labelsize=8, labelleft=part.colspan.start == 0)
+
+    def _said(self, picture: str) -> str:
+        ends = self._ends(picture)
+        if isinstance(ends, str):
+            return f"{picture[0].upper()}{picture[1:]}: {ends}."
+        share = picture == GAIN or (picture in CURVES and LABELS.get(self._name(picture), ("", False))[1])
+        written = [f"{end:.1%}" if share else f"{end:.3g}" for end in ends]
+        told = " and ".join(f"{end} for {name}" for name, end in zip(self.runs, written, strict=True))
+        return f"{picture[0].upper()}{picture[1:]}: {told}{' at the end' if picture in CURVES else ''}."
+
+    def _judged(self) -> str:
+        guess, cause = self.values["guess"], self.values["cause"]
+        if NOT_YET in (guess, cause):
+            return ""
+        right = [guess == self.broken, cause == self.seen.exhibit.name]
+        told = {(True, True): "both right", (True, False): "the run is right, the cause is not"}
+        told |= {(False, True): "the cause is right, the run is not", (False, False): "neither is right"}
+        return f" (you said {guess} and {exhibit(cause).title.lower()}: {told[tuple(right)]})"

@@ -1,0 +1,19 @@
+"""What an exercise says of the museum's recordings is so."""
+
+from mixviz.lessons import failures
+from mixviz.museum import EXHIBITS, revisit
+from mixviz.recordings import ROOT
+
+
+def test_the_loss_does_not_tell_that_many():
+    visits = [revisit(found, ROOT / "museum") for found in EXHIBITS]
+    losses = [(float(v.healthy.metrics["loss"].iloc[-1]), float(v.broken.metrics["loss"].iloc[-1])) for v in visits]
+    assert sum(broken <= healthy for healthy, broken in losses) == failures.not_seen_in_the_loss.solution
+    assert sum(broken < healthy for healthy, broken in losses) == failures.not_seen_in_the_loss.solution - 1
+
+
+def test_a_signature_shows_as_the_exercise_has_it():
+    for found in EXHIBITS:
+        reading = revisit(found, ROOT / "museum").reading
+        sign, margin = found.signature.sign, found.signature.margin
+        assert failures.shows.solution(reading.healthy, reading.broken, sign, margin) == reading.shows
