@@ -162,7 +162,8 @@ class Widget:
 
     def _screen(self) -> ipywidgets.DOMWidget:
         """What the picture is shown on."""
-        screen = ipywidgets.Image(format="png", layout={"width": "100%", "max_width": f"{self.size[0] * 100:g}px"})
+        layout = {"width": "100%", "max_width": f"{self.size[0] * 100:g}px", "margin": "0"}
+        screen = ipywidgets.Image(format="png", layout=layout)
         screen.add_class("mixviz-picture")
         return screen
 

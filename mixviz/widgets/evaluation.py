@@ -71,10 +71,11 @@ class ProtocolPrism(Widget):
         table, first = self.seen, self.seen.iloc[0]
         spread = 100 * table["accuracy"].max() - 100 * table["accuracy"].min()
         peeking = int((~table["comparable"]).sum())
+        length = "as long as in the papers" if first.scale == 1 else f"for {first.scale:g} of the papers' epochs"
         return (
             f"{self.run.name}, read for its {first.target} on {first.data}: {len(table)} read-outs of one frozen "
             f"checkpoint lie {spread:.1f} points apart. In {peeking} of them test labels also choose; augmented probes "
-            f"train for {first.scale:g} of the papers' epochs."
+            f"train {length}."
         )
 
 

@@ -16,10 +16,11 @@ from mixviz.runs import Run
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, steps
 from mixviz.widgets.networks import find
+from mixviz.widgets.ticker import Ticker
 
 CIFAR = tuple(f"cifar-10-jpeg-moco-v2{mixing}-seed0" for mixing in ("", "+mochi", "+mixco", "+imix", "+looc"))
 NEIGHBOURS = 10
-INTERVAL = 300  # ms between frames while playing
+INTERVAL = 0.3  # seconds from epoch to epoch while it plays
 CURVES = {"kNN": "knn_accuracy/{}", "proxy task": "proxy_accuracy", "false negatives": "false_negatives"}  # {}: space
 PANELS = ("hardness", "alignment, uniformity", "projection", "purity", *CURVES)
 PLACES = ("left", "middle", "right")
@@ -50,11 +51,9 @@ class FilmScrubber(Widget):
             **{place: choice(place, PANELS, panel) for place, panel in zip(PLACES, PANELS, strict=False)},
         }
         super().__init__(controls, values)
-        last = len(epochs) - 1
-        self.play = ipywidgets.Play(
-            value=last, max=last, interval=INTERVAL, description="play", tooltip="play the film"
-        )
-        ipywidgets.jslink((self.play, "value"), (self.controls["epoch"], "index"))
+        self.ticker = Ticker(self._next, INTERVAL)
+        self.play = ipywidgets.ToggleButton(description="play", tooltip="play the film, from epoch to epoch")
+        self.play.observe(self._played, "value")
         self.box.children = (self.play, *self.box.children)
 
     @property
@@ -134,6 +133,23 @@ class FilmScrubber(Widget):
             shares = zip((first, false, knn), (*parts, f"kNN {knn:.0%}"), strict=True)
             said.append(f"{name}: {', '.join(part for share, part in shares if not np.isnan(share))}")
         return f"After epoch {self.values['epoch']}, {'; '.join(said)}."
+
+    def _played(self, change: Mapping[str, Any]) -> None:
+        """Start, from the first epoch where the film is at its end; or stop."""
+        epoch = self.controls["epoch"]
+        self.play.description = "pause" if change["new"] else "play"
+        if not change["new"]:
+            self.ticker.stop()
+            return
+        if epoch.index == len(epoch.options) - 1:
+            epoch.index = 0
+        self.ticker.start()
+
+    def _next(self) -> None:
+        """One epoch on; the last one ends it."""
+        epoch = self.controls["epoch"]
+        epoch.index = min(epoch.index + 1, len(epoch.options) - 1)
+        self.play.value = epoch.index < len(epoch.options) - 1
 
 
 def films_of(*runs: Run | str) -> dict[str, Film]:

@@ -73,7 +73,7 @@ def test_columns_say_where_a_candidate_stands_among_all(asked):
     method, term = asked(MOCHI)
     found = close_up(method, term, 3)
     similarities = method.framework.candidates(term).similarities[3]
-    np.testing.assert_allclose(found["similarity"], similarities[found["column"].to_numpy()])
+    np.testing.assert_allclose(found["similarity"], similarities.numpy()[found["column"]])
     assert found["false"].isna().all()
 
 

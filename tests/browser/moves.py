@@ -55,7 +55,7 @@ def states(widget: Widget) -> Iterator[State]:
 def put_all(widget: Widget, state: State) -> None:
     """Bring lists and boxes there, those that are live; twice, since one may bring another to life."""
     for _ in range(2):
-        live = {control.place for control in widget.controls() if control.enabled}
         for control, value in state.items():
+            live = {one.place for one in widget.controls() if one.enabled}  # the last one may have changed it
             if control.place in live:
                 widget.put(control, value)

@@ -1,5 +1,7 @@
 """The film's widget says at each epoch what the films say there."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
@@ -86,9 +88,36 @@ def test_the_sentence_says_the_epoch_and_the_harder_task(undrawn, scrubber):
     assert f"{real:.0%} of keys rank first ({harder:.0%} with synthetic negatives)" in scrubber.caption()
 
 
-def test_play_has_a_step_for_every_epoch(scrubber):
-    assert (scrubber.play.min, scrubber.play.max, scrubber.play.step) == (0, 15, 1)
-    assert scrubber.play in scrubber.box.children
+def test_play_goes_from_epoch_to_epoch_and_stops_at_the_last(undrawn, scrubber, monkeypatch):
+    monkeypatch.setattr(scrubber.ticker, "seconds", 0.001)
+    epoch, seen = scrubber.controls["epoch"], []
+    epoch.observe(lambda change: seen.append(change["new"]), "value")
+
+    async def story():
+        scrubber.play.value = True
+        assert scrubber.play.description == "pause"
+        for _ in range(500):
+            if not scrubber.play.value:
+                return
+            await asyncio.sleep(0.01)
+
+    asyncio.run(story())
+    assert seen == list(range(16))  # it stood at the end, and starts anew
+    assert scrubber.play.description == "play"
+    assert not scrubber.ticker.is_on
+
+
+def test_play_is_paused_where_it_is(undrawn, scrubber):
+    async def story():
+        scrubber.set(epoch=4)
+        scrubber.play.value = True
+        await asyncio.sleep(0.05)
+        scrubber.play.value = False
+        await asyncio.sleep(0.05)
+
+    asyncio.run(story())
+    assert 4 <= scrubber.values["epoch"] < 15
+    assert not scrubber.ticker.is_on
 
 
 def test_state_goes_there_and_back(undrawn, scrubber):

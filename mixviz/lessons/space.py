@@ -1,0 +1,116 @@
+"""Exercises of notebook 06: uniformity, the point of collapse, what tells it, and the effective rank."""
+
+import numpy as np
+
+from mixviz.lessons.exercise import Exercise
+
+Points = list[tuple[float, ...]]
+
+
+def _squared_distances(points: Points) -> np.ndarray:
+    """Of each pair of two different points, once."""
+    x = np.asarray(points, dtype=float)
+    first, second = np.triu_indices(len(x), k=1)
+    return ((x[first] - x[second]) ** 2).sum(axis=1)
+
+
+def _uniformity(points: Points) -> float:
+    return float(np.log(np.mean(np.exp(-2 * _squared_distances(points)))))
+
+
+def _without_log(points: Points) -> float:
+    return float(np.mean(np.exp(-2 * _squared_distances(points))))
+
+
+def _log_first(points: Points) -> float:
+    return float(np.mean(-2 * _squared_distances(points)))
+
+
+def _not_squared(points: Points) -> float:
+    return float(np.log(np.mean(np.exp(-2 * np.sqrt(_squared_distances(points))))))
+
+
+def _with_itself(points: Points) -> float:
+    x = np.asarray(points, dtype=float)
+    return float(np.log(np.mean(np.exp(-2 * ((x[:, None] - x) ** 2).sum(axis=2)))))
+
+
+uniformity = Exercise(
+    "uniformity",
+    _uniformity,
+    {
+        "the logarithm of the mean is missing.": _without_log,
+        "take the mean of the exponentials, and only then the logarithm: near pairs should count most.": _log_first,
+        "the distance is squared.": _not_squared,
+        "a point is no pair with itself: leave those out.": _with_itself,
+    },
+    cases=(
+        ([(1.0, 0.0), (-1.0, 0.0)],),
+        ([(1.0, 0.0), (0.0, 1.0), (-1.0, 0.0)],),
+        ([(1.0, 0.0), (1.0, 0.0), (0.6, 0.8), (0.0, -1.0)],),
+        ([(0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)],),
+    ),
+    why="Near pairs weigh most, so it asks first of all that no two points are close.",
+)
+
+
+at_one_place = Exercise(
+    "at_one_place",
+    (0.0, 0.0),
+    {
+        "the best value is at the other end: a pair at one place has distance 0.": (4.0, -8.0),
+        "alignment is right; uniformity is the logarithm of a mean of exp(0).": (0.0, -8.0),
+        "alignment is right; exp(0) is 1, and its logarithm is not.": (0.0, 1.0),
+        "uniformity is right; alignment is a distance, and there is none.": (4.0, 0.0),
+    },
+    why="The best alignment that there is, and the worst uniformity: alignment alone asks for a collapse.",
+)
+
+
+tells_a_collapse = Exercise(
+    "tells_a_collapse",
+    "uniformity",
+    {
+        "look at the curve once more: at the collapse the loss is lower than ever.": "loss",
+        "alignment is at its best when all points are one: it welcomes a collapse.": "alignment",
+        "the steps go on as if nothing had happened.": "step",
+    },
+    why="BYOL's loss is an alignment. So what tells a collapse has to look at other pairs than those it is trained on.",
+)
+
+
+def _effective_rank(singular_values: list[float]) -> float:
+    shares = np.asarray(singular_values) / np.sum(singular_values)
+    return float(np.exp(-np.sum(shares * np.log(shares))))
+
+
+def _of_variances(singular_values: list[float]) -> float:
+    return _effective_rank(list(np.square(singular_values)))
+
+
+def _entropy(singular_values: list[float]) -> float:
+    return float(np.log(_effective_rank(singular_values)))
+
+
+def _in_bits(singular_values: list[float]) -> float:
+    return float(2 ** _entropy(singular_values))
+
+
+def _count(singular_values: list[float]) -> float:
+    return float(len(singular_values))
+
+
+effective_rank = Exercise(
+    "effective_rank",
+    _effective_rank,
+    {
+        "that takes the shares of the squares: the measure takes the singular values as they are.": _of_variances,
+        "that is the entropy: its exponential is a number of directions.": _entropy,
+        "the entropy is in nats, so the exponential has e for its base, not 2.": _in_bits,
+        "that counts every direction alike, however little there is of it.": _count,
+    },
+    cases=(([1.0, 1.0, 1.0],), ([4.0, 1.0],), ([10.0, 1.0, 1.0, 0.1],), ([2.0, 2.0, 0.5],)),
+    why="Equal singular values give their number; one that is far above all others gives nearly one.",
+)
+
+EXERCISES = (uniformity, at_one_place, tells_a_collapse, effective_rank)
