@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from mixviz.frameworks import FRAMEWORKS, Framework
 
-
 MOST_WORKERS = 8
 
 

@@ -117,3 +117,17 @@ def test_mixings_fields_are_prefixed_flags():
     names = {flag.name for flag in flags()}
     for mixing, kind in MIXINGS.items():
         assert {f"{mixing}_{field}" for field in kind.__pydantic_fields__} <= names
+
+
+def test_flags_know_kinds_choices_bounds_and_defaults():
+    found = {flag.name: flag for flag in flags()}
+    assert found["lr"].kinds == (float, type(None))
+    assert found["symmetric"].kinds == (bool, type(None))
+    assert found["projector"].choices == ("linear", "mlp", "mlpbn1", "mlpbn")
+    assert found["schedule"].choices == ("cosine", "step")
+    assert found["flip"].choices == ()
+    assert found["crop_min"].bounds == {"gt": 0, "le": 1}
+    assert found["momentum"].bounds == {"ge": 0, "lt": 1}
+    assert found["mochi_hardest"].bounds == {"ge": 2}
+    assert found["data"].bounds == {}
+    assert (found["lr"].default, found["mochi_hardest"].default, found["decay_epochs"].default) == (None, 256, (60, 80))

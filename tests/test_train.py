@@ -108,6 +108,26 @@ def test_looking_on_changes_nothing(tmp_path):
     assert "knn_accuracy" not in alone.metrics
 
 
+def test_whoever_watches_is_told_every_step_and_may_end_it(tmp_path):
+    seen = []
+
+    def watch(done, total):
+        seen.append((done, total))
+        if done == 96:  # two steps into the second epoch
+            raise InterruptedError
+
+    config = config_of(film_frames=0, knn_every=0)
+    with pytest.raises(InterruptedError):
+        train(config, "stopped", pictures(), tmp_path, progress=False, watch=watch)
+    assert seen == [(16 * step, 128) for step in range(1, 7)]
+    run = Run(tmp_path / "stopped")
+    assert len(run.metrics) == run.load_checkpoint()["epoch"] == 1
+    seen.clear()
+    resume(run, pictures(), progress=False, watch=lambda *told: seen.append(told))
+    assert seen == [(16 * step, 128) for step in range(5, 9)]
+    assert_same(run, trained(config, tmp_path, "whole"))
+
+
 def test_the_monitor_leaves_the_method_as_it_was():
     method, data = set_up(config_of(), pictures())
     before = {name: tensor.clone() for name, tensor in method.state_dict().items()}

@@ -37,7 +37,7 @@ def sphere_path(film: Film, space: str = "backbone") -> pd.DataFrame:
 
 @lru_cache(maxsize=64)
 def purities(film: Film, space: str = "backbone", k: int = 10) -> list[pd.DataFrame]:
-    """``purity_table`` of the probes' k nearest others among the probes, one a frame. Raises UserError without labels."""
+    """``purity_table`` of the probes' k nearest other probes, one a frame. Raises UserError without labels."""
     if film.labels is None:
         raise UserError("the probes of this film have no labels, so no purity: choose another picture")
     labels = torch.from_numpy(film.labels.astype(int))

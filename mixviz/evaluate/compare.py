@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import special, stats
 
 from mixviz.config import RunConfig
+from mixviz.mixing import MIXINGS
 from mixviz.runs import Run
 
 FEWEST_SEEDS = 3  # below these no sign counts as settled
@@ -41,14 +42,16 @@ def method_label(config: RunConfig) -> str:
 def told_apart(configs: Sequence[RunConfig]) -> list[str]:
     """A label for each: its method, and in brackets the settings in which these configs differ from one another.
 
-    Settings that are the framework's own are left out; what has the same label still is numbered.
+    Settings that are the framework's own, or of mixings that are off, are left out; what has the same label still is
+    numbered.
     """
     flat = [config.flat() for config in configs]
     names = [name for name in flat[0] if len({repr(values[name]) for values in flat}) > 1] if flat else []
     labels: list[str] = []
     for config, values in zip(configs, flat, strict=True):
         usual = RunConfig.of(framework=config.method.framework).flat()
-        own = [name for name in names if name not in ("framework", "mixing") and values[name] != usual[name]]
+        off = ("framework", "mixing", *(f"{name}_" for name in MIXINGS if name not in config.method.mixing))
+        own = [name for name in names if not name.startswith(off) and values[name] != usual[name]]
         notes = [f"{name.replace('_', ' ')} {_as_text(values[name])}" for name in own]
         label = f"{config.method.name} ({', '.join(notes)})" if notes else config.method.name
         count = sum(one.partition(" #")[0] == label for one in labels)

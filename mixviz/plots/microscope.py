@@ -178,7 +178,7 @@ def plot_false_rates(ax: Axes, rates: np.ndarray, hardest: int, mixtures: Mappin
     ax.axhline(100 * rates[-1], color=ink, linewidth=1, linestyle=":")
     ax.plot(np.arange(1, len(rates) + 1), 100 * rates, color=SAME, linewidth=1.5)
     ax.axvline(hardest, color=ink, linewidth=0.8)
-    at_n = {NEGATIVE: float(rates[hardest - 1]), **mixtures}
+    at_n = {NEGATIVE: float(rates[:hardest][-1]), **mixtures}
     for kind, rate in at_n.items():
         ax.plot(hardest, 100 * rate, MARKERS[kind], color=SAME, markersize=8, markeredgecolor=ink)
     return ax

@@ -46,5 +46,5 @@ def plot_prism(ax: Axes, table: pd.DataFrame) -> Axes:
     handles = [
         Line2D([], [], color=colour, marker=marker, linestyle="none", label=label) for marker, colour, label in shown
     ]
-    ax.legend(handles=handles, loc="lower right")
+    ax.legend(handles=handles, loc="upper left", fontsize=8.5)
     return ax

@@ -85,6 +85,8 @@ def setting(flag: Flag, value: Any) -> Any:
     """What the config is given for a control's value."""
     if isinstance(value, str) and tuple in map(get_origin, flag.kinds):
         return tuple(value.split())
+    if isinstance(value, float):
+        return float(written(value))  # a slider in a browser gives 0.30000000000000004
     return None if value in ("", DEFAULT) else value
 
 

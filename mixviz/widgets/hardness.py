@@ -135,7 +135,7 @@ class HardnessMicroscope(Widget):
         for kind, row in self.seen.pushes.iterrows():
             numbers[f"{kind}: gradient, false"] = [float(row["gradient_share"]), float(row["false"])]
         if self.seen.rates is not None:
-            numbers["false among N"] = float(self.seen.rates[hardest - 1])
+            numbers["false among N"] = float(self.seen.rates[:hardest][-1])
         return numbers | {f"{kind}: false": share for kind, share in self.seen.mixtures.items()}
 
     def set_stage(self, figure: Figure) -> None:

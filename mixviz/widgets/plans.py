@@ -25,7 +25,7 @@ class Plan:
     """What is to be trained; where that cannot be, why."""
 
     method: str
-    changed: str  # settings beside framework and mixing that are not the defaults
+    changed: str  # settings beside framework and mixing that have a say and are not the defaults
     config: RunConfig | None
     problem: str = ""
 
@@ -33,9 +33,11 @@ class Plan:
 def controls() -> dict[str, Control]:
     """One for each mixing and each other field of the config, and how many earlier runs are drawn beside."""
     fields = {name: control_of(flag) for name, flag in FLAGS.items()}
-    seams = {name: toggle(called_of(name), False, f"changes the {kind.seam}") for name, kind in MIXINGS.items()}
+    boxes = {name: toggle(called_of(name), False, f"changes the {kind.seam}") for name, kind in MIXINGS.items()}
+    for box in boxes.values():
+        box.indent, box.layout.width = False, "7em"
     beside = steps("earlier runs beside", range(9), 3, "how many earlier runs on the same data are drawn")
-    return {"framework": fields.pop("framework"), **seams, **fields, "beside": beside}
+    return {"framework": fields.pop("framework"), **boxes, **fields, "beside": beside}
 
 
 def called_of(mixing: str) -> str:
@@ -47,7 +49,8 @@ def plan(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Plan:
     """What the controls' values ask for."""
     mixing = [name for name in MIXINGS if values[name]]
     settings = {name: setting(flag, values[name]) for name, flag in FLAGS.items()}
-    moved = [name for name in FLAGS if values[name] != defaults[name] and name != "framework"]
+    silent = {"framework", *idle(values)}
+    moved = [name for name in FLAGS if written(values[name]) != written(defaults[name]) and name not in silent]
     changed = [f"{name} {written(values[name])}" for name in moved]
     about = " + ".join([values["framework"], *mixing]), ", ".join(changed)
     try:

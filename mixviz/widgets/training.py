@@ -218,13 +218,15 @@ class TrainingPanel(Widget):
 
     def _layout(self) -> tuple[ipywidgets.Widget, ipywidgets.Widget]:
         """The few settings that matter most; and all others, folded up section by section."""
-        first = [self.controls[name] for name in ("framework", *MIXINGS, *SHOWN, "beside")]
+        method = ipywidgets.Box([self.controls[name] for name in ("framework", *MIXINGS)], layout=WRAP)
+        first = ipywidgets.Box([self.controls[name] for name in (*SHOWN, "beside")], layout=WRAP)
         sections: dict[str, list[Control]] = {}
         for name, flag in FLAGS.items():
-            if self.controls[name] not in first:
-                sections.setdefault(" ".join(flag.path[:-1]), []).append(self.controls[name])
+            if self.controls[name] not in (*method.children, *first.children):
+                sections.setdefault(called_of(flag.path[-2]), []).append(self.controls[name])
         boxes = [ipywidgets.Box(controls, layout=WRAP) for controls in sections.values()]
-        return ipywidgets.Box(first, layout=WRAP), ipywidgets.Accordion(boxes, titles=tuple(sections))
+        folded = ipywidgets.Accordion(boxes, titles=tuple(sections))
+        return ipywidgets.VBox([method, first]), ipywidgets.Accordion([folded], titles=("all other settings",))
 
     def _buttons_row(self) -> ipywidgets.Widget:
         row = ipywidgets.Box(list(self._buttons.values()), layout=WRAP)

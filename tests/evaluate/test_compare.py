@@ -9,6 +9,7 @@ import pytest
 from mixviz.config import RunConfig
 from mixviz.evaluate.compare import (
     FEWEST_SEEDS,
+    chance_to_settle,
     differing_settings,
     mean_interval,
     method_label,
@@ -16,6 +17,7 @@ from mixviz.evaluate.compare import (
     results_table,
     seeds_to_settle,
     settled_sign,
+    told_apart,
 )
 from mixviz.runs import Run
 
@@ -142,3 +144,28 @@ def test_labels_name_the_mixings_settings_that_are_not_the_defaults():
     assert method_label(RunConfig.of(mixing=["mixco", "mochi"], mochi_hardest=64, imix_alpha=2)) == (
         "moco-v2 + mixco + mochi (mochi_hardest 64)"
     )
+
+
+def test_runs_are_told_apart_by_the_settings_in_which_they_differ():
+    settings = [
+        {"epochs": 3},
+        {"epochs": 3, "temperature": 0.05},
+        {"epochs": 3, "framework": "simclr"},
+        {"epochs": 3, "mixing": ["looc"], "looc_left_out": ["color", "rotation"], "rotation": 0.5},
+        {"epochs": 3, "mixco_weight": 2},
+        {"epochs": 3, "temperature": 0.05},
+    ]
+    assert told_apart([RunConfig.of(**one) for one in settings]) == [
+        "moco-v2",
+        "moco-v2 (temperature 0.05)",
+        "simclr",
+        "moco-v2 + looc (rotation 0.5, looc left out color rotation)",
+        "moco-v2 #2",
+        "moco-v2 (temperature 0.05) #2",
+    ]
+    assert told_apart([]) == []
+
+
+@pytest.mark.parametrize(("n", "effect", "chance"), [(34, 0.5, 0.8078), (33, 0.5, 0.7953), (5, 0.0, 0.025)])
+def test_the_chance_to_settle_is_the_textbooks_power(n, effect, chance):
+    assert chance_to_settle(n, effect) == pytest.approx(chance, abs=2e-4)

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from mixviz.mixing import MIXINGS
-from mixviz.plots.curves import plot_curves
+from mixviz.plots.curves import MARKERS, plot_curves, plot_runs
 from mixviz.plots.images import plot_sheet, png_sheet
 from mixviz.plots.results import plot_accuracies
 from mixviz.plots.style import COLOURS, INK, colour_of, figure, png, smaller, style
@@ -40,6 +40,20 @@ def test_curves_are_lines_over_epochs_in_per_cent():
     assert ax.lines[0].get_xdata().tolist() == [1, 3]
     assert ax.lines[0].get_ydata().tolist() == pytest.approx([10, 30])
     assert len(plot_curves(axes(), {"a": log, "b": log}, "loss").lines) == 2
+
+
+def test_runs_of_one_method_differ_in_their_marker_and_the_newest_is_thick():
+    log = pd.DataFrame({"epoch": [1, 2], "loss": [3.0, 2.0], "knn_accuracy": [np.nan, 0.25]})
+    logs = {"moco-v2": log, "moco-v2 #2": log, "byol": log[["epoch"]], "moco-v2 + mixco (lr 0.1)": log}
+    ax = plot_runs(axes(), logs, "loss")
+    assert [line.get_label() for line in ax.lines] == ["moco-v2", "moco-v2 #2", "moco-v2 + mixco (lr 0.1)"]
+    assert [line.get_marker() for line in ax.lines] == [MARKERS[0], MARKERS[1], MARKERS[3]]
+    assert [line.get_color() for line in ax.lines] == [COLOURS["plain"], COLOURS["plain"], COLOURS["mixco"]]
+    assert ax.lines[-1].get_linewidth() > ax.lines[0].get_linewidth()
+    assert ax.get_xlabel() == "epoch"
+    assert "nats" in ax.get_title(loc="left")
+    (dot,) = plot_runs(axes(), {"moco-v2": log}, "knn_accuracy").lines
+    assert (dot.get_xdata().tolist(), dot.get_ydata().tolist()) == ([2], [25.0])
 
 
 def test_a_sheet_shows_every_image_in_its_place():

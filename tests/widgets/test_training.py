@@ -213,12 +213,23 @@ def test_bad_values_are_a_line(panel, values):
 
 
 def test_the_few_that_matter_are_in_front_and_all_are_there(panel):
-    inner, folded = panel.box.children
-    front = inner.children[0]
+    inner, outer = panel.box.children
+    (folded,) = outer.children
+    front = [control for row in inner.children[0].children for control in row.children]
     behind = [control for box in folded.children for control in box.children]
-    assert {*front.children, *behind} == set(panel.controls.values())
-    assert {panel.controls[name] for name in SHOWN} <= set(front.children)
-    assert folded.selected_index is None
+    assert set(front) | set(behind) == set(panel.controls.values())
+    assert len(front) + len(behind) == len(panel.controls)
+    assert {panel.controls[name] for name in ("framework", "mochi", *SHOWN)} <= set(front)
+    assert outer.selected_index is folded.selected_index is None
+
+
+def test_noise_of_a_slider_in_a_browser_is_no_setting(panel):
+    panel.controls["sgd_momentum"].value = 0.9000000000000001
+    panel.controls["hue"].value = 0.30000000000000004
+    assert panel.seen.config.optimizer.sgd_momentum == 0.9
+    assert panel.seen.config.augment.hue == 0.3
+    assert "hue 0.3" in panel.seen.changed
+    assert "sgd_momentum" not in panel.seen.changed
 
 
 def test_buttons_tell_what_is_wrong(panel):
