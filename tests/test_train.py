@@ -125,7 +125,7 @@ def test_whoever_watches_is_told_every_step_and_may_end_it(tmp_path):
     seen.clear()
     resume(run, pictures(), progress=False, watch=lambda *told: seen.append(told))
     assert seen == [(16 * step, 128) for step in range(5, 9)]
-    assert_same(run, trained(config, tmp_path, "whole"))
+    assert_same(weights(run), weights(trained(config, tmp_path, "whole")))
 
 
 def test_the_monitor_leaves_the_method_as_it_was():

@@ -15,14 +15,14 @@ from mixviz.analysis.invariance import KNOBS
 from mixviz.plots.images import plot_sheet
 
 HEAD_COLOURS: Mapping[str, str] = {
-    BACKBONE: "#8a8f98",
-    ALL: "#7a6fe0",
-    "color": "#d55e00",
-    "rotation": "#0091d5",
-    "texture": "#00a878",
-    "blur": "#c667a4",
-    "crop": "#e69f00",
-    "flip": "#a6761d",
+    BACKBONE: "#aaabb3",
+    ALL: "#807bf2",
+    "color": "#c45502",
+    "rotation": "#2389ca",
+    "texture": "#1cb482",
+    "blur": "#ba609c",
+    "crop": "#ea9d03",
+    "flip": "#c99b46",
 }
 HEAD_LABELS: Mapping[str, str] = {BACKBONE: "backbone", ALL: "head: all"}
 COLUMNS: Mapping[str, str] = {

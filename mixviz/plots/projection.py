@@ -11,7 +11,7 @@ from torch import Tensor
 from mixviz.plots.labels import spread_apart
 
 # Eight colours that stay apart for the colour-blind, on white and on near-black; a new marker for every eight classes.
-CLASS_COLOURS = ("#0091d5", "#e69f00", "#00a878", "#d55e00", "#c667a4", "#7a6fe0", "#8a8f98", "#a89c00")
+CLASS_COLOURS = ("#5fadf4", "#f2b727", "#17a070", "#bd4201", "#bb68aa", "#786cdd", "#979fa2", "#a89a01")
 CLASS_MARKERS = {"o": "●", "^": "▲", "s": "■", "D": "◆"}  # and how they are written
 
 

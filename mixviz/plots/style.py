@@ -13,16 +13,17 @@ from PIL import Image
 
 Theme = Literal["light", "dark"]
 
-# Okabe & Ito's colours; two of them lightened or darkened so that all stand out on white and on near-black.
+# Near Okabe & Ito's colours, moved until all stand out on white and on near-black and any two stay apart (16 in CIELAB)
+# for those who see fewer colours.
 COLOURS: Mapping[str, str] = {
-    "plain": "#8a8f98",
-    "mixco": "#e69f00",
-    "imix": "#0091d5",
-    "mochi": "#d55e00",
-    "looc": "#00a878",
-    "combined": "#c667a4",
-    "supervised": "#7a6fe0",
-    "reference": "#b9bec6",
+    "plain": "#8d878a",
+    "mixco": "#f0a616",
+    "imix": "#3da3e6",
+    "mochi": "#ce5c02",
+    "looc": "#0b9560",
+    "combined": "#c46baf",
+    "supervised": "#756ada",
+    "reference": "#adbac0",
 }
 INK = {"light": ("#1d2129", "#ffffff", "#d9dde3"), "dark": ("#e6e8eb", "#15181d", "#3a404a")}
 

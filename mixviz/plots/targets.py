@@ -16,12 +16,12 @@ from mixviz.analysis.targets import KINDS, ContrastTable, hardest
 What = Literal["targets", "probabilities", "gap", "gradient_share", "similarities"]
 
 KIND_COLOURS: Mapping[str, str] = {
-    "own key": "#0091d5",
-    "partner": "#e69f00",
-    "other views": "#00a878",
-    "batch": "#8a8f98",
-    "queue": "#7a6fe0",
-    "synthetic": "#d55e00",
+    "own key": "#017cb7",
+    "partner": "#f6ac1b",
+    "other views": "#27ac7a",
+    "batch": "#70858e",
+    "queue": "#987aee",
+    "synthetic": "#d66003",
 }
 ON_BAR = "#15181d"  # text on a coloured bar, in light and dark alike
 LABELS: Mapping[str, str] = {

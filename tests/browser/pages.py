@@ -12,7 +12,7 @@ from servers import Server
 
 WATCH = Path(__file__).with_name("watch.js")
 WIDE = {"width": 1280, "height": 1000}
-RUN = 300  # seconds a notebook may take to run
+START, RUN = 120, 300  # seconds that a kernel may take to start, and a notebook to run
 QUIET, LIMIT = 80, 10_000  # milliseconds without an event after which a widget has answered; and at most
 GAP = 45  # milliseconds between the keys of a burst
 BACK = {"ArrowRight": "ArrowLeft", "ArrowLeft": "ArrowRight"}
@@ -22,13 +22,15 @@ BACK = {"ArrowRight": "ArrowLeft", "ArrowLeft": "ArrowRight"}
 class Control:
     """One control of a widget.
 
-    kind: slider, select-one, checkbox, button, ... stops: of a slider. place: among the widget's controls.
+    kind: slider, select-one, checkbox, button, ... stops: how many a slider has. stop: where it stood among them.
+    place: among the widget's controls.
     """
 
     label: str
     kind: str
     enabled: bool
     stops: int
+    stop: int
     place: int
 
 
@@ -160,10 +162,14 @@ class Widget:
         return [latency for latency in latencies if latency is not None]
 
     def burst(self, slider: Control, presses: int = 12) -> Answer:
-        """Many arrow keys in a row, towards the middle of the slider's track; and back to where it was."""
-        start = self.value(slider)
-        right = self.element(slider).evaluate("handle => (+handle.ariaValueMin + +handle.ariaValueMax) / 2")
-        answer = self.press(slider, *["ArrowRight" if float(start) <= right else "ArrowLeft"] * presses)
+        """Many arrow keys in a row, each of which moves the slider: it turns at its ends; and back to where it was."""
+        start, stop, way, keys = self.value(slider), slider.stop, 1, []
+        for _ in range(presses):
+            if not 0 <= stop + way < slider.stops:
+                way = -way
+            stop += way
+            keys.append("ArrowRight" if way > 0 else "ArrowLeft")
+        answer = self.press(slider, *keys)
         self.put(slider, start)
         return answer
 
@@ -231,11 +237,8 @@ def opened(browser: Any, lab: Server, notebook: Path) -> Iterator[Opened]:
         page.goto(f"{lab.address}/doc/tree/{quote(notebook.name)}?token={lab.token}")
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")
         page.wait_for_function("() => window.jupyterapp")
-        if (status := page.evaluate("() => mixviz.connect()")) != "connected":
-            raise RuntimeError(f"{notebook.name}: the kernel is {status}")
-        run = "jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.done = true; })"
-        page.evaluate(f"() => {{ {run} }}")
-        page.wait_for_function("() => window.done", timeout=1000 * RUN)
+        wait(page, "mixviz.connect()", START)
+        wait(page, "jupyterapp.commands.execute('notebook:run-all-cells')", RUN)
         shown = Opened(page, notebook.stem, drives, errors)
         page.evaluate("times => mixviz.settled(...times)", [300, LIMIT])
         if (first := page.evaluate("() => mixviz.first()")) is not None:
@@ -246,9 +249,16 @@ def opened(browser: Any, lab: Server, notebook: Path) -> Iterator[Opened]:
         lab.stop_kernels()
 
 
+def wait(page: Any, promise: str, seconds: int) -> None:
+    """Wait for a promise of the page. Raises TimeoutError, of Playwright, if it is not kept in time."""
+    page.evaluate(f"() => {{ window.kept = false; {promise}.then(() => {{ window.kept = true; }}); }}")
+    page.wait_for_function("() => window.kept", timeout=1000 * seconds)
+
+
 def copied(notebook: Path, folder: Path) -> int:
     """Write a copy without outputs, so that what is seen was made by the run; returns how many cells drive a widget."""
     read = nbformat.read(notebook, as_version=4)
+    read.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
     for cell in read.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None

@@ -32,7 +32,6 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {  # no pop-up over the notebook, an
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "docmanager-extension/plugin": {"autosave": False},
 }
-EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "anywidget"]  # of JupyterLab, which Voila's page loads
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,6 @@ def voila(folder: Path, work: Path) -> Iterator[Server]:
     """Voila over a folder of notebooks. folder: where its log is kept."""
     token, port = secrets.token_hex(16), free_port()
     options = [str(work), "--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1", f"--token={token}"]
-    options += [f"--VoilaConfiguration.extension_allowlist={EXTENSIONS}"]
     with process(["voila", *options], {}, folder / "voila.log", f"http://127.0.0.1:{port}/login"):
         yield Server(f"http://127.0.0.1:{port}", token, work)
 

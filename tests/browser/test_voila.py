@@ -12,7 +12,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 NAMES = ("01_one_table", "06_space")  # one with a picture, one with a canvas
 RUN = 300_000  # ms a notebook may take to run
 STILL = 3000  # ms without a frame after which a widget has answered: the kernel cannot be asked here
-ICONS = "asks for https://cdn"  # fonts for icons, which Voila's own page can do without
+HARMLESS = (
+    "asks for https://cdn",  # fonts for icons, which Voila's own page can do without
+    "Error: The getter for the shared module",  # other extensions of JupyterLab that may be installed
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +29,15 @@ def served(browser, tmp_path_factory):
 def test_a_slider_moves_its_picture(name, served, browser, artifacts):
     with closing(browser.new_context()) as context:
         page, errors = watched(context)
-        answer = page.goto(f"{served.address}/voila/render/{name}.ipynb?token={served.token}")
+        address = f"{served.address}/voila/render/{name}.ipynb?token={served.token}"
+        answer = page.goto(address, wait_until="commit")
         assert answer.ok, f"no {name}: {answer.status}"
         page.wait_for_function("() => mixviz.shown(0)", timeout=RUN)
         widget = Widget(page, 0, STILL)
         slider = next(slider for slider in widget.controls("slider") if slider.enabled)
         assert any(widget.press(slider, key).frames for key in ("Home", "End"))
         page.screenshot(path=artifacts / f"{name}, voila.png")
-        assert [error for error in errors if not error.startswith(ICONS)] == []
+        assert [error for error in errors if not error.startswith(HARMLESS)] == []
 
 
 def test_nobody_enters_without_the_token(served):

@@ -52,7 +52,6 @@ window.mixviz = (() => {
     const { kernel } = context.sessionContext.session;
     await kernel.info;
     kernel.anyMessage.connect(listen);
-    return kernel.connectionStatus;
   }
 
   // Keys and frames of a widget from here on.
@@ -81,16 +80,19 @@ window.mixviz = (() => {
     return words.map((word) => (word ?? "").replace("\u200b", "").trim()).find((word) => word) ?? "";
   }
 
-  function stops(slider) {
-    const { step, range } = slider.closest(".noUi-target").noUiSlider.options;
-    return Math.round((range.max - range.min) / step) + 1;
+  // How many stops a slider has, and at which of them it stands; 0 and 0 of other controls.
+  function stops(control) {
+    if (!control.matches(".noUi-handle")) return { stops: 0, stop: 0 };
+    const { step, range } = control.closest(".noUi-target").noUiSlider.options;
+    const [low, high, now] = [range.min, range.max, control.ariaValueNow].map(Number);
+    return { stops: Math.round((high - low) / step) + 1, stop: Math.round((now - low) / step) };
   }
 
   function controls(widget) {
     return [...widgets()[widget].querySelectorAll(CONTROLS)].map((control) => ({
       label: label(control),
       kind: control.matches(".noUi-handle") ? "slider" : control.type || control.tagName.toLowerCase(),
-      stops: control.matches(".noUi-handle") ? stops(control) : 0,
+      ...stops(control),
       enabled: !control.disabled && !control.closest("[disabled]") && control.getClientRects().length > 0,
     }));
   }
