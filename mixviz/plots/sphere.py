@@ -44,7 +44,10 @@ def plot_sphere(ax: Axes, points: np.ndarray, labels: np.ndarray, view: tuple[fl
 def plot_progress(
     ax: Axes, steps: Sequence[float], values: Sequence[float], label: str, best: float | None = None
 ) -> Axes:
-    """One measure over the steps of training, with its last value. best: of points that lie evenly, dashed."""
+    """One measure over the steps of training, its last value as a dot and in the title.
+
+    best: of points that are spread evenly, dashed.
+    """
     steps, values = np.asarray(steps, float), np.asarray(values, float)
     there = np.isfinite(values)
     if best is not None:
@@ -52,7 +55,7 @@ def plot_progress(
         ax.annotate(
             BEST, (1, best), (0, -3), ("axes fraction", "data"), "offset points", ha="right", va="top", fontsize=8
         )
-    ax.plot(steps[there], values[there], color=mpl.rcParams["text.color"], linewidth=1.5)
+    ax.plot(steps[there], values[there], "o-", color=mpl.rcParams["text.color"], markersize=4, markevery=[-1])
     now = f": {values[there][-1]:.2f}" if there.any() else ""
     ax.set_title(f"{label}{now}", loc="left", fontsize=10)
     ax.set_xlim(0, max(steps[-1], 1))

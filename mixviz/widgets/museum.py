@@ -36,7 +36,7 @@ BROKEN = "BAABABBA"  # which run of each pair
 class MuseumGuide(Widget):
     """Two runs, A and B, that differ in one thing: look at whatever was measured, say what is wrong, then reveal it.
 
-    root: a folder of the museum's runs, such as ``data/runs/museum``; by default the recordings.
+    root: the folder of runs that the command ``museum`` has trained, ``runs_root() / "museum"``; by default recordings.
     """
 
     size = (9.0, 3.6)
@@ -93,7 +93,7 @@ class MuseumGuide(Widget):
             self._draw(figure, place, self.values[side])
 
     def caption(self) -> str:
-        said = " ".join(self._said(self.values[side]) for side in ("left", "right"))
+        said = " ".join(f"{side.capitalize()}, {self._said(self.values[side])}" for side in ("left", "right"))
         if not self.values["reveal"]:
             return f"{said} Which of the two is broken, and why? Say it, then reveal it."
         story, reading = self.seen.exhibit, self.seen.reading
@@ -156,11 +156,11 @@ class MuseumGuide(Widget):
     def _said(self, picture: str) -> str:
         ends = self._ends(picture)
         if isinstance(ends, str):
-            return f"{picture[0].upper()}{picture[1:]}: {ends}."
+            return f"{picture}: {ends}."
         share = picture == GAIN or (picture in CURVES and LABELS.get(self._name(picture), ("", False))[1])
         written = [f"{end:.1%}" if share else f"{end:.3g}" for end in ends]
         told = " and ".join(f"{end} for {name}" for name, end in zip(self.runs, written, strict=True))
-        return f"{picture[0].upper()}{picture[1:]}: {told}{' at the end' if picture in CURVES else ''}."
+        return f"{picture}: {told}{' at the end' if picture in CURVES else ''}."
 
     def _judged(self) -> str:
         guess, cause = self.values["guess"], self.values["cause"]

@@ -49,7 +49,7 @@ class Network:
         if not self.stand_in:
             return ""
         own = self.run.config.data.data_name or self.run.config.data.data
-        return f"It was trained on {own}, which is not on this machine: glyphs stand in."
+        return f"The network was trained on {own}, which is not on this machine: glyphs stand in."
 
     @property
     def heads(self) -> tuple[str, ...]:

@@ -183,6 +183,10 @@ function drawCurve(context, { left, top, width, height }, steps, values, { name,
     begun = true;
   });
   context.stroke();
+  context.fillStyle = colours.ink;
+  context.beginPath();
+  context.arc(across(steps[steps.length - 1]), up(known.at(-1)), 3, 0, 2 * Math.PI);
+  context.fill();
 }
 
 export default { render };
