@@ -48,23 +48,30 @@ def verdict(
     confidence: float = 0.95,
     wanted: float = 0.8,
     truth: tuple[float, float] | None = None,
-    among: Sequence[float] = (),
+    span: tuple[float, float] | None = None,
 ) -> Verdict:
     """The verdict of paired differences in points, one a seed. Raises UserError where there is none.
 
     truth: mean and deviation that the differences were drawn with; what is needed is told of them then, else of the
-    mean and the deviation of the differences themselves. among: all that these are the first of, for the span.
+    mean and the deviation of the differences themselves. span: by default that of ``span_of`` these differences.
     """
     if not len(differences):
         raise UserError("no paired differences: run method and base with the same seeds")
     mean, low, high = mean_interval(differences, confidence)
     known = differences if truth is None else truth[0] + truth[1] * np.array([-1.0, 0.0, 1.0])
-    span = _span(known if truth or not len(among) else among)
     sign = settled_sign(low, high, len(differences))
     needed = seeds_to_settle(known, confidence, wanted)
     chances = pd.DataFrame(_chances(*_moments(known), confidence), columns=["seeds", "chance"])
     effect = None if truth is None else truth[0]
-    return Verdict(tuple(differences), mean, low, high, sign, needed, chances, confidence, wanted, span, effect)
+    reach = span or span_of(known)
+    return Verdict(tuple(differences), mean, low, high, sign, needed, chances, confidence, wanted, reach, effect)
+
+
+def span_of(values: Sequence[float]) -> tuple[float, float]:
+    """Where such differences lie: three standard deviations to either side of their mean, and 0."""
+    mean, deviation = _moments(values)
+    reach = 3 * deviation if deviation > 0 else 1.0
+    return min(mean - reach, -0.1 * reach), max(mean + reach, 0.1 * reach)
 
 
 def _moments(values: Sequence[float]) -> tuple[float, float]:
@@ -76,13 +83,6 @@ def _moments(values: Sequence[float]) -> tuple[float, float]:
 def _chances(mean: float, deviation: float, confidence: float) -> list[tuple[int, float]]:
     effect = abs(mean) / deviation if deviation > 0 else np.nan
     return [(n, chance_to_settle(n, effect, confidence)) for n in range(FEWEST_SEEDS, MOST + 1)]
-
-
-def _span(values: Sequence[float]) -> tuple[float, float]:
-    """Three standard deviations to either side of the mean, and 0."""
-    mean, deviation = _moments(values)
-    reach = 3 * deviation if deviation > 0 else 1.0
-    return min(mean - reach, -0.1 * reach), max(mean + reach, 0.1 * reach)
 
 
 def drawn(effect: float, deviation: float, seeds: int, draw: int) -> np.ndarray:

@@ -26,13 +26,15 @@ def name_differences(ax: Axes, found: Verdict) -> Axes:
     ax.set_xlabel("method minus base, points (right: better)")
     ax.grid(visible=True, axis="x")
     ax.axvline(0, color=mpl.rcParams["text.color"], linewidth=1)
-    if found.truth is not None:
-        ax.axvline(found.truth, color=COLOURS["imix"], linewidth=1.5, linestyle="--", label="the true effect")
-        ax.legend(loc="upper left", fontsize=8)
     return _with_room(ax)
 
 
 def draw_differences(ax: Axes, found: Verdict) -> Axes:
+    if found.truth is not None:
+        ax.axvline(found.truth, color=COLOURS["imix"], linewidth=1.5, linestyle="--")
+        side = "left" if found.truth >= 0 else "right"
+        place = {"color": COLOURS["imix"], "fontsize": 8, "ha": side, "transform": ax.get_xaxis_transform()}
+        ax.text(found.truth, 0.95, " true effect ", **place)
     count, colour = len(found.differences), SIGN[found.sign]
     heights = [TOP - (TOP - BOTTOM) * (place + 0.5) / count for place in range(count)]
     ax.plot(found.differences, heights, "o", color=mpl.rcParams["text.color"], markersize=5, alpha=0.6)

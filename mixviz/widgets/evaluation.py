@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mixviz.analysis.verdict import MOST, Verdict, drawn, measured, verdict
+from mixviz.analysis.verdict import MOST, Verdict, drawn, measured, span_of, verdict
 from mixviz.evaluate.prism import READINGS, prism
 from mixviz.ledger import PATH as LEDGER
 from mixviz.plots.prism import plot_prism
@@ -21,7 +21,7 @@ from mixviz.widgets.networks import GLYPHS, find, network
 
 FEW = 1000  # images of train and of test that a run is read with where it has no table yet
 ANYONE = "anyone"
-PRETENDED = "pretended"
+PRETENDED, PRETENDED_SPAN = "pretended", (-6.0, 6.0)  # points that are drawn, whatever the sliders say
 TABLES = LEDGER.parent / "results" / "reproduce"
 
 
@@ -44,6 +44,7 @@ class ProtocolPrism(Widget):
             "peeking": toggle("chosen on test", True, "read-outs in which test labels also choose (best-on-test)"),
             "head": toggle("read at the head", True, "read-outs of the embedding, which is thrown away elsewhere"),
         }
+        self._pictures: dict[Any, bytes] = {}
         super().__init__(controls, values)
 
     def look(self, family: str, reported_by: str, peeking: bool, head: bool) -> pd.DataFrame:
@@ -63,6 +64,15 @@ class ProtocolPrism(Widget):
             "highest": f"{table['reading'][best]} {table['points'][best]:+.1f}",
             "lowest": f"{table['reading'][worst]} {table['points'][worst]:+.1f}",
         }
+
+    def picture(self) -> bytes:
+        """The picture as a PNG; kept, since it holds many words."""
+        if self.problem:
+            return super().picture()
+        shown = self.theme, tuple(self.seen.index)
+        if shown not in self._pictures:
+            self._pictures[shown] = super().picture()
+        return self._pictures[shown]
 
     def draw(self, figure: Figure) -> None:
         plot_prism(figure.add_subplot(), self.seen)
@@ -87,7 +97,7 @@ class SeedVerdict(Widget):
     """
 
     size = (8.5, 3.6)
-    moving = frozenset({"seeds", "draw", "confidence", "wanted"})
+    moving = frozenset({"seeds", "effect", "deviation", "draw", "confidence", "wanted"})
 
     def __init__(self, tables: Mapping[str, Sequence[float]] | None = None, **values: Any):
         self.tables = dict(_made_here() if tables is None else tables)
@@ -95,7 +105,7 @@ class SeedVerdict(Widget):
             "source": choice("differences", [PRETENDED, *self.tables], PRETENDED, "of a known truth, or measured"),
             "seeds": slider("seeds n", 1, MOST, 3, 1, "paired runs of method and base"),
             "effect": slider("true effect", -3.0, 3.0, 1.0, 0.1, "points that the method is really better"),
-            "deviation": slider("deviation", 0.1, 5.0, 1.5, 0.1, "points by which the difference varies with the seed"),
+            "deviation": slider("deviation", 0.1, 3.0, 1.5, 0.1, "points by which the difference varies with the seed"),
             "draw": slider("another draw", 0, 20, 0, 1, "the same truth, other seeds"),
             "confidence": steps("confidence", [0.8, 0.9, 0.95, 0.99], 0.95, "how often such intervals hold the truth"),
             "wanted": steps("chance wanted", [0.5, 0.8, 0.9, 0.95], 0.8, "of settling the sign"),
@@ -105,9 +115,10 @@ class SeedVerdict(Widget):
     def look(self, source: str, seeds: int, confidence: float, wanted: float, **truth: Any) -> Verdict:
         if source != PRETENDED:
             values = self.tables[source]
-            return verdict(values[:seeds], confidence, wanted, among=values)
+            return verdict(values[:seeds], confidence, wanted, span=span_of(values))
         effect, deviation = truth["effect"], truth["deviation"]
-        return verdict(drawn(effect, deviation, seeds, truth["draw"]), confidence, wanted, (effect, deviation))
+        values = drawn(effect, deviation, seeds, truth["draw"])
+        return verdict(values, confidence, wanted, (effect, deviation), PRETENDED_SPAN)
 
     def unused(self, source: str, **_: Any) -> Mapping[str, str]:
         return dict.fromkeys(("effect", "deviation", "draw") if source != PRETENDED else (), "these were measured")

@@ -86,7 +86,7 @@ def setting(flag: Flag, value: Any) -> Any:
     if isinstance(value, str) and tuple in map(get_origin, flag.kinds):
         return tuple(value.split())
     if isinstance(value, float):
-        return float(written(value))  # a slider in a browser gives 0.30000000000000004
+        return float(f"{value:.12g}")  # a slider in a browser gives 0.30000000000000004
     return None if value in ("", DEFAULT) else value
 
 

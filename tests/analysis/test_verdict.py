@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mixviz.analysis.verdict import MOST, drawn, measured, verdict
+from mixviz.analysis.verdict import MOST, drawn, measured, span_of, verdict
 from mixviz.errors import UserError
 
 T_OF_2 = 4.302652729911275  # 97.5 % of Student's t with 2 degrees of freedom
@@ -56,12 +56,13 @@ def test_one_seed_settles_nothing():
     assert found.chances["chance"].isna().all()
 
 
-def test_the_span_holds_0_and_stays_while_seeds_are_added():
-    values = [3.0, 4.0, 5.0]
-    spans = [verdict(values[:n], among=values).span for n in (1, 2, 3)]
-    assert spans == [pytest.approx((-0.3, 7.0))] * 3
-    assert verdict([2.0]).span == pytest.approx((-0.1, 3.0))
-    assert verdict(values, truth=(-10.0, 1.0)).span == pytest.approx((-13.0, 0.3))
+def test_the_span_holds_0_and_three_deviations():
+    assert span_of([3.0, 4.0, 5.0]) == pytest.approx((-0.3, 7.0))
+    assert span_of([-3.0, -4.0, -5.0]) == pytest.approx((-7.0, 0.3))
+    assert span_of([2.0]) == pytest.approx((-0.1, 3.0))
+    assert verdict([3.0, 4.0, 5.0]).span == span_of([3.0, 4.0, 5.0])
+    assert verdict([1.0, 2.0], truth=(-10.0, 1.0)).span == pytest.approx((-13.0, 0.3))
+    assert verdict([1.0, 2.0], span=(-6.0, 6.0)).span == (-6.0, 6.0)
 
 
 def test_draws_are_the_same_again_and_grow_by_seeds():
