@@ -8,6 +8,15 @@ import pytest
 from servers import CHROMIUM, NOTEBOOKS, chromium, jupyterlab
 
 MEASURED = pytest.StashKey[list]()
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(config, items):
+    """A browser takes minutes and wants a quiet machine, so it is opened where it is asked for."""
+    asked = "browser" in config.getoption("-m") or any(Path(arg).name == HERE.name for arg in config.args)
+    for item in [] if asked else items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.skip(reason="ask for it: python -m pytest -m browser"))
 
 
 @pytest.fixture(scope="session")

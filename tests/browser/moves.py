@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from itertools import combinations, product
 
-from pages import Control, Widget
+from handling import Control, Widget
 
 State = Mapping[Control, str]  # where each list and each box stands
 

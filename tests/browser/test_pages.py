@@ -2,9 +2,10 @@
 
 import nbformat
 import pytest
+from handling import Control
 from measure import measure
 from nbformat.v4 import new_code_cell, new_notebook
-from pages import Control, opened
+from pages import opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

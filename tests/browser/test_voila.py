@@ -4,7 +4,8 @@ from contextlib import closing
 from urllib.request import urlopen
 
 import pytest
-from pages import Widget, watched
+from handling import Widget
+from pages import watched
 from servers import NOTEBOOKS, voila
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -39,9 +39,8 @@ window.mixviz = (() => {
     const { header, parent_header: parent, content } = msg;
     if (direction === "send" && header.msg_type === "comm_msg") pending.add(header.msg_id);
     if (header.msg_type === "status" && content.execution_state === "idle") pending.delete(parent.msg_id);
-    if (content.text?.startsWith("No such comm")) return; // of a page that was there before ipywidgets was imported
     if (header.msg_type === "error") errors.push(`${content.ename}: ${content.evalue}`);
-    if (header.msg_type === "stream" && content.name === "stderr") errors.push(content.text);
+    if (header.msg_type === "stream" && content.text.includes("Traceback")) errors.push(content.text);
   }
 
   // Once the notebook's kernel can be asked; from here on its errors are kept.
