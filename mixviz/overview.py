@@ -3,6 +3,7 @@
 Images are those of the run's own data set. Test images are looked at, as in the papers, and nothing is chosen on them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -165,7 +166,7 @@ def restored(run: Run, train: ImageSet, device: str = "auto") -> tuple[Method, I
 
 
 @torch.no_grad()
-def look(embedder: Embedder, images: ImageSet, names: tuple[str, ...], batch_size: int = 512) -> Heads:
+def look(embedder: Embedder, images: ImageSet, names: Sequence[str], batch_size: int = 512) -> Heads:
     """Embeddings of a whole set in every space, without ever holding all of it as floats."""
     parts = [
         heads(embedder, to_float(torch.tensor(images.images[start : start + batch_size])), names)

@@ -11,7 +11,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -207,6 +207,13 @@ def list_runs(root: Path | None = None) -> list[Run]:
     root = root or runs_root()
     folders = [path.parent for path in root.glob("*/config.json")]
     return [Run(path) for path in sorted(folders, key=lambda path: ((path / "config.json").stat().st_mtime, path))]
+
+
+def short_names(runs: Sequence[Run]) -> list[str]:
+    """The method of each run; of those with the same method, its name in brackets."""
+    methods = [run.config.method.name for run in runs]
+    once = [methods.count(method) == 1 for method in methods]
+    return [method if one else f"{method} ({run.name})" for method, one, run in zip(methods, once, runs, strict=True)]
 
 
 def default_name(config: RunConfig) -> str:

@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 
-import torch
-
-from mixviz.analysis.heads import head_names, heads
-from mixviz.augment import to_float
+from mixviz.analysis.heads import head_names
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.data import ImageSet, load
@@ -16,6 +13,7 @@ from mixviz.evaluate.prism import prism
 from mixviz.evaluate.robustness import CLEAN
 from mixviz.evaluate.spaces import read_out_spaces
 from mixviz.evaluate.transfer import transfer
+from mixviz.overview import look
 from mixviz.runs import Run
 from mixviz.train import load_training_images
 
@@ -98,11 +96,7 @@ def read_out_spaces_of_run(
 ) -> list[Result]:
     """Results of the run's embedding spaces, alone and together."""
     embedder, names = run.encoder(device=device), [f"space {name}" for name in head_names(run.config)]
-    spaces = []
-    for images in (train, test):
-        batches = torch.arange(len(images)).split(512)
-        parts = [heads(embedder, to_float(images.select(batch).tensor()), names) for batch in batches]
-        spaces.append({name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+    spaces = [look(embedder, images, names) for images in (train, test)]
     return read_out_spaces(*spaces, train, test, targets, protocols, run.config.train.seed, run.name)
 
 

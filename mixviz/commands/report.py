@@ -9,7 +9,7 @@ from mixviz.errors import UserError
 from mixviz.overview import Overview, overview
 from mixviz.paths import check_writable
 from mixviz.recordings import ROOT
-from mixviz.runs import Run
+from mixviz.runs import Run, short_names
 
 
 def main(argv: list[str]) -> None:
@@ -33,13 +33,6 @@ def main(argv: list[str]) -> None:
         print(f"analysing {run.name}", flush=True)
         found[name] = overview(run, arguments.images, "umap" if arguments.umap else "pca", arguments.device)
     print(f"report: {write_report(page, found)}")
-
-
-def short_names(runs: Sequence[Run]) -> list[str]:
-    """The method of each run; of those with the same method, its name in brackets."""
-    methods = [run.config.method.name for run in runs]
-    once = [methods.count(method) == 1 for method in methods]
-    return [method if one else f"{method} ({run.name})" for method, one, run in zip(methods, once, runs, strict=True)]
 
 
 def check_same_data(runs: Sequence[Run]) -> None:

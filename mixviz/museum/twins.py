@@ -57,13 +57,9 @@ def visit(
     """
     healthy = finished(exhibit.twin_config(**changes), twin_name(exhibit), root, sets, on_run)
     if not exhibit.trains:
-        said = probe_unfrozen(healthy, sets)
-        evidence = Evidence.of(healthy)
-        broken = evidence.by_protocol(UNFROZEN)
-        return Visit(exhibit, evidence, broken, exhibit.signature.read(evidence, broken), (healthy, healthy), said)
-    run = finished(exhibit.config(**changes), exhibit.name, root, sets, on_run, exhibit.breaks)
-    pair = Evidence.of(healthy), Evidence.of(run)
-    return Visit(exhibit, *pair, exhibit.signature.read(*pair), (healthy, run))
+        return _looked_at(exhibit, healthy, healthy, probe_unfrozen(healthy, sets))
+    broken = finished(exhibit.config(**changes), exhibit.name, root, sets, on_run, exhibit.breaks)
+    return _looked_at(exhibit, healthy, broken)
 
 
 def revisit(exhibit: Exhibit, root: Path) -> Visit:
@@ -75,9 +71,14 @@ def revisit(exhibit: Exhibit, root: Path) -> Visit:
     for run in (healthy, broken):
         if not (run.path / "film.npz").exists():
             raise UserError(f"{root} has no run {run.name}: make it with `python -m mixviz museum {exhibit.name}`")
+    return _looked_at(exhibit, healthy, broken)
+
+
+def _looked_at(exhibit: Exhibit, healthy: Run, broken: Run, refusal: str | None = None) -> Visit:
+    """What both runs left behind, and the signature; where nothing is trained, two read-outs of the one run."""
     evidence = Evidence.of(healthy)
     pair = evidence, Evidence.of(broken) if exhibit.trains else evidence.by_protocol(UNFROZEN)
-    return Visit(exhibit, *pair, exhibit.signature.read(*pair), (healthy, broken))
+    return Visit(exhibit, *pair, exhibit.signature.read(*pair), (healthy, broken), refusal)
 
 
 def twin_name(exhibit: Exhibit) -> str:

@@ -12,7 +12,7 @@ from mixviz.errors import UserError
 from mixviz.film import Film
 from mixviz.plots import panels
 from mixviz.plots.panels import Panel
-from mixviz.runs import Run
+from mixviz.runs import Run, short_names
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, steps
 from mixviz.widgets.networks import find
@@ -154,12 +154,8 @@ class FilmScrubber(Widget):
 
 def films_of(*runs: Run | str) -> dict[str, Film]:
     """Method -> film; with the run's name where several have one method. Raises UserError where one has no film."""
-    found = {run.name: run for run in map(find, runs)}
-    methods = [run.config.method.name for run in found.values()]
-    return {
-        f"{method} ({name})" if methods.count(method) > 1 else method: run.film
-        for method, (name, run) in zip(methods, found.items(), strict=True)
-    }
+    found = list({run.name: run for run in map(find, runs)}.values())
+    return {name: run.film for name, run in zip(short_names(found), found, strict=True)}
 
 
 def purity_panel(shown: Mapping[str, Film], space: str) -> panels.PurityPanel:

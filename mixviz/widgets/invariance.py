@@ -79,7 +79,7 @@ class InvarianceFingerprint(Widget):
 
     def look(self, network: str, augmentation: str, strength: float, image: int, panel: str) -> Seen:
         asked = self.networks[network]
-        embedded = _embedded(asked)
+        embedded = networks.seen(asked, AMONG)
         before = {head: embedding[:MOVED] for head, embedding in embedded.items()}
         picked = asked.pixels([image], test=True)[0]
         followed = follow(_embed(asked), picked, before, image, augmentation, KNOBS[augmentation].at(strength))
@@ -172,11 +172,6 @@ def _embed(network: Network) -> EmbedHeads:
 def _first(network: Network, n: int) -> Tensor:
     """At most n test images (n, C, H, W) in [0, 1]."""
     return network.pixels(np.arange(len(network.test))[:n], test=True)
-
-
-@lru_cache(maxsize=8)
-def _embedded(network: Network) -> Heads:
-    return _embed(network)(_first(network, AMONG))
 
 
 @lru_cache(maxsize=64)

@@ -38,7 +38,7 @@ from mixviz.plots.mixpath import (
     write_calibrations,
 )
 from mixviz.plots.targets import draw_row, name_row
-from mixviz.runs import Run
+from mixviz.runs import Run, short_names
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, slider, toggle
@@ -81,7 +81,8 @@ class MixingLab(Widget):
 
     def __init__(self, run: Run | str | Path | Sequence[Run | str] | None = None, **values: Any):
         runs = RECORDED if run is None else [run] if isinstance(run, (Run, str, Path)) else run
-        self.networks = _named([networks.network(one) for one in runs])
+        found = [networks.network(one) for one in runs]
+        self.networks = dict(zip(short_names([network.run for network in found]), found, strict=True))
         last = min(CHOICE, *map(_choice, self.networks.values())) - 1
         controls = {
             "network": choice("network", list(self.networks), next(iter(self.networks)), "which one answers"),
@@ -219,15 +220,6 @@ def _draw(mixing: Mixing, lam: float, centre: tuple[float, float]) -> Any:
         boxes = torch.tensor(centre).expand(BATCH, 2) if mixing.kind == "cutmix" else None
         return IMixDraw(torch.full((BATCH,), lam), partner, boxes)
     return None
-
-
-def _named(found: Sequence[Network]) -> dict[str, Network]:
-    """By framework and mixings; where two share these, with their runs' names."""
-    names = [network.name for network in found]
-    return {
-        name if names.count(name) == 1 else f"{name} ({network.run.name})": network
-        for name, network in zip(names, found, strict=True)
-    }
 
 
 def _choice(network: Network) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from mixviz.analysis.heads import head_names
+from mixviz.analysis.heads import Heads, head_names, heads
 from mixviz.augment import Augmentation, make_views, to_float
 from mixviz.config import DataConfig, RunConfig
 from mixviz.data import ImageSet, load
@@ -147,6 +147,12 @@ def network(run: Run | str = GLYPHS) -> Network:
     train, test, stand_in = images(run.config.data)
     held, kept = hold_out(len(train), run.config.data.holdout)
     return Network(run, encoder, train.select(kept.numpy()), train.select(held.numpy()), test, stand_in)
+
+
+@lru_cache(maxsize=8)
+def seen(network: Network, n: int) -> Heads:
+    """Embeddings of the first n test images, or of all where there are fewer, in every head; computed once."""
+    return heads(network.encoder, network.pixels(np.arange(len(network.test))[:n], test=True), network.heads)
 
 
 @lru_cache(maxsize=2)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mixviz.analysis.heads import BACKBONE, Heads, heads
+from mixviz.analysis.heads import BACKBONE
 from mixviz.analysis.neighbours import Neighbours, hardest_negatives, nearest, purity
 from mixviz.analysis.projection import pca, project_umap, trustworthiness
 from mixviz.data import ImageSet
@@ -176,16 +176,10 @@ def _images(network: Network) -> ImageSet:
     return network.test.select(np.arange(len(network.test))[:POINTS])
 
 
-@lru_cache(maxsize=8)
-def _embedded(network: Network) -> Heads:
-    images = _images(network).images
-    return heads(network.encoder, network.pixels(np.arange(len(images)), test=True), network.heads)
-
-
 @lru_cache(maxsize=64)
 def _layout(network: Network, head: str, layout: str) -> tuple[Tensor, float, Neighbours]:
     """The layout, its mean trustworthiness, and each image's nearest. UMAP takes seconds."""
-    embedded = _embedded(network)[head]
+    embedded = networks.seen(network, POINTS)[head]
     placed = LAYOUTS[layout](embedded)
     return placed, float(trustworthiness(embedded, placed).mean()), nearest(embedded, NEAREST)
 
@@ -199,7 +193,7 @@ def _map(network: Network, head: str, layout: str, factor: str) -> Map:
     named = factor == "label" and images.class_names
     names = tuple(images.class_names[value] if named else f"{FACTORS.get(factor, factor)} {value}" for value in values)
     labels = torch.from_numpy(labels)
-    negatives = hardest_negatives(_embedded(network)[head], labels, NEAREST)
+    negatives = hardest_negatives(networks.seen(network, POINTS)[head], labels, NEAREST)
     return Map(*found, labels, names, negatives, purity(found[2].index, labels))
 
 

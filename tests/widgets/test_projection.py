@@ -1,5 +1,6 @@
 """The map shows the layout, the neighbours and the hard negatives of the embeddings that the network makes."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -8,8 +9,9 @@ import torch
 from PIL import Image
 
 from mixviz.analysis.heads import heads
+from mixviz.data import ImageSet
 from mixviz.errors import UserError
-from mixviz.widgets import ProjectionExplorer, projection
+from mixviz.widgets import ProjectionExplorer, networks, projection
 from mixviz.widgets.networks import GLYPHS, GLYPHS_LOOC, network
 from mixviz.widgets.projection import COLUMNS, NEAREST, POINTS
 
@@ -140,19 +142,15 @@ def test_one_layout_alone_says_how_to_get_the_other(widget):
 
 
 def test_images_of_which_nothing_is_known_have_neighbours_alone(monkeypatch):
-    plain = network(GLYPHS)
-    bare = projection._images(plain).select(range(40))
-    monkeypatch.setattr(projection, "_images", lambda _: type(bare)("bare", "test", bare.images))
-    projection._embedded.cache_clear()
-    projection._layout.cache_clear()
+    glyphs = network(GLYPHS)
+    bare = ImageSet("bare", "test", glyphs.test.images[:40])
+    monkeypatch.setattr(networks, "network", lambda run: dataclasses.replace(glyphs, test=bare))
     unknown = ProjectionExplorer(GLYPHS)
     assert unknown.picture_widget.far == b""
     assert "hardest negatives" not in unknown.numbers()
     assert unknown.controls["factor"].disabled
     assert "nearest image has a cosine" in unknown.caption()
     assert unknown.picture().startswith(b"\x89PNG")
-    for cache in (projection._embedded, projection._layout, projection._map):
-        cache.cache_clear()
 
 
 def test_states_go_there_and_back(widget):
