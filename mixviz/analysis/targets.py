@@ -3,6 +3,7 @@
 Letters: N images, n queries, J key views, M columns, D embedding.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -91,6 +92,23 @@ def _kinds(term: Term, candidates: Candidates, has_negatives: bool) -> Tensor:
         keys[candidates.targets == 0] = NONE
     parts = [torch.full_like(part, OF_GROUP[name], dtype=torch.long) for name, part in candidates.negatives.items()]
     return torch.cat([keys, *parts], dim=1).masked_fill(candidates.similarities == -torch.inf, NONE)
+
+
+@torch.no_grad()
+def loss_by_term(framework: Framework, terms: Sequence[Term]) -> pd.Series:
+    """What each kind of query adds to the loss, its weight included; all together are the loss of ``Method``.
+
+    Index: ``clean queries`` or ``blends``, and ``space 0`` and so on where there are several. In nats; on BYOL squared
+    distances.
+    """
+    mixed, spaces = any(term.query.mixed for term in terms), len({term.space for term in terms})
+    parts: dict[str, float] = {}
+    for term in terms:
+        name = ["blends" if term.query.mixed else "clean queries"] if mixed or spaces == 1 else []
+        name += [f"space {term.space}"] if spaces > 1 else []
+        loss = framework.loss(framework.candidates(term)).mean()
+        parts[", ".join(name)] = parts.get(", ".join(name), 0.0) + term.weight * float(loss)
+    return pd.Series(parts, name="loss")
 
 
 def hardest(table: ContrastTable, count: int = 16, groups: tuple[str, ...] | None = None) -> ContrastTable:

@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize, SymLogNorm
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
@@ -51,26 +52,57 @@ def plot_contrast_table(
     similarity, hardest first, so there a column is a rank, not one candidate. No candidate: grey. Colours of
     probabilities and shares are logarithmic, those of the gap are so beyond ±0.001.
     """
+    name_contrast_table(ax, table, what, columns, count, title)
+    return draw_contrast_table(ax, table, what, columns, count)
+
+
+def name_contrast_table(
+    ax: Axes,
+    table: ContrastTable,
+    what: What = "targets",
+    columns: tuple[str, ...] | None = None,
+    count: int = 16,
+    title: str = "",
+    bar: Axes | None = None,
+) -> Axes:
+    """The axes of ``plot_contrast_table``: their names and limits, and the scale of colours, in ``bar`` if given."""
+    shown = hardest(table, count, columns)
+    ax.set_facecolor(mpl.rcParams["grid.color"])
+    _name_groups(ax, shown)
+    ax.set_ylabel("query")
+    ax.set_ylim(len(shown.kind) - 0.5, -0.5)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(visible=False)
+    norm, colours = _scale(what)
+    extend = "min" if isinstance(norm, LogNorm) else "neither"
+    place = {"ax": ax, "pad": 0.02} if bar is None else {"cax": bar}
+    scale = ax.figure.colorbar(ScalarMappable(norm, colours), label=LABELS[what], extend=extend, **place)
+    if what in TICKS:
+        scale.set_ticks(TICKS[what], labels=[f"{tick:g}" for tick in TICKS[what]], minor=False)
+        scale.minorticks_off()
+    ax.set_title(title, pad=40)
+    return ax
+
+
+def draw_contrast_table(
+    ax: Axes,
+    table: ContrastTable,
+    what: What = "targets",
+    columns: tuple[str, ...] | None = None,
+    count: int = 16,
+) -> Axes:
+    """The heat map of ``plot_contrast_table`` alone."""
     shown = hardest(table, count, columns)
     values = getattr(shown, what).cpu().numpy().astype(float)
     none = shown.kind.cpu().numpy() == KINDS.index("none")
     norm, colours = _scale(what)
     if isinstance(norm, LogNorm):
         values = np.maximum(values, FLOOR)
-    ax.set_facecolor(mpl.rcParams["grid.color"])
-    drawn = ax.imshow(
-        np.ma.masked_where(none | np.isnan(values), values), colours, norm, aspect="auto", interpolation="nearest"
-    )
-    _name_groups(ax, shown)
-    ax.set_ylabel("query")
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.grid(visible=False)
-    extend = "min" if isinstance(norm, LogNorm) else "neither"
-    bar = ax.figure.colorbar(drawn, ax=ax, label=LABELS[what], extend=extend, pad=0.02)
-    if what in TICKS:
-        bar.set_ticks(TICKS[what], labels=[f"{tick:g}" for tick in TICKS[what]], minor=False)
-        bar.minorticks_off()
-    ax.set_title(title, pad=40)
+    seen = np.ma.masked_where(none | np.isnan(values), values)
+    ax.imshow(seen, colours, norm, aspect="auto", interpolation="nearest")
+    for where in shown.slices.values():
+        if where.start > 0:
+            ax.axvline(where.start - 0.5, color=mpl.rcParams["text.color"], linewidth=1.2)
     if what == "probabilities" and np.isnan(values).all():
         middle = (values.shape[1] - 1) / 2, (values.shape[0] - 1) / 2
         ax.text(*middle, NO_PROBABILITIES, ha="center", va="center")
@@ -90,13 +122,11 @@ def _scale(what: str) -> tuple[Normalize, Colormap]:
 
 
 def _name_groups(ax: Axes, table: ContrastTable) -> None:
-    """A bracket and a name above each group, a thin line between groups, ticks where a column is an image."""
+    """A bracket and a name above each group, ticks where a column is an image."""
     place = blended_transform_factory(ax.transData, ax.transAxes)
     ticks, labels = [], []
     for name, where in table.slices.items():
         left, right = where.start - 0.5, where.stop - 0.5
-        if where.start > 0:
-            ax.axvline(left, color=mpl.rcParams["text.color"], linewidth=1.2)
         ax.plot(
             [left + 0.3, right - 0.3],
             [1.02, 1.02],
@@ -129,6 +159,35 @@ def _ticks(table: ContrastTable, name: str, where: slice) -> tuple[list[float], 
     images = table.groups[name] // views
     picked = range(0, images, max(1, -(-images // 8)))
     return [where.start + image * views + (views - 1) / 2 for image in picked], [str(image) for image in picked]
+
+
+def plot_loss_parts(ax: Axes, parts: pd.Series) -> Axes:
+    """The loss as one bar, shared out among the kinds of queries: ``mixviz.analysis.targets.loss_by_term``."""
+    return draw_loss_parts(name_loss_parts(ax), parts)
+
+
+def name_loss_parts(ax: Axes) -> Axes:
+    """The axes of ``plot_loss_parts``."""
+    ax.set_xlim(0, 100)
+    ax.set_ylim(-0.5, 0.5)
+    ax.set_yticks([])
+    ax.set_xlabel("share of the loss, %")
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def draw_loss_parts(ax: Axes, parts: pd.Series) -> Axes:
+    """The bar of ``plot_loss_parts`` alone; a part has its name where that fits."""
+    colours = [KIND_COLOURS["partner"] if name.startswith("blends") else KIND_COLOURS["batch"] for name in parts.index]
+    widths = 100 * parts / parts.sum()
+    starts = widths.cumsum() - widths
+    ax.barh([0] * len(parts), widths, left=starts, height=1.0, color=colours, edgecolor=mpl.rcParams["axes.facecolor"])
+    for name, start, width in zip(parts.index, starts, widths, strict=True):
+        told = f"{name} {width:.0f}"
+        if width > 1.4 * len(told):
+            ax.text(start + width / 2, 0, told, ha="center", va="center_baseline", color=ON_BAR, fontsize=9)
+    return ax
 
 
 def plot_row(ax: Axes, row: pd.DataFrame) -> Axes:

@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
 from textwrap import wrap
@@ -18,6 +18,7 @@ from mixviz.plots.style import Theme, png, smaller, style
 from mixviz.widgets.controls import Control, parse, put, stops, written
 from mixviz.widgets.still import SWITCH, page
 
+STAGES = 12  # that a widget keeps
 SENTENCE = "<p style='max-width: 60em; line-height: 1.4; margin: 0.2em 0'>{}</p>"
 
 
@@ -42,7 +43,7 @@ class Widget:
         self.seen: Any = None
         self.problem = ""
         self._places: dict[int, list[Any]] = {}
-        self._stage: tuple[Any, Stage] | None = None
+        self._stages: dict[Hashable, Stage] = {}
         self._held = False
         self.picture_widget = self._screen()
         self.caption_widget = ipywidgets.HTML()
@@ -71,6 +72,10 @@ class Widget:
 
         A picture with little that moves is drawn several times as fast so. Without ``moving`` it isn't asked for.
         """
+
+    def scene(self) -> Hashable:
+        """What else the stage shows beside where controls stand; where that is another, the stage is set anew."""
+        return None
 
     def caption(self) -> str:
         """What the picture says, in a sentence."""
@@ -192,13 +197,17 @@ class Widget:
             self._held = False
 
     def _staged(self) -> Stage:
-        """The stage for where the controls stand that do not move on it; that of the last picture, if it fits."""
-        stands = self.theme, {name: value for name, value in self.values.items() if name not in self.moving}
-        if self._stage is None or self._stage[0] != stands:
+        """The stage for where the controls stand that do not move on it; the latest ones are kept."""
+        stands = self.theme, self.scene(), *(v for name, v in self.values.items() if name not in self.moving)
+        stage = self._stages.pop(stands, None)
+        if stage is None:
             figure = Figure(figsize=self.size, dpi=100, layout="constrained")
             self.set_stage(figure)
-            self._stage = stands, Stage(figure)
-        return self._stage[1]
+            stage = Stage(figure)
+        self._stages[stands] = stage
+        if len(self._stages) > STAGES:
+            del self._stages[next(iter(self._stages))]
+        return stage
 
     def _drawn(self, layout: Literal["constrained"] | None = None) -> Figure:
         figure = Figure(figsize=self.size, dpi=100, layout=layout)

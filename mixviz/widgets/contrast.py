@@ -1,20 +1,21 @@
 """Who is compared with whom: the contrast table of any framework under any mixing, on a trained network."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple
 
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from torch import Generator
 
 from mixviz.analysis.targets import ContrastTable as Table
-from mixviz.analysis.targets import contrast_table, mean_mass
+from mixviz.analysis.targets import contrast_table, loss_by_term, mean_mass
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Draws
 from mixviz.mixing import IMix, MixCo, MoCHi
 from mixviz.overview import typical
-from mixviz.plots.targets import LABELS, plot_contrast_table
+from mixviz.plots.targets import LABELS, draw_contrast_table, draw_loss_parts, name_contrast_table, name_loss_parts
 from mixviz.runs import Run
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget
@@ -27,13 +28,21 @@ BLENDING = "only MixCo and i-Mix blend images"
 SYNTHESISING = "only MoCHi synthesises negatives"
 
 
+class Seen(NamedTuple):
+    """The table of the queries that tell a mixing from its base, and what all kinds of queries add to the loss."""
+
+    table: Table
+    loss: pd.Series
+
+
 class ContrastTable(Widget):
     """A batch of queries against all their candidates, for one network asked by any framework under any mixing.
 
     run: whose encoder; by default a recording on glyphs, for LooC one that has LooC's spaces.
     """
 
-    size = (8.0, 3.6)
+    size = (8.0, 4.0)
+    moving = frozenset({"temperature", "lam", "weight", "hardest"})
 
     def __init__(self, run: Run | str | None = None, **values: Any):
         self.run = run
@@ -52,7 +61,7 @@ class ContrastTable(Widget):
         }
         super().__init__(controls, values)
 
-    def look(self, framework: str, mixing: str, batch: int, temperature: float, lam: float, **values: Any) -> Table:
+    def look(self, framework: str, mixing: str, batch: int, temperature: float, lam: float, **values: Any) -> Seen:
         network = self._network(mixing)
         mixings = {
             "mixco": MixCo(weight=values["weight"], temperature=temperature),
@@ -73,7 +82,8 @@ class ContrastTable(Widget):
         if mixing == "imix":
             draw = draw._replace(lam=torch.full_like(draw.lam, lam))
         views = network.views(list(range(batch)))
-        return contrast_table(method.framework, typical(method.terms(views, generator, draws=Draws(queries=[draw]))))
+        terms = method.terms(views, generator, draws=Draws(queries=[draw]))
+        return Seen(contrast_table(method.framework, typical(terms)), loss_by_term(method.framework, terms))
 
     def unused(self, framework: str, mixing: str, **_: Any) -> Mapping[str, str]:
         reasons = {}
@@ -90,24 +100,44 @@ class ContrastTable(Widget):
         return reasons
 
     def numbers(self) -> dict[str, Any]:
-        mass = mean_mass(self.seen)
-        found: dict[str, Any] = {"queries": len(self.seen.kind), "candidates": int(mass["candidates"].sum())}
+        table, loss = self.seen
+        mass = mean_mass(table)
+        found: dict[str, Any] = {"queries": len(table.kind), "candidates": int(mass["candidates"].sum())}
         for kind, row in mass.iterrows():
             shares = [float(row[name]) for name in ("target", "probability", "gradient_share")]
             found[f"{kind}: target, probability, gradient"] = shares
-        return found
+        return found | {f"loss of {name}": float(part) for name, part in loss.items()}
+
+    def set_stage(self, figure: Figure) -> None:
+        figure.set_layout_engine("none")  # all places are known, and looking for them takes longer than drawing
+        rows = {"height_ratios": [1, 0.07], "hspace": 0.22, "top": 0.87, "bottom": 0.13}
+        (table, bar), (loss, rest) = figure.subplots(
+            2, 2, gridspec_kw=rows | {"width_ratios": [1, 0.025], "wspace": 0.04, "left": 0.06, "right": 0.87}
+        )
+        rest.remove()
+        name_contrast_table(table, self.seen.table, self.values["what"], bar=bar)
+        name_loss_parts(loss)
+
+    def scene(self) -> Hashable:
+        return len(self.seen.table.kind), *self.seen.table.groups.items()
 
     def draw(self, figure: Figure) -> None:
-        plot_contrast_table(figure.add_subplot(), self.seen, self.values["what"])
+        table, _, loss = figure.axes
+        draw_contrast_table(table, self.seen.table, self.values["what"])
+        draw_loss_parts(loss, self.seen.loss)
 
     def caption(self) -> str:
-        mass = mean_mass(self.seen)
+        mass, loss = mean_mass(self.seen.table), self.seen.loss
         wanted = ", ".join(f"{row.target:.2f} to {kind}" for kind, row in mass.iterrows() if row.target > 0)
         who = mass["gradient_share"].idxmax()
-        return (
-            f"{len(self.seen.kind)} queries with {mass['candidates'].sum():,.0f} candidates each. A query's target "
-            f"gives {wanted}; most of its gradient, {mass['gradient_share'].max():.0%}, comes from: {who}."
+        said = (
+            f"{len(self.seen.table.kind)} queries with {mass['candidates'].sum():,.0f} candidates each. A query's "
+            f"target gives {wanted}; most of its gradient, {mass['gradient_share'].max():.0%}, comes from: {who}."
         )
+        if len(loss) == 1:
+            return said
+        parts = ", ".join(f"{part / loss.sum():.0%} from {name}" for name, part in loss.items())
+        return f"{said} Of the loss, {parts}."
 
     def _network(self, mixing: str) -> Network:
         """The reader's run; or a recording that has the spaces that the mixing wants. Raises UserError."""

@@ -1,7 +1,7 @@
 """A panel to train from: every setting is a control, and curves grow while the notebook stays alive."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from html import escape
 from itertools import count
 from pathlib import Path
@@ -47,7 +47,7 @@ class TrainingPanel(Widget):
         self.history = History(self.root)
         self.training: Training | None = None
         self._task: asyncio.Task | None = None
-        self._drawn_runs: Any = None
+        self._drawn_runs: Hashable = None
         self._buttons = {name: ipywidgets.Button(description=name) for name in ("Start", "Stop", "Go on")}
         for button, work in zip(self._buttons.values(), (self.start, self.stop, self.go_on), strict=True):
             button.add_class(f"mixviz-{button.description.lower().replace(' ', '-')}")
@@ -100,10 +100,12 @@ class TrainingPanel(Widget):
         figure.axes[0].text(0.012, 0.985, "\n".join(wrap(told, 120)[:3]), **place)
 
     def picture(self) -> bytes:
-        """The picture as a PNG; curves are drawn anew where a run has gone on."""
-        if self._drawn_runs != self._stands():
-            self._drawn_runs, self._stage = self._stands(), None
+        """The picture as a PNG."""
+        self._drawn_runs = self._stands()
         return super().picture()
+
+    def scene(self) -> Hashable:
+        return self._drawn_runs
 
     def caption(self) -> str:
         config = self.seen.config
@@ -212,9 +214,9 @@ class TrainingPanel(Widget):
         data = self.training.config.data.data if self.training else self.controls["data"].value
         return self.history.newest(data, 1 + self.controls["beside"].value)
 
-    def _stands(self) -> Any:
+    def _stands(self) -> Hashable:
         """What the curves depend on."""
-        return self.theme, tuple((label, len(log_of(run))) for label, run in self._shown().items())
+        return tuple((label, len(log_of(run))) for label, run in self._shown().items())
 
     def _layout(self) -> tuple[ipywidgets.Widget, ipywidgets.Widget]:
         """The few settings that matter most; and all others, folded up section by section."""

@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from mixviz.analysis.hardness import effective_number
-from mixviz.analysis.targets import KINDS, contrast_table, hardest, mass_by_kind, mean_mass, query_row
+from mixviz.analysis.targets import (
+    KINDS,
+    contrast_table,
+    hardest,
+    loss_by_term,
+    mass_by_kind,
+    mean_mass,
+    query_row,
+)
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Draws, Method
@@ -88,6 +96,25 @@ def test_the_gradient_by_the_query_is_the_tables(make_terms, name, mixings, orac
         expected = table.scale * torch.einsum("nm,nmd->nd", weights, vectors(framework, term))
         torch.testing.assert_close(torch.stack(rows), expected, **EXACT)
         assert not table.similarities.requires_grad
+
+
+@pytest.mark.parametrize(("name", "mixings"), [case[:2] for case in CASES if not case[2]], ids=named)
+def test_the_parts_of_the_loss_sum_to_the_loss_that_is_trained(build_framework, make_views, name, mixings):
+    spaces = max((len(mixing.shared) for mixing in mixings), default=1)
+    framework = build_framework(name, spaces=spaces, symmetric=True)
+    method, views = Method(framework, *mixings), make_views(1 + spaces, N)
+    parts = loss_by_term(framework, method.terms(views, torch.Generator().manual_seed(0)))
+    trained = method.training_step(views, torch.Generator().manual_seed(0))
+    assert parts.sum() == pytest.approx(trained.loss.item())
+    kinds = 2 if any(isinstance(mixing, MixCo) for mixing in mixings) else 1
+    assert len(parts) == kinds * spaces
+
+
+def test_the_blends_part_of_the_loss_grows_with_their_weight(make_terms):
+    once = loss_by_term(*make_terms("moco-v2", MixCo(weight=1.0)))
+    twice = loss_by_term(*make_terms("moco-v2", MixCo(weight=2.0)))
+    assert twice["blends"] == pytest.approx(2 * once["blends"])
+    assert twice["clean queries"] == pytest.approx(once["clean queries"])
 
 
 @pytest.mark.parametrize(("name", "mixings", "oracle"), CASES, ids=named)

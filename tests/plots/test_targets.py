@@ -1,6 +1,7 @@
 """Pictures of the contrast table, by their artists."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib.colors import LogNorm, SymLogNorm, to_hex, to_rgb
@@ -9,7 +10,7 @@ from mixviz.analysis.targets import contrast_table, hardest, mean_mass, query_ro
 from mixviz.method import Draws, Method
 from mixviz.mixing import IMix, LooC, MixCo, MoCHi
 from mixviz.plots.style import INK, figure, png, style
-from mixviz.plots.targets import FLOOR, KIND_COLOURS, plot_contrast_table, plot_mass, plot_row
+from mixviz.plots.targets import FLOOR, KIND_COLOURS, plot_contrast_table, plot_loss_parts, plot_mass, plot_row
 
 N = 8
 LAM = torch.tensor([0.2, 0.4, 0.7, 0.9], dtype=torch.float64)
@@ -50,7 +51,7 @@ def test_groups_are_named_above_and_set_apart(blends, make_table):
     ax = plot_contrast_table(axes(), blends, count=5, title="blends")
     assert [text.get_text() for text in ax.texts] == ["keys of the batch", "queue\n5 hardest of 20"]
     assert [text.get_position()[0] for text in ax.texts] == [(N - 1) / 2, N + 2]
-    assert ax.lines[1].get_xdata() == [N - 0.5, N - 0.5]  # the separator
+    assert ax.lines[2].get_xdata() == [N - 0.5, N - 0.5]  # the separator
     assert ax.get_title() == "blends"
     assert [label.get_text() for label in ax.get_xticklabels()] == [*map(str, range(N)), "#1"]
     assert "target" in ax.figure.axes[1].get_ylabel()
@@ -123,3 +124,11 @@ def test_masses_are_stacked_bars_that_sum_to_a_hundred(blends, make_table):
     probabilities = plot_mass(axes(), {"byol": masses["byol"]}, "probability")
     assert not probabilities.patches
     assert png(probabilities.figure)
+
+
+def test_parts_of_the_loss_share_one_bar_and_a_narrow_one_has_no_name():
+    ax = plot_loss_parts(axes(), pd.Series({"clean queries": 5.7, "blends": 0.3}))
+    assert [bar.get_x() for bar in ax.patches] == pytest.approx([0, 95])
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([95, 5])
+    assert [text.get_text() for text in ax.texts] == ["clean queries 95"]
+    assert png(ax.figure)

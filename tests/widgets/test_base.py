@@ -1,6 +1,8 @@
 """What every widget shares: controls move the look, states go there and back, what has no meaning is told."""
 
+import gc
 import io
+import time
 from typing import Any, ClassVar
 
 import numpy as np
@@ -166,3 +168,17 @@ def test_axes_stay_where_they_are_while_a_slider_moves():
     assert line._places == places
     line.controls["kind"].value = "bent"
     assert line._places.keys() == places.keys()
+
+
+def test_imported_modules_hold_up_no_picture():
+    assert gc.get_freeze_count() > 100_000
+    start = time.perf_counter()
+    gc.collect()
+    whole = time.perf_counter() - start
+    gc.unfreeze()
+    try:
+        start = time.perf_counter()
+        gc.collect()
+        assert whole < time.perf_counter() - start
+    finally:
+        gc.freeze()

@@ -8,6 +8,7 @@ from mixviz.analysis.targets import contrast_table
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.mixing import MoCHi
 from mixviz.widgets import ContrastTable
+from mixviz.widgets.base import STAGES
 from mixviz.widgets.contrast import MIXINGS
 from mixviz.widgets.networks import GLYPHS, network
 
@@ -29,28 +30,28 @@ def test_it_shows_the_terms_of_the_framework(table, framework):
     method = glyphs.method(framework, temperature=0.2, queue_length=256)
     (term,) = method.terms(glyphs.views(list(range(8))))
     wanted = contrast_table(method.framework, term)
-    torch.testing.assert_close(table.seen.similarities, wanted.similarities)
-    torch.testing.assert_close(table.seen.probabilities, wanted.probabilities, equal_nan=True)
+    torch.testing.assert_close(table.seen.table.similarities, wanted.similarities)
+    torch.testing.assert_close(table.seen.table.probabilities, wanted.probabilities, equal_nan=True)
 
 
 @pytest.mark.parametrize("mixing", ["mixco", "imix"])
 @pytest.mark.parametrize("lam", [0.0, 0.3, 1.0])
 def test_the_share_is_what_the_slider_says(table, mixing, lam):
     table.set(framework="moco-v2", mixing=mixing, lam=lam)
-    own = table.seen.targets.diagonal() if mixing == "imix" else table.seen.targets[:, :4].diagonal()
+    own = table.seen.table.targets.diagonal() if mixing == "imix" else table.seen.table.targets[:, :4].diagonal()
     others = own[own < 1] if 0 < lam < 1 else own  # an image may be its own partner
     assert torch.allclose(others, torch.full_like(others, lam)) or lam == 0
-    assert torch.allclose(table.seen.targets.sum(dim=1), torch.ones(len(own)))
+    assert torch.allclose(table.seen.table.targets.sum(dim=1), torch.ones(len(own)))
 
 
 def test_mochi_synthesises_as_many_as_the_sliders_say(table):
     table.set(framework="moco-v2", mixing="mochi", hardest=32, pairs=64, towards=16)
-    assert table.seen.groups["synthetic"] == 80
+    assert table.seen.table.groups["synthetic"] == 80
     glyphs = network(GLYPHS)
     mochi = MoCHi(hardest=32, pairs=64, towards_query=16)
     method = glyphs.method("moco-v2", mochi, temperature=0.2, queue_length=256)
     (term,) = method.terms(glyphs.views(list(range(8))), Generator().manual_seed(1))
-    torch.testing.assert_close(table.seen.similarities, contrast_table(method.framework, term).similarities)
+    torch.testing.assert_close(table.seen.table.similarities, contrast_table(method.framework, term).similarities)
 
 
 @pytest.mark.parametrize("framework", list(FRAMEWORKS))
@@ -62,14 +63,34 @@ def test_every_pair_is_shown_or_says_why_not(table, framework, mixing):
         assert ": " in table.problem
         assert "\n" not in table.problem
     else:
-        assert table.numbers()["queries"] == len(table.seen.kind)
+        assert table.numbers()["queries"] == len(table.seen.table.kind)
 
 
 def test_a_sharper_temperature_gives_the_hardest_more(table):
     table.set(framework="moco-v2", temperature=1.0)
-    flat = table.seen.probabilities[:, 1:].amax(dim=1)
+    flat = table.seen.table.probabilities[:, 1:].amax(dim=1)
     table.set(temperature=0.02)
-    assert (table.seen.probabilities[:, 1:].amax(dim=1) > flat).all()
+    assert (table.seen.table.probabilities[:, 1:].amax(dim=1) > flat).all()
+
+
+def test_the_weight_of_the_blends_is_their_part_of_the_loss(table):
+    table.set(framework="moco-v2", mixing="mixco", weight=1.0)
+    before, picture = table.numbers(), table.picture()
+    table.set(weight=2.0)
+    after = table.numbers()
+    assert after["loss of blends"] == pytest.approx(2 * before["loss of blends"])
+    assert after["loss of clean queries"] == pytest.approx(before["loss of clean queries"])
+    assert table.picture() != picture
+    assert "from blends" in table.caption()
+
+
+def test_a_stage_that_was_left_is_found_again(table):
+    table.set(framework="moco-v2")
+    first = table.picture()
+    for queue in (64, 1024, 256):
+        table.controls["queue"].value = queue
+    assert table.picture() == first
+    assert 3 <= len(table._stages) <= STAGES
 
 
 def test_controls_that_do_not_matter_are_greyed_out(table):

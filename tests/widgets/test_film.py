@@ -58,11 +58,11 @@ def test_every_epoch_has_a_picture_of_its_own_and_the_same_again(scrubber):
 
 
 def test_the_stage_is_set_anew_for_other_panels_alone(scrubber):
-    stage = scrubber._stage
+    stages = list(scrubber._stages.values())
     scrubber.controls["epoch"].value = 2
-    assert scrubber._stage is stage
+    assert list(scrubber._stages.values()) == stages
     scrubber.controls["left"].value = "kNN"
-    assert scrubber._stage is not stage
+    assert len(scrubber._stages) == len(stages) + 1
 
 
 @pytest.mark.parametrize("panel", PANELS)

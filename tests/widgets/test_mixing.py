@@ -178,11 +178,11 @@ def test_a_drive_goes_to_both_ends_of_everything(lab):
 
 def test_curves_and_stage_are_made_once_and_sliders_only_move_over_them(lab):
     lab.set(lam=0.1)
-    made, stage = blend_path.cache_info().misses, lab._stage[1]
+    made, stages = blend_path.cache_info().misses, list(lab._stages.values())
     for name, value in {"lam": 0.9, "first": 7, "second": 2, "temperature": 0.5}.items():
         lab.controls[name].value = value
     assert blend_path.cache_info().misses == made
-    assert lab._stage[1] is stage
+    assert list(lab._stages.values()) == stages
 
 
 def test_a_moved_stage_shows_what_a_fresh_one_shows(lab):
@@ -190,7 +190,7 @@ def test_a_moved_stage_shows_what_a_fresh_one_shows(lab):
     for name, value in {"lam": 0.7, "first": 9, "temperature": 0.3}.items():
         lab.controls[name].value = value
     moved = picture(lab)
-    lab._stage = None
+    lab._stages.clear()
     lab.refresh()
     assert np.abs(moved - picture(lab)).mean() < 0.5
 
