@@ -63,7 +63,12 @@ class ColorJitter(Operation):
     def apply(self, images: Tensor, parameters: JitterParameters, in_place: bool = False) -> Tensor:
         """Raises UserError for images that do not have three channels."""
         check_colour(images, self)
-        return apply_to_marked(jitter, images, parameters, in_place)
+        return apply_to_marked(jitter, images, parameters, in_place, order=hue_turn(parameters))
+
+
+def hue_turn(parameters: JitterParameters) -> Tensor:
+    """(n,): which of the four changes is that of the hue."""
+    return (parameters.order == HUE).byte().argmax(dim=1)
 
 
 def jitter(images: Tensor, parameters: JitterParameters) -> Tensor:
@@ -71,25 +76,25 @@ def jitter(images: Tensor, parameters: JitterParameters) -> Tensor:
 
     All images take every step together: the other three changes, the shift of the hue, the other three again. A
     change does nothing before the hue where its turn is after it, and nothing after it where its turn is before.
-    The images are sorted by the turn of their hue, so that those to which a change does something lie together. On a
-    CPU it leaves out the others; on a GPU, which would have to be waited for to count them, it takes all.
+    On a CPU the images are a copy of those to change, sorted by ``hue_turn``: those to which a change does something
+    lie together, and it leaves out the others. On a GPU, which would have to be waited for to count them, all come,
+    and each change takes all.
     """
-    by_hue = (parameters.order == HUE).byte().argmax(dim=1).argsort()
-    images, parameters = images.index_select(0, by_hue), parameters.take(by_hue)
     hue_last = (parameters.order == HUE).byte().argsort(dim=1, stable=True)  # (n, 4) turns, that of the hue moved last
-    others, hue_turn = parameters.order.gather(1, hue_last[:, :3]), hue_last[:, 3]  # (n, 3), (n,)
+    others = parameters.order.gather(1, hue_last[:, :3])  # (n, 3)
     factors = torch.stack([parameters.brightness, parameters.contrast, parameters.saturation], dim=1)
     factors = factors.gather(1, others).to(images.dtype)
-    before_hue = torch.arange(3, device=images.device) < hue_turn[:, None]
+    before_hue = torch.arange(3, device=images.device) < hue_turn(parameters)[:, None]
     if images.is_cuda:
-        before = after = [slice(None)] * 3
+        images, before = images.clone(), [slice(None)] * 3
+        after = before
     else:
         counts = (~before_hue).sum(dim=0).tolist()
         before, after = [slice(count, None) for count in counts], [slice(count) for count in counts]
     blend_in_turn(images, torch.where(before_hue, factors, 1.0), others, before)
     images = shift_hue(images, parameters.hue)
     blend_in_turn(images, torch.where(before_hue, 1.0, factors), others, after)
-    return images.index_select(0, by_hue.argsort())
+    return images
 
 
 def blend_in_turn(images: Tensor, factors: Tensor, order: Tensor, parts: list[slice]) -> None:

@@ -63,11 +63,16 @@ class Operation:
 
 
 def apply_to_marked(
-    change: Callable[[Tensor, Parameters], Tensor], images: Tensor, parameters: Parameters, in_place: bool
+    change: Callable[[Tensor, Parameters], Tensor],
+    images: Tensor,
+    parameters: Parameters,
+    in_place: bool,
+    order: Tensor | None = None,
 ) -> Tensor:
     """Change the images that ``parameters.applied`` marks and leave the others as they are.
 
-    in_place: the changed ones may take the place of what they were, which spares a copy of the others.
+    in_place: the changed ones may take the place of what they were, which spares a copy of the others. order: (n,)
+    numbers by which the images come sorted to ``change``, on a CPU.
     On a GPU all are changed and the marked ones taken, since counting them would have to wait for the device.
     """
     parameters = parameters.to(images.device)
@@ -76,7 +81,9 @@ def apply_to_marked(
     marked = parameters.applied.nonzero().squeeze(1)
     if len(marked) == 0:
         return images
-    if len(marked) == len(images):
+    if order is not None:
+        marked = marked.index_select(0, order.index_select(0, marked).argsort())
+    elif len(marked) == len(images):
         return change(images, parameters).contiguous()  # nothing that is written into later may overlap itself
     changed = change(images.index_select(0, marked), parameters.take(marked))
     return images.index_copy_(0, marked, changed) if in_place else images.index_copy(0, marked, changed)
