@@ -73,7 +73,7 @@ class Widget:
         A picture with little that moves is drawn several times as fast so. Without ``moving`` it isn't asked for.
         """
 
-    def scene(self) -> Hashable:
+    def staged_for(self) -> Hashable:
         """What else the stage shows beside where controls stand; where that is another, the stage is set anew."""
         return None
 
@@ -198,7 +198,7 @@ class Widget:
 
     def _staged(self) -> Stage:
         """The stage for where the controls stand that do not move on it; the latest ones are kept."""
-        stands = self.theme, self.scene(), *(v for name, v in self.values.items() if name not in self.moving)
+        stands = self.theme, self.staged_for(), *(v for name, v in self.values.items() if name not in self.moving)
         stage = self._stages.pop(stands, None)
         if stage is None:
             figure = Figure(figsize=self.size, dpi=100, layout="constrained")

@@ -118,7 +118,7 @@ class ContrastTable(Widget):
         name_contrast_table(table, self.seen.table, self.values["what"], bar=bar)
         name_loss_parts(loss)
 
-    def scene(self) -> Hashable:
+    def staged_for(self) -> Hashable:
         return len(self.seen.table.kind), *self.seen.table.groups.items()
 
     def draw(self, figure: Figure) -> None:

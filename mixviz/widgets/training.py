@@ -104,7 +104,7 @@ class TrainingPanel(Widget):
         self._drawn_runs = self._stands()
         return super().picture()
 
-    def scene(self) -> Hashable:
+    def staged_for(self) -> Hashable:
         return self._drawn_runs
 
     def caption(self) -> str:
