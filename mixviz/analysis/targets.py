@@ -169,16 +169,18 @@ def query_row(table: ContrastTable, query: int, count: int = 8) -> pd.DataFrame:
     if not 0 <= query < len(table.kind):
         raise UserError(f"there is no query {query}: the term has queries 0 to {len(table.kind) - 1}")
     shown = hardest(table, count)
-    frames = []
+    columns: dict[str, list] = {name: [] for name in ("candidate", "kind", "similarity", *OF_MASS)}
     for name, where in shown.slices.items():
-        fields = {field: getattr(shown, field)[query, where].tolist() for field in ("similarities", *OF_MASS.values())}
-        rows = pd.DataFrame({"candidate": _labels(shown, name), "kind": [KINDS[k] for k in shown.kind[query, where]]})
-        rows["similarity"] = fields["similarities"]
-        rows = rows.assign(**{mass: fields[field] for mass, field in OF_MASS.items()})
-        frames.append(rows[rows["kind"] != "none"])
+        kinds = shown.kind[query, where].tolist()
+        found = {"candidate": _labels(shown, name), "kind": [KINDS[kind] for kind in kinds]}
+        for column, field in {"similarity": "similarities", **OF_MASS}.items():
+            found[column] = getattr(shown, field)[query, where].tolist()
+        for column, values in found.items():
+            columns[column] += [value for value, kind in zip(values, kinds, strict=True) if kind != NONE]
         if shown.groups[name] < table.groups[name]:
-            frames.append(_rest(table, shown, query, name))
-    return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+            for column, value in _rest(table, shown, query, name).items():
+                columns[column].append(value)
+    return pd.DataFrame(columns)
 
 
 def _labels(table: ContrastTable, group: str) -> list[str]:
@@ -190,8 +192,8 @@ def _labels(table: ContrastTable, group: str) -> list[str]:
     return [f"{group} #{place + 1}" for place in places]
 
 
-def _rest(table: ContrastTable, shown: ContrastTable, query: int, group: str) -> pd.DataFrame:
-    """One row for what ``hardest`` leaves out of a group."""
+def _rest(table: ContrastTable, shown: ContrastTable, query: int, group: str) -> dict[str, str | float]:
+    """The row for what ``hardest`` leaves out of a group."""
 
     def left(field: str) -> float:
         parts = [getattr(part, field)[query, part.slices[group]].sum() for part in (table, shown)]
@@ -199,4 +201,4 @@ def _rest(table: ContrastTable, shown: ContrastTable, query: int, group: str) ->
 
     count = table.groups[group] - shown.groups[group]
     row = {"candidate": f"{group}, other {count:,}", "kind": group, "similarity": float("nan")}
-    return pd.DataFrame([row | {mass: left(field) for mass, field in OF_MASS.items()}])
+    return row | {mass: left(field) for mass, field in OF_MASS.items()}

@@ -217,10 +217,11 @@ def name_row(ax: Axes, row: pd.DataFrame) -> Axes:
 
 def draw_row(ax: Axes, row: pd.DataFrame) -> Axes:
     """The bars and lines of ``plot_row`` alone."""
-    for kind in [kind for kind in KIND_COLOURS if kind in set(row["kind"])]:
-        part = row[row["kind"] == kind]
-        heights = (part["probability"] - FLOOR).clip(lower=0).fillna(0)
-        ax.bar(part.index, heights, bottom=FLOOR, color=KIND_COLOURS[kind], width=0.75, label=kind)
+    heights = (row["probability"] - FLOOR).clip(lower=0).fillna(0)
+    kinds = row["kind"].tolist()
+    named = [kind if kind not in kinds[:place] else "_" for place, kind in enumerate(kinds)]  # once in a legend
+    colours = [KIND_COLOURS[kind] for kind in kinds]
+    ax.bar(row.index, heights, bottom=FLOOR, color=colours, width=0.75, label=named)
     wanted = row[row["target"] > FLOOR]
     ax.hlines(wanted["target"], wanted.index - 0.45, wanted.index + 0.45, color=mpl.rcParams["text.color"])
     for place, target in wanted["target"].items():
@@ -261,5 +262,10 @@ def plot_mass(
 
 def _legend(ax: Axes) -> None:
     """The kinds of candidates in one row above."""
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(KIND_COLOURS), fontsize=8, handlelength=1)
+    named = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    kinds = [kind for kind in KIND_COLOURS if kind in named]
+    if kinds:
+        handles = [named[kind] for kind in kinds]
+        ax.legend(
+            handles, kinds, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(KIND_COLOURS), fontsize=8, handlelength=1
+        )

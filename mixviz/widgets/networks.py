@@ -1,5 +1,6 @@
 """Trained networks for widgets to ask, each with images that it was not trained on."""
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from mixviz.config import DataConfig, RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError
-from mixviz.frameworks import BYOL, FRAMEWORKS, embed_once
+from mixviz.frameworks import BYOL, FRAMEWORKS, Framework, MoCoV2, embed_once
 from mixviz.method import Method
 from mixviz.mixing import Mixing
 from mixviz.recordings import recorded
@@ -106,19 +107,12 @@ class Network:
         """This encoder in any framework, under any mixings: in place of the momentum encoder, of BYOL's prediction too.
 
         queue_length: K, at most 2048 keys of training images. embedded: the views of ``Method.terms`` are those of
-        ``embedded``, which saves embedding images again and again. Raises UserError, IncompatibleMixing.
+        ``embedded``, which saves embedding images again and again. Methods share their encoder and queue, so they are
+        to be looked at, not trained. Raises UserError, IncompatibleMixing.
         """
-        encoder = Embedded(self.encoder.dim) if embedded else self.encoder
-        if framework == "byol":
-            built = BYOL(encoder, nn.Identity(), symmetric=False)
-        elif framework == "moco-v2":
-            keys, labels = self.bank
-            length = min(queue_length, len(labels))
-            built = FRAMEWORKS[framework](encoder, temperature, False, queue_length=length)
-            built.queue.keys.copy_(keys[: encoder.spaces, :length])
-            built.queue.labels.copy_(labels[:length])
-        else:
-            built = FRAMEWORKS[framework](encoder, temperature, symmetric=False)
+        built = copy(_framework(self, framework, queue_length, embedded))
+        if built.has_negatives:
+            built.temperature = temperature
         return Method(built, *mixings, oracle=oracle).eval().requires_grad_(False)
 
 
@@ -147,6 +141,22 @@ def network(run: Run | str = GLYPHS) -> Network:
     train, test, stand_in = images(run.config.data)
     held, kept = hold_out(len(train), run.config.data.holdout)
     return Network(run, encoder, train.select(kept.numpy()), train.select(held.numpy()), test, stand_in)
+
+
+@lru_cache(maxsize=16)
+def _framework(network: Network, name: str, queue_length: int, embedded: bool) -> Framework:
+    """The framework of ``Network.method`` at any temperature; to make it takes longer than a look at a batch."""
+    encoder = Embedded(network.encoder.dim) if embedded else network.encoder
+    if name == "byol":
+        return BYOL(encoder, nn.Identity(), symmetric=False)
+    if name != "moco-v2":
+        return FRAMEWORKS[name](encoder, symmetric=False)
+    keys, labels = network.bank
+    length = min(queue_length, len(labels))
+    built = MoCoV2(encoder, queue_length=length)
+    built.queue.keys.copy_(keys[: encoder.spaces, :length])
+    built.queue.labels.copy_(labels[:length])
+    return built
 
 
 @lru_cache(maxsize=8)

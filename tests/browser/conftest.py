@@ -12,11 +12,15 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(config, items):
-    """A browser takes minutes and wants a quiet machine, so it is opened where it is asked for."""
+    """A browser takes minutes, so it is opened where it is asked for; a notebook's tests stay in one process."""
     asked = "browser" in config.getoption("-m") or any(Path(arg).name == HERE.name for arg in config.args)
-    for item in [] if asked else items:
-        if HERE in item.path.parents:
+    for item in items:
+        if HERE not in item.path.parents:
+            continue
+        if not asked:
             item.add_marker(pytest.mark.skip(reason="ask for it: python -m pytest -m browser"))
+        opens = getattr(item, "callspec", None) and item.callspec.params.get("notebook")
+        item.add_marker(pytest.mark.xdist_group((opens or item.path).stem))
 
 
 @pytest.fixture(scope="session")
@@ -55,13 +59,13 @@ def artifacts(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def measured(request, artifacts) -> list:
-    """Times that tests measure; at the end they are written, and printed unless several processes share the tests."""
+    """Times that tests measure; at the end they are written, by each process, and printed if there is one."""
     from reports import write
 
     times: list = []
     request.config.stash[MEASURED] = times
     yield times
-    write(times, artifacts / "latencies.json")
+    write(times, artifacts / f"latencies{os.environ.get('PYTEST_XDIST_WORKER', '')}.json")
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -4,6 +4,7 @@ window.mixviz = (() => {
   const CONTROLS = ".noUi-handle, select, input, button, canvas.mixviz-canvas";
   const errors = [];
   const pending = new Set();
+  const hashes = new WeakMap();
   let keys = [], frames = [], last = null, spoken = 0, place = null, first = null;
 
   const widgets = () => [...document.querySelectorAll(".mixviz-widget")];
@@ -14,13 +15,32 @@ window.mixviz = (() => {
   function look(widget) {
     const shown = pictures(widget);
     if (!shown.every(ready)) return null;
-    return shown.map((picture) => (picture.tagName === "IMG" ? picture.src : picture.toDataURL())).join("|");
+    return shown.map((picture) => (picture.tagName === "IMG" ? picture.src : hash(picture))).join("|");
   }
+
+  // A number that another drawing would hardly have. To read pixels back takes longer than to draw them, so it is done
+  // once a drawing: each begins with the paper.
+  function hash(canvas) {
+    if (!hashes.has(canvas)) {
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      let sum = 0;
+      for (const pixel of new Uint32Array(data.buffer)) sum = (Math.imul(sum, 31) + pixel) | 0;
+      hashes.set(canvas, sum);
+    }
+    return hashes.get(canvas);
+  }
+
+  const { fillRect } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.fillRect = function (...place) {
+    hashes.delete(this.canvas);
+    fillRect.apply(this, place);
+  };
 
   // Whether there is such a widget, with its picture.
   const shown = (widget) => widgets().length > widget && Boolean(look(widgets()[widget]));
 
-  function tick() {
+  // Asked after each frame: what any callback of that frame has drawn is seen in it.
+  function check() {
     const now = performance.now();
     if (first === null) {
       const shown = [...document.querySelectorAll(".jp-OutputArea-output img, .jp-OutputArea-output canvas")];
@@ -31,6 +51,12 @@ window.mixviz = (() => {
       if (seen !== null && seen !== last) frames.push(now);
       last = seen ?? last;
     }
+  }
+
+  const { port1: after, port2: soon } = new MessageChannel();
+  after.onmessage = check;
+  function tick() {
+    soon.postMessage(0);
     requestAnimationFrame(tick);
   }
 

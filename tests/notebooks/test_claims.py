@@ -8,4 +8,8 @@ def test_training_teaches_shape_and_unteaches_hue():
     notebook = nbformat.read(FOLDER / "00_start_here.ipynb", as_version=4)
     outputs = [output["data"].get("text/plain", "") for cell in notebook.cells for output in cell.get("outputs", [])]
     (table,) = [text.splitlines() for text in outputs if "orientation" in text]
-    assert [line.split() for line in table[2:]] == [["hue", "forgotten"], ["orientation", "taught"], ["shape", "taught"]]
+    assert [line.split() for line in table[2:]] == [
+        ["hue", "forgotten"],
+        ["orientation", "taught"],
+        ["shape", "taught"],
+    ]
