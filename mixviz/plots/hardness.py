@@ -103,8 +103,8 @@ def plot_synthetic(ax: Axes, points: SyntheticPoints, title: str = "") -> Axes:
     ax.set_xlim(low, high)
     ax.set_xlabel("cosine of query and harder parent")
     ax.set_ylabel("cosine of query and synthetic negative")
-    ax.set_title(title)
-    legend = ax.legend(loc="upper left", fontsize=9, markerscale=2.5)
+    ax.set_title(title, pad=30)
+    legend = ax.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=9, markerscale=2.5)
     for handle in legend.legend_handles:
         handle.set_alpha(1)
     return ax

@@ -208,7 +208,7 @@ def name_row(ax: Axes, row: pd.DataFrame) -> Axes:
     ax.set_yticks(DECADES, [f"{tick:g}" for tick in DECADES])
     ax.minorticks_off()
     ax.set_xticks(range(len(row)), row["candidate"], rotation=90, fontsize=8)
-    ax.set_xlim(-0.6, len(row) - 0.4)
+    ax.set_xlim(-1, len(row) - 0.4)
     ax.set_ylabel("probability (bar), target (line)")
     if row["probability"].isna().all():
         ax.text(0.5, 0.5, NO_PROBABILITIES, transform=ax.transAxes, ha="center", va="center")

@@ -35,11 +35,12 @@ class Widget:
     size: ClassVar[tuple[float, float]] = (7.0, 3.6)  # inches of the picture
     moving: ClassVar[frozenset[str]] = frozenset()  # controls that leave what ``set_stage`` draws as it is
 
-    def __init__(self, controls: Mapping[str, Control], values: Mapping[str, Any], theme: Theme = "light"):
+    theme: Theme = "light"  # of pictures; ``Widget.theme = "dark"`` before widgets are made suits a dark page
+
+    def __init__(self, controls: Mapping[str, Control], values: Mapping[str, Any]):
         self.controls = dict(controls)
         self.defaults = self.values
         self._about = {name: control.tooltip for name, control in self.controls.items()}
-        self.theme: Theme = theme
         self.seen: Any = None
         self.problem = ""
         self._places: dict[int, list[Any]] = {}

@@ -1,6 +1,8 @@
 """What was measured in the browser, as a table and as a JSON file."""
 
 import json
+import os
+import platform
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,7 +45,9 @@ def table(measured: Iterable[Measured]) -> list[str]:
 def write(measured: Iterable[Measured], path: Path) -> None:
     """The JSON file, and beside it the table as text."""
     measured = list(measured)
-    path.write_text(
-        json.dumps([asdict(one) for one in measured], ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-    )
+    about = {
+        "device": f"{os.cpu_count()} CPU cores, {platform.machine()}",
+        "measured": [asdict(one) for one in measured],
+    }
+    path.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     path.with_suffix(".txt").write_text("\n".join(table(measured)) + "\n", encoding="utf-8")

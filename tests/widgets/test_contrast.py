@@ -1,13 +1,17 @@
 """The contrast table's widget shows the table that the core makes of the same network and images."""
 
+import io
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Generator
 
 from mixviz.analysis.targets import contrast_table
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.mixing import MoCHi
-from mixviz.widgets import ContrastTable
+from mixviz.widgets import ContrastTable, Widget
 from mixviz.widgets.base import STAGES
 from mixviz.widgets.contrast import MIXINGS
 from mixviz.widgets.networks import GLYPHS, network
@@ -82,6 +86,13 @@ def test_the_weight_of_the_blends_is_their_part_of_the_loss(table):
     assert after["loss of clean queries"] == pytest.approx(before["loss of clean queries"])
     assert table.picture() != picture
     assert "from blends" in table.caption()
+
+
+def test_a_dark_page_gets_dark_pictures(monkeypatch):
+    monkeypatch.setattr(Widget, "theme", "dark")
+    pixels = np.asarray(Image.open(io.BytesIO(ContrastTable().picture())).convert("L"))
+    assert pixels[0, 0] < 40
+    assert np.median(pixels) < 40
 
 
 def test_a_stage_that_was_left_is_found_again(table):
