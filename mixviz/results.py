@@ -97,8 +97,8 @@ def render_latency(folder: Path) -> str:
     header = ["widget", "slider, median", "after a burst of 12 keys, most", "list or box, median"]
     return (
         f"In JupyterLab and Chromium, {found['device']}, nothing else running: ms from a key to the changed picture, "
-        f"in brackets how often it was measured. From opening a notebook to its first picture it takes {first.min():.0f} "
-        f"to {first.max():.0f} s.\n\n{_markdown(header, rows)}"
+        f"in brackets how often it was measured. From opening a notebook to its first picture it takes "
+        f"{first.min():.0f} to {first.max():.0f} s.\n\n{_markdown(header, rows)}"
     )
 
 

@@ -6,7 +6,9 @@ from normalise import FOLDER
 
 def test_training_teaches_shape_and_unteaches_hue():
     notebook = nbformat.read(FOLDER / "00_start_here.ipynb", as_version=4)
-    outputs = [output["data"].get("text/plain", "") for cell in notebook.cells for output in cell.get("outputs", [])]
+    outputs = [
+        output.get("data", {}).get("text/plain", "") for cell in notebook.cells for output in cell.get("outputs", [])
+    ]
     (table,) = [text.splitlines() for text in outputs if "orientation" in text]
     assert [line.split() for line in table[2:]] == [
         ["hue", "forgotten"],
