@@ -52,21 +52,18 @@ def plot_contrast_table(
     similarity, hardest first, so there a column is a rank, not one candidate. No candidate: grey. Colours of
     probabilities and shares are logarithmic, those of the gap are so beyond ±0.001.
     """
-    name_contrast_table(ax, table, what, columns, count, title)
-    return draw_contrast_table(ax, table, what, columns, count)
+    shown = hardest(table, count, columns)
+    name_contrast_table(ax, shown, what, title)
+    return draw_contrast_table(ax, shown, what)
 
 
 def name_contrast_table(
-    ax: Axes,
-    table: ContrastTable,
-    what: What = "targets",
-    columns: tuple[str, ...] | None = None,
-    count: int = 16,
-    title: str = "",
-    bar: Axes | None = None,
+    ax: Axes, shown: ContrastTable, what: What = "targets", title: str = "", bar: Axes | None = None
 ) -> Axes:
-    """The axes of ``plot_contrast_table``: their names and limits, and the scale of colours, in ``bar`` if given."""
-    shown = hardest(table, count, columns)
+    """The axes of ``plot_contrast_table``: their names and limits, and the scale of colours, in ``bar`` if given.
+
+    shown: the part of a table that is drawn, from ``mixviz.analysis.targets.hardest``.
+    """
     ax.set_facecolor(mpl.rcParams["grid.color"])
     _name_groups(ax, shown)
     ax.set_ylabel("query")
@@ -84,15 +81,8 @@ def name_contrast_table(
     return ax
 
 
-def draw_contrast_table(
-    ax: Axes,
-    table: ContrastTable,
-    what: What = "targets",
-    columns: tuple[str, ...] | None = None,
-    count: int = 16,
-) -> Axes:
-    """The heat map of ``plot_contrast_table`` alone."""
-    shown = hardest(table, count, columns)
+def draw_contrast_table(ax: Axes, shown: ContrastTable, what: What = "targets") -> Axes:
+    """The heat map of ``plot_contrast_table`` alone, of the same part."""
     values = getattr(shown, what).cpu().numpy().astype(float)
     none = shown.kind.cpu().numpy() == KINDS.index("none")
     norm, colours = _scale(what)

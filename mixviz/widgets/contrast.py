@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Generator
 
 from mixviz.analysis.targets import ContrastTable as Table
-from mixviz.analysis.targets import contrast_table, loss_by_term, mean_mass
+from mixviz.analysis.targets import contrast_table, hardest, loss_by_term, mean_mass
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Draws
@@ -115,7 +115,7 @@ class ContrastTable(Widget):
             2, 2, gridspec_kw=rows | {"width_ratios": [1, 0.025], "wspace": 0.04, "left": 0.06, "right": 0.87}
         )
         rest.remove()
-        name_contrast_table(table, self.seen.table, self.values["what"], bar=bar)
+        name_contrast_table(table, hardest(self.seen.table), self.values["what"], bar=bar)
         name_loss_parts(loss)
 
     def staged_for(self) -> Hashable:
@@ -123,7 +123,7 @@ class ContrastTable(Widget):
 
     def draw(self, figure: Figure) -> None:
         table, _, loss = figure.axes
-        draw_contrast_table(table, self.seen.table, self.values["what"])
+        draw_contrast_table(table, hardest(self.seen.table), self.values["what"])
         draw_loss_parts(loss, self.seen.loss)
 
     def caption(self) -> str:
