@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mixviz.errors import UserError
-from mixviz.losses import cosine_regression, soft_cross_entropy
+from mixviz.losses import cosine_regression, info_nce
 from mixviz.terms import Candidates, Term
 
 
@@ -58,8 +58,8 @@ class Framework(nn.Module):
         raise NotImplementedError
 
     def loss(self, candidates: Candidates) -> Tensor:
-        """(n,), one value a query; here InfoNCE with soft targets, as ``losses.info_nce``."""
-        return soft_cross_entropy(candidates.logits, candidates.targets)
+        """(n,), one value a query; here InfoNCE with soft targets."""
+        return info_nce(candidates.similarities, candidates.targets, candidates.temperature)
 
     def update(self, keys: Tensor, labels: Tensor | None = None) -> None:
         """After the optimiser step, with this step's keys, (n, H, D), and their classes, (n,), where known."""

@@ -3,29 +3,50 @@
 Letters: n queries, M candidates, of which the first P may carry target mass.
 """
 
+from typing import Any
+
 from torch import Tensor
-
-
-def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy of logits to target distributions, one value a query.
-
-    logits:  (n, M); -inf marks a column that is no candidate of this query.
-    targets: (n, P), P <= M, over the first P columns, rows sum to one; a column at -inf carries none.
-    returns: (n,), in nats, lower is better.
-    """
-    log_p = logits.log_softmax(dim=1)[:, : targets.shape[1]]
-    return -(targets * log_p.masked_fill(targets == 0, 0.0)).sum(dim=1)  # since 0 * -inf is nan
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 
 def info_nce(similarities: Tensor, targets: Tensor, temperature: float) -> Tensor:
     """InfoNCE with soft targets (van den Oord et al. 2018, arXiv:1807.03748), one value a query.
 
+    The cross entropy of the softmax over candidates to the targets; differentiable once.
+
     similarities: (n, M) to all candidates; -inf leaves one out.
-    targets:      (n, P), P <= M, over the first P columns, rows sum to one; one-hot rows give the plain loss.
+    targets:      (n, P), P <= M, over the first P columns, rows sum to one; one-hot rows give the plain loss. A
+                  column at -inf carries none.
     temperature:  > 0.
     returns:      (n,), in nats, lower is better.
     """
-    return soft_cross_entropy(similarities / temperature, targets)
+    return _InfoNCE.apply(similarities, targets, temperature)
+
+
+class _InfoNCE(Function):
+    """With its gradient by hand: a pass over the candidates, where that of log-softmax takes four."""
+
+    @staticmethod
+    def forward(ctx: Any, similarities: Tensor, targets: Tensor, temperature: float) -> Tensor:
+        logits = similarities / temperature
+        p = logits.softmax(dim=1)
+        log_total = logits.amax(dim=1) - p.amax(dim=1).log()
+        log_p = logits[:, : targets.shape[1]] - log_total[:, None]
+        log_p.masked_fill_(targets == 0, 0.0)  # since 0 * -inf is nan
+        ctx.save_for_backward(p, targets, log_p)
+        ctx.temperature = temperature
+        return -(targets * log_p).sum(dim=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        p, targets, log_p = ctx.saved_tensors
+        gradient = gradient[:, None]
+        scale = gradient / ctx.temperature
+        of_similarities = p * (scale * targets.sum(dim=1, keepdim=True))
+        of_similarities[:, : targets.shape[1]].addcmul_(targets, scale, value=-1)
+        return of_similarities, -log_p * gradient, None
 
 
 def cosine_regression(similarities: Tensor, targets: Tensor) -> Tensor:

@@ -94,8 +94,8 @@ def enlarge(images: Tensor, box: CropParameters, size: int) -> Tensor:
     """
     rows = places_in(box.top, box.height, images.shape[2], size)
     columns = places_in(box.left, box.width, images.shape[3], size)
-    places = torch.broadcast_tensors(columns[:, None, :], rows[:, :, None])
-    grid = torch.stack(places, dim=3).to(images.dtype)  # (n, size, size, 2), first the column
+    grid = images.new_empty(len(images), size, size, 2)
+    grid[..., 0], grid[..., 1] = columns[:, None, :], rows[:, :, None]
     return F.grid_sample(images, grid, mode="bilinear", align_corners=False)
 
 

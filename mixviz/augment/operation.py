@@ -1,6 +1,6 @@
 """What an augmentation is: random choices drawn in ``sample``, and a change of the images by them in ``apply``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import ClassVar, Self
@@ -27,6 +27,11 @@ class Parameters:
     def take(self, indices: Tensor) -> Self:
         """The parameters of the images at ``indices``; faster than indexing on a CPU."""
         return self._map(lambda field: field.index_select(0, indices))
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """The parameters of the first part's images, then of the next one's."""
+        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     def to(self, device: torch.device) -> Self:
         return self._map(lambda field: field.to(device))

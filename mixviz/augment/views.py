@@ -11,9 +11,7 @@ from mixviz.augment.geometry import HorizontalFlip, RandomResizedCrop, RandomRot
 from mixviz.augment.operation import Operation, Parameters
 from mixviz.errors import UserError
 
-CHUNK = (
-    2**18
-)  # pixels that go through all operations together on a CPU: fewer share the work badly, more leave its cache
+CHUNK = 2**20  # pixels that go through all operations together on a CPU: fewer share the work badly, more leave its cache
 
 Draw = dict[str, Parameters]  # by the operation's name
 
@@ -124,12 +122,18 @@ def make_views(
                 key[operation.name] = query[operation.name]
             elif operation.group in shared:
                 key[operation.name] = operation.redraw_unlike(key[operation.name], query[operation.name], generator)
-    return [View(augmentation.apply(images, draw), draw) for draw in draws]
+    all_views = augmentation.apply(images.repeat(len(draws), 1, 1, 1), _join(draws))
+    return [View(view, draw) for view, draw in zip(all_views.split(n), draws, strict=True)]
 
 
 def _part(draw: Draw, images: slice) -> Draw:
     """The draw of some of the images."""
     return {name: parameters[images] for name, parameters in draw.items()}
+
+
+def _join(draws: list[Draw]) -> Draw:
+    """The draws of several views as one, of the first view's images, then the next one's."""
+    return {name: parameters.join([draw[name] for draw in draws]) for name, parameters in draws[0].items()}
 
 
 def _check_shared(shared: tuple[str | None, ...], augmentation: Augmentation) -> None:
