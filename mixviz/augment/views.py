@@ -11,7 +11,7 @@ from mixviz.augment.geometry import HorizontalFlip, RandomResizedCrop, RandomRot
 from mixviz.augment.operation import Operation, Parameters
 from mixviz.errors import UserError
 
-CHUNK = 2**20  # pixels that go through all operations together on a CPU: fewer share the work badly, more leave its cache
+CHUNK = 2**20  # pixels that take each step together on a CPU: fewer share the work badly, more leave its cache
 
 Draw = dict[str, Parameters]  # by the operation's name
 

@@ -74,6 +74,12 @@ def test_images_do_not_depend_on_their_batch(monkeypatch):
     torch.testing.assert_close(ALL.apply(pictures[3:4], third), whole[3:4], atol=1e-6, rtol=0)
 
 
+def test_every_view_is_the_batch_changed_by_its_own_parameters():
+    pictures = images()
+    for view in make_views(pictures, ALL, seeded(), (None, "rotation", "color")):
+        torch.testing.assert_close(view.images, ALL.apply(pictures, view.parameters), atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_key_view_copies_one_group_of_the_query(group):
     query, first, key = make_views(images(64), ALL, seeded(), (None, group))
