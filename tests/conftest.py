@@ -4,12 +4,14 @@ The whole suite runs on all cores, a process each; a part of it, named on the co
 """
 
 import os
+import re
 import sys
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from xdist.scheduler import LoadFileScheduling
 
 from mixviz.frameworks import FRAMEWORKS, Framework
 
@@ -20,6 +22,18 @@ def pytest_xdist_auto_num_workers(config):
     """How many processes ``-n auto`` stands for."""
     whole = config.args_source is config.ArgsSource.TESTPATHS
     return min(os.cpu_count() or 1, MOST_WORKERS) if whole else 0
+
+
+class ByNotebook(LoadFileScheduling):
+    """A notebook's tests, in a browser or not, stay in one process, and so do a file's others."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        notebook = re.search(r"\[(\d\d_\w+)\]$", nodeid)
+        return notebook[1] if notebook else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByNotebook(config, log)
 
 
 def pytest_configure(config):

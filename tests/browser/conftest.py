@@ -12,15 +12,11 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(config, items):
-    """A browser takes minutes, so it is opened where it is asked for; a notebook's tests stay in one process."""
+    """A browser takes minutes, so it is opened where it is asked for."""
     asked = "browser" in config.getoption("-m") or any(Path(arg).name == HERE.name for arg in config.args)
     for item in items:
-        if HERE not in item.path.parents:
-            continue
-        if not asked:
+        if HERE in item.path.parents and not asked:
             item.add_marker(pytest.mark.skip(reason="ask for it: python -m pytest -m browser"))
-        opens = getattr(item, "callspec", None) and item.callspec.params.get("notebook")
-        item.add_marker(pytest.mark.xdist_group((opens or item.path).stem))
 
 
 @pytest.fixture(scope="session")
