@@ -37,8 +37,8 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_configure(config):
-    """Kernels that are started beside other workers take one thread each, as the tests do."""
-    if hasattr(config, "workerinput"):
+    """Processes side by side take one thread each, whatever their libraries, and so do the kernels that they start."""
+    if config.getoption("numprocesses"):  # not in the processes themselves: it is too late there
         os.environ["OMP_NUM_THREADS"] = "1"
 
 
