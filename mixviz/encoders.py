@@ -8,7 +8,6 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import resnet
 
 from mixviz.errors import UserError, unknown
 
@@ -96,6 +95,8 @@ def convnet(norm: Callable[[int], nn.Module], image_size: int) -> nn.Sequential:
 
 def residual(name: str, norm: Callable[[int], nn.Module], image_size: int) -> nn.Sequential:
     """torchvision's ResNet; up to 64 px with a 3x3 stem of stride 1 and without max-pool, as is usual on CIFAR."""
+    from torchvision.models import resnet  # slow to import
+
     net = getattr(resnet, name)(norm_layer=norm)
     stem = [net.conv1, net.bn1, net.relu, net.maxpool]
     if image_size <= 64:

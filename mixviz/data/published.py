@@ -4,7 +4,6 @@ from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
-from torchvision import datasets
 
 from mixviz.data.cache import cached, stamp_of
 from mixviz.data.checks import reason
@@ -30,6 +29,8 @@ def read_published(source: str, split: str, reading: Reading) -> ImageSet:
 
 
 def _download(source: str, split: str) -> ImageSet:
+    from torchvision import datasets  # slow to import
+
     root, train = datasets_root(), split == "train"
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,8 @@
 
 import gc
 import io
+import subprocess
+import sys
 import time
 from typing import Any, ClassVar
 
@@ -168,6 +170,12 @@ def test_axes_stay_where_they_are_while_a_slider_moves():
     assert line._places == places
     line.controls["kind"].value = "bent"
     assert line._places.keys() == places.keys()
+
+
+def test_what_is_slow_to_import_waits_until_it_is_needed():
+    code = "import sys, mixviz.widgets; print(*{'umap', 'torchvision', 'torch._dynamo'} & sys.modules.keys())"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.split() == []
 
 
 def test_imported_modules_hold_up_no_picture():
