@@ -53,22 +53,19 @@ def plot_contrast_table(
     probabilities and shares are logarithmic, those of the gap are so beyond ±0.001.
     """
     shown = hardest(table, count, columns)
-    name_contrast_table(ax, shown, what, title)
+    name_contrast_table(ax, len(shown.kind), what, title)
     return draw_contrast_table(ax, shown, what)
 
 
 def name_contrast_table(
-    ax: Axes, shown: ContrastTable, what: What = "targets", title: str = "", bar: Axes | None = None
+    ax: Axes, queries: int, what: What = "targets", title: str = "", bar: Axes | None = None
 ) -> Axes:
-    """The axes of ``plot_contrast_table``: their names and limits, and the scale of colours, in ``bar`` if given.
-
-    shown: the part of a table that is drawn, from ``mixviz.analysis.targets.hardest``.
-    """
+    """The axes of ``plot_contrast_table``, but for its columns: and the scale of colours, in ``bar`` if given."""
     ax.set_facecolor(mpl.rcParams["grid.color"])
-    _name_groups(ax, shown)
     ax.set_ylabel("query")
-    ax.set_ylim(len(shown.kind) - 0.5, -0.5)
+    ax.set_ylim(queries - 0.5, -0.5)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xticks([])
     ax.grid(visible=False)
     norm, colours = _scale(what)
     extend = "min" if isinstance(norm, LogNorm) else "neither"
@@ -82,7 +79,11 @@ def name_contrast_table(
 
 
 def draw_contrast_table(ax: Axes, shown: ContrastTable, what: What = "targets") -> Axes:
-    """The heat map of ``plot_contrast_table`` alone, of the same part."""
+    """The heat map of ``plot_contrast_table`` alone, with the names of its columns.
+
+    shown: the part of a table that is drawn, from ``mixviz.analysis.targets.hardest``.
+    """
+    _name_columns(ax, shown)
     values = getattr(shown, what).cpu().numpy().astype(float)
     none = shown.kind.cpu().numpy() == KINDS.index("none")
     norm, colours = _scale(what)
@@ -111,10 +112,10 @@ def _scale(what: str) -> tuple[Normalize, Colormap]:
     return Normalize(-1 if what == "similarities" else 0, 1), rising
 
 
-def _name_groups(ax: Axes, table: ContrastTable) -> None:
-    """A bracket and a name above each group, ticks where a column is an image."""
+def _name_columns(ax: Axes, table: ContrastTable) -> None:
+    """A bracket and a name above each group; below, numbers where a column is an image."""
+    ax.set_xlim(-0.5, sum(table.groups.values()) - 0.5)
     place = blended_transform_factory(ax.transData, ax.transAxes)
-    ticks, labels = [], []
     for name, where in table.slices.items():
         left, right = where.start - 0.5, where.stop - 0.5
         ax.plot(
@@ -126,11 +127,8 @@ def _name_groups(ax: Axes, table: ContrastTable) -> None:
             clip_on=False,
         )
         ax.text((left + right) / 2, 1.035, _caption(table, name), transform=place, ha="center", va="bottom", fontsize=9)
-        found, names = _ticks(table, name, where)
-        ticks += found
-        labels += names
-    ax.set_xticks(ticks, labels, fontsize=8)
-    ax.set_xlim(-0.5, sum(table.groups.values()) - 0.5)
+        for column, number in _numbers(table, name, where).items():
+            ax.text(column, -0.02, number, transform=place, ha="center", va="top", fontsize=8)
 
 
 def _caption(table: ContrastTable, name: str) -> str:
@@ -142,13 +140,13 @@ def _caption(table: ContrastTable, name: str) -> str:
     return {"keys": "keys of the batch", "own view": "the query's own view"}[name]
 
 
-def _ticks(table: ContrastTable, name: str, where: slice) -> tuple[list[float], list[str]]:
+def _numbers(table: ContrastTable, name: str, where: slice) -> dict[float, str]:
+    """Which columns of a group have which number below them."""
     if name in ("queue", "synthetic"):
-        return [where.start], ["#1"]
+        return {where.start: "#1"}
     views = table.key_views if name == "keys" else 1
     images = table.groups[name] // views
-    picked = range(0, images, max(1, -(-images // 8)))
-    return [where.start + image * views + (views - 1) / 2 for image in picked], [str(image) for image in picked]
+    return {where.start + i * views + (views - 1) / 2: str(i) for i in range(0, images, max(1, -(-images // 8)))}
 
 
 def plot_loss_parts(ax: Axes, parts: pd.Series) -> Axes:

@@ -42,7 +42,7 @@ class ContrastTable(Widget):
     """
 
     size = (8.0, 4.0)
-    moving = frozenset({"temperature", "lam", "weight", "hardest"})
+    moving = frozenset({"framework", "mixing", "temperature", "lam", "weight", "queue", "hardest", "pairs", "towards"})
 
     def __init__(self, run: Run | str | None = None, **values: Any):
         self.run = run
@@ -115,11 +115,11 @@ class ContrastTable(Widget):
             2, 2, gridspec_kw=rows | {"width_ratios": [1, 0.025], "wspace": 0.04, "left": 0.06, "right": 0.87}
         )
         rest.remove()
-        name_contrast_table(table, hardest(self.seen.table), self.values["what"], bar=bar)
+        name_contrast_table(table, len(self.seen.table.kind), self.values["what"], bar=bar)
         name_loss_parts(loss)
 
     def staged_for(self) -> Hashable:
-        return len(self.seen.table.kind), *self.seen.table.groups.items()
+        return len(self.seen.table.kind)
 
     def draw(self, figure: Figure) -> None:
         table, _, loss = figure.axes

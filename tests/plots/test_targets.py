@@ -47,22 +47,31 @@ def test_the_map_shows_the_values_of_the_hardest_columns(blends):
     assert isinstance(plot_contrast_table(axes(), blends, "gap").images[0].norm, SymLogNorm)
 
 
+def names_of(ax) -> dict[str, list[tuple[str, float]]]:
+    """What is written above and below the columns, and where."""
+    places = {"above": lambda y: y > 1, "below": lambda y: y < 0}
+    return {
+        place: [(text.get_text(), text.get_position()[0]) for text in ax.texts if is_there(text.get_position()[1])]
+        for place, is_there in places.items()
+    }
+
+
 def test_groups_are_named_above_and_set_apart(blends, make_table):
     ax = plot_contrast_table(axes(), blends, count=5, title="blends")
-    assert [text.get_text() for text in ax.texts] == ["keys of the batch", "queue\n5 hardest of 20"]
-    assert [text.get_position()[0] for text in ax.texts] == [(N - 1) / 2, N + 2]
+    names = names_of(ax)
+    assert names["above"] == [("keys of the batch", (N - 1) / 2), ("queue\n5 hardest of 20", N + 2)]
+    assert names["below"] == [*((str(i), i) for i in range(N)), ("#1", N)]
     assert ax.lines[2].get_xdata() == [N - 0.5, N - 0.5]  # the separator
     assert ax.get_title() == "blends"
-    assert [label.get_text() for label in ax.get_xticklabels()] == [*map(str, range(N)), "#1"]
     assert "target" in ax.figure.axes[1].get_ylabel()
     whole = plot_contrast_table(axes(), make_table("moco-v2", MoCHi(hardest=3, pairs=5, towards_query=2)), count=30)
-    captions = [text.get_text() for text in whole.texts]
+    captions = [name for name, _ in names_of(whole)["above"]]
     assert captions[1:] == ["queue\nall 20, hardest first", "synthetic\nall 7, hardest first"]
     simclr = plot_contrast_table(axes(), make_table("simclr"), columns=("own view",))
-    assert [text.get_text() for text in simclr.texts] == ["the query's own view"]
-    looc = plot_contrast_table(axes(), make_table("moco-v2", LooC(), term=1), columns=("keys",))
-    assert looc.texts[0].get_text() == "keys of the batch\n2 views an image"
-    assert looc.get_xticks().tolist() == [2 * i + 0.5 for i in range(N)]
+    assert [name for name, _ in names_of(simclr)["above"]] == ["the query's own view"]
+    looc = names_of(plot_contrast_table(axes(), make_table("moco-v2", LooC(), term=1), columns=("keys",)))
+    assert looc["above"][0][0] == "keys of the batch\n2 views an image"
+    assert looc["below"] == [(str(i), 2 * i + 0.5) for i in range(N)]
 
 
 def test_what_is_no_candidate_is_left_blank(make_table):

@@ -98,8 +98,8 @@ def test_a_dark_page_gets_dark_pictures(monkeypatch):
 def test_a_stage_that_was_left_is_found_again(table):
     table.set(framework="moco-v2")
     first = table.picture()
-    for queue in (64, 1024, 256):
-        table.controls["queue"].value = queue
+    for batch in (4, 16, 8):
+        table.controls["batch"].value = batch
     assert table.picture() == first
     assert 3 <= len(table._stages) <= STAGES
 
