@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize, SymLogNorm
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
@@ -24,6 +25,7 @@ KIND_COLOURS: Mapping[str, str] = {
     "queue": "#987aee",
     "synthetic": "#d66003",
 }
+BAR = 0.75  # of the place of a candidate
 ON_BAR = "#15181d"  # text on a coloured bar, in light and dark alike
 LABELS: Mapping[str, str] = {
     "targets": "target",
@@ -205,11 +207,12 @@ def name_row(ax: Axes, row: pd.DataFrame) -> Axes:
 
 def draw_row(ax: Axes, row: pd.DataFrame) -> Axes:
     """The bars and lines of ``plot_row`` alone."""
-    heights = (row["probability"] - FLOOR).clip(lower=0).fillna(0)
-    kinds = row["kind"].tolist()
-    named = [kind if kind not in kinds[:place] else "_" for place, kind in enumerate(kinds)]  # once in a legend
-    colours = [KIND_COLOURS[kind] for kind in kinds]
-    ax.bar(row.index, heights, bottom=FLOOR, color=colours, width=0.75, label=named)
+    tops, kinds = row["probability"].fillna(0).clip(lower=FLOOR).to_numpy(), row["kind"].to_numpy()
+    left, right = np.arange(len(row)) - BAR / 2, np.arange(len(row)) + BAR / 2
+    bars = np.array([[left, left, right, right], [np.full_like(tops, FLOOR), tops, tops, np.full_like(tops, FLOOR)]]).T
+    for kind in dict.fromkeys(kinds):  # a collection is drawn several times as fast as its bars one by one
+        part = PolyCollection(bars[kinds == kind], facecolors=KIND_COLOURS[kind], label=kind)
+        ax.add_collection(part, autolim=False)
     wanted = row[row["target"] > FLOOR]
     ax.hlines(wanted["target"], wanted.index - 0.45, wanted.index + 0.45, color=mpl.rcParams["text.color"])
     for place, target in wanted["target"].items():

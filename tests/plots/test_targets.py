@@ -98,12 +98,13 @@ def test_the_lowest_colour_is_the_papers_and_no_candidate_is_another(blends, the
 def test_a_row_is_bars_of_probability_and_lines_at_targets(blends):
     row = query_row(blends, 1, count=3)
     ax = plot_row(axes(), row)
-    tops = {round(bar.get_x() + bar.get_width() / 2): bar.get_y() + bar.get_height() for bar in ax.patches}
+    *bars, lines = ax.collections
+    boxes = [path.get_extents() for part in bars for path in part.get_paths()]
+    tops = {round((box.x0 + box.x1) / 2): box.y1 for box in boxes}
     for place, probability in row["probability"].items():
         assert tops[place] == pytest.approx(max(probability, FLOOR))
     assert [text.get_text() for text in ax.texts] == ["0.40", "0.60"]
-    segments = ax.collections[0].get_segments()
-    assert [segment[0, 1] for segment in segments] == pytest.approx([0.4, 0.6])
+    assert [segment[0, 1] for segment in lines.get_segments()] == pytest.approx([0.4, 0.6])
     assert [label.get_text() for label in ax.get_xticklabels()] == row["candidate"].tolist()
     assert ax.get_yscale() == "log"
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["own key", "partner", "batch", "queue"]
@@ -112,7 +113,7 @@ def test_a_row_is_bars_of_probability_and_lines_at_targets(blends):
 def test_a_row_of_byol_has_targets_alone(make_table):
     row = query_row(make_table("byol"), 2)
     ax = plot_row(axes(), row)
-    assert [bar.get_height() for bar in ax.patches] == [0]
+    assert ax.collections[0].get_paths()[0].get_extents().height == 0
     assert [text.get_text() for text in ax.texts] == ["no negatives, so no probabilities", "1.00"]
     assert png(ax.figure)
 
