@@ -82,6 +82,26 @@ def render_speed(folder: Path) -> str:
     )
 
 
+def render_latency(folder: Path) -> str:
+    """How fast notebooks open and widgets answer: ``tests/browser/measure.py``."""
+    found = _read(folder / "latencies.json")
+    times = pd.DataFrame(found["measured"]).explode("times").dropna().astype({"times": float})
+    first = times.loc[times.what == "first picture", "times"] / 1000
+    rows = []
+    for widget, of_widget in times[times.widget != ""].groupby("widget"):
+        cells = []
+        for what in ("slider", "burst", "choice"):
+            part = of_widget.loc[of_widget.what == what, "times"]
+            cells.append(f"{part.median():.0f} ({len(part)})" if len(part) else "–")
+        rows.append([f"`{widget}`", *cells])
+    header = ["widget", "slider", "last of 12 quick keys", "list or box"]
+    return (
+        f"In JupyterLab and Chromium on {found['device']}, with nothing else running: ms from a key to the changed "
+        "picture, the median over all controls of a widget, and in brackets how often it was measured. From opening a "
+        f"notebook to its first picture it takes {first.min():.0f} to {first.max():.0f} s.\n\n{_markdown(header, rows)}"
+    )
+
+
 def render_study(folder: Path) -> str:
     """Each claim with its paired difference and verdict."""
     study = _read(folder / "study.json")
@@ -209,6 +229,7 @@ RENDERERS: dict[str, Callable[[Path], str]] = {
     "glyphs-tour": render_tour,
     "cifar10-laptop": render_runs,
     "speed": render_speed,
+    "latency": render_latency,
     "glyphs-study": render_study,
     "recordings": render_recordings,
     "failure-museum": render_museum,

@@ -9,7 +9,7 @@ import pytest
 from mixviz.commands.results import ROOT
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
-from mixviz.results import BLOCK, RENDERERS, render_all, render_runs
+from mixviz.results import BLOCK, RENDERERS, render_all, render_latency, render_runs
 from mixviz.runs import Run
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -75,3 +75,17 @@ def test_a_block_without_its_file_is_refused(tmp_path):
         render_all("<!-- results: speed -->\n<!-- /results -->", tmp_path)
     with pytest.raises(UserError, match="unknown block of results 'sped': did you mean 'speed'"):
         render_all("<!-- results: sped -->\n<!-- /results -->", tmp_path)
+
+
+def test_latencies_are_summed_up_widget_by_widget(tmp_path):
+    def measured(widget: str, what: str, *times: float) -> dict:
+        return {"notebook": "01", "widget": widget, "control": "τ", "what": what, "times": times}
+
+    rows = [measured("", "first picture", 9000), measured("Table", "slider", 10, 20), measured("Table", "slider", 60)]
+    rows += [measured("Table", "burst", 90, 150), measured("Guide", "choice", 300), measured("Guide", "slider")]
+    (tmp_path / "latencies.json").write_text(json.dumps({"device": "2 cores", "measured": rows}))
+    text = render_latency(tmp_path)
+    assert "| `Table` | 20 (3) | 120 (2) | – |" in text
+    assert "| `Guide` | – | – | 300 (1) |" in text
+    assert "2 cores" in text
+    assert "9 to 9 s" in text

@@ -11,7 +11,7 @@ def test_training_teaches_shape_and_unteaches_hue():
     ]
     (table,) = [text.splitlines() for text in outputs if "orientation" in text]
     assert [line.split() for line in table[2:]] == [
-        ["hue", "forgotten"],
-        ["orientation", "taught"],
-        ["shape", "taught"],
+        ["hue", "almost", "perfectly", "forgotten"],
+        ["orientation", "in", "part", "taught"],
+        ["shape", "in", "part", "taught"],
     ]
