@@ -112,7 +112,7 @@ class ContrastTable(Widget):
         figure.set_layout_engine("none")  # all places are known, and looking for them takes longer than drawing
         rows = {"height_ratios": [1, 0.07], "hspace": 0.22, "top": 0.87, "bottom": 0.13}
         (table, bar), (loss, rest) = figure.subplots(
-            2, 2, gridspec_kw=rows | {"width_ratios": [1, 0.025], "wspace": 0.04, "left": 0.06, "right": 0.87}
+            2, 2, gridspec_kw=rows | {"width_ratios": [1, 0.025], "wspace": 0.04, "left": 0.07, "right": 0.87}
         )
         rest.remove()
         name_contrast_table(table, len(self.seen.table.kind), self.values["what"], bar=bar)

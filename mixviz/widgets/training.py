@@ -29,6 +29,7 @@ from mixviz.widgets.plans import FLAGS, Plan, called_of, controls, idle, plan, u
 SHOWN = ("data", "epochs", "train_images", "batch_size", "lr", "temperature", "seed", "knn_every")  # the others fold
 WRAP = {"flex_flow": "row wrap", "max_width": "100%"}
 LOOK_EVERY = 0.3  # seconds
+COLUMNS = 2  # of the curves' legend
 
 
 class TrainingPanel(Widget):
@@ -79,13 +80,15 @@ class TrainingPanel(Widget):
         return found
 
     def set_stage(self, figure: Figure) -> None:
-        figure.suptitle(" \n \n ", fontsize=8)  # room for what is asked for
+        figure.set_layout_engine("none")  # all places are known, and looking for them takes longer than drawing
         logs = {label: log_of(run) for label, run in self._shown().items()}
-        for axes, column in zip(figure.subplots(1, len(SHORT)), SHORT, strict=True):
+        named = -(-len(logs) // COLUMNS)  # lines of the legend
+        place = {"left": 0.06, "right": 0.985, "top": 0.8, "bottom": 0.16 + 0.055 * named, "wspace": 0.24}
+        for axes, column in zip(figure.subplots(1, len(SHORT), gridspec_kw=place), SHORT, strict=True):
             plot_runs(axes, logs, column)
         lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
         if lines:
-            figure.legend(lines.values(), lines, loc="outside lower center", ncols=2, fontsize=8)
+            figure.legend(lines.values(), lines, loc="lower center", ncols=COLUMNS, fontsize=8)
         else:
             for axes in figure.axes:
                 axes.set(xticks=[], yticks=[])
