@@ -92,7 +92,7 @@ def jitter(images: Tensor, parameters: JitterParameters) -> Tensor:
         counts = (~before_hue).sum(dim=0).tolist()
         before, after = [slice(count, None) for count in counts], [slice(count) for count in counts]
     blend_in_turn(images, torch.where(before_hue, factors, 1.0), others, before)
-    images = shift_hue(images, parameters.hue)
+    shift_hue(images, parameters.hue)
     blend_in_turn(images, torch.where(before_hue, 1.0, factors), others, after)
     return images
 
@@ -113,8 +113,8 @@ def blend_in_turn(images: Tensor, factors: Tensor, order: Tensor, parts: list[sl
         images[part].lerp_(other, shares[part, turn]).clamp_(0, 1)
 
 
-def shift_hue(images: Tensor, shift: Tensor) -> Tensor:
-    """Images (n, 3, H, W) with the hue of HSV turned by ``shift`` (n,) full turns; value and saturation are kept.
+def shift_hue(images: Tensor, shift: Tensor) -> None:
+    """Turn the hue of HSV of images (n, 3, H, W), in place, by ``shift`` (n,) full turns; value and saturation stay.
 
     Hues are counted in sixths of a turn: red 0, green 2, blue 4. With each pixel stretched to the range 0 to 1, the
     hue is 1 - red + green + blue away from red, towards green where there is more green than blue. A channel is 1 up
@@ -133,8 +133,8 @@ def shift_hue(images: Tensor, shift: Tensor) -> Tensor:
         constant(values, hue.dtype, hue.device)[:, None, None]
         for values in ((3.0, 2.0, 4.0), (1.0, -1.0, -1.0), (-1.0, 2.0, 2.0))  # from cyan, where red is least
     )
-    stretched = (hue[:, None] - centre).abs_().mul_(slope).add_(offset).clamp_(0, 1)
-    return torch.addcmul(low[:, None], stretched, spread[:, None])
+    stretched = torch.sub(hue[:, None], centre, out=images).abs_().mul_(slope).add_(offset).clamp_(0, 1)
+    stretched.mul_(spread[:, None]).add_(low[:, None])
 
 
 @dataclass(frozen=True)

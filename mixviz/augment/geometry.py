@@ -66,14 +66,17 @@ class RandomResizedCrop(Operation):
         top, left = start(height - box_height), start(width - box_width)
         return CropParameters(torch.ones_like(central), top, left, box_height.long(), box_width.long())
 
-    def apply(self, images: Tensor, parameters: CropParameters, in_place: bool = False) -> Tensor:
-        """(n, C, H, W) -> (n, C, size, size)."""
+    def apply(
+        self, images: Tensor, parameters: CropParameters, in_place: bool = False, flip: Parameters | None = None
+    ) -> Tensor:
+        """(n, C, H, W) -> (n, C, size, size). flip: of a ``HorizontalFlip`` that follows, which costs nothing here."""
         box = parameters.to(images.device)
+        flipped = torch.zeros_like(box.applied) if flip is None else flip.applied.to(images.device)
         n, channels, height, width = images.shape
         if max(height, width) <= self.size:
-            return enlarge(images, box, self.size)
+            return enlarge(images, box, flipped, self.size)
         rows = resize_weights(box.top, box.height, height, self.size).to(images.dtype)
-        columns = resize_weights(box.left, box.width, width, self.size).to(images.dtype)
+        columns = flip_marked(resize_weights(box.left, box.width, width, self.size).to(images.dtype), flipped)
         narrow = torch.bmm(images.reshape(n, channels * height, width), columns)
         return torch.matmul(rows.mT[:, None], narrow.view(n, channels, height, self.size))
 
@@ -87,16 +90,21 @@ class RandomResizedCrop(Operation):
         return height, width
 
 
-def enlarge(images: Tensor, box: CropParameters, size: int) -> Tensor:
-    """The boxes of images (n, C, H, W), none larger than the output, as (n, C, size, size).
+def enlarge(images: Tensor, box: CropParameters, flipped: Tensor, size: int) -> Tensor:
+    """The boxes of images (n, C, H, W), none larger than the output, as (n, C, size, size); flipped: (n,) bool.
 
     Antialiasing changes nothing here: a new pixel is a blend of the four around its place, or fewer at the box's edge.
     """
     rows = places_in(box.top, box.height, images.shape[2], size)
-    columns = places_in(box.left, box.width, images.shape[3], size)
+    columns = flip_marked(places_in(box.left, box.width, images.shape[3], size), flipped)
     grid = images.new_empty(len(images), size, size, 2)
     grid[..., 0], grid[..., 1] = columns[:, None, :], rows[:, :, None]
     return F.grid_sample(images, grid, mode="bilinear", align_corners=False)
+
+
+def flip_marked(columns: Tensor, marked: Tensor) -> Tensor:
+    """(n, ..., W) with the last axis of those that are marked, (n,) bool, turned around."""
+    return torch.where(marked.view(-1, *[1] * (columns.dim() - 1)), columns.flip(-1), columns)
 
 
 def places_in(start: Tensor, length: Tensor, size: int, new_size: int) -> Tensor:

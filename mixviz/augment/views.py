@@ -56,8 +56,11 @@ class Augmentation:
         return torch.cat([self._apply(images[piece], _part(parameters, piece)) for piece in pieces])
 
     def _apply(self, images: Tensor, parameters: Draw) -> Tensor:
-        own = False  # once an operation has made new images, the next may write into them
-        for operation in self.operations:
+        own, operations = False, self.operations  # once images are its own, the next operation may write into them
+        match operations:
+            case [RandomResizedCrop() as crop, HorizontalFlip() as flip, *operations]:
+                own, images = True, crop.apply(images, parameters[crop.name], flip=parameters[flip.name])
+        for operation in operations:
             changed = operation.apply(images, parameters[operation.name], in_place=own)
             own, images = own or changed is not images, changed
         return images
