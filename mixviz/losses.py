@@ -40,13 +40,13 @@ class _InfoNCE(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
         p, targets, log_p = ctx.saved_tensors
         gradient = gradient[:, None]
         scale = gradient / ctx.temperature
         of_similarities = p * (scale * targets.sum(dim=1, keepdim=True))
         of_similarities[:, : targets.shape[1]].addcmul_(targets, scale, value=-1)
-        return of_similarities, -log_p * gradient, None
+        return of_similarities, -log_p * gradient if ctx.needs_input_grad[1] else None, None
 
 
 def cosine_regression(similarities: Tensor, targets: Tensor) -> Tensor:

@@ -148,7 +148,7 @@ class HorizontalFlip(Operation):
         return Parameters(bernoulli(n, self.p, generator))
 
     def apply(self, images: Tensor, parameters: Parameters, in_place: bool = False) -> Tensor:
-        return apply_to_marked(lambda images, _: images.flip(3), images, parameters, in_place)
+        return flip_marked(images, parameters.applied.to(images.device))
 
     def redraw_unlike(self, parameters: Parameters, other: Parameters, generator: Generator) -> Parameters:
         """There are two values, so this is always the opposite of the other's."""
