@@ -222,9 +222,13 @@ def at_ranks(probabilities: Tensor, ranks: list[int]) -> np.ndarray:
 
 
 def _clean(method: Method, epoch: int) -> Method:
-    """The method as it was in the last epoch, but for its blends: its queries are clean views."""
+    """The method as it was in the last epoch, but for its blends: its queries are clean views.
+
+    Before training nothing is mixed from the queue, which holds its random start.
+    """
     method = method.at_epoch(max(epoch - 1, 0))
-    kept = [mixing for mixing in method.mixings if mixing.seam != "queries"]
+    left_out = ("queries",) if epoch else ("queries", "negatives")
+    kept = [mixing for mixing in method.mixings if mixing.seam not in left_out]
     return Method(method.framework, *kept, oracle=method.oracle)
 
 

@@ -8,7 +8,7 @@ whatever their mixing.
 import math
 import shutil
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -106,7 +106,7 @@ def _fit(run: Run, method: Method, data: TrainingData, progress: bool, watch: Wa
     ) as bar:
         for epoch in range(start, config.train.epochs):
             began = time.perf_counter()
-            row = _train_epoch(method.at_epoch(epoch), optimizer, data, augmentation, config, epoch, steps, bar, watch)
+            row = _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, bar, watch)
             if not all(torch.isfinite(p).all() for p in method.parameters()):
                 raise _non_finite(epoch, steps - 1, row["lr"])
             seconds = time.perf_counter() - began
@@ -221,7 +221,7 @@ def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
 def _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, bar, watch) -> dict[str, float]:
     """One pass over the data; the row of the log."""
     seed, device = config.train.seed, data.pixels.device
-    sums, rate = defaultdict(float), 0.0
+    sums, counts, rate = defaultdict(float), Counter(), 0.0
     method.train()
     for i, index in enumerate(batches(len(data.pixels), config.train.batch_size, seed, epoch)):
         step = epoch * steps + i
@@ -230,12 +230,14 @@ def _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, ba
         views = make_views(to_float(data.pixels[index]), augmentation, crops, method.shared)
         labels = None if data.labels is None else data.labels[index]  # for an oracle, and for who looks at the queue
         mixing = seeded_generator(device, seed, "mix", step)
-        output = method.training_step([view.images for view in views], mixing, labels)
+        current = method.at_step(epoch, step, len(index))
+        output = current.training_step([view.images for view in views], mixing, labels)
         rate = learning_rate(config.optimizer, epoch + i / steps, config.train.epochs)
         optimize(optimizer, output.loss, rate)
         method.update(output)
         for name, value in {"loss": output.loss.detach(), **output.diagnostics}.items():
             sums[name] = sums[name] + value
+            counts[name] += 1
         if step % CHECK_EVERY == 0 or i == steps - 1:
             loss = float(sums["loss"]) / (i + 1)
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -244,7 +246,7 @@ def _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, ba
         bar.update(len(index))
         if watch is not None:
             watch((step + 1) * len(index), config.train.epochs * steps * len(index))
-    return {"epoch": epoch + 1, "lr": rate, **{name: float(value) / steps for name, value in sums.items()}}
+    return {"epoch": epoch + 1, "lr": rate, **{name: float(value) / counts[name] for name, value in sums.items()}}
 
 
 def optimize(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:

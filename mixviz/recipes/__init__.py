@@ -208,8 +208,7 @@ def recipe(
 
 def run_name(config: RunConfig) -> str:
     """The folder of a run: the same for the same settings, whatever the table; others have a folder of their own."""
-    defaults = RunConfig.of(framework=config.method.framework).flat()
-    settings = {name: value for name, value in config.flat().items() if value != defaults[name] and name != "seed"}
+    settings = {name: value for name, value in config.changed().items() if name != "seed"}
     stem, _, seed = default_name(config).rpartition("-seed")
     return f"{stem}-{blake2b(repr(sorted(settings.items())).encode(), digest_size=3).hexdigest()}-seed{seed}"
 
