@@ -119,6 +119,9 @@ class TrainConfig(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="in which the encoder computes; auto: bfloat16 where it is fast"
     )
+    clean_statistics: bool = Field(
+        False, description="after the last epoch, compute BatchNorm's statistics anew on images that are not blended"
+    )
     knn_every: Annotated[int, Field(ge=0)] = Field(5, description="epochs between kNN monitors; 0: never")
     film_frames: Annotated[int, Field(ge=0)] = Field(24, description="frames of the film, at most; 0: no film")
 

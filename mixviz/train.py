@@ -22,6 +22,7 @@ from mixviz.augment import Augmentation, build_augmentation, make_views, to_floa
 from mixviz.build import build_method
 from mixviz.config import AugmentConfig, OptimizerConfig, RunConfig
 from mixviz.data import ImageSet, load
+from mixviz.encoders import recompute_statistics
 from mixviz.errors import UserError
 from mixviz.evaluate import extract, read_out_knn
 from mixviz.method import Method
@@ -109,6 +110,8 @@ def _fit(run: Run, method: Method, data: TrainingData, progress: bool, watch: Wa
             row = _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, bar, watch)
             if not all(torch.isfinite(p).all() for p in method.parameters()):
                 raise _non_finite(epoch, steps - 1, row["lr"])
+            if config.train.clean_statistics and epoch + 1 == config.train.epochs:
+                recompute_statistics(method.framework.online, clean_batches(data.pixels))
             seconds = time.perf_counter() - began
             row |= {"seconds": seconds, "images_per_second": images / seconds}
             if _is_due(epoch, config):
@@ -164,6 +167,14 @@ def keep_freed_memory() -> None:
     block that was freed, up to 32 MiB.
     """
     torch.empty(31 * 2**20, dtype=torch.uint8)
+
+
+def clean_batches(pixels: Tensor, batch_size: int = 512) -> Iterator[Tensor]:
+    """Up to 10,000 of the (N, H, W, 3) training images as they are, in random order: (n, 3, H, W) in [0, 1] each."""
+    order = torch.randperm(len(pixels), generator=Generator().manual_seed(0))[:10_000].to(pixels.device)
+    for index in order.split(batch_size):
+        if len(index) > 1:  # of one image there are no statistics
+            yield to_float(pixels[index])
 
 
 def hold_out(n: int, size: int) -> tuple[Tensor, Tensor]:
