@@ -190,7 +190,7 @@ def _task(run: Run) -> dict[str, float]:
 @torch.no_grad()
 def _blends(run: Run, test: ImageSet) -> dict[str, float]:
     embed, method = unit_embed(run.encoder()), run.config.method
-    images = to_float(torch.from_numpy(test.images))
+    images = to_float(test.sample(len(test)).tensor())  # in random order
     first, second, rest = images.split([PAIRS, PAIRS, len(images) - 2 * PAIRS])
     others = torch.cat([embed(part) for part in rest.split(512)])
     path = mix_path(embed, first, second, others, LAMS)
@@ -216,7 +216,7 @@ def _factors(train_heads: Heads, test_heads: Heads, train: ImageSet, test: Image
 
 def _fall_off(embed_heads: Callable[[torch.Tensor], Heads], test: ImageSet) -> dict[str, float]:
     """How far each head moves, at the reference strength, and the mean of the heads that are not its own."""
-    table = reference_table(embed_heads, to_float(torch.from_numpy(test.images[:MOVED])), ("rotation", "hue"))
+    table = reference_table(embed_heads, to_float(test.sample(MOVED).tensor()), ("rotation", "hue"))
     own = {f"fall-off {row.augmentation}: {row.head}": row.fall_off for row in table.itertuples()}
     margins = diagonal_margin(table).itertuples()
     return own | {f"fall-off {row.augmentation}: others": row.mean_of_others for row in margins}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 from tqdm.auto import tqdm
@@ -21,7 +22,7 @@ from tqdm.auto import tqdm
 from mixviz.augment import Augmentation, build_augmentation, make_views, to_float
 from mixviz.build import build_method
 from mixviz.config import AugmentConfig, OptimizerConfig, RunConfig
-from mixviz.data import ImageSet, load
+from mixviz.data import ImageSet, draw, load
 from mixviz.encoders import recompute_statistics
 from mixviz.errors import UserError
 from mixviz.evaluate import extract, read_out_knn
@@ -150,13 +151,14 @@ def set_up(config: RunConfig, images: ImageSet) -> tuple[Method, TrainingData]:
     method = build_method(config, pixels.shape[1], *statistics(pixels))
     device = method.framework.online.mean.device
     labels = None if training.labels is None else torch.as_tensor(training.labels, device=device)
-    bank = training.select(range(min(MONITOR_BANK, len(training))))
+    bank = training.select(np.sort(draw(training.labels, len(training), MONITOR_BANK)))
     return method, TrainingData(pixels.to(device), labels, images.select(held), held, bank)
 
 
 def statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel, (3,) each, in [0, 1]; of at most 10,000 of the (N, H, W, 3)."""
-    sample = pixels[:10_000].cpu().double().flatten(0, 2) / 255
+    rows = torch.from_numpy(np.sort(draw(None, len(pixels), 10_000)))
+    sample = pixels[rows.to(pixels.device)].cpu().double().flatten(0, 2) / 255
     return sample.mean(dim=0).float(), sample.std(dim=0).clamp(min=1e-3).float()
 
 

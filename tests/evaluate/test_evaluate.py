@@ -159,7 +159,7 @@ def test_best_on_test_can_be_asked_for_and_says_so_in_its_name():
     assert flattering.protocol == "linear-features (epochs 3, choose best-on-test)"
     assert flattering.accuracy >= honest.accuracy
     assert (honest.comparable, flattering.comparable) == (True, False)
-    assert (flattering.settings["chosen_on"], flattering.settings["of"]) == ("test: best-on-test", 15)
+    assert (flattering.settings["chosen_on"], flattering.settings["of"]) == ("test: best-on-test", 25)
 
 
 def test_results_of_older_versions_are_still_read():
