@@ -83,5 +83,10 @@ def _predictor(config: RunConfig, embedder: Embedder) -> nn.Module:
     return SpaceWise(heads, embedder.dtype)
 
 
+def dtype_name(config: RunConfig) -> str:
+    """The dtype in which the encoder of a run computes on this machine, such as ``bfloat16``. Raises UserError."""
+    return str(_dtype(config, find_device(config.train.device))).removeprefix("torch.")
+
+
 def _dtype(config: RunConfig, device: torch.device) -> torch.dtype:
     return fast_dtype(device) if config.train.dtype == "auto" else DTYPES[config.train.dtype]

@@ -14,9 +14,10 @@ from typing import Any
 import pandas as pd
 
 from mixviz.errors import UserError, unknown
-from mixviz.evaluate.compare import paired_differences, results_table
+from mixviz.evaluate.compare import results_table
 from mixviz.ledger import VERDICTS, Row, counts
 from mixviz.ledger import read as read_ledger
+from mixviz.reproduced import reproduced_rows
 from mixviz.runs import Run, list_runs
 
 BLOCK = re.compile(r"<!-- results: ([\w-]+) -->\n.*?<!-- /results -->", re.DOTALL)
@@ -139,31 +140,6 @@ def render_reproduce(folder: Path) -> str:
     return "\n\n".join(parts)
 
 
-def reproduced_rows(table: Mapping[str, Any]) -> tuple[str, list[str], list[list[str]]]:
-    """Caption, header and rows of a table of ``reproduce``: an arm's read-outs and its difference to its base."""
-    rows = pd.DataFrame(table["rows"]).rename(columns={"arm": "method", "value": "accuracy"})
-    measures = list(dict.fromkeys(rows["measure"]))
-    lines = []
-    for arm, against in table["against"].items():
-        own = rows[rows.method == arm]
-        cells = [_spread(own.loc[own.measure == measure, "accuracy"], measure) for measure in measures]
-        if against is None:
-            lines.append([arm, *cells, "", "", ""])
-            continue
-        both = rows[(rows.measure == "linear-features: label") & rows.method.isin([arm, against])]
-        (found,) = paired_differences(both, against)
-        interval = "" if found.low != found.low else f" [{found.low:+.1f}, {found.high:+.1f}]"
-        lines.append([arm, *cells, against, f"{found.mean:+.1f}{interval}", found.verdict])
-    seeds = rows["seed"].nunique()
-    caption = (
-        f"**{table['title']}** ({table['source']}): {table['data']} ({table['train_images']:,} training and "
-        f"{table['test_images']:,} test images), `{table['network']}`, {table['epochs']} epochs, batches of "
-        f"{table['batch_size']}, {_seeds(range(seeds))}, {table['device']}. Test accuracy in %, frozen backbone; "
-        "difference of the linear probe of labels with its 95 % interval."
-    )
-    return caption, ["arm", *measures, "against", "difference", "verdict"], lines
-
-
 def render_ledger(folder: Path) -> str:
     """How many claims have which verdict, and all that were tried."""
     rows = read_ledger(folder.with_suffix(".csv"))
@@ -246,13 +222,6 @@ def _cells(rows: pd.DataFrame) -> list[str]:
         spread = f" ± {found.std():.1f}" if len(found) > 1 else ""
         cells.append(f"{found.mean():.1f}{spread}" if len(found) else "–")
     return cells
-
-
-def _spread(values: pd.Series, measure: str) -> str:
-    """Mean and standard deviation over seeds; accuracies to a tenth of a point, distances to 1e-4."""
-    digits = 1 if ":" in measure else 4
-    deviation = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
-    return f"{values.mean():.{digits}f}{deviation}" if len(values) else "–"
 
 
 def _difference(table: pd.DataFrame, method: str, base: str) -> list[str]:

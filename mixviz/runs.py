@@ -1,19 +1,15 @@
 """The run folder: everything that a training run leaves behind, and the way back to its encoder.
 
-config.json        every setting          metrics.csv       one row an epoch
-environment.json   versions, device       evaluation.json   results with protocol, data set and seed
+config.json        every setting               metrics.csv       one row an epoch
+environment.json   commit, versions, device    evaluation.json   results with protocol, data set and seed
 checkpoint.pt      the last good state: method, optimiser, epoch
 film.npz           a fixed set of images as the network saw it, epoch by epoch
 """
 
 import json
 import os
-import platform
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +18,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from mixviz.build import build_embedder, build_method
+from mixviz.build import build_embedder, build_method, dtype_name
 from mixviz.config import RunConfig
 from mixviz.encoders import Embedder
+from mixviz.environment import environment
 from mixviz.errors import UserError, unknown
 from mixviz.film import Film
 from mixviz.method import Method
 from mixviz.paths import runs_root
-
-PACKAGES = ("mixviz", "torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
 
 
 class Run:
@@ -63,7 +58,7 @@ class Run:
         run = cls.check_new(config, name, root)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
-            run._write_json("environment.json", environment())
+            run._write_json("environment.json", environment() | {"dtype": dtype_name(config)})
             run._write_json("config.json", config.model_dump(mode="json"))
         except OSError as error:
             raise UserError(f"cannot write the run folder {run.path}: {error.strerror or error}") from error
@@ -226,24 +221,3 @@ def default_name(config: RunConfig) -> str:
 def folder_name(label: str) -> str:
     """A label such as ``n-pair + looc (turned)`` as a folder's name: ``n-pair+looc-turned``."""
     return re.sub("[ )]", "", label.replace(" (", "-"))
-
-
-def environment() -> dict[str, Any]:
-    """Versions, device, and how the program was called."""
-    cuda = torch.cuda.is_available()
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
-        "platform": f"{platform.system()} {platform.machine()}",
-        "device": torch.cuda.get_device_name() if cuda else f"CPU, {platform.machine()}",
-        "threads": torch.get_num_threads(),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-    }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

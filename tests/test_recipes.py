@@ -9,11 +9,12 @@ import torch
 
 from mixviz.build import build_embedder
 from mixviz.data import ImageSet
+from mixviz.environment import commit, processor
 from mixviz.errors import UserError
 from mixviz.ledger.findings import read_findings
 from mixviz.recipes import SCALES, TABLES, recipe, run_name, running, slug
 from mixviz.recipes.running import load_sets, plan, run_recipe, runs_of, train_to_test, turn
-from mixviz.results import reproduced_rows
+from mixviz.reproduced import reproduced_rows
 from mixviz.runs import Run
 from mixviz.study import ARMS, config_of
 from mixviz.train import hold_out, statistics
@@ -150,6 +151,13 @@ def test_a_laptop_table_end_to_end_and_where_it_was_cut(data, tmp_path):
     run = Run(tmp_path / table["rows"][0]["run"])
     kept = {result["protocol"]: 100 * result["accuracy"] for result in run.results}
     assert [row["value"] for row in table["rows"][:2]] == [kept["linear-features"], kept["knn"]]
+    made, about = run.read_json("environment.json"), table["runs"][0]
+    assert [about[name] for name in ("commit", "read_out_by")] == [commit(), commit()]
+    assert about["minutes"] == pytest.approx(run.metrics["seconds"].sum() / 60, abs=1e-3)
+    assert [about[name] for name in ("processor", "dtype", "threads")] == [processor(), made["dtype"], 1]
+    assert (table["commit"], table["processor"], table["dtype"]) == (commit(), processor(), made["dtype"])
+    assert table["packages"]["torch"]
+    assert [(one["arm"], one["seed"]) for one in table["runs"]] == [(arm, s) for s in (1, 2) for arm in table["arms"]]
     caption, header, rows = reproduced_rows(table)
     assert "MixCo on MoCo-v2" in caption
     assert [len(row) for row in rows] == [len(header)] * 3

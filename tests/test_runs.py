@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 
-from mixviz.build import build_method
+from mixviz.build import build_method, dtype_name
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
 from mixviz.runs import Run, default_name, list_runs
@@ -25,6 +25,7 @@ def test_create_writes_config_and_environment(tmp_path):
     assert run.name == "glyphs-simclr+mixco-seed7"
     assert run.config == CONFIG
     assert run.read_json("environment.json")["packages"]["torch"] == torch.__version__.partition("+")[0]
+    assert run.read_json("environment.json")["dtype"] == dtype_name(CONFIG)
     assert run.results == []
     assert run.metrics.empty
 

@@ -10,7 +10,8 @@ from mixviz.ledger import PATH, fill, read, read_findings, write
 from mixviz.paths import check_writable, runs_root
 from mixviz.recipes import SCALES, TABLES, Recipe, recipe, slug
 from mixviz.recipes.running import Estimate, load_sets, plan, run_recipe
-from mixviz.results import ledger_rows, reproduced_rows
+from mixviz.reproduced import reproduced_rows
+from mixviz.results import ledger_rows
 
 
 def main(argv: list[str]) -> None:

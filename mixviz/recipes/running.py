@@ -17,9 +17,11 @@ from mixviz.build import build_embedder
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.encoders import Embedder
+from mixviz.environment import commit
 from mixviz.evaluate import evaluate, extract
 from mixviz.recipes import PROTOCOLS, Arm, Recipe, run_name
-from mixviz.runs import Run, environment
+from mixviz.recipes.describing import describe, is_of
+from mixviz.runs import Run
 from mixviz.train import hold_out, load_training_images, train, trained
 from mixviz.train import statistics as statistics_of
 
@@ -119,7 +121,7 @@ def run_recipe(
             config = arm.config(seed)
             run = trained(config, run_name(config), root, sets[0])
             rows += [{"arm": arm.name, "seed": seed, **row} for row in measure(run, recipe, sets)]
-        table = describe(recipe, run, sets, rows)
+        table = describe(recipe, root, rows, sets)
         out.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return table
 
@@ -129,13 +131,13 @@ def measure(run: Run, recipe: Recipe, sets: Sets) -> list[dict[str, Any]]:
     embedder: Embedder | None = None
     seed, found = run.config.train.seed, {}
     for target in recipe.targets:
-        kept = {result["protocol"]: result for result in run.results if _is_of(result, target)}
+        kept = {result["protocol"]: result for result in run.results if is_of(result, target)}
         if not kept.keys() >= set(PROTOCOLS):
             embedder = embedder or run.encoder()
             turned = target == "rotation" and "rotation" not in sets[0].factors
             used = tuple(turn(images) for images in sets) if turned else sets
             new = [
-                r.to_dict()
+                r.to_dict() | {"commit": commit()}
                 for r in evaluate(embedder, *used, targets=[target], protocols=PROTOCOLS, seed=seed, run=run.name)
             ]
             run.add_results(new)
@@ -167,32 +169,5 @@ def train_to_test(embedder: Embedder, sets: Sets, holdout: int) -> float:
     return frechet_distance(*parts)
 
 
-def describe(recipe: Recipe, run: Run, sets: Sets, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The result file of a table."""
-    config, made = run.config, environment()
-    return {
-        "table": recipe.name,
-        "title": recipe.title,
-        "scale": recipe.scale,
-        "source": recipe.source,
-        "data": sets[0].name,
-        "train_images": len(sets[0]),
-        "test_images": len(sets[1]),
-        "network": config.encoder.backbone,
-        "epochs": config.train.epochs,
-        "batch_size": config.train.batch_size,
-        "device": run.read_json("environment.json")["device"],
-        "threads": made["threads"],
-        "packages": made["packages"],
-        "against": {arm.name: arm.against for arm in recipe.arms},
-        "settings": {arm.name: dict(arm.settings) for arm in recipe.arms},
-        "rows": list(rows),
-    }
-
-
-def _is_of(result: dict[str, Any], target: str) -> bool:
-    return result["encoder"] == "backbone" and result["target"] == target
-
-
 def _is_read_out(run: Run) -> bool:
-    return {result["protocol"] for result in run.results if _is_of(result, "label")} >= set(PROTOCOLS)
+    return {result["protocol"] for result in run.results if is_of(result, "label")} >= set(PROTOCOLS)

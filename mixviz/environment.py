@@ -1,0 +1,70 @@
+"""What a number was made with: the code's commit, versions, processor and threads, and how the program was called."""
+
+import platform
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+CODE = Path(__file__).resolve().parent
+PACKAGES = ("mixviz", "torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
+
+
+def environment() -> dict[str, Any]:
+    """Commit, versions, device, and how the program was called."""
+    cuda = torch.cuda.is_available()
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "python": platform.python_version(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "platform": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name() if cuda else f"CPU, {platform.machine()}",
+        "processor": torch.cuda.get_device_name() if cuda else processor(),
+        "threads": torch.get_num_threads(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+@cache
+def commit(folder: Path = CODE) -> str:
+    """The commit of the code in a folder, such as ``c067dc4``, or ``c067dc4+changes``; empty where git knows none.
+
+    Asked once: it is the code that this process has loaded. Changes outside the folder do not count.
+    """
+    if _git(folder, "ls-files", ".") in (None, ""):  # not under git, or installed inside somebody else's repository
+        return ""
+    changed = _git(folder, "status", "--porcelain", "--", ".")
+    return f"{_git(folder, 'rev-parse', '--short', 'HEAD') or ''}{'+changes' if changed else ''}"
+
+
+@cache
+def processor() -> str:
+    """The processor's name, such as ``AMD EPYC 7763``: from Linux, or what the platform says of it."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git says; None where there is no git, no repository or no answer."""
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
