@@ -35,6 +35,7 @@ from mixviz.build import build_method
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.encoders import Embedder
+from mixviz.evaluate import frozen
 from mixviz.film import Film
 from mixviz.frameworks import embed_once
 from mixviz.method import Method
@@ -171,10 +172,11 @@ def restored(run: Run, train: ImageSet, device: str = "auto") -> tuple[Method, I
 @torch.no_grad()
 def look(embedder: Embedder, images: ImageSet, names: Sequence[str], batch_size: int = 512) -> Heads:
     """Embeddings of a whole set in every space, without ever holding all of it as floats."""
-    parts = [
-        heads(embedder, to_float(torch.tensor(images.images[start : start + batch_size])), names)
-        for start in range(0, len(images), batch_size)
-    ]
+    with frozen(embedder):
+        parts = [
+            heads(embedder, to_float(torch.tensor(images.images[start : start + batch_size])), names)
+            for start in range(0, len(images), batch_size)
+        ]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 

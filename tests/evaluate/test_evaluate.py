@@ -88,9 +88,7 @@ def test_accuracy_is_the_share_of_hits():
     wrong = np.arange(90) % 3
     wrong[:9] = (wrong[:9] + 1) % 3
     images = np.zeros((90, 8, 8, 3), np.uint8)
-    train, test = (
-        ImageSet("x", split, images, labels) for split, labels in (("train", np.arange(90) % 3), ("test", wrong))
-    )
+    train, test = ImageSet("x", "train", images, np.arange(90) % 3), ImageSet("x", "test", images + 1, wrong)
     for name in STORED:
         (result,) = read_out(features, features, train, test, "x", ["label"], [name])
         assert result.accuracy == pytest.approx(0.9)
