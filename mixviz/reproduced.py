@@ -93,8 +93,7 @@ def _rounding(table: Table) -> str:
         return ""
     return (
         f" {found['arm']} minus {found['against']}, seed {found['seed']}, is {found['was']:+.1f}; trained again with "
-        f"{found['threads']} thread{'s' if found['threads'] > 1 else ''}, so that only rounding differs, "
-        f"{found['difference']:+.1f}."
+        f"{found['changed']}, so that only rounding differs, {found['difference']:+.1f}."
     )
 
 

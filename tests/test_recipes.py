@@ -13,7 +13,8 @@ from mixviz.environment import commit, processor
 from mixviz.errors import UserError
 from mixviz.ledger.findings import read_findings
 from mixviz.recipes import SCALES, TABLES, recipe, run_name, running, slug
-from mixviz.recipes.running import load_sets, plan, run_recipe, runs_of, train_to_test, turn
+from mixviz.recipes.making import run_recipe
+from mixviz.recipes.running import load_sets, plan, runs_of, train_to_test, turn
 from mixviz.reproduced import reproduced_rows
 from mixviz.runs import Run
 from mixviz.study import ARMS, config_of
@@ -95,7 +96,7 @@ def test_combinations_cover_every_pair_of_seams():
 def test_tables_share_the_runs_that_they_have_in_common():
     recipes = [recipe(table) for table in TABLES]
     arms = list(runs_of(recipes, (1, 2)))
-    names = [run_name(config) for _, configs in arms for config in configs]
+    names = [run_name(config) for *_, configs in arms for config in configs]
     assert len(names) == len(set(names)) < 2 * sum(len(one.arms) for one in recipes)
     assert (
         sum(name.startswith("glyphs-moco-v2-") and name.endswith("-seed1") for name in names) == 3

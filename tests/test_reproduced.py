@@ -72,7 +72,7 @@ def test_the_caption_says_what_it_was_made_with():
 
 
 def test_rounding_is_told_in_one_clause():
-    rounding = {"arm": "better", "against": "base", "seed": 1, "threads": 2, "was": 5.0, "difference": -0.4}
+    rounding = {"arm": "better", "against": "base", "seed": 1, "changed": "2 threads", "was": 5.0, "difference": -0.4}
     caption = reproduced_rows(table(rounding=rounding))[0]
     assert caption.endswith(
         "better minus base, seed 1, is +5.0; trained again with 2 threads, so that only rounding differs, -0.4."

@@ -1,20 +1,57 @@
 """``reproduce``: a table of a paper made anew, from training to the ledger, after saying how long it will take."""
 
+import math
+import time
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import torch
 
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
+from mixviz.config import DataConfig
 from mixviz.errors import UserError, unknown
 from mixviz.ledger import PATH, fill, read, read_findings, write
 from mixviz.paths import check_writable, runs_root
 from mixviz.recipes import SCALES, TABLES, Recipe, recipe, slug
-from mixviz.recipes.running import Estimate, load_sets, plan, run_recipe
+from mixviz.recipes.making import run_recipe
+from mixviz.recipes.running import Estimate, Sets, fitting, load_sets, plan
 from mixviz.reproduced import reproduced_rows
 from mixviz.results import ledger_rows
 
 
 def main(argv: list[str]) -> None:
+    arguments = arguments_of(argv)
+    root, seeds = runs_root() / "reproduce", range(1, arguments.seeds + 1)
+    out, recipes = arguments.out or root, recipes_from(arguments)
+    files = [check_writable(out / f"{one.name}-{one.scale}-{slug(one.config)}.json") for one in recipes]
+    if arguments.jobs > 1:
+        torch.set_num_threads(1)  # so that the plan is timed as the workers compute
+    sets = {one.config.data: load_sets(one) for one in recipes}
+    show_plan(planned(recipes, seeds, root, sets), arguments.jobs, arguments.minutes)
+    if arguments.plan:
+        return
+    deadline = time.time() + 60 * (arguments.minutes or math.inf)
+    written = []
+    for one, file in zip(recipes, files, strict=True):
+        images, rounding = sets[one.config.data], arguments.check_rounding
+        table = run_recipe(one, seeds, root, images, file, say, arguments.jobs, deadline, rounding)
+        if table is None:
+            print(f"{one.name}: no run is done yet; call it again to go on\n", flush=True)
+            continue
+        written.append(file)
+        caption, header, rows = reproduced_rows(table)
+        print(f"\n{caption}")
+        print_table(header, rows)
+        missing = len(seeds) * len(one.arms) - len(table["runs"])
+        rest = f"; {missing} run{'s are' if missing > 1 else ' is'} left: call it again to go on" if missing else ""
+        print(f"written: {file}{rest}\n", flush=True)
+    update_ledger(out, written)
+
+
+def arguments_of(argv: list[str]) -> Namespace:
+    """The flags, checked. Raises UserError."""
     parser = Parser("reproduce", "Make tables of the papers anew: train, read out, compare. Goes on where it was cut.")
     parser.add_argument("table", nargs="+", help=f"{' '.join(TABLES)}, or all")
     parser.add_argument("--scale", default="laptop", help=f"{' | '.join(SCALES)} [default: laptop]")
@@ -24,28 +61,36 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--epochs", type=int, metavar="INT", help="other than the recipe's")
     parser.add_argument("--train-images", type=int, metavar="INT", help="use only so many")
     parser.add_argument("--plan", action="store_true", help="say how long it will take, and stop")
+    parser.add_argument("--minutes", type=float, metavar="NUMBER", help="train for about so long, then stop")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="INT", help="runs at once, a process of one thread each [default: 1]"
+    )
+    parser.add_argument(
+        "--check-rounding", action="store_true", help="train one difference again with other rounding, and tell both"
+    )
     parser.add_argument("--out", type=Path, help="folder of the result files [default: beside the runs]")
     arguments = parser.parse_args(argv)
     if arguments.seeds < 1:
         raise UserError(f"--seeds {arguments.seeds}: take 1 or more")
-    root, seeds = runs_root() / "reproduce", range(1, arguments.seeds + 1)
-    out, recipes = arguments.out or root, recipes_from(arguments)
-    files = [check_writable(out / f"{one.name}-{one.scale}-{slug(one.config)}.json") for one in recipes]
-    groups: dict[str, list[Recipe]] = {}
-    for one in recipes:
-        groups.setdefault(one.config.data.model_dump_json(), []).append(one)
-    sets = {key: load_sets(group[0]) for key, group in groups.items()}
-    show_plan([estimate for key, group in groups.items() for estimate in plan(group, seeds, root, sets[key])])
-    if arguments.plan:
-        return
-    for one, file in zip(recipes, files, strict=True):
-        images = sets[one.config.data.model_dump_json()]
-        table = run_recipe(one, seeds, root, images, file, lambda arm, seed: print(f"{arm}, seed {seed}", flush=True))
-        caption, header, rows = reproduced_rows(table)
-        print(f"\n{caption}")
-        print_table(header, rows)
-        print(f"written: {file}\n", flush=True)
-    update_ledger(out, files)
+    if arguments.jobs < 1:
+        raise UserError(f"--jobs {arguments.jobs}: take 1 or more, but no more than there are cores")
+    if arguments.minutes is not None and not arguments.minutes > 0:
+        raise UserError(f"--minutes {arguments.minutes:g}: take more than 0")
+    return arguments
+
+
+def say(arm: str, seed: int) -> None:
+    """What is trained next."""
+    print(f"{arm}, seed {seed}", flush=True)
+
+
+def planned(recipes: list[Recipe], seeds: Sequence[int], root: Path, sets: Mapping[DataConfig, Sets]) -> list[Estimate]:
+    """The plan of all recipes, in their order."""
+    found = []
+    for data, images in sets.items():
+        found += plan([one for one in recipes if one.config.data == data], seeds, root, images)
+    names = [one.name for one in recipes]
+    return sorted(found, key=lambda estimate: names.index(estimate.table))
 
 
 def recipes_from(arguments: Namespace) -> list[Recipe]:
@@ -63,23 +108,29 @@ def recipes_from(arguments: Namespace) -> list[Recipe]:
     return recipes
 
 
-def show_plan(estimates: list[Estimate]) -> None:
-    """A line an arm, and the sum."""
+def show_plan(estimates: list[Estimate], jobs: int = 1, minutes: float | None = None) -> None:
+    """A line an arm, and the sum; where time is given, how many runs of each arm will be done by then."""
+    header = ["arm", "epochs to go", "s an epoch", "read-outs", "s each", "minutes", "known from"]
     rows = []
     for e in estimates:
         work = [str(e.epochs), f"{e.seconds_an_epoch:.1f}", str(e.readouts), f"{e.seconds_a_readout:.0f}"]
         rows.append([e.arm, *work, f"{e.minutes:.1f}", e.known_from])
-    print_table(["arm", "epochs to go", "s an epoch", "read-outs", "s each", "minutes", "known from"], rows)
-    minutes = sum(e.minutes for e in estimates)
+    if minutes:
+        header.append(f"done after {minutes:g} minutes")
+        done = fitting(estimates, minutes, jobs)
+        rows = [[*row, f"{n} of {len(e.left)} seeds"] for row, n, e in zip(rows, done, estimates, strict=True)]
+    print_table(header, rows)
+    needed = sum(e.minutes for e in estimates) / jobs
+    how = f", {jobs} runs at once" if jobs > 1 else ""
     print(
-        f"plan: about {minutes:.0f} minutes, or {minutes / 60:.1f} hours, at the speed that this machine has now\n",
+        f"plan: about {needed:.0f} minutes, or {needed / 60:.1f} hours{how}, at the speed that this machine has now\n",
         flush=True,
     )
 
 
 def update_ledger(out: Path, files: list[Path]) -> None:
     """Fill the ledger with the new tables: the project's own where they lie among its results, else a copy."""
-    if not PATH.exists():
+    if not PATH.exists() or not files:
         return
     own = out.resolve().is_relative_to(PATH.parent.resolve() / "results")
     path = PATH if own else out / "ledger.csv"

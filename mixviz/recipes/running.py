@@ -1,11 +1,13 @@
-"""Recipes put to work: how long it will take, the runs, their read-outs, and one result file for each table."""
+"""Recipes put to work: their images, how long it will take, and the read-outs of a run."""
 
-import json
+import heapq
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,15 @@ import torch.nn.functional as F
 
 from mixviz.analysis.frechet import frechet_distance
 from mixviz.build import build_embedder
-from mixviz.config import RunConfig
+from mixviz.config import DataConfig, RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.encoders import Embedder
 from mixviz.environment import commit
 from mixviz.evaluate import evaluate, extract
 from mixviz.recipes import PROTOCOLS, Arm, Recipe, run_name
-from mixviz.recipes.describing import describe, is_of
+from mixviz.recipes.describing import is_of
 from mixviz.runs import Run
-from mixviz.train import hold_out, load_training_images, train, trained
+from mixviz.train import hold_out, load_training_images, train
 from mixviz.train import statistics as statistics_of
 
 PROBED = 1000  # images on which a read-out is timed
@@ -36,24 +38,48 @@ class Estimate:
     """What one arm of a plan will take."""
 
     arm: str
-    epochs: int  # to train, over all seeds
-    readouts: int  # to do, over all seeds
+    table: str  # the first in which it comes
+    left: tuple[tuple[int, int], ...]  # for each seed: epochs to train, read-outs to do
     seconds_an_epoch: float
     seconds_a_readout: float
     known_from: str  # "finished epochs", or "a few steps"
 
     @property
+    def epochs(self) -> int:
+        return sum(epochs for epochs, _ in self.left)
+
+    @property
+    def readouts(self) -> int:
+        return sum(readouts for _, readouts in self.left)
+
+    @property
     def minutes(self) -> float:
-        return (self.epochs * self.seconds_an_epoch + self.readouts * self.seconds_a_readout) / 60
+        return sum(self.minutes_of(seed) for seed in range(len(self.left)))
+
+    def minutes_of(self, seed: int) -> float:
+        """Of one seed, by its place."""
+        epochs, readouts = self.left[seed]
+        return (epochs * self.seconds_an_epoch + readouts * self.seconds_a_readout) / 60
 
 
 def load_sets(recipe: Recipe) -> Sets:
+    """Training images of the first arm, cut to ``train_images``, and test images. Raises UserError."""
+    return load_data(recipe.config.data)
+
+
+@lru_cache(maxsize=3)
+def load_data(data: DataConfig) -> Sets:
     """Training images, cut to ``train_images``, and test images. Raises UserError."""
-    data = recipe.config.data
-    return load_training_images(recipe.config), load(data.data, "test", name=data.data_name, image_size=data.image_size)
+    config = RunConfig.parse({"data": data.model_dump()})
+    return load_training_images(config), load(data.data, "test", name=data.data_name, image_size=data.image_size)
 
 
-def runs_of(recipes: Sequence[Recipe], seeds: Sequence[int]) -> Iterator[tuple[Arm, list[RunConfig]]]:
+def sets_for(config: RunConfig, recipe: Recipe, sets: Sets) -> Sets:
+    """The images of an arm: the recipe's, or its own where it takes others, such as fewer."""
+    return sets if config.data == recipe.config.data else load_data(config.data)
+
+
+def runs_of(recipes: Sequence[Recipe], seeds: Sequence[int]) -> Iterator[tuple[Recipe, Arm, list[RunConfig]]]:
     """Every arm with its configs, one a seed; an arm that several tables share comes once."""
     seen = set()
     for recipe in recipes:
@@ -61,7 +87,7 @@ def runs_of(recipes: Sequence[Recipe], seeds: Sequence[int]) -> Iterator[tuple[A
             configs = [arm.config(seed) for seed in seeds]
             if run_name(configs[0]) not in seen:
                 seen.add(run_name(configs[0]))
-                yield arm, configs
+                yield recipe, arm, configs
 
 
 def plan(recipes: Sequence[Recipe], seeds: Sequence[int], root: Path, sets: Sets) -> list[Estimate]:
@@ -70,16 +96,32 @@ def plan(recipes: Sequence[Recipe], seeds: Sequence[int], root: Path, sets: Sets
     Reading out is timed on a part of the images and counted in proportion. Recipes share one data set.
     """
     found, readout = [], 0.0
-    for arm, configs in runs_of(recipes, seeds):
+    for recipe, arm, configs in runs_of(recipes, seeds):
         runs = [Run(root / run_name(config)) for config in configs]
-        missing = sum(not _is_read_out(run) for run in runs)
-        epochs = sum(config.train.epochs - len(run.metrics) for config, run in zip(configs, runs, strict=True))
+        left = [(c.train.epochs - len(r.metrics), int(not is_read_out(r))) for c, r in zip(configs, runs, strict=True)]
         known = [seconds for run in runs if len(run.metrics) for seconds in run.metrics["seconds"]]
-        epoch = statistics.median(known) if known else time_epoch(configs[0], sets[0])
-        readout = readout or (time_readout(configs[0], sets) if missing else 0.0)
+        images = sets_for(configs[0], recipe, sets)
+        epoch = statistics.median(known) if known else time_epoch(configs[0], images[0])
+        missing = any(readouts for _, readouts in left)
+        readout = readout or (time_readout(configs[0], images) if missing else 0.0)
         source = "finished epochs" if known else "a few steps"
-        found.append(Estimate(arm.name, epochs, missing, epoch, readout, source))
+        found.append(Estimate(arm.name, recipe.name, tuple(left), epoch, readout, source))
     return found
+
+
+def fitting(plan: Sequence[Estimate], minutes: float, jobs: int = 1) -> list[int]:
+    """How many runs of each arm will be done after so many minutes: tables in turn, seed by seed, arms in their order.
+
+    jobs: how many are at work at once.
+    """
+    free, done = [0.0] * jobs, [0] * len(plan)  # when each of them is free
+    for _, arms in groupby(range(len(plan)), key=lambda i: plan[i].table):
+        for seed, i in product(range(len(plan[0].left)), list(arms)):
+            needed = plan[i].minutes_of(seed)
+            done[i] += not needed or free[0] + needed <= minutes
+            if needed:
+                heapq.heapreplace(free, free[0] + needed)
+    return done
 
 
 def time_epoch(config: RunConfig, images: ImageSet) -> float:
@@ -100,30 +142,6 @@ def time_readout(config: RunConfig, sets: Sets) -> float:
     began = time.perf_counter()
     evaluate(embedder, train_few, test_few, protocols=PROTOCOLS)
     return (time.perf_counter() - began) * len(sets[0]) / len(train_few)
-
-
-def run_recipe(
-    recipe: Recipe,
-    seeds: Sequence[int],
-    root: Path,
-    sets: Sets,
-    out: Path,
-    on_run: Callable[[str, int], None] = lambda arm, seed: None,
-) -> dict[str, Any]:
-    """Train and read out what is not there yet, seed by seed; the table, which is written to ``out`` after each seed.
-
-    root: of the run folders. on_run is called before each run. Cut short and called again, it goes on where it was.
-    """
-    rows: list[dict[str, Any]] = []
-    for seed in seeds:
-        for arm in recipe.arms:
-            on_run(arm.name, seed)
-            config = arm.config(seed)
-            run = trained(config, run_name(config), root, sets[0])
-            rows += [{"arm": arm.name, "seed": seed, **row} for row in measure(run, recipe, sets)]
-        table = describe(recipe, root, rows, sets)
-        out.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return table
 
 
 def measure(run: Run, recipe: Recipe, sets: Sets) -> list[dict[str, Any]]:
@@ -169,5 +187,6 @@ def train_to_test(embedder: Embedder, sets: Sets, holdout: int) -> float:
     return frechet_distance(*parts)
 
 
-def _is_read_out(run: Run) -> bool:
+def is_read_out(run: Run) -> bool:
+    """Whether every protocol was read out for labels."""
     return {result["protocol"] for result in run.results if is_of(result, "label")} >= set(PROTOCOLS)

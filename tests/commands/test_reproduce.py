@@ -1,6 +1,7 @@
 """``reproduce`` and ``ledger`` from the command line, on small images."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from mixviz.__main__ import main
 from mixviz.ledger import PATH, read
 from mixviz.paths import runs_root
+from mixviz.recipes import SCHEDULES
+from mixviz.runs import Run
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +60,31 @@ def test_a_table_from_training_to_the_ledger(data, capsys, tmp_path):
     assert "plan: about 0 minutes" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_a_gpu_table_within_minutes_and_the_rest_of_it(data, capsys, tmp_path, monkeypatch):
+    schedule = SCHEDULES["gpu", "cifar10"]
+    small = {"batch_size": 64, "bn_splits": 2, "queue_length": 64, "dim": 8, "hidden": 16}
+    small |= {"image_size": 8, "film_frames": 0}
+    frameworks = {name: {**settings, **small} for name, settings in schedule.frameworks.items()}
+    monkeypatch.setitem(SCHEDULES, ("gpu", "cifar10"), replace(schedule, frameworks=frameworks))
+    words = ["reproduce", "mixco-table", "--scale", "gpu", "--data", data, "--seeds", 1, "--epochs", 2]
+    words += ["--out", tmp_path / "out"]
+    file = tmp_path / "out" / "mixco-table-gpu-colours.json"
+    assert call(*words, "--minutes", 0.002) == 0
+    shown = capsys.readouterr().out
+    assert "done after 0.002 minutes" in shown
+    assert "0 of 1 seeds" in shown
+    assert "no run is done yet; call it again to go on" in shown
+    assert not file.exists()
+    begun = [len(Run(path.parent).metrics) for path in runs_root().glob("reproduce/*/config.json")]
+    assert begun == [1]  # stopped at the end of an epoch
+    assert call(*words, "--jobs", 2, "--minutes", 60) == 0
+    assert "2 runs at once" in capsys.readouterr().out
+    table = json.loads(file.read_text())
+    assert [run["arm"] for run in table["runs"]] == list(table["against"])
+    assert (table["network"], table["scale"], table["epochs"]) == ("resnet18", "gpu", 2)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -64,6 +92,8 @@ def test_a_table_from_training_to_the_ledger(data, capsys, tmp_path):
         (["mixco-table", "--scale", "phone"], "unknown scale 'phone'"),
         (["mixco-table", "--seeds", "0"], "--seeds 0: take 1 or more"),
         (["mixco-table", "--epochs", "0"], "--epochs 0"),
+        (["mixco-table", "--jobs", "0"], "--jobs 0: take 1 or more"),
+        (["mixco-table", "--minutes", "0"], "--minutes 0: take more than 0"),
         (["mixco-table", "--data", "cifar01"], "did you mean 'cifar10"),
         (["mixco-table", "--out", "/dev/null/x"], "cannot make the folder"),
         ([], "the following arguments are required: table"),
