@@ -192,7 +192,8 @@ def blend_measures(run: Run, test: ImageSet) -> dict[str, float]:
     """How a blend of two test images is read, against how much of each is in it; lower errors are better."""
     embed, method = unit_embed(run.encoder()), run.config.method
     images = to_float(test.sample(len(test)).tensor())  # in random order
-    first, second, rest = images.split([PAIRS, PAIRS, len(images) - 2 * PAIRS])
+    pairs = min(PAIRS, len(images) // 4)
+    first, second, rest = images.split([pairs, pairs, len(images) - 2 * pairs])
     others = torch.cat([embed(part) for part in rest.split(512)])
     path = mix_path(embed, first, second, others, LAMS)
     own = method.mixco.temperature if "mixco" in method.mixing else method.temperature

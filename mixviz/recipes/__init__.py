@@ -47,7 +47,7 @@ class Recipe:
     scale: str
     arms: tuple[Arm, ...]
     targets: tuple[str, ...]  # label, rotation: what the frozen backbone is read out for
-    frechet: bool  # whether the distance of train to test embeddings is taken as well
+    measures: tuple[str, ...]  # what is told besides the read-outs; see ``mixviz.recipes.measures``
     source: str  # the paper and its table
 
     @property
@@ -192,12 +192,15 @@ def combination_arms(on: Schedule) -> tuple[Arm, ...]:
 
 MIXCO, MOCHI = "MixCo, arXiv:2010.06300", "MoCHi, arXiv:2010.01028, Table 1"
 IMIX, LOOC = "i-Mix, arXiv:2010.08887, Tables 1 and 3", "LooC, arXiv:2008.05659, Tables 1 and 2"
-TABLES: dict[str, tuple[str, Callable[[Schedule], tuple[Arm, ...]], str]] = {  # title, arms, source
-    "mixco-table": ("MixCo on MoCo-v2", mixco_arms, MIXCO),
-    "mochi-table": ("MoCHi and the class oracle on MoCo-v2", mochi_arms, MOCHI),
-    "imix-table": ("i-Mix on N-pair, MoCo-v2 and BYOL", imix_arms, IMIX),
-    "looc-table": ("LooC and its base, with and without rotation", looc_arms, LOOC),
-    "combinations": ("Mixings together", combination_arms, "no paper: the combinations are extensions"),
+ON_MIXCO, ON_MOCHI = ("clean statistics", "blends"), ("proxy task", "over training", "spread")
+ON_IMIX, ON_LOOC = ("Fréchet distance", "clean statistics"), ("few labels", "rotation by head", "heads")
+TABLES: dict[str, tuple[str, Callable[[Schedule], tuple[Arm, ...]], str, tuple[str, ...]]] = {
+    # title, arms, source, measures besides the read-outs
+    "mixco-table": ("MixCo on MoCo-v2 and SimCLR", mixco_arms, MIXCO, ON_MIXCO),
+    "mochi-table": ("MoCHi and the class oracle on MoCo-v2", mochi_arms, MOCHI, ON_MOCHI),
+    "imix-table": ("i-Mix on MoCo-v2, N-pair and BYOL", imix_arms, IMIX, ON_IMIX),
+    "looc-table": ("LooC and its base, with and without rotation", looc_arms, LOOC, ON_LOOC),
+    "combinations": ("Mixings together", combination_arms, "no paper: the combinations are extensions", ()),
 }
 SCALES = ("laptop", "gpu")
 
@@ -215,11 +218,11 @@ def recipe(
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
     data = data or ("glyphs" if scale == "laptop" else "tiny-imagenet" if table == "mixco-table" else "cifar10")
-    title, arms, source = TABLES[table]
+    title, arms, source, measures = TABLES[table]
     schedule = SCHEDULES[scale, _kind(scale, data, data_name)]
     on = replace(schedule, shared={**schedule.shared, "data": data, "data_name": data_name}, changes=changes)
     targets = ("label", "rotation") if table == "looc-table" else ("label",)
-    return Recipe(table, title, scale, arms(on), targets, table == "imix-table", source)
+    return Recipe(table, title, scale, arms(on), targets, measures, source)
 
 
 def run_name(config: RunConfig) -> str:
