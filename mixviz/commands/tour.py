@@ -30,9 +30,9 @@ from mixviz.study import MOCO
 from mixviz.supervised import train_supervised
 from mixviz.train import augmentation_of, seeded_generator, statistics, trained
 
-# Chosen by trial on other glyphs: hue jitter as strong as it can be, or instances are told apart by their colour; for
-# MixCo the temperature of the authors' ImageNet runs, since that of their small-data runs drowns the plain loss. The
-# settings of MoCo-v2 and MoCHi are those of the study.
+# Chosen by trial on other glyphs: hue jitter as strong as it can be, or instances are told apart by their colour; on
+# MoCo-v2 BatchNorm on the head's output and a queue of two batches; for MixCo the temperature of the authors' ImageNet
+# runs, since that of their small-data runs drowns the plain loss.
 SHARED: dict[str, Any] = {
     "data": "glyphs",
     "epochs": 6,

@@ -89,7 +89,7 @@ class Schedule:
         return Arm(name, settings, against)
 
 
-GLYPHS_MOCO = {name: MOCO[name] for name in ("lr", "warmup_epochs", "momentum", "queue_length")}
+GLYPHS_MOCO = {name: MOCO[name] for name in ("lr", "momentum", "queue_length", "projector")}
 QUIET = {"knn_every": 0, "film_frames": 0}
 CIFAR = {"temperature": 0.1, "momentum": 0.99, "weight_decay": 5e-4, "blur": 0.0}
 SMALL_IMAGES = {"image_size": 16, "train_images": 10_000, "epochs": 20, "batch_size": 128, "knn_every": 10}
