@@ -20,7 +20,7 @@ from mixviz.analysis.mixpath import calibration, mix_path, path_measures, unit_e
 from mixviz.augment import to_float
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
-from mixviz.evaluate.compare import mean_interval
+from mixviz.evaluate.compare import mean_interval, settled_sign
 from mixviz.overview import LAMS, look
 from mixviz.runs import Run, folder_name
 from mixviz.train import trained
@@ -251,7 +251,7 @@ def judge(rows: Sequence[Mapping[str, Any]], claims: Sequence[Claim] = CLAIMS) -
     """For each claim whose arms are there: both means, the paired difference with its 95 % interval, and a verdict.
 
     shown: the interval of the mean difference lies on the paper's side of 0, and the mean beyond the claim's margin.
-    refuted: the interval lies on the other side. not settled: anything else, as always with one seed.
+    refuted: the interval lies on the other side. not settled: anything else, as always below three seeds.
     """
     values = {(row["arm"], row["measure"], row["seed"]): row["value"] for row in rows}
     found = []
@@ -274,13 +274,13 @@ def judge(rows: Sequence[Mapping[str, Any]], claims: Sequence[Claim] = CLAIMS) -
                 "high": high,
                 "seeds": len(pairs),
                 "unit": claim.unit,
-                "verdict": _verdict(claim, mean, low, high),
+                "verdict": _verdict(claim, mean, settled_sign(low, high, len(pairs))),
             }
         )
     return found
 
 
-def _verdict(claim: Claim, mean: float, low: float, high: float) -> str:
-    if min(claim.sign * low, claim.sign * high) > 0:
+def _verdict(claim: Claim, mean: float, sign: int) -> str:
+    if sign == claim.sign:
         return "shown" if claim.sign * mean >= claim.margin else "not settled"
-    return "refuted" if max(claim.sign * low, claim.sign * high) < 0 else "not settled"
+    return "refuted" if sign else "not settled"

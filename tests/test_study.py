@@ -37,6 +37,7 @@ def test_verdicts():
     assert verdict(LOWER, [0.5, 0.6, 0.4], [1.0, 1.0, 1.0]) == "shown"
     assert verdict(LOWER, [2.0, 2.1, 1.9], [1.0, 1.0, 1.0]) == "refuted"
     assert verdict(LOWER, [0.0], [1.0]) == "not settled"  # one seed settles nothing
+    assert verdict(LOWER, [0.0, 0.0], [1.0, 1.0]) == "not settled"  # nor do two, however alike
 
 
 def test_differences_are_paired_and_their_interval_is_student_s():
