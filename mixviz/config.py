@@ -4,6 +4,7 @@ Fields are grouped in sections; their names are unique, so a flag is the field's
 mixing's name before it). Everything is checked here, before anything is loaded or written.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
@@ -66,7 +67,8 @@ class EncoderConfig(Section):
     hidden: Count | None = Field(None, description="hidden units of the heads; default: as many as features")
     projector: Literal[HEADS] | None = Field(None, description="head on the backbone; default: the framework's")
     bn_splits: Count | None = Field(
-        None, description="parts that BatchNorm treats apart; default: 8 on moco-v2, else 1"
+        None,
+        description="parts that BatchNorm treats apart; default on moco-v2: of 64 images, 2 to 8 of them, else 1",
     )
 
 
@@ -77,7 +79,7 @@ class MethodConfig(Section):
     mixing: tuple[str, ...] = Field((), description=f"any of {', '.join(MIXINGS)}, each changing something else")
     temperature: Positive | None = Field(None, description="τ; default: the framework's")
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of the momentum encoder")
-    queue_length: Count | None = Field(None, description="K, keys in MoCo's queue")
+    queue_length: Count | None = Field(None, description="K, keys in MoCo's queue; default: those of 8 steps")
     symmetric: bool | None = Field(None, description="query both views in turn")
     oracle: bool = Field(False, description="drop negatives of the query's class (reads labels: an upper bound)")
     mixco: MixCo = MixCo()
@@ -117,6 +119,9 @@ class TrainConfig(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="in which the encoder computes; auto: bfloat16 where it is fast"
     )
+    clean_statistics: bool = Field(
+        False, description="after the last epoch, compute BatchNorm's statistics anew on images that are not blended"
+    )
     knn_every: Annotated[int, Field(ge=0)] = Field(5, description="epochs between kNN monitors; 0: never")
     film_frames: Annotated[int, Field(ge=0)] = Field(24, description="frames of the film, at most; 0: no film")
 
@@ -147,6 +152,38 @@ class RunConfig(Section):
             section[places[name][-1]] = value
         return cls.parse(nested)
 
+    @property
+    def staleness(self) -> float:
+        """L (1 - m), with L the steps that a key stays in MoCo's queue; 0 without a queue.
+
+        How far the key encoder moves meanwhile: 0.08 in MoCo's CIFAR demo, 0.016 in i-Mix's code. Where it is large,
+        fresh keys of other images lie nearer to a query than old keys do, and a network lowers its loss by telling
+        new from old.
+        """
+        if self.method.framework != "moco-v2":
+            return 0.0
+        return round(self.method.queue_length / self._keys_a_step * (1 - self.method.momentum), 9)
+
+    @property
+    def warning(self) -> str:
+        """One line on settings that can be trained but should not be, with the flag that mends them; else empty."""
+        if self.staleness <= STALE:
+            return ""
+        method, steps = self.method, self.method.queue_length / self._keys_a_step
+        shorter = int(round(STALE / (1 - method.momentum), 9)) * self._keys_a_step
+        cures = [f"--queue-length {shorter}"] if shorter else []
+        decimals = math.ceil(-math.log10(STALE / steps))
+        cures.append(f"--momentum {1 - math.floor(STALE / steps * 10**decimals) / 10**decimals:g}")
+        return (
+            f"the queue will be stale: its oldest keys were made {steps:g} steps ago, and the key encoder moves by "
+            f"{self.staleness:.2g} of its distance to the encoder in that time (at most {STALE} is good): take "
+            + " or ".join(cures)
+        )
+
+    @property
+    def _keys_a_step(self) -> int:
+        return self.train.batch_size * (2 if self.method.symmetric else 1)
+
     @classmethod
     def parse(cls, nested: Mapping[str, Any]) -> Self:
         """A config from nested values, such as those of ``config.json``. Raises UserError, in one line."""
@@ -167,24 +204,32 @@ class RunConfig(Section):
         return result
 
     def but(self, **flat: Any) -> Self:
-        """A copy with other values; what was a default of the old framework becomes one of the new."""
-        defaults = type(self).of(framework=self.method.framework).flat()
-        changed = {name: value for name, value in self.flat().items() if value != defaults[name]}
-        return type(self).of(**{"framework": self.method.framework, **changed, **flat})
+        """A copy with other values; what was a default of the old framework or batch size becomes one of the new."""
+        kept = {"framework": self.method.framework, "batch_size": self.train.batch_size}
+        return type(self).of(**{**kept, **self.changed(), **flat})
+
+    def changed(self) -> dict[str, Any]:
+        """Values by flat name that are not the defaults of the framework at this batch size."""
+        usual = type(self).of(framework=self.method.framework, batch_size=self.train.batch_size).flat()
+        return {name: value for name, value in self.flat().items() if value != usual[name]}
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in_framework_defaults(cls, nested: Any) -> Any:
-        """Write the framework's defaults where nothing is given, so that config.json says what was used."""
+        """Write the defaults of framework and batch size where nothing is given: config.json says what was used."""
         nested = {key: _plain(value) for key, value in dict(nested).items()}
         name = nested.get("method", {}).get("framework", "moco-v2")
         if name not in FRAMEWORKS:
             raise unknown("framework", str(name), FRAMEWORKS)
-        for section, defaults in FRAMEWORK_DEFAULTS[name].items():
+        batch = nested.get("train", {}).get("batch_size")
+        for section, defaults in framework_defaults(name, batch).items():
             given = nested.setdefault(section, {})
             for key, value in defaults.items():
                 if given.get(key) is None:
                     given[key] = value
+        if name in MIXCO_TEMPERATURES:
+            given = nested["method"].get("mixco", {})
+            nested["method"]["mixco"] = {"temperature": MIXCO_TEMPERATURES[name], **given}
         return nested
 
     @model_validator(mode="after")
@@ -210,11 +255,10 @@ class RunConfig(Section):
 
     def _check_negatives(self, batch: int) -> None:
         method = self.method
-        queries = batch * (2 if method.symmetric else 1)
-        if method.framework == "moco-v2" and method.queue_length < queries:
+        if method.framework == "moco-v2" and method.queue_length < self._keys_a_step:
             raise UserError(
-                f"--queue-length {method.queue_length} is shorter than the {queries} keys of a step: "
-                f"take {queries} or more, or a smaller --batch-size"
+                f"--queue-length {method.queue_length} is shorter than the {self._keys_a_step} keys of a step: "
+                f"take {self._keys_a_step} or more, or a smaller --batch-size"
             )
         available = method.queue_length if method.framework == "moco-v2" else batch - 2
         if "mochi" in method.mixing and method.mochi.hardest > available:
@@ -228,10 +272,28 @@ class RunConfig(Section):
         return {"color": augment.jitter or augment.grayscale, "crop": True}.get(group, getattr(augment, group, 0)) > 0
 
 
+STALE = 0.1  # L (1 - m) above which MoCo's queue counts as stale
+MIXCO_TEMPERATURES = {"moco-v2": 0.05, "simclr": 0.5}  # the authors', in their scripts for small images
+
+
+def framework_defaults(framework: str, batch_size: int | None = None) -> dict[str, dict[str, Any]]:
+    """Section -> field -> value: what stands where nothing is given. batch_size: None is the default of all.
+
+    On MoCo-v2 BatchNorm is split into parts of 64 images, as in MoCo's CIFAR demo, but into two at least, or the
+    statistics give the key away; and the queue holds the keys of 8 steps, which stay fresh at momentum 0.99.
+    """
+    defaults = {section: dict(values) for section, values in FRAMEWORK_DEFAULTS[framework].items()}
+    if framework == "moco-v2":
+        batch = batch_size if isinstance(batch_size, int) else TrainConfig().batch_size
+        defaults["encoder"]["bn_splits"] = max(1, min(8, max(2, batch // 64), batch // 2))
+        defaults["method"]["queue_length"] = max(1, 8 * batch)
+    return defaults
+
+
 FRAMEWORK_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     "moco-v2": {
-        "method": {"temperature": 0.2, "momentum": 0.99, "queue_length": 4096, "symmetric": False},
-        "encoder": {"projector": "mlp", "bn_splits": 8},
+        "method": {"temperature": 0.2, "momentum": 0.99, "symmetric": False},
+        "encoder": {"projector": "mlp"},
         "optimizer": {"lr": 0.06},
     },
     "simclr": {

@@ -2,7 +2,7 @@
 
 import copy
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import torch
@@ -215,6 +215,27 @@ def split_batch_norm(layer: SplitBatchNorm1d | SplitBatchNorm2d, inputs: Tensor)
         for part in inputs.tensor_split(layer.splits)
     ]
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def recompute_statistics(embedder: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Give every BatchNorm the mean statistics of these batches, (n, C, H, W) each, in place of the running ones.
+
+    Training leaves statistics of what was trained on, blends and augmented images included; evaluation reads clean
+    images with them. Weights stay as they are, and so does the mode.
+    """
+    norms = [layer for layer in embedder.modules() if isinstance(layer, SplitBatchNorm1d | SplitBatchNorm2d)]
+    before = [(layer.momentum, layer.splits) for layer in norms]
+    training = embedder.training
+    embedder.train()
+    for layer in norms:
+        layer.reset_running_stats()
+        layer.momentum, layer.splits = None, 1  # None: a plain mean over the batches
+    for images in batches:
+        embedder(images)
+    for layer, (momentum, splits) in zip(norms, before, strict=True):
+        layer.momentum, layer.splits = momentum, splits
+    embedder.train(training)
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:

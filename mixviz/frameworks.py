@@ -28,6 +28,7 @@ class Framework(nn.Module):
 
     name: ClassVar[str]
     has_negatives: ClassVar[bool] = True
+    queue_length: int = 0  # K, of a framework with a queue
 
     def __init__(self, embedder: nn.Module, temperature: float, symmetric: bool):
         super().__init__()
@@ -60,6 +61,10 @@ class Framework(nn.Module):
     def loss(self, candidates: Candidates) -> Tensor:
         """(n,), one value a query; here InfoNCE with soft targets."""
         return info_nce(candidates.similarities, candidates.targets, candidates.temperature)
+
+    def diagnose(self, term: Term) -> dict[str, Tensor]:
+        """Further columns of the log: name -> scalar, detached."""
+        return {}
 
     def update(self, keys: Tensor, labels: Tensor | None = None) -> None:
         """After the optimiser step, with this step's keys, (n, H, D), and their classes, (n,), where known."""
@@ -136,7 +141,7 @@ class MoCoV2(Framework):
         super().__init__(embedder, temperature, symmetric)
         self.target = copy.deepcopy(embedder).requires_grad_(False)
         self.queue = KeyQueue(queue_length, embedder.dim, embedder.spaces)
-        self.momentum = momentum
+        self.momentum, self.queue_length = momentum, queue_length
 
     def embed(self, queries: list[Tensor], views: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         with torch.no_grad():
@@ -163,6 +168,17 @@ class MoCoV2(Framework):
         own = torch.linalg.vecdot(term.q[:, None], term.keys)  # (N, J)
         left_out = own.new_full((len(own), *own.shape), -torch.inf)
         return left_out.diagonal_scatter(own.T, dim1=0, dim2=1).flatten(1)
+
+    @torch.no_grad()
+    def diagnose(self, term: Term) -> dict[str, Tensor]:
+        """queue_gap: mean cosine of queries to this step's keys of other images minus that to the queue; best near 0.
+
+        Well above 0 the queue is stale: whatever is new lies nearer to a query than whatever is old.
+        """
+        others = (term.query.targets == 0).to(term.q)
+        fresh = (term.q @ term.keys[:, 0].T * others).sum() / others.sum().clamp(min=1)
+        queue = (term.q @ self.queue.keys[term.space].mean(dim=0)).mean()
+        return {"queue_gap": fresh - queue}
 
     def update(self, keys: Tensor, labels: Tensor | None = None) -> None:
         ema_update(self.target, self.online, self.momentum)

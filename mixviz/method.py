@@ -1,5 +1,6 @@
 """A method is a framework and its mixings; this is the only place where they meet."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +79,18 @@ class Method(nn.Module):
         awake = [mixing for mixing in self.mixings if epoch >= mixing.warmup_epochs]
         return self if len(awake) == len(self.mixings) else Method(self.framework, *awake, oracle=self.oracle)
 
+    def at_step(self, epoch: int, step: int, n: int) -> "Method":
+        """The method as it is in this step of n images, both counted from 0; ``step`` from the start of training.
+
+        As ``at_epoch``, and without synthetic negatives while the queue still holds its random start.
+        """
+        method = self.at_epoch(epoch)
+        filled = step * n * len(self._anchors()) >= self.framework.queue_length
+        if filled or isinstance(method.negative_mixing, NoMixing):
+            return method
+        kept = [mixing for mixing in method.mixings if mixing is not method.negative_mixing]
+        return Method(self.framework, *kept, oracle=self.oracle)
+
     def terms(
         self,
         views: list[Tensor],
@@ -128,18 +141,16 @@ class Method(nn.Module):
     ) -> StepOutput:
         """The loss of one step; arguments as in ``terms``."""
         terms = self.terms(views, generator, labels, draws)
-        total, columns = torch.zeros((), device=views[0].device), {}
+        total, columns = torch.zeros((), device=views[0].device), defaultdict(list)
         for term in terms:
             candidates = self.framework.candidates(term)
             loss = self.framework.loss(candidates).mean()
             total = total + term.weight * loss
             kind = "mixed" if term.query.mixed else "clean"
-            columns.setdefault(f"loss_{kind}" + (f"_space{term.space}" if term.space else ""), []).append(loss.detach())
+            columns[f"loss_{kind}" + (f"_space{term.space}" if term.space else "")].append(loss.detach())
             if self.framework.has_negatives and term.space == 0:
-                columns.setdefault(f"proxy_accuracy_{kind}", []).append(proxy_accuracy(candidates).mean())
-                if term.synthetic.shape[1]:
-                    real = proxy_accuracy(candidates, synthetic=False).mean()
-                    columns.setdefault(f"proxy_accuracy_{kind}_without_synthetic", []).append(real)
+                for name, value in self._diagnose(term, candidates, kind).items():
+                    columns[name].append(value)
         diagnostics = {name: torch.stack(values).mean() for name, values in columns.items()}
         keys = self._keys(terms)
         if labels is not None:
@@ -149,6 +160,18 @@ class Method(nn.Module):
     def update(self, output: StepOutput) -> None:
         """After the optimiser step: momentum encoder and queue, where the framework has them."""
         self.framework.update(output.keys, output.labels)
+
+    @torch.no_grad()
+    def _diagnose(self, term: Term, candidates: Candidates, kind: str) -> dict[str, Tensor]:
+        """Columns of the log, of one term in space 0; chance and the framework's own are of clean queries if any."""
+        columns = {f"proxy_accuracy_{kind}": proxy_accuracy(candidates).mean()}
+        if term.synthetic.shape[1]:
+            real = candidates.real
+            columns[f"proxy_accuracy_{kind}_without_synthetic"] = proxy_accuracy(real).mean()
+            columns[f"loss_{kind}_without_synthetic"] = self.framework.loss(real).mean()
+        if kind == "clean" or not self.query_mixing.keeps_clean:
+            columns |= {"chance_loss": candidates.real.chance_loss.mean(), **self.framework.diagnose(term)}
+        return columns
 
     def _anchors(self) -> tuple[int, ...]:
         return (0, 1) if self.framework.symmetric and len(self.shared) == 1 else (0,)

@@ -29,6 +29,7 @@ class Mixing:
     seam: ClassVar[str]
     needs_negatives: ClassVar[bool] = False
     reported_on: ClassVar[tuple[str, ...]] = ()  # frameworks on which its paper reports it
+    keeps_clean: ClassVar[bool] = True  # whether clean views are still queried
     warmup_epochs: int = 0  # epochs before it sets in
     queue: str = "own"  # which key view fills the queue of a space: its own, or the first
 
@@ -77,7 +78,9 @@ class MixCo(Mixing):
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2", "simclr")
 
     weight: Annotated[float, Field(ge=0, description="β, weight of the blends' loss; 0 is the plain framework")] = 1.0
-    temperature: Annotated[float, Field(gt=0, description="τ_mix, the blends' own temperature")] = 0.05
+    temperature: Annotated[
+        float, Field(gt=0, description="τ_mix, the blends' own temperature; on simclr the default is 0.5")
+    ] = 0.05
     alpha: Annotated[float, Field(gt=0, description="λ is drawn from Beta(α, α); 1 is uniform, as in the paper")] = 1.0
 
     def sample(self, n: int, generator: Generator | None = None) -> Tensor | None:
@@ -117,6 +120,7 @@ class IMix(Mixing):
 
     seam: ClassVar[str] = "queries"
     reported_on: ClassVar[tuple[str, ...]] = ("n-pair", "moco-v2", "byol")
+    keeps_clean: ClassVar[bool] = False
 
     alpha: Annotated[float, Field(gt=0, description="λ is drawn from Beta(α, α)")] = 1.0
     kind: Annotated[Literal["mixup", "cutmix"], Field(description="blend all pixels, or paste a box (images only)")] = (
@@ -190,17 +194,19 @@ class MoCHi(Mixing):
 
     For each query: s mixtures of two of its N hardest negatives, and s' mixtures of the query itself, always
     with less than half, and one of them. All are normalised, detached, and the query's own; s may exceed N.
-    The defaults are the paper's (1024, 1024, 128) of 16,384 keys, scaled to a queue of 4,096.
+    The defaults are the paper's (1024, 1024, 128) of 16,384 keys, scaled to a queue of 2,048.
     """
 
     seam: ClassVar[str] = "negatives"
     needs_negatives: ClassVar[bool] = True
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2",)
 
-    hardest: Annotated[int, Field(ge=2, description="N, how many of the hardest negatives are mixed")] = 256
-    pairs: Annotated[int, Field(ge=0, description="s, mixtures of two hard negatives for each query")] = 256
-    towards_query: Annotated[int, Field(ge=0, description="s', mixtures of query and hard negative")] = 32
-    warmup_epochs: Annotated[int, Field(ge=0, description="epochs before it sets in (paper: 10 of 200)")] = 0
+    hardest: Annotated[int, Field(ge=2, description="N, how many of the hardest negatives are mixed")] = 128
+    pairs: Annotated[int, Field(ge=0, description="s, mixtures of two hard negatives for each query")] = 128
+    towards_query: Annotated[int, Field(ge=0, description="s', mixtures of query and hard negative")] = 16
+    warmup_epochs: Annotated[
+        int, Field(ge=0, description="epochs before it sets in (paper: 10 of 200), with MoCo's queue full of keys")
+    ] = 0
 
     def sample(self, n: int, generator: Generator | None = None) -> MoCHiDraw:
         device = generator.device if generator is not None else None

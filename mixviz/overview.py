@@ -35,6 +35,7 @@ from mixviz.build import build_method
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.encoders import Embedder
+from mixviz.evaluate import frozen
 from mixviz.film import Film
 from mixviz.frameworks import embed_once
 from mixviz.method import Method
@@ -108,7 +109,9 @@ class Overview:
 
 
 def overview(run: Run, images: int = 10_000, projection: str = "pca", device: str = "auto") -> Overview:
-    """Analyse a run or a recording, with at most so many images of train and of test. Raises UserError.
+    """Analyse a run or a recording, with at most so many images of test, and of train without the held-out ones.
+
+    Raises UserError.
 
     projection: pca, or umap, which takes ten seconds more.
     About half a minute on two cores for a convnet and 10,000 images.
@@ -118,7 +121,8 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
     test = load(config.data.data, "test", image_size=config.data.image_size, name=config.data.data_name, progress=False)
     method, held_out, exact = restored(run, train, device)
     embedder, names = method.framework.online, head_names(config)
-    train, test = (part.select(range(min(images, len(part)))) for part in (train, test))
+    trained_on = train.select(hold_out(len(train), config.data.holdout)[1])
+    train, test = trained_on.sample(images), test.sample(images)  # in random order: any first part stands for all
     seen = {"train": look(embedder, train, names), "test": look(embedder, test, names)}
     projected = seen["test"][BACKBONE][:PROJECTED]
     layout = PROJECTIONS[projection](projected)
@@ -168,10 +172,11 @@ def restored(run: Run, train: ImageSet, device: str = "auto") -> tuple[Method, I
 @torch.no_grad()
 def look(embedder: Embedder, images: ImageSet, names: Sequence[str], batch_size: int = 512) -> Heads:
     """Embeddings of a whole set in every space, without ever holding all of it as floats."""
-    parts = [
-        heads(embedder, to_float(torch.tensor(images.images[start : start + batch_size])), names)
-        for start in range(0, len(images), batch_size)
-    ]
+    with frozen(embedder):
+        parts = [
+            heads(embedder, to_float(torch.tensor(images.images[start : start + batch_size])), names)
+            for start in range(0, len(images), batch_size)
+        ]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -180,11 +185,12 @@ def proxy_task(method: Method, config: RunConfig, held_out: ImageSet) -> Task:
     """The proxy task on a batch of images, drawn and mixed as in training."""
     device = method.framework.online.mean.device
     size = min(config.train.batch_size, len(held_out) // 2 * 2)
-    images = to_float(held_out.select(range(size)).tensor().to(device))
-    labels = None if held_out.labels is None else torch.as_tensor(held_out.labels[:size], device=device)
+    drawn = held_out.sample(size)
+    images = to_float(drawn.tensor().to(device))
+    labels = None if drawn.labels is None else torch.as_tensor(drawn.labels, device=device)
     augmentation = augmentation_of(config.augment, images.shape[2])
-    drawn = make_views(images, augmentation, Generator(device).manual_seed(0), method.shared)
-    views = [view.images for view in drawn]
+    made = make_views(images, augmentation, Generator(device).manual_seed(0), method.shared)
+    views = [view.images for view in made]
     generator = Generator(device).manual_seed(1)
     few = typical(method.terms([view[:SHOWN] for view in views], generator, None if labels is None else labels[:SHOWN]))
     terms = method.terms(views, generator, labels)

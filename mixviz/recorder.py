@@ -20,7 +20,7 @@ from mixviz.analysis.neighbours import nearest
 from mixviz.analysis.projection import turned
 from mixviz.augment import Augmentation, make_views, to_float
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import ImageSet, draw
 from mixviz.film import Film, filmed_epochs, joined
 from mixviz.method import Method
 from mixviz.terms import Candidates, Term
@@ -36,12 +36,14 @@ RANKS = 1024  # hardest negatives of MoCHi's Fig. 2a; a logarithmic choice of th
 class Recorder:
     """Takes the frames of one run and keeps ``film.npz`` up to date.
 
-    probes: held-out training images, with labels where known; rows: (P,) where they lie in the training images.
+    held_out: training images, with labels where known, of which the probes are drawn; rows: (N,) where they lie in
+    the training images, rising.
     """
 
-    def __init__(self, path: Path, config: RunConfig, probes: ImageSet, rows: Tensor, augmentation: Augmentation):
+    def __init__(self, path: Path, config: RunConfig, held_out: ImageSet, rows: Tensor, augmentation: Augmentation):
         self.path, self.config = path, config
-        self.probes, self.rows = probes.select(range(min(PROBES, len(probes)))), rows[:PROBES]
+        self.held_out, self.held_rows = held_out, rows.numpy()
+        self._look_at(draw(held_out.labels, len(held_out), PROBES))
         self.augmentation = augmentation
         self.due = filmed_epochs(config.train.epochs, config.train.film_frames) if len(self.probes) > 1 else ()
         self.names = head_names(config)
@@ -51,11 +53,16 @@ class Recorder:
         self.about: dict[str, Any] = {}
 
     def rewind(self, epoch: int) -> None:
-        """Go on after this epoch: frames of a film that is there already are kept up to it."""
+        """Go on after this epoch: frames of a film that is there already are kept up to it, and its probes."""
         if epoch and self.path.exists():
             film = Film.load(self.path)
+            self._look_at(np.searchsorted(self.held_rows, film.rows))
             self.frames = _frames(film, epoch)
             self.about = {name: film.about[name] for name in ("ranks", "top_false") if name in film.about}
+
+    def _look_at(self, places: np.ndarray) -> None:
+        """Take these of the held-out images for probes."""
+        self.probes, self.rows = self.held_out.select(places), self.held_rows[places]
 
     @torch.no_grad()
     def take(self, method: Method, epoch: int) -> float:
@@ -177,7 +184,7 @@ class Recorder:
             about["class_names"] = list(probes.class_names)
         return Film(
             epochs=np.array([frame["epoch"] for frame in self.frames]),
-            rows=self.rows.numpy().astype(np.int32),
+            rows=self.rows.astype(np.int32),
             labels=None if probes.labels is None else probes.labels.astype(np.int16),
             embeddings=side_by_side("embeddings"),
             kept={name: values.astype(np.float32) for name, values in side_by_side("kept").items()},
@@ -222,9 +229,13 @@ def at_ranks(probabilities: Tensor, ranks: list[int]) -> np.ndarray:
 
 
 def _clean(method: Method, epoch: int) -> Method:
-    """The method as it was in the last epoch, but for its blends: its queries are clean views."""
+    """The method as it was in the last epoch, but for its blends: its queries are clean views.
+
+    Before training nothing is mixed from the queue, which holds its random start.
+    """
     method = method.at_epoch(max(epoch - 1, 0))
-    kept = [mixing for mixing in method.mixings if mixing.seam != "queries"]
+    left_out = ("queries",) if epoch else ("queries", "negatives")
+    kept = [mixing for mixing in method.mixings if mixing.seam not in left_out]
     return Method(method.framework, *kept, oracle=method.oracle)
 
 

@@ -173,13 +173,13 @@ def measure_arm(run: Run, train: ImageSet, test: ImageSet) -> dict[str, float]:
     names = head_names(config)
     seen = look(embedder, test, names)
     if config.method.framework == "moco-v2":
-        return _task(run) | {"uniformity": geometry(seen[ALL]).uniformity} | _blends(run, test)
-    return _factors(look(embedder, train, names), seen, train, test) | _fall_off(
+        return proxy_measures(run) | {"uniformity": geometry(seen[ALL]).uniformity} | blend_measures(run, test)
+    return _factors(look(embedder, train, names), seen, train, test) | head_measures(
         partial(heads, embedder, names=names), test
     )
 
 
-def _task(run: Run) -> dict[str, float]:
+def proxy_measures(run: Run) -> dict[str, float]:
     """Proxy accuracy over the last epoch as trained, synthetic negatives included; and without them."""
     last = run.metrics.iloc[-1]
     kind = "clean" if "proxy_accuracy_clean" in last else "mixed"
@@ -188,9 +188,10 @@ def _task(run: Run) -> dict[str, float]:
 
 
 @torch.no_grad()
-def _blends(run: Run, test: ImageSet) -> dict[str, float]:
+def blend_measures(run: Run, test: ImageSet) -> dict[str, float]:
+    """How a blend of two test images is read, against how much of each is in it; lower errors are better."""
     embed, method = unit_embed(run.encoder()), run.config.method
-    images = to_float(torch.from_numpy(test.images))
+    images = to_float(test.sample(len(test)).tensor())  # in random order
     first, second, rest = images.split([PAIRS, PAIRS, len(images) - 2 * PAIRS])
     others = torch.cat([embed(part) for part in rest.split(512)])
     path = mix_path(embed, first, second, others, LAMS)
@@ -214,9 +215,9 @@ def _factors(train_heads: Heads, test_heads: Heads, train: ImageSet, test: Image
     return found | {f"{NAMES.get(r.factor, r.factor)}, linear: {r.head}": r.accuracy for r in linear.itertuples()}
 
 
-def _fall_off(embed_heads: Callable[[torch.Tensor], Heads], test: ImageSet) -> dict[str, float]:
-    """How far each head moves, at the reference strength, and the mean of the heads that are not its own."""
-    table = reference_table(embed_heads, to_float(torch.from_numpy(test.images[:MOVED])), ("rotation", "hue"))
+def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: ImageSet) -> dict[str, float]:
+    """How far each head moves with rotation and hue, at the reference strength; and the mean of those not its own."""
+    table = reference_table(embed_heads, to_float(test.sample(MOVED).tensor()), ("rotation", "hue"))
     own = {f"fall-off {row.augmentation}: {row.head}": row.fall_off for row in table.itertuples()}
     margins = diagonal_margin(table).itertuples()
     return own | {f"fall-off {row.augmentation}: others": row.mean_of_others for row in margins}

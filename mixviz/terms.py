@@ -4,7 +4,7 @@ Letters: N images in a batch, n queries, J key views an image, H embedding space
 P columns that may carry target mass, S synthetic negatives.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -51,6 +51,21 @@ class Candidates:
     def similarities(self) -> Tensor:
         """(n, P + all M), the positives first, then the negatives group by group."""
         return torch.cat([self.positives, *self.negatives.values()], dim=1)
+
+    @property
+    def real(self) -> "Candidates":
+        """Without synthetic negatives."""
+        negatives = {name: part for name, part in self.negatives.items() if name != "synthetic"}
+        return replace(self, negatives=negatives)
+
+    @property
+    def chance_loss(self) -> Tensor:
+        """(n,) nats: InfoNCE where all candidates of a query are equally similar to it, the logarithm of their number.
+
+        Targets that are spread over several positives do not change it.
+        """
+        parts = [self.positives, *self.negatives.values()]
+        return sum(part.isfinite().sum(dim=1) for part in parts).log()
 
     @property
     def logits(self) -> Tensor:

@@ -8,12 +8,13 @@ whatever their mixing.
 import math
 import shutil
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 from tqdm.auto import tqdm
@@ -21,7 +22,8 @@ from tqdm.auto import tqdm
 from mixviz.augment import Augmentation, build_augmentation, make_views, to_float
 from mixviz.build import build_method
 from mixviz.config import AugmentConfig, OptimizerConfig, RunConfig
-from mixviz.data import ImageSet, load
+from mixviz.data import ImageSet, draw, load
+from mixviz.encoders import recompute_statistics
 from mixviz.errors import UserError
 from mixviz.evaluate import extract, read_out_knn
 from mixviz.method import Method
@@ -106,9 +108,11 @@ def _fit(run: Run, method: Method, data: TrainingData, progress: bool, watch: Wa
     ) as bar:
         for epoch in range(start, config.train.epochs):
             began = time.perf_counter()
-            row = _train_epoch(method.at_epoch(epoch), optimizer, data, augmentation, config, epoch, steps, bar, watch)
+            row = _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, bar, watch)
             if not all(torch.isfinite(p).all() for p in method.parameters()):
                 raise _non_finite(epoch, steps - 1, row["lr"])
+            if config.train.clean_statistics and epoch + 1 == config.train.epochs:
+                recompute_statistics(method.framework.online, clean_batches(data.pixels))
             seconds = time.perf_counter() - began
             row |= {"seconds": seconds, "images_per_second": images / seconds}
             if _is_due(epoch, config):
@@ -147,13 +151,14 @@ def set_up(config: RunConfig, images: ImageSet) -> tuple[Method, TrainingData]:
     method = build_method(config, pixels.shape[1], *statistics(pixels))
     device = method.framework.online.mean.device
     labels = None if training.labels is None else torch.as_tensor(training.labels, device=device)
-    bank = training.select(range(min(MONITOR_BANK, len(training))))
+    bank = training.select(np.sort(draw(training.labels, len(training), MONITOR_BANK)))
     return method, TrainingData(pixels.to(device), labels, images.select(held), held, bank)
 
 
 def statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel, (3,) each, in [0, 1]; of at most 10,000 of the (N, H, W, 3)."""
-    sample = pixels[:10_000].cpu().double().flatten(0, 2) / 255
+    rows = torch.from_numpy(np.sort(draw(None, len(pixels), 10_000)))
+    sample = pixels[rows.to(pixels.device)].cpu().double().flatten(0, 2) / 255
     return sample.mean(dim=0).float(), sample.std(dim=0).clamp(min=1e-3).float()
 
 
@@ -164,6 +169,14 @@ def keep_freed_memory() -> None:
     block that was freed, up to 32 MiB.
     """
     torch.empty(31 * 2**20, dtype=torch.uint8)
+
+
+def clean_batches(pixels: Tensor, batch_size: int = 512) -> Iterator[Tensor]:
+    """Up to 10,000 of the (N, H, W, 3) training images as they are, in random order: (n, 3, H, W) in [0, 1] each."""
+    order = torch.randperm(len(pixels), generator=Generator().manual_seed(0))[:10_000].to(pixels.device)
+    for index in order.split(batch_size):
+        if len(index) > 1:  # of one image there are no statistics
+            yield to_float(pixels[index])
 
 
 def hold_out(n: int, size: int) -> tuple[Tensor, Tensor]:
@@ -221,7 +234,7 @@ def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
 def _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, bar, watch) -> dict[str, float]:
     """One pass over the data; the row of the log."""
     seed, device = config.train.seed, data.pixels.device
-    sums, rate = defaultdict(float), 0.0
+    sums, counts, rate = defaultdict(float), Counter(), 0.0
     method.train()
     for i, index in enumerate(batches(len(data.pixels), config.train.batch_size, seed, epoch)):
         step = epoch * steps + i
@@ -230,12 +243,14 @@ def _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, ba
         views = make_views(to_float(data.pixels[index]), augmentation, crops, method.shared)
         labels = None if data.labels is None else data.labels[index]  # for an oracle, and for who looks at the queue
         mixing = seeded_generator(device, seed, "mix", step)
-        output = method.training_step([view.images for view in views], mixing, labels)
+        current = method.at_step(epoch, step, len(index))
+        output = current.training_step([view.images for view in views], mixing, labels)
         rate = learning_rate(config.optimizer, epoch + i / steps, config.train.epochs)
         optimize(optimizer, output.loss, rate)
         method.update(output)
         for name, value in {"loss": output.loss.detach(), **output.diagnostics}.items():
             sums[name] = sums[name] + value
+            counts[name] += 1
         if step % CHECK_EVERY == 0 or i == steps - 1:
             loss = float(sums["loss"]) / (i + 1)
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -244,7 +259,7 @@ def _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, ba
         bar.update(len(index))
         if watch is not None:
             watch((step + 1) * len(index), config.train.epochs * steps * len(index))
-    return {"epoch": epoch + 1, "lr": rate, **{name: float(value) / steps for name, value in sums.items()}}
+    return {"epoch": epoch + 1, "lr": rate, **{name: float(value) / counts[name] for name, value in sums.items()}}
 
 
 def optimize(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:

@@ -1,10 +1,11 @@
 """The config: defaults, flat names, round trips, and every refusal in one line that names the cure."""
 
 import json
+import re
 
 import pytest
 
-from mixviz.config import FRAMEWORK_DEFAULTS, RunConfig, flags
+from mixviz.config import FRAMEWORK_DEFAULTS, STALE, RunConfig, flags
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.mixing import MIXINGS, MixCo
@@ -54,6 +55,56 @@ def test_round_trips(settings):
     assert RunConfig.of(**config.flat()) == config
 
 
+@pytest.mark.parametrize(
+    ("batch", "splits", "queue"),
+    [(2, 1, 16), (32, 2, 256), (64, 2, 512), (128, 2, 1024), (256, 4, 2048), (1024, 8, 8192)],
+)
+def test_on_moco_batchnorm_s_parts_and_the_queue_follow_the_batch(batch, splits, queue):
+    config = RunConfig.of(batch_size=batch)
+    assert (config.encoder.bn_splits, config.method.queue_length) == (splits, queue)
+    assert config.but(batch_size=512) == RunConfig.of(batch_size=512)
+    assert config.but(framework="n-pair") == RunConfig.of(framework="n-pair", batch_size=batch)
+    assert RunConfig.of(batch_size=batch, queue_length=20_000).but(batch_size=512).method.queue_length == 20_000
+
+
+@pytest.mark.parametrize(("framework", "temperature"), [("moco-v2", 0.05), ("simclr", 0.5)])
+def test_blends_have_the_authors_temperature_on_their_frameworks(framework, temperature):
+    assert RunConfig.of(framework=framework).method.mixco.temperature == temperature
+    assert RunConfig.of(framework=framework, mixco_alpha=2).method.mixco.temperature == temperature
+    assert RunConfig.of(framework=framework, mixco_temperature=0.3).method.mixco.temperature == 0.3
+
+
+def test_no_default_has_a_stale_queue():
+    for batch in (2, 8, 32, 128, 256, 512, 4096):
+        for symmetric in (False, True):
+            config = RunConfig.of(batch_size=batch, symmetric=symmetric)
+            assert config.staleness <= STALE
+            assert not config.warning
+    assert RunConfig.of(framework="byol").staleness == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"queue_length": 4096, "batch_size": 128},
+        {"queue_length": 1024, "batch_size": 128, "momentum": 0.9},
+        {"queue_length": 65536, "batch_size": 128, "momentum": 0.999},
+        {"queue_length": 1024, "batch_size": 128, "symmetric": True, "momentum": 0.5},
+        {"batch_size": 64, "momentum": 0.0},
+    ],
+)
+def test_a_stale_queue_is_warned_of_in_one_line_whose_flags_mend_it(settings):
+    warning = RunConfig.of(**settings).warning
+    assert "stale" in warning
+    assert "\n" not in warning
+    cures = re.findall(r"--([a-z-]+) ([0-9.]+)", warning)
+    assert cures
+    for flag, value in cures:
+        mended = RunConfig.of(**settings | {flag.replace("-", "_"): float(value)})
+        assert mended.staleness <= STALE * (1 + 1e-9)
+        assert not mended.warning
+
+
 def test_but_keeps_what_was_set_and_renews_defaults():
     config = RunConfig.of(framework="simclr", mixing=["mixco"], mixco_weight=0.5, epochs=3)
     changed = config.but(framework="moco-v2")
@@ -90,11 +141,11 @@ REFUSED = [
     ({"mixing": ["looc"], "framework": "byol"}, "LooC is defined on negatives"),
     ({"mixing": ["mixco", "imix"]}, "both change the queries: take one"),
     ({"mixing": ["mixco"], "batch_size": 33}, "make --batch-size even, not 33"),
-    ({"mixing": ["mochi"], "mochi_hardest": 5000}, "more than the 4096 negatives .* take 4096 or fewer"),
+    ({"mixing": ["mochi"], "mochi_hardest": 5000}, "more than the 2048 negatives .* take 2048 or fewer"),
     ({"mixing": ["mochi"], "framework": "n-pair", "batch_size": 64}, "more than the 62 negatives"),
     ({"queue_length": 100}, "shorter than the 256 keys of a step: take 256 or more"),
     ({"queue_length": 300, "symmetric": True}, "shorter than the 512 keys"),
-    ({"batch_size": 12}, "take --bn-splits 6"),
+    ({"batch_size": 12, "bn_splits": 8}, "take --bn-splits 6"),
     ({"mixing": ["looc"], "looc_left_out": ["rotation"]}, "rotation, which is switched off: give --rotation"),
     ({"mixing": ["looc"], "jitter": 0, "grayscale": 0}, "color, which is switched off: give --jitter"),
     ({"framework": "byol", "oracle": True}, "byol has none"),
@@ -130,4 +181,4 @@ def test_flags_know_kinds_choices_bounds_and_defaults():
     assert found["momentum"].bounds == {"ge": 0, "lt": 1}
     assert found["mochi_hardest"].bounds == {"ge": 2}
     assert found["data"].bounds == {}
-    assert (found["lr"].default, found["mochi_hardest"].default, found["decay_epochs"].default) == (None, 256, (60, 80))
+    assert (found["lr"].default, found["mochi_hardest"].default, found["decay_epochs"].default) == (None, 128, (60, 80))

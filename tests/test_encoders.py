@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mixviz.build import build_embedder
+from mixviz.config import RunConfig
 from mixviz.encoders import (
     BACKBONES,
     Embedder,
@@ -14,6 +16,7 @@ from mixviz.encoders import (
     fast_dtype,
     feature_dim,
     head,
+    recompute_statistics,
     split_last_stage,
 )
 from mixviz.errors import UserError
@@ -183,3 +186,21 @@ def test_bfloat16_gives_float32_features_close_to_float32():
 
 def test_fast_dtype_is_one_that_the_device_has():
     assert fast_dtype(torch.device("cpu")) in (torch.float32, torch.bfloat16)
+
+
+def test_recomputed_statistics_are_those_of_the_images_and_nothing_else_changes():
+    torch.manual_seed(0)
+    embedder = build_embedder(RunConfig.of(bn_splits=2, projector="mlpbn", dtype="float32", device="cpu"), 16)
+    before = {name: tensor.clone() for name, tensor in embedder.state_dict().items()}
+    images = torch.rand(96, 3, 16, 16)
+    embedder.eval()
+    recompute_statistics(embedder, images.split(48))
+    assert not embedder.training
+    first = embedder.backbone[0]
+    inside = first[0]((images - embedder.mean) / embedder.std)
+    torch.testing.assert_close(first[1].running_mean, inside.mean(dim=(0, 2, 3)))
+    parts = torch.stack([part.var(dim=(0, 2, 3)) for part in inside.split(48)])
+    torch.testing.assert_close(first[1].running_var, parts.mean(dim=0))
+    changed = {name for name, tensor in embedder.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert all(name.endswith(("running_mean", "running_var", "num_batches_tracked")) for name in changed)
+    assert (first[1].momentum, first[1].splits) == (0.1, 2)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -368,6 +369,19 @@ def test_mixings_still_warming_up_are_left_out(build_framework, make_views):
     assert_identical(early, plain, make_views())
 
 
+def test_nothing_is_mixed_from_a_queue_that_is_not_full(build_framework):
+    mochi = MoCHi(hardest=3, warmup_epochs=1)
+    method = Method(build_framework("moco-v2", queue_length=20), MixCo(), mochi, oracle=True)
+    steps = {step: method.at_step(1, step, 8).mixings for step in range(5)}
+    assert steps == {0: (MixCo(),), 1: (MixCo(),), 2: (MixCo(),), 3: (MixCo(), mochi), 4: (MixCo(), mochi)}
+    assert method.at_step(1, 0, 8).oracle
+    assert method.at_step(0, 3, 8).mixings == (MixCo(),)
+    symmetric = Method(build_framework("moco-v2", queue_length=20, symmetric=True), mochi)
+    assert [bool(symmetric.at_step(1, step, 8).mixings) for step in range(3)] == [False, False, True]
+    in_batch = Method(build_framework("n-pair"), MoCHi(hardest=3))
+    assert in_batch.at_step(0, 0, 8) is in_batch
+
+
 # ---- all pairs train, or say why not ----
 
 
@@ -524,12 +538,19 @@ def test_inputmix_comes_before_the_blend_and_changes_key_views_but_no_labels(bui
 @pytest.mark.parametrize(
     ("name", "mixings", "columns"),
     [
-        ("moco-v2", (), "loss_clean proxy_accuracy_clean"),
-        ("simclr", (MixCo(),), "loss_clean loss_mixed proxy_accuracy_clean proxy_accuracy_mixed"),
-        ("n-pair", (IMix(),), "loss_mixed proxy_accuracy_mixed"),
+        ("moco-v2", (), "chance_loss loss_clean proxy_accuracy_clean queue_gap"),
+        ("moco-v2", (IMix(),), "chance_loss loss_mixed proxy_accuracy_mixed queue_gap"),
+        ("simclr", (MixCo(),), "chance_loss loss_clean loss_mixed proxy_accuracy_clean proxy_accuracy_mixed"),
+        ("n-pair", (IMix(),), "chance_loss loss_mixed proxy_accuracy_mixed"),
         ("byol", (), "loss_clean"),
         ("byol", (MixCo(),), "loss_clean loss_mixed"),
-        ("moco-v2", (LooC(),), "loss_clean loss_clean_space1 proxy_accuracy_clean"),
+        ("moco-v2", (LooC(),), "chance_loss loss_clean loss_clean_space1 proxy_accuracy_clean queue_gap"),
+        (
+            "moco-v2",
+            (MoCHi(hardest=3, pairs=2, towards_query=1),),
+            "chance_loss loss_clean loss_clean_without_synthetic "
+            "proxy_accuracy_clean proxy_accuracy_clean_without_synthetic queue_gap",
+        ),
     ],
     ids=named,
 )
@@ -538,6 +559,53 @@ def test_diagnostics_are_one_detached_scalar_a_column(build_framework, make_view
     diagnostics = method.training_step(make_views(1 + spaces_of(mixings)), seeded()).diagnostics
     assert sorted(diagnostics) == columns.split()
     assert all(value.shape == () and not value.requires_grad for value in diagnostics.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "mixings", "count"),
+    [
+        ("moco-v2", (), 1 + 20),
+        ("moco-v2", (MixCo(),), 1 + 20),
+        ("moco-v2", (IMix(),), N + 20),
+        ("moco-v2", (MoCHi(hardest=3, pairs=2, towards_query=1),), 1 + 20),
+        ("n-pair", (), N),
+        ("simclr", (), 2 * N - 1),
+    ],
+    ids=named,
+)
+def test_chance_is_a_uniform_guess_among_the_real_candidates(build_framework, make_views, name, mixings, count):
+    diagnostics = Method(build_framework(name), *mixings).training_step(make_views(), seeded()).diagnostics
+    assert float(diagnostics["chance_loss"]) == pytest.approx(np.log(count), rel=1e-6)
+
+
+def test_the_loss_without_synthetic_negatives_is_the_base_s(build_framework, make_views):
+    framework = build_framework("moco-v2")
+    mochi = MoCHi(hardest=3, pairs=2, towards_query=1)
+    plain = Method(framework).training_step(make_views(), seeded()).diagnostics
+    harder = Method(framework, mochi).training_step(make_views(), seeded()).diagnostics
+    torch.testing.assert_close(harder["loss_clean_without_synthetic"], plain["loss_clean"])
+    assert harder["loss_clean"] > plain["loss_clean"]
+
+
+@pytest.mark.parametrize("mixing", [None, IMix()], ids=named)
+@torch.no_grad()
+def test_the_queue_gap_against_slow_loops(build_framework, make_views, mixing):
+    framework = build_framework("moco-v2")
+    (term,) = Method(framework, *[mixing] if mixing else []).terms(make_views(), seeded())
+    others = [term.q[i] @ term.keys[j, 0] for i in range(N) for j in range(N) if term.query.targets[i, j] == 0]
+    old = [term.q[i] @ key for i in range(N) for key in framework.queue.keys[0]]
+    expected = torch.stack(others).mean() - torch.stack(old).mean()
+    torch.testing.assert_close(framework.diagnose(term)["queue_gap"], expected)
+
+
+@torch.no_grad()
+def test_a_queue_of_other_images_fresh_keys_has_no_gap(build_framework, make_views):
+    framework = build_framework("moco-v2", queue_length=N - 1)
+    (term,) = Method(framework).terms(make_views(), seeded())
+    for i in range(N):
+        framework.queue.enqueue(torch.cat([term.keys[:i], term.keys[i + 1 :]]))
+        alone = replace(term, q=term.q[i : i + 1], query=replace(term.query, targets=term.query.targets[i : i + 1]))
+        assert float(framework.diagnose(alone)["queue_gap"]) == pytest.approx(0, abs=1e-12)
 
 
 def test_the_loss_is_the_weighted_sum_of_its_diagnostics(build_framework, make_views):

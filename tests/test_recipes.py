@@ -5,17 +5,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from mixviz.build import build_embedder
 from mixviz.data import ImageSet
 from mixviz.environment import commit, processor
 from mixviz.errors import UserError
 from mixviz.ledger.findings import read_findings
-from mixviz.recipes import SCALES, TABLES, recipe, run_name, slug
+from mixviz.recipes import SCALES, TABLES, recipe, run_name, running, slug
 from mixviz.recipes.making import run_recipe
-from mixviz.recipes.running import load_sets, measure, plan, runs_of, turn
+from mixviz.recipes.running import load_sets, plan, runs_of, train_to_test, turn
 from mixviz.reproduced import reproduced_rows
 from mixviz.runs import Run
 from mixviz.study import ARMS, config_of
+from mixviz.train import hold_out, statistics
 
 SMALL = {"epochs": 2, "batch_size": 16, "queue_length": 32, "bn_splits": 2, "dim": 8, "hidden": 16, "film_frames": 0}
 METHOD = ("mixing", "mixco_", "imix_", "mochi_", "looc_", "oracle", "rotation", "framework")
@@ -196,5 +199,24 @@ def test_the_frechet_distance_is_measured_for_i_mix(data, tmp_path):
     table = run_recipe(made, (1,), tmp_path, sets, tmp_path / "table.json")
     (distance,) = [row["value"] for row in table["rows"] if row["measure"] == "Fréchet distance"]
     assert distance > 0
-    same = measure(Run(tmp_path / table["rows"][0]["run"]), made, (sets[0], sets[0]))
-    assert next(row["value"] for row in same if row["measure"] == "Fréchet distance") == pytest.approx(0, abs=1e-6)
+
+
+def test_the_frechet_distance_leaves_out_what_was_held_out(data, tmp_path):
+    """Against the very images that were trained on it is 0, and what was held out is none of them."""
+    made = small("imix-table", "laptop", data)
+    train, _ = load_sets(made)
+    embedder = build_embedder(made.config, 16, *statistics(train.tensor())).eval()
+    held, kept = hold_out(len(train), 8)
+    assert train_to_test(embedder, (train, train.select(kept)), 8) == pytest.approx(0, abs=1e-6)
+    blank = replace(train, images=train.images.copy())
+    blank.images[held] = 0  # would be seen, were they counted
+    assert train_to_test(embedder, (blank, train.select(kept)), 8) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_frechet_distance_sees_all_classes_of_a_sorted_set(monkeypatch):
+    seen, images = [], np.zeros((6000, 1, 1, 3), np.uint8)
+    sets = [ImageSet("sorted", split, images, np.repeat(np.arange(20), 300)) for split in ("train", "test")]
+    monkeypatch.setattr(running, "extract", lambda _, part: seen.append(part.labels) or torch.eye(8)[part.labels % 8])
+    train_to_test(None, sets, 600)
+    assert [np.abs(np.bincount(labels) - 100).max() < 10 for labels in seen] == [True, True]
+    assert [len(labels) for labels in seen] == [2000, 2000]

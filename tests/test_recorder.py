@@ -12,9 +12,9 @@ from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.film import Film
 from mixviz.method import Method
-from mixviz.recorder import Recorder, leave_one_out, log_ranks, principal
+from mixviz.recorder import PAIRS, QUERIES, Recorder, leave_one_out, log_ranks, principal
 from mixviz.runs import Run
-from mixviz.train import augmentation_of, resume, set_up, train
+from mixviz.train import augmentation_of, hold_out, resume, set_up, train
 
 SMALL = {"epochs": 3, "batch_size": 16, "queue_length": 48, "bn_splits": 2, "dim": 8, "hidden": 16, "holdout": 32}
 MOCHI = {"mixing": ["mochi"], "mochi_hardest": 8, "mochi_pairs": 4, "mochi_towards_query": 2, "mochi_warmup_epochs": 1}
@@ -101,6 +101,35 @@ def test_frames_beyond_the_checkpoint_are_taken_anew(tmp_path):
     assert [frame["epoch"] for frame in recorders[1].frames] == [0, 1]
 
 
+def test_probes_are_of_all_classes_of_a_sorted_folder(tmp_path):
+    """20 classes of 300: 600 images are held out, 400 of them filmed; queries and pairs come first among these."""
+    images = ImageSet("sorted", "train", np.zeros((6000, 8, 8, 3), np.uint8), np.repeat(np.arange(20), 300))
+    config = config_of(holdout=600)
+    held, _ = hold_out(len(images), 600)
+    recorder = Recorder(tmp_path / "film.npz", config, images.select(held), held, augmentation_of(config.augment, 8))
+    assert len(recorder.probes) == 400
+    assert np.array_equal(recorder.probes.labels, images.labels[recorder.rows])
+    for first in (PAIRS, QUERIES, 400):
+        counts = np.bincount(recorder.probes.labels[:first], minlength=20)
+        assert counts.min() >= 0.5 * first / 20
+    assert set(recorder.rows) <= set(held.tolist())
+
+
+def test_a_film_goes_on_with_the_probes_that_it_has(tmp_path):
+    """One of an older version, which took the first of what was held out."""
+    config = config_of()
+    method, data = set_up(config, pictures())
+    augmentation = augmentation_of(config.augment, 16)
+    older, now = (
+        Recorder(tmp_path / "film.npz", config, data.held_out, data.held_rows, augmentation) for _ in range(2)
+    )
+    older._look_at(np.arange(20))
+    older.take(method, 0)
+    now.rewind(1)
+    assert np.array_equal(now.rows, data.held_rows[:20])
+    assert np.array_equal(now.probes.images, data.held_out.images[:20])
+
+
 def test_curves_are_those_of_the_analyses(tmp_path):
     config = config_of(mixing=["mixco"])
     method, data = set_up(config, pictures())
@@ -114,7 +143,7 @@ def test_curves_are_those_of_the_analyses(tmp_path):
     film = Film.load(tmp_path / "film.npz")
 
     method.eval()
-    images = to_float(data.held_out.tensor())
+    images = to_float(recorder.probes.tensor())
     x = heads(method.framework.online, images)["all"]
     views = [v.images for v in make_views(images, augmentation, torch.Generator().manual_seed(0), method.shared)]
     first, second = (heads(method.framework.online, view)["all"] for view in views)
@@ -145,7 +174,8 @@ def test_the_probes_are_held_out_of_training(tmp_path):
     run = trained(tmp_path, "probes", images)
     film = run.film
     _, data = set_up(run.config, images)
-    np.testing.assert_array_equal(images.images[film.rows], data.held_out.images)
+    order = np.argsort(film.rows)
+    np.testing.assert_array_equal(images.images[film.rows[order]], data.held_out.images)
     np.testing.assert_array_equal(images.labels[film.rows], film.labels)
 
 

@@ -142,6 +142,18 @@ def test_the_monitor_needs_labels_and_held_out_images():
     assert math.isnan(knn_monitor(*set_up(config_of(holdout=0), pictures())))
 
 
+def test_the_monitor_compares_with_all_classes_of_a_sorted_folder():
+    """20 classes of 1,000 images: the bank of 10,000 has about 500 of each, and none that is held out."""
+    labels = np.repeat(np.arange(20), 1000)
+    images = np.zeros((20_000, 8, 8, 3), np.uint8)
+    images[:, 0, 0, :2] = np.stack([np.arange(20_000) // 256, np.arange(20_000) % 256], axis=1)
+    _, data = set_up(config_of(), ImageSet("sorted", "train", images, labels))
+    assert len(data.bank) == 10_000
+    assert np.abs(np.bincount(data.bank.labels) - 500).max() < 10
+    bank, held = ({tuple(image[0, 0]) for image in part.images} for part in (data.bank, data.held_out))
+    assert not bank & held
+
+
 def test_base_and_method_share_weights_order_and_crops():
     base, with_mixing = config_of(), config_of(mixing=["mixco", "looc"])
     methods = [set_up(config, pictures())[0].framework.online for config in (base, with_mixing)]
@@ -179,6 +191,15 @@ def test_statistics_are_those_of_numpy():
     mean, std = statistics(torch.from_numpy(images))
     np.testing.assert_allclose(mean, images.mean(axis=(0, 1, 2)) / 255, rtol=1e-5)
     np.testing.assert_allclose(std, images.std(axis=(0, 1, 2), ddof=1) / 255, rtol=1e-5)
+
+
+def test_statistics_of_many_images_are_of_a_random_part():
+    """Dark images first, as where classes are sorted by brightness."""
+    pixels = torch.zeros(20_000, 2, 2, 3, dtype=torch.uint8)
+    pixels[10_000:] = 255
+    mean, std = statistics(pixels)
+    assert mean.tolist() == pytest.approx([0.5] * 3, abs=0.02)
+    assert std.tolist() == pytest.approx([0.5] * 3, abs=0.02)
 
 
 def test_learning_rate_schedules():

@@ -1,5 +1,7 @@
 """``train``: one run, from the flags to a checkpoint."""
 
+import sys
+
 from mixviz.commands.flags import Parser, add_config_flags, config_from
 from mixviz.config import RunConfig
 from mixviz.method import Method
@@ -19,6 +21,8 @@ def main(argv: list[str]) -> None:
     else:
         config = config_from(arguments)
         print(f"training {arguments.name or default_name(config)}: {describe(config)}")
+        if config.warning:
+            print(f"warning: {config.warning}", file=sys.stderr)
         run = train(config, arguments.name, progress=not arguments.quiet)
     print(summary(run))
 

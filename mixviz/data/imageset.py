@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mixviz.data.draws import draw
 from mixviz.errors import UserError, unknown
 
 
@@ -34,6 +35,10 @@ class ImageSet:
             labels=None if self.labels is None else self.labels[index],
             factors={name: values[index] for name, values in self.factors.items()},
         )
+
+    def sample(self, size: int) -> "ImageSet":
+        """At most so many of the images, drawn at random, each class with its share: see ``draw``."""
+        return self.select(draw(self.labels, len(self), size))
 
     def targets(self, name: str = "label") -> np.ndarray:
         """The labels, or a factor, (N,), for what needs them. Raises UserError where there is nothing to tell apart."""

@@ -21,6 +21,7 @@ from mixviz.evaluate.features import NotFrozen, Source, extract, fingerprint, fr
 from mixviz.evaluate.knn import knn_predict
 from mixviz.evaluate.labels import BEST_ON_TEST, SealedLabels, SealRefused
 from mixviz.evaluate.linear import linear_probe
+from mixviz.evaluate.overlap import images_in_both
 from mixviz.evaluate.protocols import DEFAULTS, PROTOCOLS, as_protocol, protocol
 from mixviz.evaluate.stored import Knn, LinearFeatures, Logistic
 from mixviz.runs import environment
@@ -72,7 +73,9 @@ def evaluate(
     seed: int = 0,
     run: str = "",
 ) -> list[Result]:
-    """Read a frozen encoder out by every protocol, for every target. Raises UserError, NotFrozen.
+    """Read a frozen encoder out by every protocol, for every target.
+
+    Raises UserError, also where train and test share images, and NotFrozen where a protocol changed the encoder.
 
     embedder: None stands for raw pixels. encoder and run: what the results call it. protocols: names, names with
     options such as ``knn:k=20``, or protocols. Test labels stay sealed: see ``SealedLabels``.
@@ -80,15 +83,14 @@ def evaluate(
     chosen = [as_protocol(given) for given in protocols]  # before any work
     for target in targets:
         train.targets(target), test.targets(target)
+    shared = _shared(train, test)
     source = Source(embedder, train, test)
     about = {"encoder": encoder, "seed": seed, "run": run, "device": str(source.device)}
-    results = []
-    for one in chosen:
-        for target in targets:
-            classes, labels = np.unique(train.targets(target), return_inverse=True)
-            found = one.read(source, torch.as_tensor(labels), seed)
-            results.append(_judged(one, found, classes, train, test, target, about))
-    return results
+    with frozen(embedder):
+        found = [
+            (one, target, one.read(source, _from_zero(train, target), seed)) for one in chosen for target in targets
+        ]
+    return [_judged(*each, train, test, shared, about) for each in found]  # once all have predicted
 
 
 def read_out(
@@ -103,36 +105,46 @@ def read_out(
     device: str = "cpu",
     run: str = "",
 ) -> list[Result]:
-    """As ``evaluate``, from features that are there already: (N, F) of train, (n, F) of test."""
+    """As ``evaluate``, from features that are there already: (N, F) of train, (n, F) of test. Raises UserError."""
+    shared = _shared(train, test)
     about = {"encoder": encoder, "seed": seed, "run": run, "device": device}
-    results = []
+    found = []
     for one in [as_protocol(given) for given in protocols]:
         if one.layer == "head":
             raise UserError(f"{one.label}: stored features are of one layer alone: evaluate the encoder")
-        for target in targets:
-            classes, labels = np.unique(train.targets(target), return_inverse=True)
-            found = one(features, torch.as_tensor(labels), test_features, seed)
-            results.append(_judged(one, found, classes, train, test, target, about))
-    return results
+        found += [(one, target, one(features, _from_zero(train, target), test_features, seed)) for target in targets]
+    return [_judged(*each, train, test, shared, about) for each in found]
+
+
+def _from_zero(train: ImageSet, target: str) -> Tensor:
+    """(N,) the target's values, numbered in their order."""
+    return torch.as_tensor(np.unique(train.targets(target), return_inverse=True)[1])
+
+
+def _shared(train: ImageSet, test: ImageSet) -> dict[str, int]:
+    """What a result's settings tell of images that are in both; nothing where there are none. Raises UserError."""
+    both = images_in_both(train, test)
+    return {"images_in_both": both} if both else {}
 
 
 def _judged(
     one: Protocol,
+    target: str,
     found: Readout,
-    classes: np.ndarray,
     train: ImageSet,
     test: ImageSet,
-    target: str,
+    shared: dict[str, int],
     about: dict[str, Any],
 ) -> Result:
     """The result of predictions."""
-    predicted, settings = found
-    wanted = test.targets(target)
-    sealed = SealedLabels(wanted, classes, best_on_test=one.peeks, repeated=isinstance(one, Repeated))
+    predicted, used = found
+    classes = np.unique(train.targets(target))
+    sealed = SealedLabels(test.targets(target), classes, best_on_test=one.peeks, repeated=isinstance(one, Repeated))
     verdict, told = _unsealed(one, predicted, sealed, test.class_names if target == "label" else ())
     sizes = {"train_images": len(train), "test_images": len(test), "classes": len(classes)}
-    label = {"protocol": one.label, "target": target, "data": train.name, "split": test.split}
-    return Result(**label, **verdict, **sizes, **about, settings=one.options | settings | told, versions=_versions())
+    label = {"protocol": sealed.named(one.label), "target": target, "data": train.name, "split": test.split}
+    settings = one.options | used | told | shared
+    return Result(**label, **verdict, **sizes, **about, settings=settings, versions=_versions())
 
 
 def _unsealed(
@@ -143,11 +155,19 @@ def _unsealed(
         accuracy, place = sealed.best_accuracy(predicted)
         return {"accuracy": accuracy}, {"chosen_on": f"test: {BEST_ON_TEST}", "of": len(predicted), "place": place}
     if isinstance(one, Repeated):
-        table = one.table(sealed.accuracies(predicted))
-        accuracy, told = one.summary(table)
-        return {"accuracy": accuracy, "table": table}, told
+        return _repeated(one, predicted, sealed)
     confusion = sealed.confusion(predicted, names)
     return {"accuracy": confusion.accuracy, "confusion": confusion}, {}
+
+
+def _repeated(one: Repeated, predicted: Tensor, sealed: SealedLabels) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The mean of what the protocol counts, which it says before the labels are read. Raises UserError."""
+    counted = np.array(one.counted(len(predicted)), bool)
+    accuracies = sealed.accuracies(predicted)
+    accuracy, table = float(accuracies[counted].mean()), one.table(accuracies.copy())
+    if not np.array_equal(table["accuracy"], accuracies):
+        raise UserError(f"{one.name}: its table has other accuracies than were found: give all, in their order")
+    return {"accuracy": accuracy, "table": table}, one.told(table)
 
 
 @cache

@@ -64,15 +64,23 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Repeated(Protocol):
-    """A protocol that predicts the test images M times and is judged by all: nothing is chosen among them."""
+    """A protocol that predicts the test images M times and is judged by all: nothing is chosen among them.
+
+    The result's accuracy is the mean of those that are counted, which is said before any test label is looked at. What
+    the protocol makes of the accuracies cannot change it.
+    """
+
+    def counted(self, count: int) -> np.ndarray:
+        """(M,) bool, which of the M predictions the mean is over; at least one."""
+        return np.ones(count, bool)
 
     def table(self, accuracies: np.ndarray) -> pd.DataFrame:
-        """What each of (M,) accuracies is of: one row each, accuracy in [0, 1] among the columns."""
+        """What each of (M,) accuracies is of: one row each, in their order, with ``accuracy`` among the columns."""
         raise NotImplementedError
 
-    def summary(self, table: pd.DataFrame) -> tuple[float, dict[str, Any]]:
-        """The result's accuracy, in [0, 1], and what else is told of the table."""
-        return float(table["accuracy"].mean()), {}
+    def told(self, table: pd.DataFrame) -> dict[str, Any]:
+        """What else the result's settings tell of the table."""
+        return {}
 
 
 def as_text(value: Any) -> str:

@@ -33,9 +33,8 @@ def results_table(runs: Sequence[Run]) -> pd.DataFrame:
 def method_label(config: RunConfig) -> str:
     """Framework and mixings, and in brackets the settings of the mixings that are not the defaults."""
     name = config.method.name
-    values, defaults = config.flat(), RunConfig.of(framework=config.method.framework).flat()
     own = tuple(f"{mixing}_" for mixing in config.method.mixing)
-    changed = [f"{key} {value}" for key, value in values.items() if key.startswith(own) and value != defaults[key]]
+    changed = [f"{key} {value}" for key, value in config.changed().items() if key.startswith(own)]
     return f"{name} ({', '.join(changed)})" if own and changed else name
 
 
@@ -49,9 +48,9 @@ def told_apart(configs: Sequence[RunConfig]) -> list[str]:
     names = [name for name in flat[0] if len({repr(values[name]) for values in flat}) > 1] if flat else []
     labels: list[str] = []
     for config, values in zip(configs, flat, strict=True):
-        usual = RunConfig.of(framework=config.method.framework).flat()
+        changed = config.changed()
         off = ("framework", "mixing", *(f"{name}_" for name in MIXINGS if name not in config.method.mixing))
-        own = [name for name in names if not name.startswith(off) and values[name] != usual[name]]
+        own = [name for name in names if not name.startswith(off) and name in changed]
         notes = [f"{name.replace('_', ' ')} {_as_text(values[name])}" for name in own]
         label = f"{config.method.name} ({', '.join(notes)})" if notes else config.method.name
         count = sum(one.partition(" #")[0] == label for one in labels)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from hashlib import sha256
 from typing import Literal
@@ -15,6 +16,7 @@ from mixviz.encoders import Embedder
 from mixviz.errors import UserError
 
 Layer = Literal["backbone", "head"]
+_guarded: ContextVar[frozenset[int]] = ContextVar("guarded", default=frozenset())  # ids of modules
 
 
 class NotFrozen(RuntimeError):
@@ -31,15 +33,24 @@ def fingerprint(module: nn.Module) -> str:
 
 
 @contextmanager
-def frozen(module: nn.Module) -> Iterator[nn.Module]:
-    """The module in evaluation mode. Raises NotFrozen where anything in it is changed meanwhile."""
-    before, training = fingerprint(module), module.training
+def frozen(module: nn.Module | None) -> Iterator[nn.Module | None]:
+    """The module in evaluation mode. Raises NotFrozen where anything in it was changed meanwhile.
+
+    Within another guard of the same module it is that one which looks, at its end. None stands for raw pixels.
+    """
+    if module is None:
+        yield None
+        return
+    guarded, training = _guarded.get(), module.training
+    before = None if id(module) in guarded else fingerprint(module)
+    token = _guarded.set(guarded | {id(module)})
     module.eval()
     try:
         yield module
     finally:
+        _guarded.reset(token)
         module.train(training)
-    if fingerprint(module) != before:
+    if before is not None and fingerprint(module) != before:
         raise NotFrozen(
             "the backbone changed while it was evaluated: keep its weights and BatchNorm statistics as they are"
         )

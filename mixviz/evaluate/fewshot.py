@@ -137,10 +137,10 @@ class LinearFewShot(Repeated):
         """One row a trial: trial, from 1, and accuracy."""
         return pd.DataFrame({"trial": np.arange(len(accuracies)) + 1, "accuracy": accuracies})
 
-    def summary(self, table: pd.DataFrame) -> tuple[float, dict[str, Any]]:
-        """Mean, and ``low`` and ``high`` of its interval."""
-        mean, low, high = mean_interval(table["accuracy"].tolist())
-        return mean, {"low": low, "high": high}
+    def told(self, table: pd.DataFrame) -> dict[str, Any]:
+        """``low`` and ``high`` of the mean's interval."""
+        _, low, high = mean_interval(table["accuracy"].tolist())
+        return {"low": low, "high": high}
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class SealedLabels:
 
     def __init__(self, labels: np.ndarray, classes: np.ndarray, best_on_test: bool = False, repeated: bool = False):
         self.__labels, self.__classes = np.array(labels), np.array(classes)
-        self.__reads = 0
+        self.__reads, self.__chose = 0, False
         self.__best_on_test, self.__repeated = best_on_test, repeated
 
     def __len__(self) -> int:
@@ -38,6 +38,15 @@ class SealedLabels:
     def reads(self) -> int:
         """How often the labels were looked at: at most once."""
         return self.__reads
+
+    def named(self, label: str) -> str:
+        """What a result is to be called: the label, which says ``best-on-test`` where these labels have chosen."""
+        return f"{label} ({BEST_ON_TEST})" if self.__chose and BEST_ON_TEST not in label else label
+
+    @property
+    def chose(self) -> bool:
+        """Whether these labels have chosen among predictions, whatever the protocol says of itself."""
+        return self.__chose
 
     def accuracy(self, predicted: Tensor) -> float:
         """The share of hits of (n,) predictions, in [0, 1]. Raises SealRefused from the second call on."""
@@ -74,7 +83,7 @@ class SealedLabels:
         """
         if not self.__best_on_test:
             raise SealRefused(f"a choice on test: choose on a split of train, or ask for {BEST_ON_TEST}")
-        accuracies = self.__hits(candidates)
+        accuracies, self.__chose = self.__hits(candidates), True
         return float(accuracies.max()), int(accuracies.argmax())
 
     def __hits(self, predictions: Tensor) -> np.ndarray:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 LEARNING_RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
-WEIGHT_DECAYS = (0.0, 1e-4, 1e-3)
+WEIGHT_DECAYS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
 
 Setting = tuple[float, float]  # learning rate, weight decay
 

@@ -13,8 +13,9 @@ from mixviz.encoders import Embedder
 from mixviz.errors import UserError
 from mixviz.evaluate.augmented import LinearAugmented, LinearOnline, read_together
 from mixviz.evaluate.base import Protocol, Readout
-from mixviz.evaluate.features import Source
+from mixviz.evaluate.features import Source, frozen
 from mixviz.evaluate.labels import BEST_ON_TEST, SealedLabels
+from mixviz.evaluate.overlap import images_in_both
 from mixviz.evaluate.stored import Knn, LinearFeatures, Logistic
 
 LENGTHS = "either way: lengths of features weigh in"
@@ -108,9 +109,12 @@ def prism(
         raise UserError(f"--scale {scale:g}: take a number over 0")
     classes, labels = np.unique(train.targets(target), return_inverse=True)
     sealed_by = test.targets(target)
+    images_in_both(train, test)
     source = Source(embedder, train, test)
     readings = [r for r in readings if embedder is not None or all(p.layer == "backbone" for p in r.protocols)]
-    found = _read_all([_scaled(p, scale) for r in readings for p in r.protocols], source, torch.as_tensor(labels), seed)
+    every = [_scaled(p, scale) for r in readings for p in r.protocols]
+    with frozen(embedder):
+        found = _read_all(every, source, torch.as_tensor(labels), seed)
     rows = []
     for reading in readings:
         protocols = [_scaled(one, scale) for one in reading.protocols]
@@ -119,8 +123,8 @@ def prism(
         accuracy = _judge(candidates, sealed, reading.peeks)
         label = protocols[0].label if len(protocols) == 1 else " | ".join(one.label for one in protocols)
         about = {"reported_by": reading.reported_by, "effect": reading.effect, "accuracy": accuracy}
-        rows.append({"reading": reading.name, "protocol": label, **about, "comparable": not reading.peeks})
-        rows[-1]["reads"] = sealed.reads
+        row = {"reading": sealed.named(reading.name), "protocol": label, **about, "comparable": not sealed.chose}
+        rows.append(row | {"reads": sealed.reads})
     table = pd.DataFrame(rows)
     table.insert(5, "points", 100 * (table["accuracy"] - table["accuracy"].iloc[0]))
     return table.assign(data=train.name, split=test.split, target=target, scale=scale, seed=seed)

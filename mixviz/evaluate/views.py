@@ -43,8 +43,6 @@ def fit_on_views(
     labels: (N,) from 0; rates: (E, S), learning rate of each epoch; decays: (S,), weight decay; counted: (N, S) bool,
     which images each learns from. watch: is shown the weights after every epoch. Raises NotFrozen.
     """
-    if source.embedder is None:
-        return _fit(source, labels, passes, rates, decays, counted, seed, watch)
     with frozen(source.embedder):
         return _fit(source, labels, passes, rates, decays, counted, seed, watch)
 

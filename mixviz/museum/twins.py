@@ -119,7 +119,7 @@ def invariance_table(run: Run, test: ImageSet) -> pd.DataFrame:
     One row a head and augmentation, for ``diagonal_margin``.
     """
     embedder, names = run.encoder(), head_names(run.config)
-    images = to_float(test.select(range(min(MOVED, len(test)))).tensor())
+    images = to_float(test.sample(MOVED).tensor())
     return reference_table(lambda x: heads(embedder, x, names), images, ("hue", "rotation"))
 
 

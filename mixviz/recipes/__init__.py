@@ -1,11 +1,12 @@
 """A recipe for each table of the papers: which arms to train, on what schedule, and against which base to read them.
 
-Two scales. ``laptop``: the small ``convnet``; on glyphs the tour's 6 epochs, on CIFAR-10 15 epochs in batches of 128.
-``gpu``: ResNet-18 with a stem of 3x3 for small images. On CIFAR-10 the schedule of MoCo's own CIFAR demo, 200 epochs
-in batches of 512 (learning rate 0.06, temperature 0.1, queue 4096, momentum 0.99), where i-Mix trains ResNet-50 for
-1,000 to 4,000 epochs. On Tiny ImageNet the MixCo authors' 100 epochs (temperature 0.2, queue 65536, momentum 0.999,
-blends at 0.05), at 64 px in place of 224, and in batches of 256 at 0.03 in place of 128 at 0.015. MoCHi's N, s and s'
-keep the shares of the queue that they have in the paper (of 16,384 on ImageNet-100), whatever the queue's length.
+Two scales. ``laptop``: the small ``convnet`` in batches of 128; on glyphs the tour's epochs, on other images 20 epochs
+of 10,000 of them at 16 px, so that an arm takes minutes and five seeds an evening. ``gpu``: ResNet-18 with a stem of
+3x3 for small images. On CIFAR-10 the schedule of MoCo's own CIFAR demo, 200 epochs in batches of 512 (learning rate
+0.06, temperature 0.1, queue 4096, momentum 0.99), where i-Mix trains ResNet-50 for 1,000 to 4,000 epochs. On Tiny
+ImageNet the MixCo authors' 100 epochs (temperature 0.2, momentum 0.999, blends at 0.05), at 64 px in place of 224, in
+batches of 256 at 0.03 in place of 128 at 0.015, and with a queue of 16384 in place of 65536, whose oldest keys would be
+stale. MoCHi's N, s and s' keep the shares of the queue that they have in the paper (of 16,384 on ImageNet-100).
 """
 
 from collections.abc import Callable, Mapping
@@ -64,6 +65,7 @@ class Schedule:
     mixco_temperature: float
     mochi_warmup: int  # epochs before MoCHi sets in
     looc_on: str  # framework of the LooC table
+    long_queue: Mapping[str, Any] = field(default_factory=dict)  # of the MoCHi table: many batches long, and fresh
     changes: Mapping[str, Any] = field(default_factory=dict)  # to all of these
 
     def arm(self, name: str, against: str | None = None, mochi: tuple[float, float, float] = MAIN, **more: Any) -> Arm:
@@ -76,7 +78,7 @@ class Schedule:
         settings |= self.changes
         if mixings:
             settings["mixing"] = [mixing.removesuffix("++") for mixing in mixings]
-        if "mixco" in mixings:
+        if "mixco" in mixings and framework == "moco-v2":
             settings["mixco_temperature"] = more.get("mixco_temperature", self.mixco_temperature)
         if "looc++" in mixings:
             settings["looc_plus_plus"] = True
@@ -89,8 +91,9 @@ class Schedule:
 
 GLYPHS_MOCO = {name: MOCO[name] for name in ("lr", "momentum", "queue_length", "projector")}
 QUIET = {"knn_every": 0, "film_frames": 0}
-CIFAR = {"temperature": 0.1, "momentum": 0.99, "queue_length": 4096, "weight_decay": 5e-4, "blur": 0.0}
-TINY_MOCO = {"lr": 0.03, "temperature": 0.2, "momentum": 0.999, "queue_length": 65536}
+CIFAR = {"temperature": 0.1, "momentum": 0.99, "weight_decay": 5e-4, "blur": 0.0}
+SMALL_IMAGES = {"image_size": 16, "train_images": 10_000, "epochs": 20, "batch_size": 128, "knn_every": 10}
+TINY_MOCO = {"lr": 0.03, "temperature": 0.2, "momentum": 0.999, "queue_length": 16384}
 NPAIR = {"temperature": 0.2, "weight_decay": 1e-4, "blur": 0.0}
 SCHEDULES: dict[tuple[str, str], Schedule] = {
     ("laptop", "glyphs"): Schedule(
@@ -101,15 +104,25 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         looc_on="n-pair",
     ),
     ("laptop", "cifar10"): Schedule(
-        {"epochs": 15, "batch_size": 128, "knn_every": 5},
-        {"moco-v2": {**CIFAR, "lr": 0.03}, "n-pair": {**NPAIR, "lr": 0.0625}, "byol": {"lr": 0.06, "blur": 0.0}},
-        mixco_temperature=0.05,
+        {**SMALL_IMAGES, "film_frames": 12},
+        {
+            "moco-v2": {**CIFAR, "lr": 0.03, "queue_length": 512},
+            "n-pair": {**NPAIR, "lr": 0.0625},
+            "simclr": {"lr": 0.06, "blur": 0.0},
+            "byol": {"lr": 0.06, "blur": 0.0},
+        },
+        mixco_temperature=0.2,
         mochi_warmup=1,
         looc_on="moco-v2",
+        long_queue={"queue_length": 2048, "momentum": 0.995},
     ),
     ("gpu", "cifar10"): Schedule(
         {"epochs": 200, "batch_size": 512, "backbone": "resnet18", "knn_every": 20},
-        {"moco-v2": {**CIFAR, "lr": 0.06}, "n-pair": {**NPAIR, "lr": 0.25}, "byol": {"lr": 0.25, "blur": 0.0}},
+        {
+            "moco-v2": {**CIFAR, "lr": 0.06, "queue_length": 4096},
+            "n-pair": {**NPAIR, "lr": 0.25},
+            "byol": {"lr": 0.25, "blur": 0.0},
+        },
         mixco_temperature=0.05,
         mochi_warmup=10,
         looc_on="moco-v2",
@@ -125,34 +138,37 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
 
 
 def mixco_arms(on: Schedule) -> tuple[Arm, ...]:
-    other = 0.05 if on.mixco_temperature == 1 else 1.0  # the authors' other script
+    authors = (0.05, 1.0)  # in their scripts for Tiny ImageNet and ImageNet
+    others = [temperature for temperature in authors if temperature != on.mixco_temperature]
     return (
         on.arm("moco-v2"),
         on.arm("moco-v2 + mixco", "moco-v2"),
-        on.arm(f"moco-v2 + mixco (temperature {other:g})", "moco-v2", mixco_temperature=other),
+        on.arm("simclr"),
+        on.arm("simclr + mixco", "simclr"),
+        *(on.arm(f"moco-v2 + mixco (temperature {other:g})", "moco-v2", mixco_temperature=other) for other in others),
     )
 
 
 def mochi_arms(on: Schedule) -> tuple[Arm, ...]:
+    on = replace(on, frameworks={**on.frameworks, "moco-v2": {**on.frameworks["moco-v2"], **on.long_queue}})
     return (
         on.arm("moco-v2"),
         on.arm("moco-v2 + mochi", "moco-v2"),
-        on.arm("moco-v2 + mochi (more towards the query)", "moco-v2", TOWARDS_QUERY),
-        on.arm("moco-v2 + mochi (fewer pairs)", "moco-v2", FEWER_PAIRS),
         on.arm("moco-v2 (oracle)", "moco-v2", oracle=True),
         on.arm("moco-v2 + mochi (oracle)", "moco-v2 (oracle)", oracle=True),
+        on.arm("moco-v2 + mochi (more towards the query)", "moco-v2", TOWARDS_QUERY),
+        on.arm("moco-v2 + mochi (fewer pairs)", "moco-v2", FEWER_PAIRS),
     )
 
 
 def imix_arms(on: Schedule) -> tuple[Arm, ...]:
-    frameworks = ("n-pair", "moco-v2", "byol")
-    bare = [(name, None, {}) for name in frameworks]
-    mixed = [(f"{name} + imix", name, {}) for name in frameworks]
+    frameworks = ("moco-v2", "n-pair", "byol")
     plain = [
         ("moco-v2 (no augmentation)", None, PLAIN_VIEWS),
         ("moco-v2 + imix (no augmentation)", "moco-v2 (no augmentation)", {**PLAIN_VIEWS, "imix_inputmix": 2}),
     ]
-    return tuple(on.arm(name, against, **more) for name, against, more in [*bare, *mixed, *plain])
+    augmented = [arm for name in frameworks for arm in ((name, None, {}), (f"{name} + imix", name, {}))]
+    return tuple(on.arm(name, against, **more) for name, against, more in [*plain, *augmented])
 
 
 def looc_arms(on: Schedule) -> tuple[Arm, ...]:
@@ -161,10 +177,10 @@ def looc_arms(on: Schedule) -> tuple[Arm, ...]:
     return (
         on.arm(base),
         on.arm(f"{base} (turned)", base, **turned),
-        on.arm(f"{base} + looc (color)", base, looc_left_out=["color"]),
         on.arm(f"{base} + looc (turned, rotation)", f"{base} (turned)", **turned, looc_left_out=["rotation"]),
         on.arm(f"{base} + looc (turned)", f"{base} (turned)", **both),
         on.arm(f"{base} + looc++ (turned)", f"{base} (turned)", **both),
+        on.arm(f"{base} + looc (color)", base, looc_left_out=["color"]),
     )
 
 
@@ -208,8 +224,7 @@ def recipe(
 
 def run_name(config: RunConfig) -> str:
     """The folder of a run: the same for the same settings, whatever the table; others have a folder of their own."""
-    defaults = RunConfig.of(framework=config.method.framework).flat()
-    settings = {name: value for name, value in config.flat().items() if value != defaults[name] and name != "seed"}
+    settings = {name: value for name, value in config.changed().items() if name != "seed"}
     stem, _, seed = default_name(config).rpartition("-seed")
     return f"{stem}-{blake2b(repr(sorted(settings.items())).encode(), digest_size=3).hexdigest()}-seed{seed}"
 

@@ -24,7 +24,7 @@ from mixviz.evaluate import evaluate, extract
 from mixviz.recipes import PROTOCOLS, Arm, Recipe, run_name
 from mixviz.recipes.describing import is_of
 from mixviz.runs import Run
-from mixviz.train import load_training_images, train
+from mixviz.train import hold_out, load_training_images, train
 from mixviz.train import statistics as statistics_of
 
 PROBED = 1000  # images on which a read-out is timed
@@ -127,7 +127,7 @@ def fitting(plan: Sequence[Estimate], minutes: float, jobs: int = 1) -> list[int
 def time_epoch(config: RunConfig, images: ImageSet) -> float:
     """Seconds of an epoch with its mixing at work, by the last steps of a very short run on a few of the images."""
     batch = config.train.batch_size
-    few = images.select(range(min(len(images), 2 * batch * 10 // 9 + 2)))  # two steps, beside what is held out
+    few = images.sample(2 * batch * 10 // 9 + 2)  # two steps, beside what is held out
     warmup = config.method.mochi.warmup_epochs if "mochi" in config.method.mixing else 0
     short = config.but(epochs=max(2, warmup + 1), knn_every=0, film_frames=0)
     with tempfile.TemporaryDirectory() as folder:
@@ -137,7 +137,7 @@ def time_epoch(config: RunConfig, images: ImageSet) -> float:
 
 def time_readout(config: RunConfig, sets: Sets) -> float:
     """Seconds of a read-out, by that of an untrained encoder on a few of the images, in proportion."""
-    train_few, test_few = (images.select(range(min(PROBED, len(images)))) for images in sets)
+    train_few, test_few = (images.sample(PROBED) for images in sets)
     embedder = build_embedder(config, train_few.images.shape[1], *statistics_of(train_few.tensor())).eval()
     began = time.perf_counter()
     evaluate(embedder, train_few, test_few, protocols=PROTOCOLS)
@@ -162,7 +162,7 @@ def measure(run: Run, recipe: Recipe, sets: Sets) -> list[dict[str, Any]]:
             kept = {result["protocol"]: result for result in new}
         found |= {f"{protocol}: {target}": 100 * kept[protocol]["accuracy"] for protocol in PROTOCOLS}
     if recipe.frechet:
-        found["Fréchet distance"] = train_to_test(embedder or run.encoder(), sets)
+        found["Fréchet distance"] = train_to_test(embedder or run.encoder(), sets, run.config.data.holdout)
     return [{"measure": name, "value": value, "run": run.name} for name, value in found.items()]
 
 
@@ -175,10 +175,15 @@ def turn(images: ImageSet) -> ImageSet:
     return replace(images, images=turned, factors={**images.factors, "rotation": quarters})
 
 
-def train_to_test(embedder: Embedder, sets: Sets) -> float:
-    """Fréchet distance between unit-length features of as many training as test images; lower is nearer."""
-    n = min(FRECHET_IMAGES, *map(len, sets))
-    parts = [F.normalize(extract(embedder, images.select(range(n))).float(), dim=1) for images in sets]
+def train_to_test(embedder: Embedder, sets: Sets, holdout: int) -> float:
+    """Fréchet distance between unit-length features of as many training as test images; lower is nearer.
+
+    Both are drawn at random, the former without the ``holdout`` images that were held out of training.
+    """
+    trained_on = sets[0].select(hold_out(len(sets[0]), holdout)[1])
+    n = min(FRECHET_IMAGES, len(trained_on), len(sets[1]))
+    drawn = [images.sample(n) for images in (trained_on, sets[1])]
+    parts = [F.normalize(extract(embedder, images).float(), dim=1) for images in drawn]
     return frechet_distance(*parts)
 
 

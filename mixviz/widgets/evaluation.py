@@ -160,7 +160,7 @@ def table_of(run: Run, images: int) -> pd.DataFrame:
 @lru_cache(maxsize=8)
 def _made(path: Path, images: int) -> pd.DataFrame:
     own = network(Run(path))
-    train, test = (part.select(range(min(images, len(part)))) for part in (own.train, own.test))
+    train, test = (part.sample(images) for part in (own.train, own.test))
     return prism(own.encoder, train, test, seed=own.run.config.train.seed)
 
 

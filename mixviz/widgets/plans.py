@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mixviz.config import FRAMEWORK_DEFAULTS, RunConfig, flags
+from mixviz.config import RunConfig, flags, framework_defaults
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import check_compatible
@@ -28,6 +28,7 @@ class Plan:
     changed: str  # settings beside framework and mixing that have a say and are not the defaults
     config: RunConfig | None
     problem: str = ""
+    warning: str = ""  # it can be trained, but should not be
 
 
 def controls() -> dict[str, Control]:
@@ -48,13 +49,15 @@ def called_of(mixing: str) -> str:
 def plan(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Plan:
     """What the controls' values ask for."""
     mixing = [name for name in MIXINGS if values[name]]
-    settings = {name: setting(flag, values[name]) for name, flag in FLAGS.items()}
+    wanted = {name: setting(flag, values[name]) for name, flag in FLAGS.items()}
+    settings = {name: value for name, value in wanted.items() if value != FLAGS[name].default}
     silent = {"framework", *idle(values)}
     moved = [name for name in FLAGS if written(values[name]) != written(defaults[name]) and name not in silent]
     changed = [f"{name} {written(values[name])}" for name in moved]
     about = " + ".join([values["framework"], *mixing]), ", ".join(changed)
     try:
-        return Plan(*about, RunConfig.of(mixing=mixing, **settings))
+        config = RunConfig.of(mixing=mixing, **settings)
+        return Plan(*about, config, warning=config.warning)
     except UserError as error:
         return Plan(*about, None, str(error))
 
@@ -79,8 +82,8 @@ def _why_not(framework: str, *mixings: str) -> str:
 def idle(values: Mapping[str, Any]) -> dict[str, str]:
     """Settings that change nothing at these values, each with the reason."""
     framework, reasons = values["framework"], {}
-    of_any = {name for defaults in FRAMEWORK_DEFAULTS.values() for name in defaults["method"]}
-    reasons |= dict.fromkeys(of_any - FRAMEWORK_DEFAULTS[framework]["method"].keys(), f"{framework} has none")
+    own = {name: framework_defaults(name)["method"].keys() for name in FRAMEWORKS}
+    reasons |= dict.fromkeys(set().union(*own.values()) - own[framework], f"{framework} has none")
     for name in FLAGS:
         mixing = name.partition("_")[0]
         if mixing in MIXINGS and not values[mixing]:

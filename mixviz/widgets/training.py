@@ -72,7 +72,7 @@ class TrainingPanel(Widget):
     def numbers(self) -> dict[str, Any]:
         asked, training = self.seen, self.training
         found: dict[str, Any] = {"method": asked.method, "settings": asked.changed or "defaults"}
-        found["trainable"] = asked.problem or "yes"
+        found["trainable"] = asked.problem or "yes" + (f", but {asked.warning}" if asked.warning else "")
         if training is not None:
             log = log_of(training.run)
             found |= {"training": training.state, "run": training.run.name, "epochs done": len(log)}
@@ -97,8 +97,9 @@ class TrainingPanel(Widget):
 
     def draw(self, figure: Figure) -> None:
         asked = self.seen
-        told = asked.problem or f"next: {asked.method}; {asked.changed or 'all settings as usual'}"
-        colour = COLOURS["mochi"] if asked.problem else mpl.rcParams["text.color"]
+        amiss = asked.problem or asked.warning
+        told = amiss or f"next: {asked.method}; {asked.changed or 'all settings as usual'}"
+        colour = COLOURS["mochi"] if amiss else mpl.rcParams["text.color"]
         place = {"transform": figure.transFigure, "va": "top", "fontsize": 8, "color": colour}
         figure.axes[0].text(0.012, 0.985, "\n".join(wrap(told, 120)[:3]), **place)
 

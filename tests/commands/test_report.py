@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,14 +10,15 @@ from mixviz.__main__ import main
 from mixviz.commands.report import short_names
 from mixviz.commands.report_sections import differences, few_shot_intervals, how_it_is_read_out
 from mixviz.config import RunConfig
+from mixviz.data import load
 from mixviz.data.glyphs import make_glyphs
 from mixviz.evaluate import evaluate
 from mixviz.evaluate.details import keep_confusions, keep_tables
-from mixviz.overview import overview, restored
+from mixviz.overview import look, overview, restored
 from mixviz.recordings import record
 from mixviz.report import Report
 from mixviz.runs import Run
-from mixviz.train import load_training_images, train
+from mixviz.train import hold_out, load_training_images, train
 
 SETTINGS = {"epochs": 1, "train_images": 600, "batch_size": 64, "queue_length": 256, "bn_splits": 2, "knn_every": 0}
 MOCHI = {"mixing": ["mochi", "mixco"], "mochi_hardest": 16, "mochi_pairs": 8, "mochi_towards_query": 4}
@@ -31,8 +33,29 @@ def runs(tmp_path_factory) -> list[Run]:
 
 
 @pytest.fixture(scope="module")
-def one(runs):
-    return overview(runs[0], images=300)
+def looked_at():
+    """The sets of images that the overview embeds."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def one(runs, looked_at):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mixviz.overview.look", lambda *given: looked_at.append(given[1]) or look(*given))
+        return overview(runs[0], images=300)
+
+
+def test_an_overview_sees_a_share_of_every_class_and_nothing_held_out_as_train(runs, one, looked_at):
+    config, (train, test) = runs[0].config, looked_at
+    whole = load_training_images(config, progress=False)
+    held_out, kept = (whole.select(rows) for rows in hold_out(len(whole), config.data.holdout))
+    for part, images in ((kept, train), (load("glyphs", "test"), test)):
+        shares = np.bincount(part.labels) / len(part)
+        assert np.abs(np.bincount(images.labels) - len(images) * shares).max() < 2
+    held = {image.tobytes() for image in held_out.images}
+    assert len(held) == 60
+    assert not held & {image.tobytes() for image in train.images}
+    assert np.array_equal(test.images, one.test.images)
 
 
 def test_an_overview_has_every_analysis(one):

@@ -7,6 +7,7 @@ import torch
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
+from mixviz.evaluate import features
 from mixviz.evaluate.features import NotFrozen, extract, fingerprint, frozen, raw_pixels
 
 
@@ -52,6 +53,29 @@ def test_guard_lets_an_untouched_module_pass():
     with frozen(encoder) as module:
         assert not module.training
     assert encoder.training
+
+
+def test_one_guard_within_another_leaves_the_look_to_that_one(monkeypatch):
+    encoder, images = embedder().train(), pictures()
+    reference, looks = fingerprint(encoder), []
+    monkeypatch.setattr(features, "fingerprint", lambda module: looks.append(module) or fingerprint(module))
+    with frozen(encoder):
+        for _ in range(3):
+            extract(encoder, images)
+        with frozen(None) as nothing:
+            assert nothing is None
+        assert not encoder.training
+    assert (len(looks), encoder.training, fingerprint(encoder)) == (2, True, reference)
+    with frozen(encoder), frozen(embedder()):  # another module has a guard of its own
+        pass
+    assert len(looks) == 6
+
+
+def test_a_guard_is_gone_once_it_has_refused():
+    encoder = embedder()
+    for _ in range(2):
+        with pytest.raises(NotFrozen), frozen(encoder), frozen(encoder), torch.no_grad():
+            encoder.backbone[0][0].weight += 1e-3
 
 
 def test_raw_pixels_are_the_images():

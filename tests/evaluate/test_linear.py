@@ -46,6 +46,19 @@ def test_a_sweep_equals_separate_runs():
         torch.testing.assert_close(together, torch.cat(alone, dim=1), rtol=tolerance, atol=tolerance)
 
 
+def test_the_strongest_weight_decay_settles_at_the_highest_rate():
+    """The loss is convex: both rates end in its one minimum, also where features are correlated."""
+    features, labels = clouds(2000)
+    correlated = torch.cat([features, features + 0.1 * features.flip(0)], dim=1)
+    correlated = (correlated - correlated.mean(dim=0)) / correlated.std(dim=0)
+    assert max(WEIGHT_DECAYS) == 0.1
+    fast, slow = (
+        fit(correlated, labels, [(lr, 0.1)], torch.Generator().manual_seed(0), epochs=50, batch_size=500)
+        for lr in (max(LEARNING_RATES), 0.1)
+    )
+    torch.testing.assert_close(fast, slow, rtol=0, atol=0.01)
+
+
 def test_rows_that_do_not_count_are_left_out_of_the_gradient():
     (features, labels), weights = clouds(20), torch.randn(9, 2, 3, generator=torch.Generator().manual_seed(0))
     batch, one_hot = with_bias(features), torch.nn.functional.one_hot(labels).float()

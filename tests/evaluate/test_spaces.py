@@ -39,11 +39,16 @@ def test_what_no_space_holds_alone_is_read_from_all():
         name: F.normalize(F.one_hot(bit, 2) + extra, dim=1)
         for name, bit, extra in zip(("all", "color"), bits, noise, strict=True)
     }
-    data = ImageSet("bits", "train", np.zeros((200, 1, 1, 3), np.uint8), labels)
-    results = read_out_spaces(spaces, spaces, data, data, protocols=["linear-features"], run="mine")
+    data, test = (
+        ImageSet("bits", split, np.full((200, 1, 1, 3), shade, np.uint8), labels)
+        for shade, split in enumerate(("train", "test"))
+    )
+    results = read_out_spaces(spaces, spaces, data, test, protocols=["linear-features"], run="mine")
     assert {result.run for result in results} == {"mine"}
     found = {result.encoder: result for result in results}
     assert found["all"].accuracy == pytest.approx(0.5, abs=0.1)
     assert found["all spaces"].accuracy > 0.98
-    (alone,) = read_out(spaces["color"], spaces["color"], data, data, "color", ["label"], ["linear-features"])
+    (alone,) = read_out(spaces["color"], spaces["color"], data, test, "color", ["label"], ["linear-features"])
     assert found["color"].accuracy == alone.accuracy
+    with pytest.raises(UserError, match="200 of 200 test images are training images too"):
+        read_out_spaces(spaces, spaces, data, data)

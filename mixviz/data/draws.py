@@ -1,0 +1,20 @@
+"""Which images stand for a set, where not all of them are looked at."""
+
+import numpy as np
+
+
+def draw(labels: np.ndarray | None, n: int, size: int, seed: int = 0) -> np.ndarray:
+    """(min(size, n),) rows of n images, drawn at random without repeats, in random order.
+
+    labels: (n,); every class then has its share, to about one image, however the images are sorted. That also holds
+    for the first k of the rows, for every k. The same for the same labels, n and seed; a larger size goes on.
+    """
+    random = np.random.default_rng(seed)
+    order = random.permutation(n)
+    if labels is None:
+        return order[:size]
+    _, kind, counts = np.unique(labels[order], return_inverse=True, return_counts=True)
+    rank = np.empty(n)  # of an image within its class
+    rank[np.argsort(kind, kind="stable")] = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+    place = (rank + random.random(len(counts))[kind]) / counts[kind]  # each class spread evenly over [0, 1)
+    return order[np.argsort(place, kind="stable")][:size]

@@ -1,0 +1,176 @@
+"""What no protocol can do, an own one neither: train the encoder, choose on test unnamed, meet train in test."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mixviz.build import build_embedder
+from mixviz.config import RunConfig
+from mixviz.data import ImageSet
+from mixviz.errors import UserError
+from mixviz.evaluate import NotFrozen, Protocol, evaluate, protocol, read_out
+from mixviz.evaluate.base import Repeated
+from mixviz.evaluate.prism import Reading, prism
+from mixviz.evaluate.transfer import transfer
+
+
+def stripes(n, split, seed):
+    """Images whose colour says the label, and their upper half a factor."""
+    random = np.random.default_rng(seed)
+    labels, hue = random.integers(0, 3, n), random.integers(0, 2, n)
+    images = random.integers(0, 40, (n, 16, 16, 3))
+    images[np.arange(n), :, :, labels] += 100
+    images[:, :8] += 60 * hue[:, None, None, None]
+    return ImageSet("stripes", split, images.astype(np.uint8), labels, factors={"hue": hue})
+
+
+def small_embedder():
+    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), 16)
+
+
+TRAIN, TEST = stripes(120, "train", 0), stripes(60, "test", 1)
+
+
+@dataclass(frozen=True)
+class Trials(Repeated):
+    """Predicts each class in turn for all images, and tells the best of them."""
+
+    name: ClassVar[str] = "trials"
+
+    def read(self, source, labels, seed=0):
+        return torch.arange(3)[:, None].expand(3, len(source.test)), {}
+
+    def table(self, accuracies):
+        return pd.DataFrame({"trial": [1, 2, 3], "accuracy": accuracies})
+
+    def summary(self, table):
+        return float(table["accuracy"].max()), {}
+
+    def told(self, table):
+        return {"accuracy": float(table["accuracy"].max()), "best": 1}
+
+
+@dataclass(frozen=True)
+class Boasting(Trials):
+    """Gives the best as if all had been as good."""
+
+    def table(self, accuracies):
+        accuracies[:] = accuracies.max()
+        return super().table(accuracies)
+
+
+@dataclass(frozen=True)
+class Hiding(Trials):
+    """Has the test labels choose and does not call it so."""
+
+    name: ClassVar[str] = "hiding"
+    peeks: ClassVar[bool] = True
+
+
+def test_the_accuracy_of_several_predictions_is_their_mean_whatever_the_protocol_says():
+    (result,) = evaluate(None, TRAIN, TEST, protocols=[Trials()])
+    assert result.accuracy == pytest.approx(1 / 3)
+    assert result.table["accuracy"].max() > 0.34
+    assert result.settings["best"] == 1
+    with pytest.raises(UserError, match="trials: its table has other accuracies than were found"):
+        evaluate(None, TRAIN, TEST, protocols=[Boasting()])
+
+
+def test_what_test_labels_chose_is_called_so_whatever_the_protocol_says():
+    (result,) = evaluate(None, TRAIN, TEST, protocols=[Hiding()])
+    assert result.protocol == "hiding (best-on-test)"
+    assert not result.comparable
+
+
+def test_a_reading_that_test_labels_chose_is_called_so_whatever_it_says():
+    class Modest(Reading):
+        def __post_init__(self):
+            pass
+
+    (row,) = prism(None, TRAIN, TEST, readings=[Modest("modest", (Hiding(),), "me", "none")]).itertuples()
+    assert (row.reading, row.comparable) == ("modest (best-on-test)", False)
+
+
+def test_no_test_label_is_looked_at_before_all_protocols_have_predicted():
+    """So that none can learn from the verdict on another."""
+    told = []
+
+    class Telling(Trials):
+        def told(self, table):
+            told.append(table)
+            return {}
+
+    class Listening(Trials):
+        def read(self, source, labels, seed=0):
+            assert not told
+            return super().read(source, labels, seed)
+
+    evaluate(None, TRAIN, TEST, protocols=[Telling(), Listening()])
+    assert len(told) == 1
+
+
+@dataclass(frozen=True)
+class FineTuned(Protocol):
+    """Trains the backbone with the labels, and reads it out."""
+
+    name: ClassVar[str] = "fine-tuned"
+
+    statistics: bool = False  # the statistics of BatchNorm alone
+
+    def read(self, source, labels, seed=0):
+        encoder, pixels = source.embedder, source.train.tensor().permute(0, 3, 1, 2) / 255
+        if self.statistics:
+            with torch.no_grad():
+                encoder.train().features(pixels)
+        else:
+            torch.nn.functional.cross_entropy(encoder.features(pixels), labels).backward()
+            torch.optim.SGD([p for p in encoder.parameters() if p.grad is not None], lr=0.1).step()
+        return protocol("knn").read(source, labels, seed)
+
+
+ENTRANCES = {
+    "evaluate": lambda encoder, own: evaluate(encoder, TRAIN, TEST, protocols=["knn", own]),
+    "transfer": lambda encoder, own: transfer(encoder, TRAIN, TEST, replace(TRAIN, name="home"), protocols=[own]),
+    "prism": lambda encoder, own: prism(encoder, TRAIN, TEST, readings=[Reading("mine", (own,), "me", "all")]),
+}
+
+
+@pytest.mark.parametrize("statistics", [False, True])
+@pytest.mark.parametrize("entrance", ENTRANCES.values(), ids=ENTRANCES)
+def test_a_protocol_that_trains_the_backbone_is_refused(entrance, statistics):
+    encoder = small_embedder().train()
+    with pytest.raises(NotFrozen, match="the backbone changed while it was evaluated"):
+        entrance(encoder, FineTuned(statistics=statistics))
+    assert encoder.training
+
+
+def test_weights_are_hashed_twice_whatever_the_protocols(monkeypatch):
+    calls = []
+    monkeypatch.setattr("mixviz.evaluate.features.fingerprint", lambda module: calls.append(module) or "same")
+    corrupted = protocol("corruptions", kinds=("brightness", "pixelate"), severities=(1,))
+    evaluate(small_embedder(), TRAIN, TEST, targets=["label", "hue"], protocols=["knn", "knn:layer=head", corrupted])
+    assert len(calls) == 2
+
+
+def test_train_and_test_that_share_images_are_refused():
+    with pytest.raises(UserError, match=r"^60 of 60 test images are training images too: remove them") as caught:
+        evaluate(None, TEST, TEST)
+    assert "\n" not in str(caught.value)
+    for entrance in (lambda *sets: prism(None, *sets), lambda *sets: read_out(*[None] * 2, *sets, "x", [], [])):
+        with pytest.raises(UserError, match="test images are training images too"):
+            entrance(TEST, TEST)
+
+
+def test_few_shared_images_are_tolerated_and_told():
+    test = stripes(200, "test", 1)
+    for shared, told in ((2, 2), (0, None)):
+        images = np.concatenate([TRAIN.images[:shared], test.images[shared:]])
+        results = evaluate(None, TRAIN, replace(test, images=images))
+        assert [result.settings.get("images_in_both") for result in results] == [told, told]
+    images = np.concatenate([TRAIN.images[:3], test.images[3:]])
+    with pytest.raises(UserError, match=r"^3 of 200 test images"):
+        evaluate(None, TRAIN, replace(test, images=images))
