@@ -5,8 +5,9 @@ import typing
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from mixviz.config import FRAMEWORK_DEFAULTS, Flag, RunConfig, flags
+from mixviz.config import Flag, RunConfig, flags, framework_defaults
 from mixviz.errors import UserError, unknown
+from mixviz.frameworks import FRAMEWORKS
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,7 +60,7 @@ def _hint(flag: Flag) -> str:
     """[range; default], for the help."""
     default = flag.default
     if default is None:
-        by_framework = {name: d.get(flag.path[0], {}).get(flag.path[-1]) for name, d in FRAMEWORK_DEFAULTS.items()}
+        by_framework = {name: framework_defaults(name).get(flag.path[0], {}).get(flag.path[-1]) for name in FRAMEWORKS}
         given = [f"{name} {value}" for name, value in by_framework.items() if value is not None]
         default = ", ".join(given) or "none"
     elif isinstance(default, tuple):

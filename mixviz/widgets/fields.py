@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_origin
 import ipywidgets
 from pydantic import Field, TypeAdapter, ValidationError
 
-from mixviz.config import FRAMEWORK_DEFAULTS, Flag
+from mixviz.config import Flag, framework_defaults
 from mixviz.data.sources import SOURCES
 from mixviz.encoders import BACKBONES
 from mixviz.errors import UserError
@@ -96,7 +96,7 @@ def _rungs(flag: Flag) -> set[float]:
     if bounds.get("lt") == 1:
         return set(NEAR_ONE)
     if default is None:
-        given = [defaults.get(flag.path[0], {}).get(flag.path[-1]) for defaults in FRAMEWORK_DEFAULTS.values()]
+        given = [framework_defaults(name).get(flag.path[0], {}).get(flag.path[-1]) for name in FRAMEWORKS]
         default = next((value for value in given if value is not None), USUAL.get(flag.name))
     rungs = [ratio * default for ratio in RATIOS] if default else NEAR_ZERO
     if bounds.get("ge") == 0:
