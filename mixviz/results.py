@@ -15,8 +15,8 @@ import pandas as pd
 
 from mixviz.errors import UserError, unknown
 from mixviz.evaluate.compare import results_table
-from mixviz.ledger import VERDICTS, Row, counts
 from mixviz.ledger import read as read_ledger
+from mixviz.ledger.tables import count_rows, headline_tables, ledger_rows, others_tried
 from mixviz.reproduced import reproduced_rows
 from mixviz.runs import Run, list_runs
 
@@ -141,33 +141,16 @@ def render_reproduce(folder: Path) -> str:
 
 
 def render_ledger(folder: Path) -> str:
-    """How many claims have which verdict, and all that were tried."""
-    rows = read_ledger(folder.with_suffix(".csv"))
-    tried = [row for row in rows if row["verdict"] != "not tried"]
-    return f"{_markdown(*count_rows(rows))}\n\n{_markdown(*ledger_rows(tried))}"
-
-
-def count_rows(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: the claims of each paper by verdict."""
-    found = counts(rows, "verdict")
-    lines = [[paper, *(str(number[verdict]) for verdict in VERDICTS)] for paper, number in found.items()]
-    return ["claims of", *VERDICTS], lines
-
-
-def ledger_rows(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: the claim, the paper's figures and how sure they are, ours, the verdict and its reason."""
-    lines = []
-    for row in rows:
-        theirs = f"{float(row['paper_difference']):+g}" if row["paper_difference"] else row["expects"]
-        ours = f"{float(row['difference']):+g}" if row["difference"] else "–"
-        if row["low"]:
-            ours += f" [{float(row['low']):+g}, {float(row['high']):+g}]"
-        place = f"{row['on']}, {row['found_network']}, {row['found_epochs']} epochs, seeds: {row['seeds']}"
-        where = ", ".join(row[name] for name in ("paper", "where", "data") if row[name])
-        figure = f"{theirs or row['paper_value']} ({row['sureness']})".strip()
-        on = place if row["file"] else "–"
-        lines.append([f"{where}: {row['claim']}", figure, ours, on, row["verdict"], row["reason"]])
-    return ["claim", "paper", "here", "on", "verdict", "because"], lines
+    """The headline claims of each paper; folded, how many claims have which verdict, and all others that were tried."""
+    path = folder.with_suffix(".csv")
+    rows = read_ledger(path)
+    parts = [f"**{paper}**, {line}.\n\n{_markdown(*table)}" for paper, (line, table) in headline_tables(rows).items()]
+    others = others_tried(rows)
+    left = sum(not row["headline"] for row in rows) - len(others)
+    summary = f"All {len(rows)} claims by verdict, and the {len(others)} others that were tried"
+    rest = f"{left} more, which were not tried, are in data/{path.name}."
+    folded = f"{_markdown(*count_rows(rows))}\n\n{_markdown(*ledger_rows(others))}\n\n{rest}"
+    return "\n\n".join([*parts, f"<details>\n<summary>{summary}</summary>\n\n{folded}\n\n</details>"])
 
 
 def render_museum(folder: Path) -> str:

@@ -10,10 +10,25 @@ import pytest
 
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
-from mixviz.ledger import CLAIM, FOUND, PATH, VERDICTS, choose, counts, departures, fill, judge, mistakes, read, write
-from mixviz.ledger.findings import Finding, Findings, Observation, Setting, read_findings
+from mixviz.ledger import (
+    CLAIM,
+    FOUND,
+    PATH,
+    VERDICTS,
+    choose,
+    counts,
+    departures,
+    fill,
+    headlines,
+    judge,
+    mistakes,
+    read,
+    ways,
+    write,
+)
+from mixviz.ledger.findings import MINUS, Finding, Findings, Observation, Setting, read_findings
+from mixviz.ledger.tables import count_rows, headline_tables, ledger_rows, others_tried
 from mixviz.recipes import SCALES, TABLES, recipe
-from mixviz.results import count_rows, ledger_rows
 from mixviz.runs import Run
 from mixviz.study import CLAIMS
 
@@ -76,11 +91,20 @@ def test_every_tested_claim_has_an_arm_in_a_recipe_or_the_study():
     known = {(arm.name) for table in TABLES for scale in SCALES for arm in recipe(table, scale).arms} | {"supervised"}
     claims = {claim.name for claim in CLAIMS}
     for row in LEDGER:
-        if row["arm"] == "study":
-            assert row["measure"] in claims
-        elif row["arm"]:
-            names = [name.strip() for name in f"{row['arm']};{row['against']}".split(";")]
-            assert set(names) <= known
+        for arm, against, measure in ways(row):
+            if arm == "study":
+                assert (against, measure in claims) == ("", True)
+            else:
+                assert set(arm.split(MINUS)) | set(against.split(MINUS)) <= known
+
+
+def test_headline_claims_have_a_rank_in_their_paper_and_a_direction():
+    for paper in ("MixCo", "MoCHi", "LooC", "i-Mix"):
+        ranked = [row for row in headlines(LEDGER) if row["paper"] == paper]
+        assert [row["headline"] for row in ranked] == [str(n) for n in range(1, len(ranked) + 1)]
+        assert 5 <= len(ranked) <= 8
+        assert all(row["expects"] for row in ranked)
+    assert "headline is no rank from 1 to 8" in mistakes(ROW | {"headline": "9"})
 
 
 @pytest.mark.parametrize(
@@ -186,6 +210,113 @@ def test_the_file_is_read_as_it_was_written(tmp_path):
         read(tmp_path / "none.csv")
 
 
+def chosen(row: dict, *groups: list[Observation]) -> Setting | None:
+    finding, _ = choose(row, Findings(tuple(seen for group in groups for seen in group)))
+    return finding and finding.setting
+
+
+def on(data: str, network: str = "convnet", row: dict = ROW) -> list[Observation]:
+    setting = Setting(data, network, "6", "CPU", f"{data}.json")
+    return observed(row["arm"], [1.0, 2.0, 3.0], setting) + observed(row["against"], [1.0, 1.0, 1.0], setting)
+
+
+def test_real_images_come_before_drawn_ones_and_rows_of_a_table_are_no_images():
+    glyphs, photographs, rows = on("glyphs"), on("STL-10"), on("CovType", "mlp")
+    assert chosen(ROW, glyphs, photographs, rows).data == "STL-10"
+    assert chosen(ROW, rows, glyphs).data == "glyphs"
+    assert chosen(ROW, rows, on("spoken digits")) is None
+    assert chosen(ROW, photographs, on("Tiny ImageNet")).data == "Tiny ImageNet"
+
+
+def test_a_claim_may_name_the_data_on_which_it_is_tested():
+    row = ROW | {"tested_on": "CovType; CIFAR-10"}
+    assert chosen(row, on("glyphs"), on("Tiny ImageNet")) is None
+    assert chosen(row, on("CIFAR-10 (JPEG)"), on("Tiny ImageNet")).data == "CIFAR-10 (JPEG)"
+    assert chosen(row, on("CIFAR-10 (JPEG)"), on("CovType", "mlp")).data == "CovType"
+
+
+def test_several_ways_of_testing_with_measures_of_their_own():
+    row = ROW | {"arm": "moco-v2 + mochi; study", "against": "moco-v2;", "measure": "uniformity: head; in its words"}
+    assert ways(row) == [("moco-v2 + mochi", "moco-v2", "uniformity: head"), ("study", "", "in its words")]
+    study = Findings((), {"in its words": finding(1.0, 2.0, setting=GLYPHS)})
+    assert choose(row, study) == (study.claims["in its words"], 1)
+    assert departures(row, GLYPHS, 1)[-1].startswith("6 epochs")  # the study is no other framework
+    assert ways(ROW | {"arm": "a; b", "against": "c; d"}) == [("a", "c", ROW["measure"]), ("b", "d", ROW["measure"])]
+
+
+SMALL, LARGE = ("moco-v2 + mixco (narrow)", "moco-v2 (narrow)"), ("moco-v2 + mixco (wide)", "moco-v2 (wide)")
+FOUR = {SMALL[0]: (55.0, 58.0, 54.0), SMALL[1]: (50.0, 51.0, 50.0), LARGE[0]: (71.0, 70.5, 72.0)}
+FOUR |= {LARGE[1]: (70.0, 70.0, 70.0)}
+INTERACTION = ROW | {"arm": " - ".join(SMALL), "against": " - ".join(LARGE), "paper_difference": ""}
+
+
+def four(setting: Setting, without: str = "") -> Findings:
+    seen = [one for arm, values in FOUR.items() if arm != without for one in observed(arm, list(values), setting)]
+    return Findings(tuple(seen))
+
+
+def test_a_difference_of_two_differences_is_paired_by_seed():
+    (found,) = four(TINY).compare(INTERACTION["arm"], INTERACTION["against"], ROW["measure"])
+    gains = np.array([[5.0, 7.0, 4.0], [1.0, 0.5, 2.0]])
+    of_gains = gains[0] - gains[1]  # 4, 6.5, 2
+    half = 4.302652729911275 * of_gains.std(ddof=1) / math.sqrt(3)
+    assert (found.value, found.base_value) == pytest.approx(tuple(gains.mean(axis=1)))
+    assert (found.difference, found.low, found.high) == pytest.approx(
+        (of_gains.mean(), of_gains.mean() - half, of_gains.mean() + half)
+    )
+    assert (found.seeds, found.sign) == (3, 0)
+    assert judge(INTERACTION, found) == ("not settled", "the interval holds 0")
+    backwards = four(TINY).compare(INTERACTION["against"], INTERACTION["arm"], ROW["measure"])[0]
+    assert backwards.difference == pytest.approx(-found.difference)
+
+
+@pytest.mark.parametrize("missing", FOUR)
+def test_a_difference_of_differences_needs_all_four_arms(missing):
+    assert four(TINY, without=missing).compare(INTERACTION["arm"], INTERACTION["against"], ROW["measure"]) == []
+
+
+def test_a_difference_of_differences_takes_the_seeds_that_all_four_have():
+    less = [one for one in four(TINY).observations if (one.arm, one.seed) != (LARGE[1], 2)]
+    (found,) = Findings(tuple(less)).compare(INTERACTION["arm"], INTERACTION["against"], ROW["measure"])
+    assert (found.seeds, found.difference) == (2, pytest.approx(3.0))
+
+
+def test_arms_of_one_table_are_compared_across_their_settings_and_those_of_two_files_are_not(tmp_path):
+    rows = [
+        {"arm": arm, "seed": seed, "measure": "m", "value": value}
+        for arm, values in FOUR.items()
+        for seed, value in enumerate(values, 1)
+    ]
+    about = {"network": "convnet", "epochs": 50, "train_images": 2000}
+    arms = {arm: about | ({"network": "wide", "epochs": 10} if arm in LARGE else {}) for arm in FOUR}
+    table = {"table": "t", "data": "X", "device": "CPU", "rows": rows, "arms": arms, **about}
+    put(tmp_path, "reproduce/t.json", table)
+    (found,) = read_findings(tmp_path).compare(INTERACTION["arm"], INTERACTION["against"], "m")
+    setting = found.setting
+    assert (setting.network, setting.epochs, setting.images) == ("convnet and wide", "50 and 10", "2000")
+    (found,) = read_findings(tmp_path).compare(*SMALL, "m")
+    assert (found.setting.network, found.setting.epochs) == ("convnet", "50")  # of its own arms alone
+    put(tmp_path, "reproduce/t.json", table | {"rows": [row for row in rows if row["arm"] in SMALL]})
+    put(tmp_path, "reproduce/u.json", table | {"rows": [row for row in rows if row["arm"] in LARGE]})
+    assert read_findings(tmp_path).compare(INTERACTION["arm"], INTERACTION["against"], "m") == []
+
+
+def test_two_measures_of_one_arm_are_compared():
+    seen = [
+        Observation("moco-v2", name, seed, value + seed, TINY)
+        for name, value in (("effective negatives, first", 900.0), ("effective negatives, last", 300.0))
+        for seed in (1, 2, 3)
+    ]
+    both = "effective negatives, last against effective negatives, first"
+    (found,) = Findings(tuple(seen)).compare("moco-v2", "moco-v2", both)
+    assert (found.value, found.base_value, found.difference, found.sign) == (302.0, 902.0, -600.0, -1)
+
+
+def test_a_difference_is_compared_with_a_difference_alone():
+    assert mistakes(INTERACTION) == []
+    assert "a difference is compared with what is none" in mistakes(INTERACTION | {"against": "moco-v2"})
+
+
 def make_runs(root: Path) -> None:
     accuracies = {("mixco", 0.05): 0.5, ("mixco", 1.0): 0.6, (None, 0.05): 0.4}
     for (mixing, temperature), accuracy in accuracies.items():
@@ -271,13 +402,35 @@ def test_findings_of_the_tour_and_of_tables(tmp_path):
 
 
 def test_the_ledger_in_tables():
-    found = fill(
-        [ROW], Findings(tuple(observed(ROW["arm"], [6.0, 7.0, 8.0], GLYPHS) + observed("moco-v2", [1.0] * 3, GLYPHS)))
-    )
+    seen = observed(ROW["arm"], [6.0, 7.0, 8.0], GLYPHS) + observed("moco-v2", [1.0] * 3, GLYPHS)
+    found = fill([ROW], Findings(tuple(seen)))
+    found[0]["found_images"] = "2000 and 10000"
     header, (row,) = ledger_rows(found)
     assert len(header) == len(row)
     assert row[0] == "MixCo, Table 1, Tiny ImageNet: it gains"
     assert row[1] == "+6.84 (secondary source)"
-    assert row[2].startswith("+6 [+3.516, +8.484]")
+    assert row[2] == "+6 [+3.52, +8.48]"
+    assert row[3] == "glyphs, 2,000 and 10,000 images, convnet, 6 epochs, 3 seeds, CPU"
     assert row[4] == "direction only"
     assert count_rows(found)[1] == [["MixCo", "0", "1", "0", "0", "0"]]
+
+
+def test_headline_claims_are_shown_first_in_their_order_tried_or_not():
+    empty = dict.fromkeys(FOUND, "") | {"verdict": "not tried", "reason": "needs more"}
+    tried = {"verdict": "not settled", "difference": "1", "low": "-1", "high": "3"}
+    rows = [
+        ROW | empty | {"id": "a", "claim": "second", "headline": "2"},
+        ROW | empty | tried | {"id": "b", "claim": "other"},
+        ROW | empty | tried | {"id": "c", "claim": "first", "headline": "1"},
+        ROW | empty | {"id": "d", "claim": "never tried"},
+        ROW | empty | {"id": "e", "claim": "of another", "paper": "LooC", "headline": "1"},
+    ]
+    tables = headline_tables(rows)
+    assert list(tables) == ["MixCo", "LooC"]
+    line, (header, cells) = tables["MixCo"]
+    assert line == "2 headline claims: 1 not settled, 1 not tried"
+    assert [row[0] for row in cells] == ["Table 1, Tiny ImageNet: first", "Table 1, Tiny ImageNet: second"]
+    assert cells[1][2:] == ["–", "–", "not tried", "needs more"]
+    assert {len(row) for row in cells} == {len(header)}
+    assert [row["id"] for row in others_tried(rows)] == ["b"]
+    assert tables["LooC"][0] == "1 headline claim: 1 not tried"

@@ -38,7 +38,9 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(data):
-    return recipe("mixco-table", "laptop", data, **SMALL)
+    """MixCo on MoCo-v2 at two temperatures, and its base."""
+    table = recipe("mixco-table", "laptop", data, **SMALL)
+    return replace(table, arms=(*table.arms[:2], table.arms[-1]))
 
 
 @pytest.fixture(scope="module")

@@ -89,3 +89,13 @@ def test_latencies_are_summed_up_widget_by_widget(tmp_path):
     assert "| `Guide` | – | – | 300 (1) |" in text
     assert "2 cores" in text
     assert "9 to 9 s" in text
+
+
+def test_the_ledger_folds_what_is_no_headline_claim():
+    block = next(match[0] for match in BLOCK.finditer(README) if match[1] == "ledger")
+    shown, folded = block.split("<details>")
+    for paper in ("MixCo", "MoCHi", "LooC", "i-Mix"):
+        assert len(re.findall(rf"^\*\*{paper}\*\*, \d headline claims: .*\.$", shown, re.MULTILINE)) == 1
+    assert "MixCo gains more on smaller models" in shown
+    assert "| claims of |" in folded
+    assert "more, which were not tried, are in data/ledger.csv." in folded

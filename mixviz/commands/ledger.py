@@ -1,10 +1,10 @@
-"""``ledger``: what the papers claim, and what was found of it."""
+"""``ledger``: what the papers claim, and what was found of it; the headline claims first."""
 
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.errors import UserError
-from mixviz.ledger import PATH, VERDICTS, fill, read, read_findings, write
-from mixviz.results import count_rows, ledger_rows
+from mixviz.ledger import PATH, VERDICTS, Row, fill, read, read_findings, write
+from mixviz.ledger.tables import count_rows, headline_tables, ledger_rows, others_tried
 
 
 def main(argv: list[str]) -> None:
@@ -18,10 +18,19 @@ def main(argv: list[str]) -> None:
         write(rows)
     if arguments.verdict and arguments.verdict not in VERDICTS:
         raise UserError(f"--verdict {arguments.verdict}: take one of {', '.join(VERDICTS)}")
-    shown = [row for row in rows if row["verdict"] == (arguments.verdict or row["verdict"])]
-    if not arguments.verdict:
-        shown = [row for row in shown if row["verdict"] != "not tried"]
+    if arguments.verdict:
+        print_table(*ledger_rows([row for row in rows if row["verdict"] == arguments.verdict]))
+    else:
+        show(rows)
+    print(f"\nall rows: {PATH}")
+
+
+def show(rows: list[Row]) -> None:
+    """The headline claims of each paper, then the counts of all claims and what else was tried."""
+    for paper, (line, table) in headline_tables(rows).items():
+        print(f"{paper}, {line}")
+        print_table(*table)
+        print()
     print_table(*count_rows(rows))
     print()
-    print_table(*ledger_rows(shown))
-    print(f"\nall rows: {PATH}")
+    print_table(*ledger_rows(others_tried(rows)))

@@ -2,7 +2,7 @@
 
 ``data/ledger.csv`` has one row for each claim. What the paper says is written by hand; everything after it is filled
 in from result files by ``fill``. A paper's difference is its value minus that of its base, and as sure as the less
-sure of the two.
+sure of the two. What a paper is known for, its abstract and its main table, has a rank among its headline claims.
 """
 
 import csv
@@ -13,23 +13,46 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mixviz.errors import UserError
-from mixviz.ledger.findings import Finding, Findings, Setting, read_findings
+from mixviz.ledger.findings import MINUS, Finding, Findings, Setting, read_findings
 
-__all__ = ["CLAIM", "FOUND", "PATH", "VERDICTS", "Row", "counts", "fill", "judge", "read", "read_findings", "write"]
+__all__ = [
+    "CLAIM",
+    "FOUND",
+    "PATH",
+    "VERDICTS",
+    "Row",
+    "choose",
+    "counts",
+    "departures",
+    "fill",
+    "headlines",
+    "judge",
+    "mistakes",
+    "read",
+    "read_findings",
+    "ways",
+    "write",
+]
 
 PATH = Path(__file__).resolve().parents[2] / "data" / "ledger.csv"
 CLAIM = (
-    *("id", "paper", "where", "claim", "method", "base", "data", "network", "epochs", "protocol"),
+    *("id", "paper", "headline", "where", "claim", "method", "base", "data", "network", "epochs", "protocol"),
     *("paper_value", "paper_difference", "unit", "expects", "sureness", "source"),
-    *("arm", "against", "measure", "needs"),  # how it is tested here: arms by name, "study", or what would be needed
+    # How it is tested here: arms by name or "study", several ways with ; between them, or what would be needed. A
+    # difference of differences is written "one - its base" against "other - its base". tested_on: data sets, the best
+    # first; where it is empty, images of any kind, and real ones before drawn ones.
+    *("arm", "against", "measure", "tested_on", "needs"),
 )
 FOUND = (
     *("value", "base_value", "difference", "low", "high", "seeds"),
-    *("on", "found_network", "found_epochs", "device", "file", "verdict", "reason"),
+    *("on", "found_images", "found_network", "found_epochs", "device", "file", "verdict", "reason"),
 )
 VERDICTS = ("reproduced", "direction only", "not reproduced", "not settled", "not tried")
 SURENESS = ("authors' code", "secondary source", "unverified")
 EXPECTS = {"higher": 1, "lower": -1, "": 0}
+MOST_HEADLINES = 8  # of a paper
+DRAWN = ("glyphs",)
+NO_IMAGES = re.compile("covtype|higgs|digits|speech|spoken|mlp", re.IGNORECASE)  # in the name of data or network
 
 Row = dict[str, str]  # column -> text, as in the file; empty where there is nothing to say
 
@@ -69,31 +92,49 @@ def _found(row: Row, findings: Findings) -> Row:
     for name in ("value", "base_value", "difference", "low", "high"):
         cells[name] = _number(getattr(finding, name))
     setting = finding.setting
-    cells |= {"seeds": str(finding.seeds), "on": setting.data, "found_network": setting.network}
+    cells |= {"seeds": str(finding.seeds), "on": setting.data, "found_images": setting.images}
+    cells |= {"found_network": setting.network}
     return cells | {"found_epochs": setting.epochs, "device": setting.device, "file": setting.file}
 
 
 def choose(row: Row, findings: Findings) -> tuple[Finding | None, int]:
-    """The finding that tests a claim, and which of the row's alternative arms it is of.
+    """The finding that tests a claim, and which of the row's ways of testing it is of.
 
-    Of several, one that has seeds enough to settle a sign comes first, then one on the paper's data and network, the
-    first alternative, more seeds, more epochs, and the file that is first by name: what was found has no say.
+    Of several, one that has seeds enough to settle a sign comes first, then one on the data that the row names first,
+    on the paper's data, on real images, on the paper's network, the first way, more seeds, more epochs, and the file
+    that is first by name: what was found has no say.
     """
-    if not row["arm"]:
-        return None, 0
-    if row["arm"] == "study":
-        found = [(finding, 0) for finding in findings.study(row["measure"])]
-    else:
-        pairs = zip(_alternatives(row["arm"]), _alternatives(row["against"]), strict=True)
-        found = [(finding, i) for i, pair in enumerate(pairs) for finding in findings.compare(*pair, row["measure"])]
+    named = [_plain(name) for name in _alternatives(row["tested_on"]) if name]
 
     def order(choice: tuple[Finding, int]) -> tuple:
         finding, i = choice
-        setting = finding.setting
-        same = _family(setting.data) == _family(row["data"]), _plain(setting.network) == _plain(row["network"])
-        return finding.seeds < 3, not same[0], not same[1], i, -finding.seeds, -_epochs(setting.epochs), setting.file
+        setting, family = finding.setting, _family(finding.setting.data)
+        data = named.index(family) if named else 0, family != _family(row["data"]), family in DRAWN
+        network = _plain(setting.network) != _plain(row["network"])
+        return finding.seeds < 3, *data, network, i, -finding.seeds, -_epochs(setting.epochs), setting.file
 
-    return min(found, key=order, default=(None, 0))
+    found = [(finding, i) for i, way in enumerate(ways(row)) for finding in _found_by(way, findings)]
+    return min((one for one in found if _may_test(one[0].setting, named)), key=order, default=(None, 0))
+
+
+def ways(row: Row) -> list[tuple[str, str, str]]:
+    """The ways in which a claim is tested: arm, against, measure; of the study "study", nothing, and its words."""
+    if not row["arm"]:
+        return []
+    arms, against, measures = (_alternatives(row[name]) for name in ("arm", "against", "measure"))
+    measures = measures * len(arms) if len(measures) == 1 else measures
+    return list(zip(arms, against, measures, strict=True))
+
+
+def _found_by(way: tuple[str, str, str], findings: Findings) -> list[Finding]:
+    return findings.study(way[2]) if way[0] == "study" else findings.compare(*way)
+
+
+def _may_test(setting: Setting, named: Sequence[str]) -> bool:
+    """Whether a finding on this data counts: it is named, or it is of images where nothing is named."""
+    if named:
+        return _family(setting.data) in named
+    return not NO_IMAGES.search(f"{setting.data} {setting.network}")
 
 
 def judge(row: Row, finding: Finding | None, arm: int = 0) -> tuple[str, str]:
@@ -128,9 +169,9 @@ def departures(row: Row, setting: Setting, arm: int = 0) -> list[str]:
         found.append(f"{setting.network} in place of {row['network']}")
     if row["epochs"] and _epochs(setting.epochs) < _epochs(row["epochs"]):
         found.append(f"{setting.epochs} epochs in place of {row['epochs']}")
-    if arm > 0:
-        framework = _alternatives(row["arm"])[arm].partition(" ")[0]
-        found.append(f"{framework} in place of {_alternatives(row['arm'])[0].partition(' ')[0]}")
+    first, tested = (_alternatives(row["arm"])[i].partition(" ")[0] for i in (0, arm))
+    if tested not in (first, "study"):
+        found.append(f"{tested} in place of {first}")
     return found
 
 
@@ -152,7 +193,18 @@ def mistakes(row: Mapping[str, str]) -> list[str]:
         wrong.append("either an arm tests it or something is needed")
     if row["arm"] and not row["expects"]:
         wrong.append("it is tested, but no direction is expected")
+    if row["headline"] and row["headline"] not in map(str, range(1, MOST_HEADLINES + 1)):
+        wrong.append(f"headline is no rank from 1 to {MOST_HEADLINES}")
+    if any((MINUS in arm) != (MINUS in against) for arm, against, _ in ways(row)):
+        wrong.append("a difference is compared with what is none")
     return wrong
+
+
+def headlines(rows: Sequence[Row]) -> list[Row]:
+    """The headline claims in their order, paper by paper."""
+    papers = list(dict.fromkeys(row["paper"] for row in rows))
+    ranked = [row for row in rows if row["headline"]]
+    return sorted(ranked, key=lambda row: (papers.index(row["paper"]), int(row["headline"])))
 
 
 def _why_not_settled(finding: Finding) -> str:

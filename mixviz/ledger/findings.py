@@ -1,13 +1,14 @@
 """What the project's result files say, in one form: a difference of an arm to its base, seed by seed.
 
-Read are run folders, the tables of ``reproduce``, the tour and the study of the papers' claims.
+Read are run folders, the tables of ``reproduce``, the tour and the study of the papers' claims. A difference may be one
+of two differences as well: ``a (small) - b (small)`` against ``a (large) - b (large)`` asks where the gain is larger.
 """
 
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,13 @@ from mixviz.errors import UserError
 from mixviz.evaluate.compare import mean_interval, method_label, settled_sign
 from mixviz.runs import Run
 
-ABOUT = re.compile(r"(?P<data>\S.*?) \(.*?\), (?P<network>\S+), (?P<epochs>[\d and]+) epochs")
+ABOUT = re.compile(
+    r"(?P<data>\S.*?) \((?:(?P<images>[\d,]+) training )?.*?\), (?P<network>\S+), (?P<epochs>[\d and]+) epochs"
+)
+MINUS, AGAINST = " - ", " against "  # between the arms of a difference, and between two measures
+
+Key = tuple[str, str]  # arm and measure
+Term = tuple[Key, ...]  # one, or two of which the second is taken away from the first
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class Setting:
     epochs: str
     device: str
     file: str
+    images: str = ""  # that were trained on
 
 
 @dataclass(frozen=True)
@@ -40,13 +48,14 @@ class Observation:
     seed: int
     value: float
     setting: Setting
+    place: Hashable = None  # a table, whose arms are compared even where their settings differ
 
 
 @dataclass(frozen=True)
 class Finding:
     """An arm against its base over the seeds that both have; accuracies in %, their differences in points."""
 
-    value: float  # mean of the arm
+    value: float  # mean of the arm, or of its difference to an arm of its own
     base_value: float
     difference: float
     low: float  # 95 % interval of the mean difference; NaN below two seeds
@@ -65,12 +74,19 @@ class Findings:
     claims: Mapping[str, Finding] | None = None  # of the study, by its words
 
     def compare(self, arm: str, against: str, measure: str) -> list[Finding]:
-        """One finding for each setting in which both arms were measured."""
-        values: dict[Setting, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+        """One finding for each table, or setting of runs, in which both were measured, seed by seed.
+
+        arm, against: an arm, or ``one - other``, which stands for the difference of two. measure: of both, or
+        ``one against other``, the first of ``arm`` and the second of ``against``.
+        """
+        measures = measure.split(AGAINST) if AGAINST in measure else [measure, measure]
+        terms = [tuple((n, m) for n in cell.split(MINUS)) for cell, m in zip((arm, against), measures, strict=True)]
+        wanted = {key for term in terms for key in term}
+        places: dict[Hashable, dict[Key, dict[int, Observation]]] = defaultdict(lambda: defaultdict(dict))
         for seen in self.observations:
-            if seen.measure == measure and seen.arm in (arm, against):
-                values[seen.setting][seen.arm][seen.seed] = seen.value
-        found = [_paired(by_arm[arm], by_arm[against], setting) for setting, by_arm in values.items()]
+            if (seen.arm, seen.measure) in wanted:
+                places[seen.place or seen.setting][seen.arm, seen.measure][seen.seed] = seen
+        found = [_paired(*terms, seen) for seen in places.values() if wanted <= seen.keys()]
         return [finding for finding in found if finding]
 
     def study(self, claim: str) -> list[Finding]:
@@ -78,13 +94,27 @@ class Findings:
         return [self.claims[claim]] if self.claims and claim in self.claims else []
 
 
-def _paired(values: Mapping[int, float], base: Mapping[int, float], setting: Setting) -> Finding | None:
-    seeds = sorted(values.keys() & base.keys())
+def _paired(arm: Term, against: Term, seen: Mapping[Key, Mapping[int, Observation]]) -> Finding | None:
+    """Over the seeds that all have; None where there are none."""
+    keys = (*arm, *against)
+    seeds = sorted(set.intersection(*(set(seen[key]) for key in keys)))
     if not seeds:
         return None
-    mean, low, high = mean_interval([values[seed] - base[seed] for seed in seeds])
-    means = (float(np.mean([part[seed] for seed in seeds])) for part in (values, base))
+    ours, base = ([_value(term, seen, seed) for seed in seeds] for term in (arm, against))
+    mean, low, high = mean_interval([one - other for one, other in zip(ours, base, strict=True)])
+    setting = _joined([seen[key][seeds[0]].setting for key in keys])
+    means = float(np.mean(ours)), float(np.mean(base))
     return Finding(*means, mean, low, high, len(seeds), setting, settled_sign(low, high, len(seeds)))
+
+
+def _value(term: Term, seen: Mapping[Key, Mapping[int, Observation]], seed: int) -> float:
+    first, *second = (seen[key][seed].value for key in term)
+    return first - sum(second)
+
+
+def _joined(settings: Sequence[Setting]) -> Setting:
+    """One setting that names all of these: ``10 and 50`` epochs."""
+    return Setting(*(" and ".join(dict.fromkeys(values)) for values in zip(*map(astuple, settings), strict=True)))
 
 
 def read_findings(root: Path, tables: Sequence[Path] = ()) -> Findings:
@@ -118,10 +148,11 @@ def _name(path: Path, root: Path) -> str:
 
 
 def _from_table(content: Mapping[str, Any], file: str) -> Iterator[Observation]:
-    """A table of ``reproduce``: its rows."""
-    setting = Setting(content["data"], content["network"], str(content["epochs"]), content["device"], file)
+    """A table of ``reproduce``: its rows; an arm's own network, epochs and images where it has others."""
     for row in content["rows"]:
-        yield Observation(row["arm"], row["measure"], row["seed"], row["value"], setting)
+        own = content | content.get("arms", {}).get(row["arm"], {})
+        where = (own["network"], str(own["epochs"]), content["device"], file, str(own.get("train_images", "")))
+        yield Observation(row["arm"], row["measure"], row["seed"], row["value"], Setting(own["data"], *where), file)
 
 
 def _from_tour(content: Mapping[str, Any], file: str) -> Iterator[Observation]:
@@ -151,7 +182,8 @@ def _setting_of(text: str, file: str) -> Setting:
     if match is None:
         raise ValueError(f"no data set, network and epochs in {text!r}")
     device = re.search(r"\d seeds?, (.*?)(?: \(| *$|, \d)", text)
-    return Setting(match["data"], match["network"], match["epochs"], device[1] if device else "", file)
+    images = (match["images"] or "").replace(",", "")
+    return Setting(match["data"], match["network"], match["epochs"], device[1] if device else "", file, images)
 
 
 def _from_runs(runs: Iterable[Run], root: Path) -> Iterator[Observation]:
@@ -163,6 +195,7 @@ def _from_runs(runs: Iterable[Run], root: Path) -> Iterator[Observation]:
         for result in run.results:
             if result["encoder"] == "backbone":
                 where = (config.encoder.backbone, str(config.train.epochs), device, _name(run.path.parent, root))
+                where = (*where, str(result.get("train_images", "")))
                 measure = f"{result['protocol']}: {result['target']}"
                 setting = Setting(result["data"], *where)
                 yield Observation(arms[run.name], measure, result["seed"], 100 * result["accuracy"], setting)

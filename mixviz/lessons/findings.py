@@ -6,31 +6,33 @@ import pandas as pd
 
 from mixviz import ledger
 from mixviz.errors import unknown
+from mixviz.ledger.tables import others_tried
 
 PAPERS = ("MoCHi", "MixCo", "i-Mix", "LooC")
 
 
-def said_and_found(*papers: str, path: Path = ledger.PATH) -> pd.DataFrame:
-    """Every claim of these papers that was tried: what it says, what was measured, on what, and the verdict.
+def said_and_found(*papers: str, every: bool = False, path: Path = ledger.PATH) -> pd.DataFrame:
+    """The headline claims of these papers: what each says, what was measured, on what, and the verdict.
 
-    papers: in the order in which they were met. Differences come with their 95 % interval over paired seeds.
-    Raises UserError.
+    papers: in the order in which they were met. every: all other claims that were tried as well, after the headline
+    claims of their paper. Differences come with their 95 % interval over paired seeds. Raises UserError.
     """
     for paper in papers:
         if paper not in PAPERS:
             raise unknown("paper", paper, PAPERS)
-    rows = [row for row in ledger.read(path) if row["paper"] in papers and row["verdict"] != "not tried"]
-    rows.sort(key=lambda row: papers.index(row["paper"]))
-    table = pd.DataFrame(
+    claims = ledger.read(path)
+    shown = ledger.headlines(claims) + (others_tried(claims) if every else [])
+    rows = [row for row in shown if row["paper"] in papers]
+    rows.sort(key=lambda row: (papers.index(row["paper"]), not row["headline"]))
+    return pd.DataFrame(
         {
             "paper": [row["paper"] for row in rows],
             "it says": [_said(row) for row in rows],
             "found here": [_found(row) for row in rows],
-            "on": [f"{row['on']}, {row['found_network']}, {row['found_epochs']} epochs" for row in rows],
+            "on": [_on(row) for row in rows],
             "verdict": [row["verdict"] for row in rows],
         }
     )
-    return table
 
 
 def _said(row: ledger.Row) -> str:
@@ -39,7 +41,14 @@ def _said(row: ledger.Row) -> str:
 
 
 def _found(row: ledger.Row) -> str:
+    if not row["difference"]:
+        return "–"
     found = f"{float(row['difference']):+.3g}"
     if row["low"]:
         found += f" [{float(row['low']):+.3g}, {float(row['high']):+.3g}]"
     return f"{found}, {row['seeds']} seed{'s' * (row['seeds'] != '1')}"
+
+
+def _on(row: ledger.Row) -> str:
+    """Data, network and epochs, or what it would need."""
+    return f"{row['on']}, {row['found_network']}, {row['found_epochs']} epochs" if row["file"] else row["reason"]

@@ -1,0 +1,33 @@
+"""The table of the notebooks: headline claims in their order, tried or not, and the others on request."""
+
+import pytest
+
+from mixviz import ledger
+from mixviz.errors import UserError
+from mixviz.lessons.findings import said_and_found
+
+
+def test_headline_claims_paper_by_paper():
+    found = said_and_found("LooC", "MixCo")
+    assert list(dict.fromkeys(found["paper"])) == ["LooC", "MixCo"]
+    wanted = [
+        row["claim"] for paper in ("LooC", "MixCo") for row in ledger.headlines(ledger.read()) if row["paper"] == paper
+    ]
+    assert [said.partition(" (")[0] for said in found["it says"]] == [claim.partition(" (")[0] for claim in wanted]
+    never = found[found.verdict == "not tried"]
+    assert set(never["found here"]) == {"–"}
+    assert never["on"].str.contains("needs|no result").all()
+
+
+def test_all_others_that_were_tried_come_after_them_on_request():
+    short, long = said_and_found("MoCHi"), said_and_found("MoCHi", every=True)
+    assert long.head(len(short)).equals(short)
+    rest = long.iloc[len(short) :]
+    assert len(rest)
+    assert "not tried" not in set(rest["verdict"])
+    assert rest["found here"].str.contains("seed").all()
+
+
+def test_an_unknown_paper():
+    with pytest.raises(UserError, match="did you mean 'MoCHi'"):
+        said_and_found("MoChi")
