@@ -46,7 +46,7 @@ def test_every_arm_is_a_good_config_and_differs_from_its_base_in_the_method_alon
     made = recipe(table, scale, data)
     configs = {arm.name: arm.config(1) for arm in made.arms}
     assert len(configs) == len(made.arms)
-    assert len({config.data for config in configs.values()}) == 1
+    assert len({config.data.data for config in configs.values()}) == 1
     for arm in made.arms:
         if arm.against is not None:
             one, other = configs[arm.name].flat(), configs[arm.against].flat()
@@ -54,6 +54,16 @@ def test_every_arm_is_a_good_config_and_differs_from_its_base_in_the_method_alon
             assert different
             assert all(name.startswith(METHOD) for name in different), (arm.name, different)
     assert made.config.train.epochs == configs[made.arms[-1].name].train.epochs
+
+
+def test_arms_under_other_conditions_have_them_in_common_with_their_base():
+    arms = {arm.name: arm.config(1).flat() for arm in recipe("imix-table", data="cifar10").arms}
+    assert arms["moco-v2 (short)"]["epochs"] == arms["moco-v2 + imix (short)"]["epochs"] == 5
+    few = arms["moco-v2 + imix (few images)"]
+    assert (few["train_images"], few["epochs"]) == (1000, 200)  # as many steps as the 10,000 in 20 epochs
+    narrow = [arm.config(1) for arm in recipe("mixco-table", data="cifar10").arms if "narrow" in arm.name]
+    assert [config.encoder.backbone for config in narrow] == ["convnet-narrow"] * 2
+    assert not [arm for arm in recipe("mixco-table", "gpu").arms if "narrow" in arm.name]
 
 
 @pytest.mark.parametrize(("table", "scale", "data"), EVERY)
@@ -108,8 +118,8 @@ def test_tables_share_the_runs_that_they_have_in_common():
     names = [run_name(config) for *_, configs in arms for config in configs]
     assert len(names) == len(set(names)) < 2 * sum(len(one.arms) for one in recipes)
     assert (
-        sum(name.startswith("glyphs-moco-v2-") and name.endswith("-seed1") for name in names) == 3
-    )  # plain, oracle, bare
+        sum(name.startswith("glyphs-moco-v2-") and name.endswith("-seed1") for name in names) == 4
+    )  # plain, oracle, bare, short
     of_name = {}
     for one in recipes:
         for arm in one.arms:

@@ -23,6 +23,7 @@ PROTOCOLS = ("linear-features", "knn")
 MAIN = (1 / 16, 1 / 16, 1 / 128)  # MoCHi (1024, 1024, 128)
 TOWARDS_QUERY = (1 / 16, 1 / 64, 1 / 32)  # MoCHi (1024, 256, 512)
 FEWER_PAIRS = (1 / 16, 1 / 128, 1 / 64)  # MoCHi (1024, 128, 256)
+SHORT, FEW = 1 / 4, 1 / 10  # of the epochs, of the training images
 PLAIN_VIEWS = {"crop_min": 1.0, "flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}
 
 
@@ -66,16 +67,29 @@ class Schedule:
     mochi_warmup: int  # epochs before MoCHi sets in
     looc_on: str  # framework of the LooC table
     long_queue: Mapping[str, Any] = field(default_factory=dict)  # of the MoCHi table: many batches long, and fresh
+    smaller: str = ""  # a smaller network; empty: there are no arms on one
     changes: Mapping[str, Any] = field(default_factory=dict)  # to all of these
 
-    def arm(self, name: str, against: str | None = None, mochi: tuple[float, float, float] = MAIN, **more: Any) -> Arm:
+    def arm(
+        self,
+        name: str,
+        against: str | None = None,
+        mochi: tuple[float, float, float] = MAIN,
+        length: float = 1.0,
+        images: float = 1.0,
+        **more: Any,
+    ) -> Arm:
         """An arm by name, such as ``n-pair + looc (turned)``: framework, mixings, and what is special in brackets.
 
-        mochi: N, s and s' as shares of the queue. more: further settings.
+        mochi: N, s and s' as shares of the queue. length: of training, as a share of the table's epochs. images: the
+        share of the training images, which are seen as often as all are otherwise. more: further settings.
         """
         framework, *mixings = name.partition(" (")[0].split(" + ")
         settings = {**self.shared, **self.frameworks.get(framework, {}), "framework": framework, **more}
         settings |= self.changes
+        settings["epochs"] = max(1, round(settings["epochs"] * length / images))
+        if images != 1:
+            settings["train_images"] = max(settings["batch_size"] * 2, round(settings["train_images"] * images))
         if mixings:
             settings["mixing"] = [mixing.removesuffix("++") for mixing in mixings]
         if "mixco" in mixings and framework == "moco-v2":
@@ -115,6 +129,7 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         mochi_warmup=1,
         looc_on="moco-v2",
         long_queue={"queue_length": 2048, "momentum": 0.995},
+        smaller="convnet-narrow",
     ),
     ("gpu", "cifar10"): Schedule(
         {"epochs": 200, "batch_size": 512, "backbone": "resnet18", "knn_every": 20},
@@ -137,6 +152,12 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
 }
 
 
+def variants(on: Schedule, mixing: str, called: str, **more: Any) -> tuple[Arm, Arm]:
+    """MoCo-v2 with and without a mixing under other conditions, such as a shorter training."""
+    base = f"moco-v2 ({called})"
+    return on.arm(base, **more), on.arm(f"moco-v2 + {mixing} ({called})", base, **more)
+
+
 def mixco_arms(on: Schedule) -> tuple[Arm, ...]:
     authors = (0.05, 1.0)  # in their scripts for Tiny ImageNet and ImageNet
     others = [temperature for temperature in authors if temperature != on.mixco_temperature]
@@ -145,6 +166,8 @@ def mixco_arms(on: Schedule) -> tuple[Arm, ...]:
         on.arm("moco-v2 + mixco", "moco-v2"),
         on.arm("simclr"),
         on.arm("simclr + mixco", "simclr"),
+        *variants(on, "mixco", "short", length=SHORT),
+        *(variants(on, "mixco", "narrow", backbone=on.smaller) if on.smaller else ()),
         *(on.arm(f"moco-v2 + mixco (temperature {other:g})", "moco-v2", mixco_temperature=other) for other in others),
     )
 
@@ -155,6 +178,7 @@ def mochi_arms(on: Schedule) -> tuple[Arm, ...]:
         on.arm("moco-v2"),
         on.arm("moco-v2 + mochi", "moco-v2"),
         on.arm("moco-v2 (oracle)", "moco-v2", oracle=True),
+        *variants(on, "mochi", "short", length=SHORT),
         on.arm("moco-v2 + mochi (oracle)", "moco-v2 (oracle)", oracle=True),
         on.arm("moco-v2 + mochi (more towards the query)", "moco-v2", TOWARDS_QUERY),
         on.arm("moco-v2 + mochi (fewer pairs)", "moco-v2", FEWER_PAIRS),
@@ -168,7 +192,13 @@ def imix_arms(on: Schedule) -> tuple[Arm, ...]:
         ("moco-v2 + imix (no augmentation)", "moco-v2 (no augmentation)", {**PLAIN_VIEWS, "imix_inputmix": 2}),
     ]
     augmented = [arm for name in frameworks for arm in ((name, None, {}), (f"{name} + imix", name, {}))]
-    return tuple(on.arm(name, against, **more) for name, against, more in [*plain, *augmented])
+    few = variants(on, "imix", "few images", images=FEW) if "train_images" in on.shared else ()
+    return (
+        *(on.arm(name, against, **more) for name, against, more in [*plain, *augmented[:2]]),
+        *variants(on, "imix", "short", length=SHORT),
+        *few,
+        *(on.arm(name, against, **more) for name, against, more in augmented[2:]),
+    )
 
 
 def looc_arms(on: Schedule) -> tuple[Arm, ...]:
