@@ -221,8 +221,7 @@ class RunConfig(Section):
         name = nested.get("method", {}).get("framework", "moco-v2")
         if name not in FRAMEWORKS:
             raise unknown("framework", str(name), FRAMEWORKS)
-        batch = nested.get("train", {}).get("batch_size")
-        for section, defaults in framework_defaults(name, batch).items():
+        for section, defaults in framework_defaults(name, _as_count(nested.get("train", {}).get("batch_size"))).items():
             given = nested.setdefault(section, {})
             for key, value in defaults.items():
                 if given.get(key) is None:
@@ -284,7 +283,7 @@ def framework_defaults(framework: str, batch_size: int | None = None) -> dict[st
     """
     defaults = {section: dict(values) for section, values in FRAMEWORK_DEFAULTS[framework].items()}
     if framework == "moco-v2":
-        batch = batch_size if isinstance(batch_size, int) else TrainConfig().batch_size
+        batch = batch_size or TrainConfig().batch_size
         defaults["encoder"]["bn_splits"] = max(1, min(8, max(2, batch // 64), batch // 2))
         defaults["method"]["queue_length"] = max(1, 8 * batch)
     return defaults
@@ -367,6 +366,14 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
     if get_origin(annotation) is Annotated:
         return _kinds(get_args(annotation)[0])
     return (annotation,)
+
+
+def _as_count(value: Any) -> int | None:
+    """A whole number, also as it is written on the command line; None for anything else, which is refused later."""
+    try:
+        return max(1, int(value))
+    except (TypeError, ValueError):
+        return None
 
 
 def _plain(value: Any) -> Any:

@@ -62,6 +62,7 @@ def test_round_trips(settings):
 def test_on_moco_batchnorm_s_parts_and_the_queue_follow_the_batch(batch, splits, queue):
     config = RunConfig.of(batch_size=batch)
     assert (config.encoder.bn_splits, config.method.queue_length) == (splits, queue)
+    assert RunConfig.of(batch_size=str(batch)) == config  # as the command line hands it on
     assert config.but(batch_size=512) == RunConfig.of(batch_size=512)
     assert config.but(framework="n-pair") == RunConfig.of(framework="n-pair", batch_size=batch)
     assert RunConfig.of(batch_size=batch, queue_length=20_000).but(batch_size=512).method.queue_length == 20_000
