@@ -14,11 +14,10 @@ from typing import Any
 import pandas as pd
 
 from mixviz.errors import UserError, unknown
-from mixviz.evaluate.compare import results_table
 from mixviz.ledger import read as read_ledger
 from mixviz.ledger.tables import count_rows, headline_tables, ledger_rows, others_tried
 from mixviz.reproduced import reproduced_rows
-from mixviz.runs import Run, list_runs
+from mixviz.runs import Run
 
 BLOCK = re.compile(r"<!-- results: ([\w-]+) -->\n.*?<!-- /results -->", re.DOTALL)
 
@@ -36,27 +35,6 @@ def _render(name: str, root: Path) -> str:
         return RENDERERS[name](folder)
     except (OSError, KeyError, ValueError) as error:
         raise UserError(f"cannot render the block {name} from {folder}: {error}") from error
-
-
-def render_runs(folder: Path) -> str:
-    """A table of run folders: each method's read-outs, and its difference to the base of the same seed."""
-    runs = list_runs(folder)
-    table = results_table(runs)
-    config, environment = runs[0].config, runs[0].read_json("environment.json")
-    methods = sorted(table["method"].unique(), key=lambda name: (name.count("+"), name))
-    base, seeds = methods[0], sorted(table["seed"].unique())
-    rows = [["random encoder", *_cells(table[table.encoder == "random"])]]
-    for method in methods:
-        own = table[(table.method == method) & (table.encoder == "backbone")]
-        rows.append([method, *_cells(own), *_difference(table, method, base)])
-    header = ["encoder", "linear probe", "kNN", f"linear probe, minus {base}"]
-    caption = (
-        f"{runs[0].results[0]['data']}, `{config.encoder.backbone}`, {config.train.epochs} epochs, batches of "
-        f"{config.train.batch_size}, {_seeds(seeds)}, {environment['device']} ({environment['threads']} thread"
-        f"{'s' if environment['threads'] > 1 else ''}, {_minutes(runs)} minutes a run). Test accuracy in %, frozen "
-        "backbone; protocols `linear-features` and `knn`."
-    )
-    return f"{caption}\n\n{_markdown(header, rows)}"
 
 
 def render_tour(folder: Path) -> str:
@@ -186,7 +164,6 @@ def claim_rows(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[lis
 
 RENDERERS: dict[str, Callable[[Path], str]] = {
     "glyphs-tour": render_tour,
-    "cifar10-laptop": render_runs,
     "speed": render_speed,
     "latency": render_latency,
     "glyphs-study": render_study,
@@ -195,34 +172,6 @@ RENDERERS: dict[str, Callable[[Path], str]] = {
     "reproduce": render_reproduce,
     "ledger": render_ledger,
 }
-
-
-def _cells(rows: pd.DataFrame) -> list[str]:
-    """Linear probe and kNN of labels: the mean, and the spread where there are several seeds."""
-    cells = []
-    for protocol in ("linear-features", "knn"):
-        found = 100 * rows.loc[(rows.protocol == protocol) & (rows.target == "label")].groupby("seed").accuracy.mean()
-        spread = f" ± {found.std():.1f}" if len(found) > 1 else ""
-        cells.append(f"{found.mean():.1f}{spread}" if len(found) else "–")
-    return cells
-
-
-def _difference(table: pd.DataFrame, method: str, base: str) -> list[str]:
-    if method == base:
-        return ["–"]
-    rows = table[(table.encoder == "backbone") & (table.protocol == "linear-features") & (table.target == "label")]
-    by_seed = rows.pivot_table(index="seed", columns="method", values="accuracy")
-    return [f"{100 * (by_seed[method] - by_seed[base]).dropna().mean():+.1f}"]
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
-
-
-def _minutes(runs: Sequence[Run]) -> str:
-    """Of the median epoch times the epochs, since a run may have waited for others."""
-    minutes = [run.metrics["seconds"].median() * len(run.metrics) / 60 for run in runs]
-    return f"{min(minutes):.0f} to {max(minutes):.0f}"
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
