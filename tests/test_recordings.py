@@ -69,6 +69,22 @@ def test_all_is_well_with_what_was_just_kept(root):
     assert total_size(root) == sum(path.stat().st_size for path in (root / "short").iterdir())
 
 
+def test_a_recording_may_have_a_name_of_its_own_and_a_smaller_film(run, tmp_path):
+    kept = record(run, tmp_path, name="small", dims=3)
+    assert kept.name == "small"
+    assert {x.shape[2] for x in kept.film.embeddings.values()} == {3}
+    assert kept.film.epochs.tolist() == run.film.epochs.tolist()
+    (found,) = verify(tmp_path)
+    assert (found.recording, found.wrong) == ("small", ())
+
+
+def test_a_recording_is_not_replaced_by_itself(run, tmp_path):
+    kept = record(run, tmp_path)
+    with pytest.raises(UserError, match="is that recording itself"):
+        record(kept, tmp_path)
+    assert kept.film.epochs.tolist() == run.film.epochs.tolist()
+
+
 def test_without_weights_the_film_alone_is_kept(run, tmp_path):
     record(run, tmp_path / "museum", weights=False)
     recordings.write_sums(tmp_path)
