@@ -22,6 +22,7 @@ from mixviz.train import load_training_images
 
 ROOT = Path(__file__).resolve().parent.parent / "data" / "recordings"
 FILES = ("config.json", "environment.json", "metrics.csv", "evaluation.json", "film.npz")
+MAY_HAVE = ("prism.csv",)
 SUMS = "SHA256SUMS"
 LARGEST = 25_000_000  # bytes of all recordings together
 TOLERANCE = 0.05  # of the mean difference of cosines: float16 weights, and bfloat16 or float32 arithmetic
@@ -52,7 +53,7 @@ def record(run: Run, root: Path = ROOT, weights: bool = True, name: str | None =
         raise UserError(f"{folder} is that recording itself: keep a run, or take another --name")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for file in FILES:
+    for file in (*FILES, *(file for file in MAY_HAVE if (run.path / file).exists())):
         shutil.copy(run.path / file, folder / file)
     if dims:
         reduced(run.film, dims).save(folder / "film.npz")

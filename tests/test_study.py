@@ -76,9 +76,10 @@ def test_arms_of_a_seed_differ_in_the_method_alone():
 
 def test_the_committed_study_has_three_seeds_and_its_verdicts_follow_from_its_rows():
     study = json.loads(RESULTS.read_text(encoding="utf-8"))
-    assert {(row["arm"], row["seed"]) for row in study["rows"]} == {(arm, seed) for arm in ARMS for seed in (1, 2, 3)}
+    arms = [arm for arm in ARMS if arm.startswith("n-pair")]  # LooC's; the others are tested on photographs
+    assert {(row["arm"], row["seed"]) for row in study["rows"]} == {(arm, seed) for arm in arms for seed in (1, 2, 3)}
     assert judge(study["rows"]) == study["claims"]
-    assert len(study["claims"]) == len(CLAIMS)
+    assert len(study["claims"]) == sum(claim.paper == "LooC" for claim in CLAIMS)
     verdicts = {claim["claim"]: claim["verdict"] for claim in study["claims"]}
     for head in ("rotation", "colour"):
         name = next(name for name in verdicts if f"LooC's {head} head moves" in name)
