@@ -105,9 +105,9 @@ class Schedule:
 
 GLYPHS_MOCO = {name: MOCO[name] for name in ("lr", "momentum", "queue_length", "projector")}
 QUIET = {"knn_every": 0, "film_frames": 0}
-CIFAR = {"temperature": 0.1, "momentum": 0.99, "weight_decay": 5e-4, "blur": 0.0}
+CIFAR = {"temperature": 0.1, "momentum": 0.99, "projector": "mlp", "weight_decay": 5e-4, "blur": 0.0}
 SMALL_IMAGES = {"image_size": 16, "train_images": 10_000, "epochs": 20, "batch_size": 128, "knn_every": 10}
-TINY_MOCO = {"lr": 0.03, "temperature": 0.2, "momentum": 0.999, "queue_length": 16384}
+TINY_MOCO = {"lr": 0.03, "temperature": 0.2, "momentum": 0.999, "queue_length": 16384, "projector": "mlp"}
 NPAIR = {"temperature": 0.2, "weight_decay": 1e-4, "blur": 0.0}
 SCHEDULES: dict[tuple[str, str], Schedule] = {
     ("laptop", "glyphs"): Schedule(
