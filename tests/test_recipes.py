@@ -56,7 +56,7 @@ def test_every_arm_is_a_good_config_and_differs_from_its_base_in_the_method_alon
 
 def test_schedules_are_those_that_the_docstring_names():
     flat = recipe("mixco-table", "gpu").arms[1].config(1).flat()
-    wanted = {"data": "tiny-imagenet", "backbone": "resnet18", "epochs": 100, "queue_length": 65536, "temperature": 0.2}
+    wanted = {"data": "tiny-imagenet", "backbone": "resnet18", "epochs": 100, "queue_length": 16384, "temperature": 0.2}
     wanted |= {"momentum": 0.999, "mixco_temperature": 0.05, "batch_size": 256, "lr": 0.03, "weight_decay": 1e-4}
     assert {name: flat[name] for name in wanted} == wanted
     flat = recipe("mochi-table", "gpu").arms[1].config(1).flat()
@@ -133,6 +133,7 @@ def small(table: str, scale: str, data: str, **changes):
 
 def test_a_laptop_table_end_to_end_and_where_it_was_cut(data, tmp_path):
     made = small("mixco-table", "laptop", data)
+    made = replace(made, arms=(*made.arms[:2], made.arms[-1]))
     sets, out, calls = load_sets(made), tmp_path / "table.json", []
     with pytest.raises(KeyboardInterrupt):
         run_recipe(made, (1, 2), tmp_path, sets, out, interrupt_at(4, calls))
@@ -178,7 +179,7 @@ def interrupt_at(n: int, calls: list):
 @pytest.mark.slow
 def test_a_gpu_table_end_to_end_on_resnet18(data, tmp_path):
     made = small("looc-table", "gpu", data, epochs=1, image_size=8)
-    made = replace(made, arms=(made.arms[1], made.arms[4]))
+    made = replace(made, arms=(made.arms[1], made.arms[3]))
     sets = load_sets(made)
     estimates = plan([made], (1,), tmp_path, sets)
     assert {e.known_from for e in estimates} == {"a few steps"}
