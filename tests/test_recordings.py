@@ -55,7 +55,7 @@ def test_a_recording_is_a_run_with_an_encoder(run, root):
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         first, second = (one.encoder().features(images) for one in (run, kept))
-        assert torch.allclose(first, second, atol=2e-3 * float(first.abs().max()))  # float16
+        assert torch.allclose(first, second, atol=1e-2 * float(first.abs().max()))  # bfloat16's digits
         assert torch.equal(run.encoder(trained=False).features(images), kept.encoder(trained=False).features(images))
     with pytest.raises(UserError, match="checkpoint"):
         kept.method()
