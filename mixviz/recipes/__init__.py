@@ -66,7 +66,6 @@ class Schedule:
     mixco_temperature: float
     mochi_warmup: int  # epochs before MoCHi sets in
     looc_on: str  # framework of the LooC table
-    long_queue: Mapping[str, Any] = field(default_factory=dict)  # of the MoCHi table: many batches long, and fresh
     smaller: str = ""  # a smaller network; empty: there are no arms on one
     changes: Mapping[str, Any] = field(default_factory=dict)  # to all of these
 
@@ -128,7 +127,6 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         mixco_temperature=1.0,  # of 0.2 and 1, chosen on held-out training images
         mochi_warmup=1,
         looc_on="moco-v2",
-        long_queue={"queue_length": 2048, "momentum": 0.995},
         smaller="convnet-narrow",
     ),
     ("gpu", "cifar10"): Schedule(
@@ -173,7 +171,6 @@ def mixco_arms(on: Schedule) -> tuple[Arm, ...]:
 
 
 def mochi_arms(on: Schedule) -> tuple[Arm, ...]:
-    on = replace(on, frameworks={**on.frameworks, "moco-v2": {**on.frameworks["moco-v2"], **on.long_queue}})
     return (
         on.arm("moco-v2"),
         on.arm("moco-v2 + mochi", "moco-v2"),
