@@ -79,7 +79,7 @@ class MethodConfig(Section):
     mixing: tuple[str, ...] = Field((), description=f"any of {', '.join(MIXINGS)}, each changing something else")
     temperature: Positive | None = Field(None, description="τ; default: the framework's")
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of the momentum encoder")
-    queue_length: Count | None = Field(None, description="K, keys in MoCo's queue; default: those of 8 steps")
+    queue_length: Count | None = Field(None, description="K, keys in MoCo's queue; default: those of 4 steps")
     symmetric: bool | None = Field(None, description="query both views in turn")
     oracle: bool = Field(False, description="drop negatives of the query's class (reads labels: an upper bound)")
     mixco: MixCo = MixCo()
@@ -221,8 +221,7 @@ class RunConfig(Section):
         name = nested.get("method", {}).get("framework", "moco-v2")
         if name not in FRAMEWORKS:
             raise unknown("framework", str(name), FRAMEWORKS)
-        batch = nested.get("train", {}).get("batch_size")
-        for section, defaults in framework_defaults(name, batch).items():
+        for section, defaults in framework_defaults(name, _as_count(nested.get("train", {}).get("batch_size"))).items():
             given = nested.setdefault(section, {})
             for key, value in defaults.items():
                 if given.get(key) is None:
@@ -280,21 +279,23 @@ def framework_defaults(framework: str, batch_size: int | None = None) -> dict[st
     """Section -> field -> value: what stands where nothing is given. batch_size: None is the default of all.
 
     On MoCo-v2 BatchNorm is split into parts of 64 images, as in MoCo's CIFAR demo, but into two at least, or the
-    statistics give the key away; and the queue holds the keys of 8 steps, which stay fresh at momentum 0.99.
+    statistics give the key away. The queue holds the keys of 4 steps, which stay fresh at momentum 0.99. The head ends
+    with BatchNorm, which takes away what the keys of one step have in common: with a plain one a short training on
+    glyphs learned to tell new keys from old.
     """
     defaults = {section: dict(values) for section, values in FRAMEWORK_DEFAULTS[framework].items()}
     if framework == "moco-v2":
-        batch = batch_size if isinstance(batch_size, int) else TrainConfig().batch_size
+        batch = batch_size or TrainConfig().batch_size
         defaults["encoder"]["bn_splits"] = max(1, min(8, max(2, batch // 64), batch // 2))
-        defaults["method"]["queue_length"] = max(1, 8 * batch)
+        defaults["method"]["queue_length"] = 4 * batch
     return defaults
 
 
 FRAMEWORK_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     "moco-v2": {
         "method": {"temperature": 0.2, "momentum": 0.99, "symmetric": False},
-        "encoder": {"projector": "mlp"},
-        "optimizer": {"lr": 0.06},
+        "encoder": {"projector": "mlpbn"},
+        "optimizer": {"lr": 0.12},
     },
     "simclr": {
         "method": {"temperature": 0.5, "symmetric": True},
@@ -367,6 +368,14 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
     if get_origin(annotation) is Annotated:
         return _kinds(get_args(annotation)[0])
     return (annotation,)
+
+
+def _as_count(value: Any) -> int | None:
+    """A whole number, also as it is written on the command line; None for anything else, which is refused later."""
+    try:
+        return max(1, int(value))
+    except (TypeError, ValueError):
+        return None
 
 
 def _plain(value: Any) -> Any:

@@ -194,16 +194,16 @@ class MoCHi(Mixing):
 
     For each query: s mixtures of two of its N hardest negatives, and s' mixtures of the query itself, always
     with less than half, and one of them. All are normalised, detached, and the query's own; s may exceed N.
-    The defaults are the paper's (1024, 1024, 128) of 16,384 keys, scaled to a queue of 2,048.
+    The defaults are the paper's (1024, 1024, 128) of 16,384 keys, scaled to a queue of 1,024.
     """
 
     seam: ClassVar[str] = "negatives"
     needs_negatives: ClassVar[bool] = True
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2",)
 
-    hardest: Annotated[int, Field(ge=2, description="N, how many of the hardest negatives are mixed")] = 128
-    pairs: Annotated[int, Field(ge=0, description="s, mixtures of two hard negatives for each query")] = 128
-    towards_query: Annotated[int, Field(ge=0, description="s', mixtures of query and hard negative")] = 16
+    hardest: Annotated[int, Field(ge=2, description="N, how many of the hardest negatives are mixed")] = 64
+    pairs: Annotated[int, Field(ge=0, description="s, mixtures of two hard negatives for each query")] = 64
+    towards_query: Annotated[int, Field(ge=0, description="s', mixtures of query and hard negative")] = 8
     warmup_epochs: Annotated[
         int, Field(ge=0, description="epochs before it sets in (paper: 10 of 200), with MoCo's queue full of keys")
     ] = 0

@@ -5,6 +5,7 @@ queries are clean views: how a network reads blends is a question of its own (``
 """
 
 import time
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,21 @@ def principal(x: Tensor, dims: int, before: np.ndarray | None = None) -> tuple[n
     if before is not None:
         low = turned(low, torch.from_numpy(before).double())
     return low.numpy().astype(np.float16), float(values[-low.shape[1] :].sum() / values.sum())
+
+
+def reduced(film: Film, dims: int) -> Film:
+    """A smaller film: every embedding in its ``dims`` principal directions, as the recorder would have kept it."""
+    embeddings, kept = {}, {}
+    for name, frames in film.embeddings.items():
+        low: list[np.ndarray] = []
+        shares = []
+        for frame in frames:
+            points, share = principal(torch.from_numpy(frame).float(), dims, low[-1] if low else None)
+            low.append(points)
+            shares.append(share)
+        embeddings[name] = np.stack(low)
+        kept[name] = (film.kept[name] * np.array(shares)).astype(np.float32)
+    return replace(film, embeddings=embeddings, kept=kept)
 
 
 def leave_one_out(x: Tensor, labels: Tensor) -> float:

@@ -16,14 +16,15 @@ from mixviz.analysis.heads import head_names, heads
 from mixviz.augment import to_float
 from mixviz.data import ImageSet
 from mixviz.errors import UserError, unknown
-from mixviz.recorder import principal
+from mixviz.recorder import principal, reduced
 from mixviz.runs import Run
 from mixviz.train import load_training_images
 
 ROOT = Path(__file__).resolve().parent.parent / "data" / "recordings"
 FILES = ("config.json", "environment.json", "metrics.csv", "evaluation.json", "film.npz")
+MAY_HAVE = ("prism.csv",)
 SUMS = "SHA256SUMS"
-LARGEST = 15_000_000  # bytes of all recordings together
+LARGEST = 25_000_000  # bytes of all recordings together
 TOLERANCE = 0.05  # of the mean difference of cosines: float16 weights, and bfloat16 or float32 arithmetic
 
 
@@ -36,18 +37,26 @@ class Check:
     difference: float | None  # of cosines, between the film's last frame and the weights asked anew; None: no images
 
 
-def record(run: Run, root: Path = ROOT, weights: bool = True) -> Run:
-    """Keep a run: its files, and the weights of its encoder. Raises UserError where it was not finished or filmed."""
+def record(run: Run, root: Path = ROOT, weights: bool = True, name: str | None = None, dims: int | None = None) -> Run:
+    """Keep a run: its files, and the weights of its encoder. Raises UserError where it was not finished or filmed.
+
+    name: of the recording; None: the run's. dims: keep so many principal directions of every embedding in the film;
+    None: all that it has.
+    """
     missing = [name for name in FILES if not (run.path / name).exists()]
     if missing:
         raise UserError(f"the run {run.name} lacks {', '.join(missing)}: train it with a film, then evaluate it")
     if len(run.metrics) < run.config.train.epochs:
         raise UserError(f"the run {run.name} was not finished: go on with --resume")
-    folder = root / run.name
+    folder = root / (name or run.name)
+    if folder.resolve() == run.path.resolve():
+        raise UserError(f"{folder} is that recording itself: keep a run, or take another --name")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for name in FILES:
-        shutil.copy(run.path / name, folder / name)
+    for file in (*FILES, *(file for file in MAY_HAVE if (run.path / file).exists())):
+        shutil.copy(run.path / file, folder / file)
+    if dims:
+        reduced(run.film, dims).save(folder / "film.npz")
     if weights:
         run.save_weights(folder / "weights.npz")
     write_sums(root)

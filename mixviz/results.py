@@ -14,11 +14,10 @@ from typing import Any
 import pandas as pd
 
 from mixviz.errors import UserError, unknown
-from mixviz.evaluate.compare import results_table
 from mixviz.ledger import read as read_ledger
 from mixviz.ledger.tables import count_rows, headline_tables, ledger_rows, others_tried
-from mixviz.reproduced import reproduced_rows
-from mixviz.runs import Run, list_runs
+from mixviz.reproduced import JUDGED, NONE, further_rows, reproduced_rows
+from mixviz.runs import Run
 
 BLOCK = re.compile(r"<!-- results: ([\w-]+) -->\n.*?<!-- /results -->", re.DOTALL)
 
@@ -36,27 +35,6 @@ def _render(name: str, root: Path) -> str:
         return RENDERERS[name](folder)
     except (OSError, KeyError, ValueError) as error:
         raise UserError(f"cannot render the block {name} from {folder}: {error}") from error
-
-
-def render_runs(folder: Path) -> str:
-    """A table of run folders: each method's read-outs, and its difference to the base of the same seed."""
-    runs = list_runs(folder)
-    table = results_table(runs)
-    config, environment = runs[0].config, runs[0].read_json("environment.json")
-    methods = sorted(table["method"].unique(), key=lambda name: (name.count("+"), name))
-    base, seeds = methods[0], sorted(table["seed"].unique())
-    rows = [["random encoder", *_cells(table[table.encoder == "random"])]]
-    for method in methods:
-        own = table[(table.method == method) & (table.encoder == "backbone")]
-        rows.append([method, *_cells(own), *_difference(table, method, base)])
-    header = ["encoder", "linear probe", "kNN", f"linear probe, minus {base}"]
-    caption = (
-        f"{runs[0].results[0]['data']}, `{config.encoder.backbone}`, {config.train.epochs} epochs, batches of "
-        f"{config.train.batch_size}, {_seeds(seeds)}, {environment['device']} ({environment['threads']} thread"
-        f"{'s' if environment['threads'] > 1 else ''}, {_minutes(runs)} minutes a run). Test accuracy in %, frozen "
-        "backbone; protocols `linear-features` and `knn`."
-    )
-    return f"{caption}\n\n{_markdown(header, rows)}"
 
 
 def render_tour(folder: Path) -> str:
@@ -133,8 +111,14 @@ def render_reproduce(folder: Path) -> str:
     """Every table that was made anew."""
     parts = []
     for path in sorted(folder.glob("*.json")):
-        caption, header, rows = reproduced_rows(_read(path))
-        parts.append(f"{caption}\n\n{_markdown(header, rows)}")
+        table = _read(path)
+        caption, header, rows = reproduced_rows(table)
+        done = [row for row in rows if row[header.index(JUDGED)] != NONE]
+        left = f" {len(rows) - len(done)} arms of the recipe are not run yet." if len(done) < len(rows) else ""
+        parts.append(f"{caption}{left}\n\n{_markdown(header, done)}")
+        header, rows = further_rows(table)
+        if rows:
+            parts.append(_folded("Other measures of these runs", _markdown(header, rows)))
     if not parts:
         raise ValueError("no tables")
     return "\n\n".join(parts)
@@ -149,8 +133,8 @@ def render_ledger(folder: Path) -> str:
     left = sum(not row["headline"] for row in rows) - len(others)
     summary = f"All {len(rows)} claims by verdict, and the {len(others)} others that were tried"
     rest = f"{left} more, which were not tried, are in data/{path.name}."
-    folded = f"{_markdown(*count_rows(rows))}\n\n{_markdown(*ledger_rows(others))}\n\n{rest}"
-    return "\n\n".join([*parts, f"<details>\n<summary>{summary}</summary>\n\n{folded}\n\n</details>"])
+    content = f"{_markdown(*count_rows(rows))}\n\n{_markdown(*ledger_rows(others))}\n\n{rest}"
+    return "\n\n".join([*parts, _folded(summary, content)])
 
 
 def render_museum(folder: Path) -> str:
@@ -186,7 +170,6 @@ def claim_rows(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[lis
 
 RENDERERS: dict[str, Callable[[Path], str]] = {
     "glyphs-tour": render_tour,
-    "cifar10-laptop": render_runs,
     "speed": render_speed,
     "latency": render_latency,
     "glyphs-study": render_study,
@@ -197,32 +180,8 @@ RENDERERS: dict[str, Callable[[Path], str]] = {
 }
 
 
-def _cells(rows: pd.DataFrame) -> list[str]:
-    """Linear probe and kNN of labels: the mean, and the spread where there are several seeds."""
-    cells = []
-    for protocol in ("linear-features", "knn"):
-        found = 100 * rows.loc[(rows.protocol == protocol) & (rows.target == "label")].groupby("seed").accuracy.mean()
-        spread = f" ± {found.std():.1f}" if len(found) > 1 else ""
-        cells.append(f"{found.mean():.1f}{spread}" if len(found) else "–")
-    return cells
-
-
-def _difference(table: pd.DataFrame, method: str, base: str) -> list[str]:
-    if method == base:
-        return ["–"]
-    rows = table[(table.encoder == "backbone") & (table.protocol == "linear-features") & (table.target == "label")]
-    by_seed = rows.pivot_table(index="seed", columns="method", values="accuracy")
-    return [f"{100 * (by_seed[method] - by_seed[base]).dropna().mean():+.1f}"]
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
-
-
-def _minutes(runs: Sequence[Run]) -> str:
-    """Of the median epoch times the epochs, since a run may have waited for others."""
-    minutes = [run.metrics["seconds"].median() * len(run.metrics) / 60 for run in runs]
-    return f"{min(minutes):.0f} to {max(minutes):.0f}"
+def _folded(summary: str, content: str) -> str:
+    return f"<details>\n<summary>{summary}</summary>\n\n{content}\n\n</details>"
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

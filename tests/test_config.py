@@ -57,11 +57,12 @@ def test_round_trips(settings):
 
 @pytest.mark.parametrize(
     ("batch", "splits", "queue"),
-    [(2, 1, 16), (32, 2, 256), (64, 2, 512), (128, 2, 1024), (256, 4, 2048), (1024, 8, 8192)],
+    [(2, 1, 8), (32, 2, 128), (64, 2, 256), (128, 2, 512), (256, 4, 1024), (1024, 8, 4096)],
 )
 def test_on_moco_batchnorm_s_parts_and_the_queue_follow_the_batch(batch, splits, queue):
     config = RunConfig.of(batch_size=batch)
     assert (config.encoder.bn_splits, config.method.queue_length) == (splits, queue)
+    assert RunConfig.of(batch_size=str(batch)) == config  # as the command line hands it on
     assert config.but(batch_size=512) == RunConfig.of(batch_size=512)
     assert config.but(framework="n-pair") == RunConfig.of(framework="n-pair", batch_size=batch)
     assert RunConfig.of(batch_size=batch, queue_length=20_000).but(batch_size=512).method.queue_length == 20_000
@@ -141,7 +142,7 @@ REFUSED = [
     ({"mixing": ["looc"], "framework": "byol"}, "LooC is defined on negatives"),
     ({"mixing": ["mixco", "imix"]}, "both change the queries: take one"),
     ({"mixing": ["mixco"], "batch_size": 33}, "make --batch-size even, not 33"),
-    ({"mixing": ["mochi"], "mochi_hardest": 5000}, "more than the 2048 negatives .* take 2048 or fewer"),
+    ({"mixing": ["mochi"], "mochi_hardest": 5000}, "more than the 1024 negatives .* take 1024 or fewer"),
     ({"mixing": ["mochi"], "framework": "n-pair", "batch_size": 64}, "more than the 62 negatives"),
     ({"queue_length": 100}, "shorter than the 256 keys of a step: take 256 or more"),
     ({"queue_length": 300, "symmetric": True}, "shorter than the 512 keys"),
@@ -181,4 +182,4 @@ def test_flags_know_kinds_choices_bounds_and_defaults():
     assert found["momentum"].bounds == {"ge": 0, "lt": 1}
     assert found["mochi_hardest"].bounds == {"ge": 2}
     assert found["data"].bounds == {}
-    assert (found["lr"].default, found["mochi_hardest"].default, found["decay_epochs"].default) == (None, 128, (60, 80))
+    assert (found["lr"].default, found["mochi_hardest"].default, found["decay_epochs"].default) == (None, 64, (60, 80))

@@ -8,17 +8,19 @@ import pytest
 import torch
 
 from mixviz.build import build_embedder
+from mixviz.config import STALE
 from mixviz.data import ImageSet
 from mixviz.environment import commit, processor
 from mixviz.errors import UserError
 from mixviz.ledger.findings import read_findings
-from mixviz.recipes import SCALES, TABLES, recipe, run_name, running, slug
+from mixviz.recipes import SCALES, TABLES, measures, recipe, run_name, slug
 from mixviz.recipes.making import run_recipe
-from mixviz.recipes.running import load_sets, plan, runs_of, train_to_test, turn
+from mixviz.recipes.measures import MEASURES, measures_of, train_to_test, turn
+from mixviz.recipes.running import load_sets, plan, runs_of
 from mixviz.reproduced import reproduced_rows
 from mixviz.runs import Run
 from mixviz.study import ARMS, config_of
-from mixviz.train import hold_out, statistics
+from mixviz.train import hold_out, statistics, train
 
 SMALL = {"epochs": 2, "batch_size": 16, "queue_length": 32, "bn_splits": 2, "dim": 8, "hidden": 16, "film_frames": 0}
 METHOD = ("mixing", "mixco_", "imix_", "mochi_", "looc_", "oracle", "rotation", "framework")
@@ -44,7 +46,7 @@ def test_every_arm_is_a_good_config_and_differs_from_its_base_in_the_method_alon
     made = recipe(table, scale, data)
     configs = {arm.name: arm.config(1) for arm in made.arms}
     assert len(configs) == len(made.arms)
-    assert len({config.data for config in configs.values()}) == 1
+    assert len({config.data.data for config in configs.values()}) == 1
     for arm in made.arms:
         if arm.against is not None:
             one, other = configs[arm.name].flat(), configs[arm.against].flat()
@@ -52,6 +54,23 @@ def test_every_arm_is_a_good_config_and_differs_from_its_base_in_the_method_alon
             assert different
             assert all(name.startswith(METHOD) for name in different), (arm.name, different)
     assert made.config.train.epochs == configs[made.arms[-1].name].train.epochs
+
+
+def test_arms_under_other_conditions_have_them_in_common_with_their_base():
+    arms = {arm.name: arm.config(1).flat() for arm in recipe("imix-table", data="cifar10").arms}
+    assert arms["moco-v2 (short)"]["epochs"] == arms["moco-v2 + imix (short)"]["epochs"] == 5
+    few = arms["moco-v2 + imix (few images)"]
+    assert (few["train_images"], few["epochs"]) == (1000, 200)  # as many steps as the 10,000 in 20 epochs
+    narrow = [arm.config(1) for arm in recipe("mixco-table", data="cifar10").arms if "narrow" in arm.name]
+    assert [config.encoder.backbone for config in narrow] == ["convnet-narrow"] * 2
+    assert not [arm for arm in recipe("mixco-table", "gpu").arms if "narrow" in arm.name]
+
+
+@pytest.mark.parametrize(("table", "scale", "data"), EVERY)
+def test_no_recipe_has_a_stale_queue_or_small_groups(table, scale, data):
+    for config in [arm.config(1) for arm in recipe(table, scale, data).arms]:
+        assert config.staleness <= STALE
+        assert config.encoder.bn_splits == 1 or config.train.batch_size // config.encoder.bn_splits >= 64
 
 
 def test_schedules_are_those_that_the_docstring_names():
@@ -99,8 +118,8 @@ def test_tables_share_the_runs_that_they_have_in_common():
     names = [run_name(config) for *_, configs in arms for config in configs]
     assert len(names) == len(set(names)) < 2 * sum(len(one.arms) for one in recipes)
     assert (
-        sum(name.startswith("glyphs-moco-v2-") and name.endswith("-seed1") for name in names) == 3
-    )  # plain, oracle, bare
+        sum(name.startswith("glyphs-moco-v2-") and name.endswith("-seed1") for name in names) == 4
+    )  # plain, oracle, bare, short
     of_name = {}
     for one in recipes:
         for arm in one.arms:
@@ -133,7 +152,7 @@ def small(table: str, scale: str, data: str, **changes):
 
 def test_a_laptop_table_end_to_end_and_where_it_was_cut(data, tmp_path):
     made = small("mixco-table", "laptop", data)
-    made = replace(made, arms=(*made.arms[:2], made.arms[-1]))
+    made = replace(made, arms=made.arms[:3], measures=())
     sets, out, calls = load_sets(made), tmp_path / "table.json", []
     with pytest.raises(KeyboardInterrupt):
         run_recipe(made, (1, 2), tmp_path, sets, out, interrupt_at(4, calls))
@@ -179,7 +198,7 @@ def interrupt_at(n: int, calls: list):
 @pytest.mark.slow
 def test_a_gpu_table_end_to_end_on_resnet18(data, tmp_path):
     made = small("looc-table", "gpu", data, epochs=1, image_size=8)
-    made = replace(made, arms=(made.arms[1], made.arms[3]))
+    made = replace(made, arms=(made.arms[1], made.arms[3]), measures=())
     sets = load_sets(made)
     estimates = plan([made], (1,), tmp_path, sets)
     assert {e.known_from for e in estimates} == {"a few steps"}
@@ -217,7 +236,33 @@ def test_the_frechet_distance_leaves_out_what_was_held_out(data, tmp_path):
 def test_the_frechet_distance_sees_all_classes_of_a_sorted_set(monkeypatch):
     seen, images = [], np.zeros((6000, 1, 1, 3), np.uint8)
     sets = [ImageSet("sorted", split, images, np.repeat(np.arange(20), 300)) for split in ("train", "test")]
-    monkeypatch.setattr(running, "extract", lambda _, part: seen.append(part.labels) or torch.eye(8)[part.labels % 8])
+    monkeypatch.setattr(measures, "extract", lambda _, part: seen.append(part.labels) or torch.eye(8)[part.labels % 8])
     train_to_test(None, sets, 600)
     assert [np.abs(np.bincount(labels) - 100).max() < 10 for labels in seen] == [True, True]
     assert [len(labels) for labels in seen] == [2000, 2000]
+
+
+CLEAN = ("linear-features: label, clean statistics", "knn: label, clean statistics")
+EXPECTED = {
+    (): ("uniformity: head", "proxy accuracy", "false negatives, last", "few-shot: label", *CLEAN),
+    ("mochi",): ("proxy accuracy, real negatives", "effective negatives, first", "class alignment: backbone"),
+    ("mixco",): ("calibration error", "balance error", *CLEAN),
+    ("looc",): ("knn: rotation, rotation", "knn: rotation, all", "fall-off rotation: rotation"),
+}
+
+
+@pytest.mark.parametrize("mixing", EXPECTED, ids=str)
+def test_measures_are_numbers_and_kept_beside_the_run(data, tmp_path, mixing):
+    settings = {"mixing": mixing, "rotation": 0.5, "looc_left_out": ["rotation"], "mochi_hardest": 8}
+    made = small("mixco-table", "laptop", data, film_frames=3, **settings)
+    made = replace(made, measures=tuple(MEASURES))
+    sets = load_sets(made)
+    run = train(made.config, "run", sets[0], tmp_path, progress=False)
+    found = measures_of(run, made.measures, sets)
+    assert found.keys() >= set(EXPECTED[mixing])
+    assert all(np.isfinite(value) for value in found.values())
+    kept = json.loads((run.path / "measures.json").read_text())
+    assert found == {name: value for measure in made.measures for name, value in kept[measure].items()}
+    kept["few labels"] = {"few-shot: label": -1.0}
+    (run.path / "measures.json").write_text(json.dumps(kept))
+    assert measures_of(run, ("few labels",), sets) == {"few-shot: label": -1.0}  # read, not computed again

@@ -2,15 +2,12 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
 from mixviz.commands.results import ROOT
-from mixviz.config import RunConfig
 from mixviz.errors import UserError
-from mixviz.results import BLOCK, RENDERERS, render_all, render_latency, render_runs
-from mixviz.runs import Run
+from mixviz.results import BLOCK, RENDERERS, render_all, render_latency
 
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -26,38 +23,6 @@ def test_every_kind_of_result_is_shown():
 def test_no_accuracy_stands_outside_a_block():
     outside = BLOCK.sub("", README)
     assert re.findall(r"\b\d{1,2}\.\d+ ?%|\b\d{1,2}\.\d+ points", outside) == []
-
-
-def test_shown_runs_are_whole():
-    for config in (ROOT / "data" / "results").glob("*/*/config.json"):
-        run = Run(config.parent)
-        assert len(run.metrics) == run.config.train.epochs
-        assert run.results
-        assert run.read_json("environment.json")["device"]
-
-
-def runs_in(root: Path) -> None:
-    for seed, (base, mixed) in enumerate([(0.40, 0.45), (0.42, 0.45)]):
-        for mixing, accuracy in (([], base), (["mixco"], mixed)):
-            run = Run.create(RunConfig.of(mixing=mixing, seed=seed, epochs=1), root=root)
-            run.log({"epoch": 1, "loss": 1.0, "seconds": 90})
-            common = {"target": "label", "seed": seed, "data": "X", "train_images": 1, "test_images": 1}
-            results = [
-                common | {"encoder": "backbone", "protocol": "linear-features", "accuracy": accuracy},
-                common | {"encoder": "random", "protocol": "linear-features", "accuracy": 0.2},
-            ]
-            run.add_results(results)
-
-
-def test_a_table_of_runs(tmp_path):
-    runs_in(tmp_path)
-    lines = render_runs(tmp_path).splitlines()
-    assert "2 seeds" in lines[0]
-    assert lines[4:] == [
-        "| random encoder | 20.0 ± 0.0 | – |  |",
-        "| moco-v2 | 41.0 ± 1.4 | – | – |",
-        "| moco-v2 + mixco | 45.0 ± 0.0 | – | +4.0 |",
-    ]
 
 
 def test_a_block_follows_its_file(tmp_path):

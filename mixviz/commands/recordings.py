@@ -15,13 +15,18 @@ def main(argv: list[str]) -> int:
     parser.add_argument("run", nargs="*", help="verify: which recordings [default: all]; add: runs to keep")
     parser.add_argument("--root", type=Path, default=ROOT, help="where they lie [default: data/recordings]")
     parser.add_argument("--no-weights", action="store_true", help="add: keep the film alone")
+    parser.add_argument("--name", help="add: what to call the recording [default: as the run]")
+    parser.add_argument("--dims", type=int, metavar="INT", help="add: directions kept of the film [default: all]")
     arguments = parser.parse_args(argv)
     root: Path = arguments.root
     if arguments.action == "add":
         if not arguments.run:
             raise UserError("say which runs to keep: recordings add RUN [RUN ...]")
+        if arguments.name and len(arguments.run) > 1:
+            raise UserError(f"--name {arguments.name} is one name for {len(arguments.run)} runs: add them one by one")
+        kept = {"weights": not arguments.no_weights, "name": arguments.name, "dims": arguments.dims}
         for run in [Run.open(name) for name in arguments.run]:
-            print(f"kept {record(run, root, weights=not arguments.no_weights).path}")
+            print(f"kept {record(run, root, **kept).path}")
         return 0
     if arguments.action == "list":
         rows = [

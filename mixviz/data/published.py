@@ -57,6 +57,18 @@ def _download(source: str, split: str) -> ImageSet:
     return ImageSet(NAMES[source], split, np.ascontiguousarray(pixels), labels, tuple(found.classes))
 
 
+def read_optical_digits(split: str, reading: Reading) -> ImageSet:
+    """The 1,797 scans of handwritten digits that scikit-learn ships (Alpaydin and Kaynak 1998), 8 px and 17 greys."""
+    from sklearn.datasets import load_digits  # slow to import
+
+    found = load_digits()
+    grey = np.round(found.images * (255 / 16)).astype(np.uint8)
+    names = tuple(map(str, found.target_names))
+    return ImageSet(
+        "optical digits", split, np.repeat(grey[..., None], 3, axis=3), found.target.astype(np.int64), names
+    )
+
+
 def read_tiny_imagenet(split: str, reading: Reading) -> ImageSet:
     """Tiny ImageNet as unpacked: ``tiny-imagenet-200/train/CLASS/images``, ``val`` with its list of classes is test."""
     root = datasets_root() / "tiny-imagenet-200"

@@ -13,13 +13,14 @@ from mixviz.data.decode import Reading, resize_all
 from mixviz.data.files import folder_has_test, parquet_has_test, read_folder, read_parquet
 from mixviz.data.glyphs import make_glyphs
 from mixviz.data.imageset import ImageSet
-from mixviz.data.published import read_published, read_tiny_imagenet
+from mixviz.data.published import read_optical_digits, read_published, read_tiny_imagenet
 from mixviz.errors import UserError, unknown
 
 SPLITS = ("train", "test")
 
 SOURCES: dict[str, str] = {
     "glyphs": "built in, drawn from a seed: 32 px, 16 shapes, 10,000 + 2,000 images",
+    "optical-digits": "8 px, grey, 10 classes, 1,797 scans of handwritten digits; they come with scikit-learn",
     "cifar10": "32 px, 10 classes, 50,000 + 10,000 images; downloaded by torchvision",
     "cifar100": "32 px, 100 classes, 50,000 + 10,000 images; downloaded by torchvision",
     "stl10": "96 px, 10 classes, 5,000 + 8,000 labelled images; downloaded by torchvision",
@@ -80,6 +81,8 @@ def _reader(source: str, seed: int) -> Callable[[str, Reading], ImageSet]:
         return lambda split, reading: _read_own(partial(read, where), has_test(where), split, reading)
     if source == "glyphs":
         return lambda split, reading: make_glyphs(split, seed)
+    if source == "optical-digits":  # without a test split
+        return lambda split, reading: _read_own(read_optical_digits, False, split, reading)
     if source == "tiny-imagenet":
         return read_tiny_imagenet
     if source in SOURCES:

@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 
 from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.invariance import reference_table
@@ -19,11 +17,10 @@ from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.errors import UserError
 from mixviz.evaluate import Result, evaluate
-from mixviz.film import Film
 from mixviz.museum.breaks import refusal, unfrozen_probe
 from mixviz.museum.evidence import INVARIANCE, Evidence, Reading
 from mixviz.museum.exhibits import UNFROZEN, Exhibit
-from mixviz.recorder import principal
+from mixviz.recorder import reduced
 from mixviz.runs import Run
 from mixviz.train import trained
 
@@ -140,21 +137,6 @@ def probe_unfrozen(run: Run, sets: Sets) -> str | None:
             )
             run.add_results([result.to_dict()])
     return refusal(encoders["random"], train)
-
-
-def reduced(film: Film, dims: int) -> Film:
-    """A smaller film: every embedding in its ``dims`` principal directions, as the recorder would have kept it."""
-    embeddings, kept = {}, {}
-    for name, frames in film.embeddings.items():
-        low: list[np.ndarray] = []
-        shares = []
-        for frame in frames:
-            points, share = principal(torch.from_numpy(frame).float(), dims, low[-1] if low else None)
-            low.append(points)
-            shares.append(share)
-        embeddings[name] = np.stack(low)
-        kept[name] = (film.kept[name] * np.array(shares)).astype(np.float32)
-    return replace(film, embeddings=embeddings, kept=kept)
 
 
 def preserve(run: Run, root: Path, dims: int = 4) -> Run:

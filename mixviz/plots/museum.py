@@ -24,6 +24,7 @@ LABELS: Mapping[str, tuple[str, bool]] = {
     "loss_mixed": ("loss of the blends, nats\n(lower is better)", False),
     "proxy_accuracy_mixed": ("blends whose larger part ranks first, %\n(as trained)", True),
     "knn_accuracy": ("kNN on held-out train, %\n(higher is better)", True),
+    "queue_gap": ("cosine to new keys of other images,\nminus that to the queue (best near 0)", False),
 }
 
 

@@ -23,6 +23,7 @@ PROTOCOLS = ("linear-features", "knn")
 MAIN = (1 / 16, 1 / 16, 1 / 128)  # MoCHi (1024, 1024, 128)
 TOWARDS_QUERY = (1 / 16, 1 / 64, 1 / 32)  # MoCHi (1024, 256, 512)
 FEWER_PAIRS = (1 / 16, 1 / 128, 1 / 64)  # MoCHi (1024, 128, 256)
+SHORT, FEW = 1 / 4, 1 / 10  # of the epochs, of the training images
 PLAIN_VIEWS = {"crop_min": 1.0, "flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}
 
 
@@ -47,7 +48,7 @@ class Recipe:
     scale: str
     arms: tuple[Arm, ...]
     targets: tuple[str, ...]  # label, rotation: what the frozen backbone is read out for
-    frechet: bool  # whether the distance of train to test embeddings is taken as well
+    measures: tuple[str, ...]  # what is told besides the read-outs; see ``mixviz.recipes.measures``
     source: str  # the paper and its table
 
     @property
@@ -65,17 +66,29 @@ class Schedule:
     mixco_temperature: float
     mochi_warmup: int  # epochs before MoCHi sets in
     looc_on: str  # framework of the LooC table
-    long_queue: Mapping[str, Any] = field(default_factory=dict)  # of the MoCHi table: many batches long, and fresh
+    smaller: str = ""  # a smaller network; empty: there are no arms on one
     changes: Mapping[str, Any] = field(default_factory=dict)  # to all of these
 
-    def arm(self, name: str, against: str | None = None, mochi: tuple[float, float, float] = MAIN, **more: Any) -> Arm:
+    def arm(
+        self,
+        name: str,
+        against: str | None = None,
+        mochi: tuple[float, float, float] = MAIN,
+        length: float = 1.0,
+        images: float = 1.0,
+        **more: Any,
+    ) -> Arm:
         """An arm by name, such as ``n-pair + looc (turned)``: framework, mixings, and what is special in brackets.
 
-        mochi: N, s and s' as shares of the queue. more: further settings.
+        mochi: N, s and s' as shares of the queue. length: of training, as a share of the table's epochs. images: the
+        share of the training images, which are seen as often as all are otherwise. more: further settings.
         """
         framework, *mixings = name.partition(" (")[0].split(" + ")
         settings = {**self.shared, **self.frameworks.get(framework, {}), "framework": framework, **more}
         settings |= self.changes
+        settings["epochs"] = max(1, round(settings["epochs"] * length / images))
+        if images != 1:
+            settings["train_images"] = max(settings["batch_size"] * 2, round(settings["train_images"] * images))
         if mixings:
             settings["mixing"] = [mixing.removesuffix("++") for mixing in mixings]
         if "mixco" in mixings and framework == "moco-v2":
@@ -91,9 +104,9 @@ class Schedule:
 
 GLYPHS_MOCO = {name: MOCO[name] for name in ("lr", "momentum", "queue_length", "projector")}
 QUIET = {"knn_every": 0, "film_frames": 0}
-CIFAR = {"temperature": 0.1, "momentum": 0.99, "weight_decay": 5e-4, "blur": 0.0}
+CIFAR = {"temperature": 0.1, "momentum": 0.99, "projector": "mlp", "weight_decay": 5e-4, "blur": 0.0}
 SMALL_IMAGES = {"image_size": 16, "train_images": 10_000, "epochs": 20, "batch_size": 128, "knn_every": 10}
-TINY_MOCO = {"lr": 0.03, "temperature": 0.2, "momentum": 0.999, "queue_length": 16384}
+TINY_MOCO = {"lr": 0.03, "temperature": 0.2, "momentum": 0.999, "queue_length": 16384, "projector": "mlp"}
 NPAIR = {"temperature": 0.2, "weight_decay": 1e-4, "blur": 0.0}
 SCHEDULES: dict[tuple[str, str], Schedule] = {
     ("laptop", "glyphs"): Schedule(
@@ -111,10 +124,10 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
             "simclr": {"lr": 0.06, "blur": 0.0},
             "byol": {"lr": 0.06, "blur": 0.0},
         },
-        mixco_temperature=0.2,
+        mixco_temperature=1.0,  # of 0.2 and 1, chosen on held-out training images
         mochi_warmup=1,
         looc_on="moco-v2",
-        long_queue={"queue_length": 2048, "momentum": 0.995},
+        smaller="convnet-narrow",
     ),
     ("gpu", "cifar10"): Schedule(
         {"epochs": 200, "batch_size": 512, "backbone": "resnet18", "knn_every": 20},
@@ -137,6 +150,12 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
 }
 
 
+def variants(on: Schedule, mixing: str, called: str, **more: Any) -> tuple[Arm, Arm]:
+    """MoCo-v2 with and without a mixing under other conditions, such as a shorter training."""
+    base = f"moco-v2 ({called})"
+    return on.arm(base, **more), on.arm(f"moco-v2 + {mixing} ({called})", base, **more)
+
+
 def mixco_arms(on: Schedule) -> tuple[Arm, ...]:
     authors = (0.05, 1.0)  # in their scripts for Tiny ImageNet and ImageNet
     others = [temperature for temperature in authors if temperature != on.mixco_temperature]
@@ -145,16 +164,18 @@ def mixco_arms(on: Schedule) -> tuple[Arm, ...]:
         on.arm("moco-v2 + mixco", "moco-v2"),
         on.arm("simclr"),
         on.arm("simclr + mixco", "simclr"),
+        *variants(on, "mixco", "short", length=SHORT),
+        *(variants(on, "mixco", "narrow", backbone=on.smaller) if on.smaller else ()),
         *(on.arm(f"moco-v2 + mixco (temperature {other:g})", "moco-v2", mixco_temperature=other) for other in others),
     )
 
 
 def mochi_arms(on: Schedule) -> tuple[Arm, ...]:
-    on = replace(on, frameworks={**on.frameworks, "moco-v2": {**on.frameworks["moco-v2"], **on.long_queue}})
     return (
         on.arm("moco-v2"),
         on.arm("moco-v2 + mochi", "moco-v2"),
         on.arm("moco-v2 (oracle)", "moco-v2", oracle=True),
+        *variants(on, "mochi", "short", length=SHORT),
         on.arm("moco-v2 + mochi (oracle)", "moco-v2 (oracle)", oracle=True),
         on.arm("moco-v2 + mochi (more towards the query)", "moco-v2", TOWARDS_QUERY),
         on.arm("moco-v2 + mochi (fewer pairs)", "moco-v2", FEWER_PAIRS),
@@ -168,7 +189,13 @@ def imix_arms(on: Schedule) -> tuple[Arm, ...]:
         ("moco-v2 + imix (no augmentation)", "moco-v2 (no augmentation)", {**PLAIN_VIEWS, "imix_inputmix": 2}),
     ]
     augmented = [arm for name in frameworks for arm in ((name, None, {}), (f"{name} + imix", name, {}))]
-    return tuple(on.arm(name, against, **more) for name, against, more in [*plain, *augmented])
+    few = variants(on, "imix", "few images", images=FEW) if "train_images" in on.shared else ()
+    return (
+        *(on.arm(name, against, **more) for name, against, more in [*plain, *augmented[:2]]),
+        *variants(on, "imix", "short", length=SHORT),
+        *few,
+        *(on.arm(name, against, **more) for name, against, more in augmented[2:]),
+    )
 
 
 def looc_arms(on: Schedule) -> tuple[Arm, ...]:
@@ -192,12 +219,15 @@ def combination_arms(on: Schedule) -> tuple[Arm, ...]:
 
 MIXCO, MOCHI = "MixCo, arXiv:2010.06300", "MoCHi, arXiv:2010.01028, Table 1"
 IMIX, LOOC = "i-Mix, arXiv:2010.08887, Tables 1 and 3", "LooC, arXiv:2008.05659, Tables 1 and 2"
-TABLES: dict[str, tuple[str, Callable[[Schedule], tuple[Arm, ...]], str]] = {  # title, arms, source
-    "mixco-table": ("MixCo on MoCo-v2", mixco_arms, MIXCO),
-    "mochi-table": ("MoCHi and the class oracle on MoCo-v2", mochi_arms, MOCHI),
-    "imix-table": ("i-Mix on N-pair, MoCo-v2 and BYOL", imix_arms, IMIX),
-    "looc-table": ("LooC and its base, with and without rotation", looc_arms, LOOC),
-    "combinations": ("Mixings together", combination_arms, "no paper: the combinations are extensions"),
+ON_MIXCO, ON_MOCHI = ("clean statistics", "blends"), ("proxy task", "over training", "spread")
+ON_IMIX, ON_LOOC = ("Fréchet distance", "clean statistics", "blends"), ("few labels", "rotation by head", "heads")
+TABLES: dict[str, tuple[str, Callable[[Schedule], tuple[Arm, ...]], str, tuple[str, ...]]] = {
+    # title, arms, source, measures besides the read-outs
+    "mixco-table": ("MixCo on MoCo-v2 and SimCLR", mixco_arms, MIXCO, ON_MIXCO),
+    "mochi-table": ("MoCHi and the class oracle on MoCo-v2", mochi_arms, MOCHI, ON_MOCHI),
+    "imix-table": ("i-Mix on MoCo-v2, N-pair and BYOL", imix_arms, IMIX, ON_IMIX),
+    "looc-table": ("LooC and its base, with and without rotation", looc_arms, LOOC, ON_LOOC),
+    "combinations": ("Mixings together", combination_arms, "no paper: the combinations are extensions", ()),
 }
 SCALES = ("laptop", "gpu")
 
@@ -215,11 +245,11 @@ def recipe(
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
     data = data or ("glyphs" if scale == "laptop" else "tiny-imagenet" if table == "mixco-table" else "cifar10")
-    title, arms, source = TABLES[table]
+    title, arms, source, measures = TABLES[table]
     schedule = SCHEDULES[scale, _kind(scale, data, data_name)]
     on = replace(schedule, shared={**schedule.shared, "data": data, "data_name": data_name}, changes=changes)
     targets = ("label", "rotation") if table == "looc-table" else ("label",)
-    return Recipe(table, title, scale, arms(on), targets, table == "imix-table", source)
+    return Recipe(table, title, scale, arms(on), targets, measures, source)
 
 
 def run_name(config: RunConfig) -> str:

@@ -6,15 +6,19 @@ A measure is computed once and kept beside the run, in ``measures.json``. Accura
 import copy
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 
+from mixviz.analysis.frechet import frechet_distance
 from mixviz.analysis.geometry import geometry
-from mixviz.analysis.heads import ALL, head_names, heads
+from mixviz.analysis.heads import ALL, factor_readout, head_names, heads
 from mixviz.data import ImageSet
-from mixviz.encoders import recompute_statistics
-from mixviz.evaluate import evaluate
+from mixviz.encoders import Embedder, recompute_statistics
+from mixviz.evaluate import evaluate, extract
 from mixviz.overview import look
 from mixviz.runs import Run
 from mixviz.study import blend_measures, head_measures, proxy_measures
@@ -22,6 +26,7 @@ from mixviz.train import clean_batches, hold_out
 
 Sets = tuple[ImageSet, ImageSet]  # train and test
 FILE = "measures.json"
+FRECHET_IMAGES = 2000  # of train and of test, at most
 
 
 def clean_statistics(run: Run, sets: Sets) -> dict[str, float]:
@@ -49,6 +54,8 @@ def over_training(run: Run, sets: Sets) -> dict[str, float]:
 
     Of held-out images in the film (MoCHi, Figs. 2a and 2c).
     """
+    if not run.config.train.film_frames:
+        return {}
     film, found = run.film, {}
     for name in ("effective_negatives", "false_negatives"):
         if name in film.curves:
@@ -68,6 +75,35 @@ def spread(run: Run, sets: Sets) -> dict[str, float]:
     return found
 
 
+def turn(images: ImageSet) -> ImageSet:
+    """The images, each turned by 0 to 3 quarters, which become its factor ``rotation`` (LooC, Table 1)."""
+    quarters = np.random.default_rng(0).integers(0, 4, len(images))
+    turned = np.array(images.images)
+    for quarter in (1, 2, 3):
+        turned[quarters == quarter] = np.rot90(turned[quarters == quarter], quarter, axes=(1, 2))
+    return replace(images, images=turned, factors={**images.factors, "rotation": quarters})
+
+
+def train_to_test(embedder: Embedder, sets: Sets, holdout: int) -> float:
+    """Fréchet distance between unit-length features of as many training as test images; lower is nearer.
+
+    Both are drawn at random, the former without the ``holdout`` images that were held out of training.
+    """
+    trained_on = sets[0].select(hold_out(len(sets[0]), holdout)[1])
+    n = min(FRECHET_IMAGES, len(trained_on), len(sets[1]))
+    drawn = [images.sample(n) for images in (trained_on, sets[1])]
+    parts = [F.normalize(extract(embedder, images).float(), dim=1) for images in drawn]
+    return frechet_distance(*parts)
+
+
+def rotation_by_head(run: Run, sets: Sets) -> dict[str, float]:
+    """kNN of four orientations, from the backbone and from each embedding space."""
+    turned, names = [turn(images) for images in sets], head_names(run.config)
+    seen = [look(run.encoder(), images, names) for images in turned]
+    table = factor_readout(*seen, *turned, ("rotation",), "knn")
+    return {f"knn: rotation, {row.head}": 100 * row.accuracy for row in table.itertuples()}
+
+
 def measures_of(run: Run, names: Sequence[str], sets: Sets) -> dict[str, float]:
     """The values of these measures: those that the run's folder has, and the others computed and added to it."""
     path = run.path / FILE
@@ -80,6 +116,10 @@ def measures_of(run: Run, names: Sequence[str], sets: Sets) -> dict[str, float]:
 
 
 MEASURES: dict[str, Callable[[Run, Sets], dict[str, float]]] = {
+    "Fréchet distance": lambda run, sets: {
+        "Fréchet distance": train_to_test(run.encoder(), sets, run.config.data.holdout)
+    },
+    "rotation by head": rotation_by_head,
     "clean statistics": clean_statistics,
     "few labels": few_labels,
     "proxy task": proxy_task,

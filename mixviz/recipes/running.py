@@ -5,32 +5,26 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch.nn.functional as F
-
-from mixviz.analysis.frechet import frechet_distance
 from mixviz.build import build_embedder
 from mixviz.config import DataConfig, RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.encoders import Embedder
 from mixviz.environment import commit
-from mixviz.evaluate import evaluate, extract
+from mixviz.evaluate import evaluate
 from mixviz.recipes import PROTOCOLS, Arm, Recipe, run_name
 from mixviz.recipes.describing import is_of
+from mixviz.recipes.measures import Sets, measures_of, turn
 from mixviz.runs import Run
-from mixviz.train import hold_out, load_training_images, train
+from mixviz.train import load_training_images, train
 from mixviz.train import statistics as statistics_of
 
 PROBED = 1000  # images on which a read-out is timed
-FRECHET_IMAGES = 2000  # of train and of test, at most
-
-Sets = tuple[ImageSet, ImageSet]
 
 
 @dataclass(frozen=True)
@@ -161,30 +155,8 @@ def measure(run: Run, recipe: Recipe, sets: Sets) -> list[dict[str, Any]]:
             run.add_results(new)
             kept = {result["protocol"]: result for result in new}
         found |= {f"{protocol}: {target}": 100 * kept[protocol]["accuracy"] for protocol in PROTOCOLS}
-    if recipe.frechet:
-        found["Fréchet distance"] = train_to_test(embedder or run.encoder(), sets, run.config.data.holdout)
+    found |= measures_of(run, recipe.measures, sets)
     return [{"measure": name, "value": value, "run": run.name} for name, value in found.items()]
-
-
-def turn(images: ImageSet) -> ImageSet:
-    """The images, each turned by 0 to 3 quarters, which become its factor ``rotation`` (LooC, Table 1)."""
-    quarters = np.random.default_rng(0).integers(0, 4, len(images))
-    turned = np.array(images.images)
-    for quarter in (1, 2, 3):
-        turned[quarters == quarter] = np.rot90(turned[quarters == quarter], quarter, axes=(1, 2))
-    return replace(images, images=turned, factors={**images.factors, "rotation": quarters})
-
-
-def train_to_test(embedder: Embedder, sets: Sets, holdout: int) -> float:
-    """Fréchet distance between unit-length features of as many training as test images; lower is nearer.
-
-    Both are drawn at random, the former without the ``holdout`` images that were held out of training.
-    """
-    trained_on = sets[0].select(hold_out(len(sets[0]), holdout)[1])
-    n = min(FRECHET_IMAGES, len(trained_on), len(sets[1]))
-    drawn = [images.sample(n) for images in (trained_on, sets[1])]
-    parts = [F.normalize(extract(embedder, images).float(), dim=1) for images in drawn]
-    return frechet_distance(*parts)
 
 
 def is_read_out(run: Run) -> bool:

@@ -18,7 +18,7 @@ from mixviz.widgets.controls import choice, steps
 from mixviz.widgets.networks import find
 from mixviz.widgets.ticker import Ticker
 
-CIFAR = tuple(f"cifar-10-jpeg-moco-v2{mixing}-seed0" for mixing in ("", "+mochi", "+mixco", "+imix", "+looc"))
+CIFAR = tuple(f"cifar-10-jpeg-moco-v2{mixing}-seed1" for mixing in ("", "+mochi", "+mixco", "+imix", "+looc-turned"))
 NEIGHBOURS = 10
 INTERVAL = 0.3  # seconds from epoch to epoch while it plays
 CURVES = {"kNN": "knn_accuracy/{}", "proxy task": "proxy_accuracy", "false negatives": "false_negatives"}  # {}: space

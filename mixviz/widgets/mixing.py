@@ -44,7 +44,7 @@ from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, slider, toggle
 from mixviz.widgets.networks import Network
 
-RECORDED = tuple(f"cifar-10-jpeg-moco-v2{mixing}-seed0" for mixing in ("", "+mixco", "+imix"))
+RECORDED = tuple(f"cifar-10-jpeg-moco-v2{mixing}-seed1" for mixing in ("", "+mixco", "+imix"))
 PANELS = {"share of the first image": "shares", "cosines to both images": "cosines"}
 BATCH = 8  # images: the two, and six others
 BOTH = [0, BATCH // 2]  # where the two stand in the batch, as MixCo pairs the halves of a batch

@@ -22,6 +22,7 @@ CURVES = {  # what is shown -> the curve; the first of those that the runs have
     "loss on held-out images": ("loss",),
     "key ranks first, in training": ("proxy_accuracy_clean", "proxy_accuracy_mixed"),
     "key ranks first, held out": ("proxy_accuracy",),
+    "new keys nearer than the queue": ("queue_gap",),
     "kNN": ("knn_accuracy",),
     "alignment": ("alignment/all",),
     "uniformity": ("uniformity/all",),
@@ -30,7 +31,7 @@ CURVES = {  # what is shown -> the curve; the first of those that the runs have
 GAIN, HEADS = "what a probe gains", "what moves which head"
 PICTURES = (*CURVES, GAIN, HEADS)
 NOT_YET = "not yet"
-BROKEN = "BAABABBA"  # which run of each pair
+BROKEN = "BAABABBAB"  # which run of each pair
 
 
 class MuseumGuide(Widget):
@@ -132,9 +133,12 @@ class MuseumGuide(Widget):
         return run.curve(self._name(picture))
 
     def _name(self, picture: str) -> str:
-        """The curve's own name, the first that the healthy run has."""
+        """The curve's own name, the first that the healthy run has. Raises UserError where it has none."""
         there = {*self.seen.healthy.film.curves, *self.seen.healthy.metrics}
-        return next(name for name in CURVES[picture] if name in there)
+        found = next((name for name in CURVES[picture] if name in there), None)
+        if found is None:
+            raise UserError("these runs have no queue: that is MoCo-v2's pairs")
+        return found
 
     def _draw(self, figure: Figure, place: SubplotSpec, picture: str) -> None:
         ends = self._ends(picture)

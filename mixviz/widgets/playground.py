@@ -36,7 +36,7 @@ class Settings:
     rate: float = 0.005  # Adam's learning rate
     momentum: float = 0.9  # of MoCo's and BYOL's key encoder
     predictor: bool = True  # BYOL's; without it the query is compared as it is
-    queue: int = 256
+    queue: int = 64
     hardest: int = 16
     pairs: int = 16
     towards: int = 0

@@ -63,6 +63,25 @@ def test_fashion_mnist(root, load_quiet):
         assert (found.labels.tolist(), found.class_names[9]) == ([9, 0, 1, 2], "Ankle boot")
 
 
+def pairs(images, labels) -> set:
+    return {(image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)}
+
+
+def test_optical_digits_come_with_scikit_learn(load_quiet):
+    from sklearn.datasets import load_digits
+
+    train, test = (load_quiet("optical-digits", split) for split in ("train", "test"))
+    assert (len(train), len(test)) == (1438, 359)
+    assert train.images.shape[1:] == (8, 8, 3)
+    assert (train.name, train.class_names) == ("optical digits", tuple("0123456789"))
+    every = load_digits()
+    wanted = np.round(every.images * 255 / 16).astype(np.uint8)
+    assert pairs([*train.images[..., 0], *test.images[..., 0]], [*train.labels, *test.labels]) == pairs(
+        wanted, every.target
+    )
+    assert load_quiet("optical-digits", "test", image_size=16).images.shape == (359, 16, 16, 3)
+
+
 def test_stl10(root, monkeypatch, load_quiet, refusal):
     folder = root / "stl10_binary"
     folder.mkdir()

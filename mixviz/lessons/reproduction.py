@@ -1,0 +1,88 @@
+"""The full linear evaluation of recorded encoders, base against method, live and on images that everybody has.
+
+The handwritten digits that come with scikit-learn are none of the images that the encoders were trained on, so this is
+a transfer: the same frozen encoders, other images. Beside it stands what they were read out at on the test images of
+their own data set when they were recorded.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from mixviz.config import RunConfig
+from mixviz.data import ImageSet, load
+from mixviz.errors import UserError
+from mixviz.evaluate import LinearAugmented, LinearFeatures, Protocol, evaluate
+from mixviz.evaluate.compare import mean_interval, settled_sign
+from mixviz.recordings import recorded
+from mixviz.runs import Run
+
+SCALE = 0.05  # of the epochs of the papers' probes, which take 100 of the digits' few images
+VERDICTS = {1: "higher", -1: "lower", 0: "not settled"}
+
+
+def pairs_of(base: str, method: str) -> list[tuple[Run, Run]]:
+    """Recordings of base and method with the same seed, by the names that they have before ``-seed``.
+
+    Raises UserError where there is none.
+    """
+    by_name = {run.name: run for run in recorded()}
+    seeds = [name.rpartition("-seed")[2] for name in by_name if name.rpartition("-seed")[0] == base]
+    names = [(f"{base}-seed{seed}", f"{method}-seed{seed}") for seed in sorted(seeds)]
+    found = [(by_name[one], by_name[other]) for one, other in names if other in by_name]
+    if not found:
+        raise UserError(f"no recordings of {base} and {method} share a seed: add them with `recordings add`")
+    return found
+
+
+def linear_evaluation(
+    base: str, method: str, paper: str, data: str = "optical-digits", scale: float = SCALE
+) -> pd.DataFrame:
+    """Base and method by our linear probe, by the paper's, and as recorded: one row each, accuracies in %.
+
+    base, method: as for ``pairs_of``. paper: mixco, mochi, looc or imix, whose probe is taken, the number of its epochs
+    times ``scale``. Columns: read out on, by, base and method (means over seeds), difference in points with its 95 %
+    interval, seeds, verdict. Raises UserError, NotFrozen.
+    """
+    runs = pairs_of(base, method)
+    size = recorded_size(runs[0][0].config)
+    train, test = (load(data, split, image_size=size) for split in ("train", "test"))
+    protocols = {"our probe": LinearFeatures(), f"{paper}'s probe": LinearAugmented(recipe=paper, scale=scale)}
+    live = [{side: _read(run, train, test, protocols) for side, run in _sides(pair)} for pair in runs]
+    rows = [_row(train.name, name, [{side: one[side][name] for side in one} for one in live]) for name in protocols]
+    kept = [{side: _kept(run) for side, run in _sides(pair)} for pair in runs]
+    return pd.DataFrame([*rows, _row(runs[0][0].results[0]["data"], "our probe, as recorded", kept)])
+
+
+def recorded_size(config: RunConfig) -> int | None:
+    """The side of the images that a run was trained on, px; None: as its data set has them."""
+    return config.data.image_size or (32 if config.data.data == "glyphs" else None)
+
+
+def _sides(pair: tuple[Run, Run]) -> list[tuple[str, Run]]:
+    return list(zip(("base", "method"), pair, strict=True))
+
+
+def _read(run: Run, train: ImageSet, test: ImageSet, protocols: Mapping[str, Protocol]) -> dict[str, float]:
+    results = evaluate(run.encoder(), train, test, protocols=list(protocols.values()), seed=run.config.train.seed)
+    return {name: 100 * result.accuracy for name, result in zip(protocols, results, strict=True)}
+
+
+def _kept(run: Run) -> float:
+    """The linear probe of labels in the recording's own results, in %."""
+    wanted = ("linear-features", "backbone", "label")
+    kept = (r for r in run.results if (r["protocol"], r["encoder"], r["target"]) == wanted)
+    return 100 * next(kept)["accuracy"]
+
+
+def _row(data: str, by: str, values: Sequence[Mapping[str, float]]) -> dict[str, object]:
+    differences = [one["method"] - one["base"] for one in values]
+    mean, low, high = mean_interval(differences)
+    return {
+        "read out on": data,
+        "by": by,
+        **{side: round(sum(one[side] for one in values) / len(values), 1) for side in ("base", "method")},
+        "difference": f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]",
+        "seeds": len(values),
+        "verdict": VERDICTS[settled_sign(low, high, len(values))],
+    }

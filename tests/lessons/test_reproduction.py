@@ -1,0 +1,69 @@
+"""The live linear evaluation: recordings paired by seed, the same numbers as ``evaluate``, intervals by Student's t."""
+
+import numpy as np
+import pytest
+
+from mixviz.config import RunConfig
+from mixviz.data import load
+from mixviz.errors import UserError
+from mixviz.evaluate import evaluate
+from mixviz.lessons import reproduction
+from mixviz.lessons.reproduction import linear_evaluation, pairs_of
+from mixviz.recordings import record, recorded
+from mixviz.train import train
+
+SETTINGS = {"data": "optical-digits", "image_size": 16, "train_images": 200, "epochs": 1, "batch_size": 32}
+SMALL = {**SETTINGS, "queue_length": 32, "dim": 8, "hidden": 16, "knn_every": 0, "dtype": "float32", "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Recordings of base and method with two seeds each, and a third seed of the base alone."""
+    runs, kept = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("recordings")
+    sets = [load("optical-digits", split, image_size=16) for split in ("train", "test")]
+    for name, seed, mixing in [
+        ("base", 1, []),
+        ("base", 2, []),
+        ("base", 3, []),
+        ("mixed", 1, ["mixco"]),
+        ("mixed", 2, ["mixco"]),
+    ]:
+        run = train(RunConfig.of(**SMALL, mixing=mixing, seed=seed), f"{name}-seed{seed}", root=runs, progress=False)
+        run.add_results([result.to_dict() for result in evaluate(run.encoder(), *sets, seed=seed)])
+        record(run, kept)
+    return kept
+
+
+@pytest.fixture(autouse=True)
+def only_these(root, monkeypatch):
+    monkeypatch.setattr(reproduction, "recorded", lambda: recorded(root))
+
+
+def test_recordings_are_paired_by_seed():
+    pairs = pairs_of("base", "mixed")
+    assert [(one.name, other.name) for one, other in pairs] == [
+        ("base-seed1", "mixed-seed1"),
+        ("base-seed2", "mixed-seed2"),
+    ]
+    with pytest.raises(UserError, match="no recordings of base and nothing share a seed"):
+        pairs_of("base", "nothing")
+
+
+def test_the_table_is_what_evaluate_finds(root):
+    table = linear_evaluation("base", "mixed", "mixco", scale=0.02)
+    assert table["by"].tolist() == ["our probe", "mixco's probe", "our probe, as recorded"]
+    assert table["read out on"].tolist() == ["optical digits"] * 3
+    assert table["seeds"].tolist() == [2, 2, 2]
+    assert set(table["verdict"]) == {"not settled"}  # two seeds settle nothing
+    runs = {run.name: run for run in recorded(root)}
+    sets = [load("optical-digits", split, image_size=16) for split in ("train", "test")]
+    by_name = {}
+    for name, run in runs.items():
+        (result,) = evaluate(run.encoder(), *sets, protocols=["linear-features"], seed=run.config.train.seed)
+        by_name[name] = 100 * result.accuracy
+    differences = [by_name[f"mixed-seed{seed}"] - by_name[f"base-seed{seed}"] for seed in (1, 2)]
+    ours = table.iloc[0]
+    assert ours["base"] == round((by_name["base-seed1"] + by_name["base-seed2"]) / 2, 1)
+    half = 12.706204736 * np.std(differences, ddof=1) / np.sqrt(2)
+    mean = np.mean(differences)
+    assert ours["difference"] == f"{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]"
