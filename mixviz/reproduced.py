@@ -8,6 +8,7 @@ import pandas as pd
 from mixviz.evaluate.compare import PairedDifference, paired_differences, seeds_to_settle
 
 JUDGED = "linear-features: label"  # the measure in which arms are compared
+SHOWN = (JUDGED, "knn: label", "linear-features: rotation", "knn: rotation", "few-shot: label", "Fréchet distance")
 ABOUT = {"network": "network", "train_images": "training images", "epochs": "epochs", "batch_size": "batch"}
 NONE = "–"
 
@@ -17,10 +18,11 @@ Table = Mapping[str, Any]  # as in the file
 def reproduced_rows(table: Table) -> tuple[str, list[str], list[list[str]]]:
     """Caption, header and rows: an arm's read-outs, its difference to its base, how far that spreads, the verdict.
 
-    What arms differ in besides their method has a column of its own; what is not done yet is a dash.
+    What arms differ in besides their method has a column of its own; what is not done yet is a dash. Measures that are
+    no read-outs are in ``further_rows``.
     """
-    rows = pd.DataFrame(table["rows"]).rename(columns={"arm": "method", "value": "accuracy"})
-    measures, differing = list(dict.fromkeys(rows["measure"])), _differing(table)
+    rows = _rows(table)
+    measures, differing = [name for name in SHOWN if name in set(rows["measure"])], _differing(table)
     lines = []
     for arm, against in table["against"].items():
         own = rows[rows.method == arm]
@@ -29,6 +31,25 @@ def reproduced_rows(table: Table) -> tuple[str, list[str], list[list[str]]]:
         lines.append([arm, *cells, *_compared(rows[rows.measure == JUDGED], arm, against)])
     header = ["arm", *(ABOUT[name] for name in differing), *measures]
     return _caption(table, rows, differing), [*header, "against", "difference", "spread over seeds", "verdict"], lines
+
+
+def further_rows(table: Table) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the measures that are no read-outs: each arm beside its base, and the paired difference."""
+    rows, lines = _rows(table), []
+    for measure in dict.fromkeys(rows.loc[~rows.measure.isin(SHOWN), "measure"]):
+        for arm, against in table["against"].items():
+            both = rows[(rows.measure == measure) & rows.method.isin([arm, against])]
+            if against is None or both["method"].nunique() < 2:
+                continue
+            (found,) = paired_differences(both, against)
+            means = [f"{both.loc[both.method == name, 'accuracy'].mean():.3g}" for name in (arm, against)]
+            interval = "" if found.low != found.low else f" [{found.low:+.2g}, {found.high:+.2g}]"
+            lines.append([measure, arm, means[0], against, means[1], f"{found.mean:+.2g}{interval}", found.verdict])
+    return ["measure", "arm", "here", "against", "there", "difference", "verdict"], lines
+
+
+def _rows(table: Table) -> pd.DataFrame:
+    return pd.DataFrame(table["rows"]).rename(columns={"arm": "method", "value": "accuracy"})
 
 
 def _compared(rows: pd.DataFrame, arm: str, against: str | None) -> list[str]:

@@ -16,7 +16,7 @@ import pandas as pd
 from mixviz.errors import UserError, unknown
 from mixviz.ledger import read as read_ledger
 from mixviz.ledger.tables import count_rows, headline_tables, ledger_rows, others_tried
-from mixviz.reproduced import reproduced_rows
+from mixviz.reproduced import JUDGED, NONE, further_rows, reproduced_rows
 from mixviz.runs import Run
 
 BLOCK = re.compile(r"<!-- results: ([\w-]+) -->\n.*?<!-- /results -->", re.DOTALL)
@@ -111,8 +111,14 @@ def render_reproduce(folder: Path) -> str:
     """Every table that was made anew."""
     parts = []
     for path in sorted(folder.glob("*.json")):
-        caption, header, rows = reproduced_rows(_read(path))
-        parts.append(f"{caption}\n\n{_markdown(header, rows)}")
+        table = _read(path)
+        caption, header, rows = reproduced_rows(table)
+        done = [row for row in rows if row[header.index(JUDGED)] != NONE]
+        left = f" {len(rows) - len(done)} arms of the recipe are not run yet." if len(done) < len(rows) else ""
+        parts.append(f"{caption}{left}\n\n{_markdown(header, done)}")
+        header, rows = further_rows(table)
+        if rows:
+            parts.append(_folded("Other measures of these runs", _markdown(header, rows)))
     if not parts:
         raise ValueError("no tables")
     return "\n\n".join(parts)
@@ -127,8 +133,8 @@ def render_ledger(folder: Path) -> str:
     left = sum(not row["headline"] for row in rows) - len(others)
     summary = f"All {len(rows)} claims by verdict, and the {len(others)} others that were tried"
     rest = f"{left} more, which were not tried, are in data/{path.name}."
-    folded = f"{_markdown(*count_rows(rows))}\n\n{_markdown(*ledger_rows(others))}\n\n{rest}"
-    return "\n\n".join([*parts, f"<details>\n<summary>{summary}</summary>\n\n{folded}\n\n</details>"])
+    content = f"{_markdown(*count_rows(rows))}\n\n{_markdown(*ledger_rows(others))}\n\n{rest}"
+    return "\n\n".join([*parts, _folded(summary, content)])
 
 
 def render_museum(folder: Path) -> str:
@@ -172,6 +178,10 @@ RENDERERS: dict[str, Callable[[Path], str]] = {
     "reproduce": render_reproduce,
     "ledger": render_ledger,
 }
+
+
+def _folded(summary: str, content: str) -> str:
+    return f"<details>\n<summary>{summary}</summary>\n\n{content}\n\n</details>"
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

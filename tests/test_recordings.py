@@ -10,7 +10,7 @@ import torch
 
 from mixviz import recordings
 from mixviz.__main__ import main
-from mixviz.config import RunConfig
+from mixviz.config import STALE, RunConfig
 from mixviz.errors import UserError
 from mixviz.recordings import ROOT, record, recorded, total_size, verify
 from mixviz.runs import Run
@@ -182,3 +182,27 @@ def test_the_project_s_films_are_small_and_hold_no_images():
         film = run.film
         assert np.isfinite(film.curve("loss")).all()
         assert {values.dtype for values in film.embeddings.values()} == {np.dtype(np.float16)}
+
+
+def moco_recordings() -> list[Run]:
+    """Those that are no failure cases."""
+    runs = [Run(path.parent) for path in sorted(ROOT.glob("*/config.json"))]
+    healthy = [Run(path.parent) for path in sorted((ROOT / "museum").glob("healthy-*/config.json"))]
+    return [run for run in (*runs, *healthy) if run.config.method.framework == "moco-v2"]
+
+
+@pytest.mark.parametrize("run", moco_recordings(), ids=lambda run: run.name)
+def test_every_recorded_moco_learned_its_task(run):
+    """The loss falls to its end, well below chance; keys rank first most often at the end; the queue is fresh."""
+    log = run.metrics
+    kind = "clean" if "loss_clean" in log else "mixed"
+    loss = log.get(f"loss_{kind}_without_synthetic", log[f"loss_{kind}"]).dropna()
+    assert loss.iloc[-1] <= loss.min() + 0.02
+    proxy = log.get(f"proxy_accuracy_{kind}_without_synthetic", log[f"proxy_accuracy_{kind}"]).dropna()
+    assert proxy.iloc[-1] >= 0.95 * proxy.max()
+    assert abs(log["queue_gap"].iloc[-1]) < 0.05
+    assert run.config.staleness <= STALE
+    if kind == "clean":
+        assert loss.iloc[-1] < 0.9 * log["chance_loss"].iloc[-1]
+    else:  # blends alone are queried in training; the film queries clean images
+        assert run.film.curve("loss")[-1] < 0.9 * np.log(1 + run.config.method.queue_length)

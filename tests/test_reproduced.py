@@ -7,7 +7,7 @@ import pytest
 
 from mixviz.commands.results import ROOT
 from mixviz.evaluate.compare import seeds_to_settle
-from mixviz.reproduced import reproduced_rows
+from mixviz.reproduced import further_rows, reproduced_rows
 
 JUDGED = "linear-features: label"
 VALUES = {"base": (60.0, 62.0, 61.0), "better": (65.0, 68.0, 64.5), "noisy": (63.0, 61.0, 62.5)}
@@ -46,6 +46,24 @@ def test_each_difference_has_its_interval_its_spread_and_how_many_seeds_would_se
     assert found["noisy"]["verdict"] == f"not settled; about {seeds_to_settle(noisy)} seeds would"
     assert found["base"][JUDGED] == "61.0 ± 1.0"
     assert {found["base"][name] for name in ("against", "difference", "spread over seeds", "verdict")} == {""}
+
+
+def test_measures_that_are_no_read_outs_have_rows_of_their_own():
+    content = table()
+    for arm, values in {"base": (0.5, 0.6, 0.4), "better": (0.2, 0.3, 0.1)}.items():
+        content["rows"] += [
+            {"arm": arm, "seed": seed, "measure": "calibration error", "value": value, "run": f"{arm}-{seed}"}
+            for seed, value in enumerate(values, 1)
+        ]
+    assert "calibration error" not in reproduced_rows(content)[1]
+    header, rows = further_rows(content)
+    assert [dict(zip(header, row, strict=True)) for row in rows] == [
+        {
+            **{"measure": "calibration error", "arm": "better", "here": "0.2", "against": "base", "there": "0.5"},
+            **{"difference": "-0.3 [-0.3, -0.3]", "verdict": "lower"},
+        }
+    ]
+    assert further_rows(table())[1] == []
 
 
 def test_what_is_not_done_yet_is_a_dash():

@@ -19,7 +19,7 @@ def test_every_piece_is_done_once_and_whoever_stops_listening_ends_the_processes
     assert len(multiprocessing.active_children()) == 2
     began = time.perf_counter()
     results.close()
-    assert time.perf_counter() - began < 30
+    assert time.perf_counter() - began < 120
     assert multiprocessing.active_children() == []
     assert list(side_by_side(math.sqrt, [], jobs=2)) == []
 

@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
     for seed in range(arguments.seeds):
         tour_of_one_seed(seed, sets, root, arguments.quick, rows, runs)
     table = pd.DataFrame(rows)
-    caption = describe(runs[0][1], sets, arguments.seeds, minutes=(time.perf_counter() - began) / 60)
+    caption = describe([run for _, run in runs], sets, arguments.seeds, minutes=(time.perf_counter() - began) / 60)
     header, lines = summary(table)
     print(f"\n{caption}")
     print_table(header, lines)
@@ -156,12 +156,13 @@ def _mean(accuracies: pd.Series) -> str:
     return f"{100 * accuracies.mean():.1f}{spread}"
 
 
-def describe(run: Run, sets: tuple[ImageSet, ImageSet], seeds: int, minutes: float) -> str:
+def describe(runs: Sequence[Run], sets: tuple[ImageSet, ImageSet], seeds: int, minutes: float) -> str:
     """What stands beside every number of the tour."""
-    config, environment = run.config, run.read_json("environment.json")
+    config, environment = runs[0].config, runs[0].read_json("environment.json")
+    epochs = " and ".join(map(str, sorted({run.config.train.epochs for run in runs})))
     return (
         f"glyphs ({len(sets[0]):,} training and {len(sets[1]):,} test images), {config.encoder.backbone}, "
-        f"{config.train.epochs} epochs, batches of {config.train.batch_size}, {seeds} seed{'s' if seeds > 1 else ''}, "
+        f"{epochs} epochs, batches of {config.train.batch_size}, {seeds} seed{'s' if seeds > 1 else ''}, "
         f"{environment['device']} ({environment['threads']} threads), {minutes:.1f} minutes. Test accuracy in %, "
         "frozen encoders; the settings of the linear probe were chosen on a fifth of train."
     )

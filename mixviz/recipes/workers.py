@@ -13,6 +13,7 @@ from multiprocessing import connection, get_context, parent_process
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from mixviz.errors import UserError
 
@@ -41,8 +42,9 @@ def side_by_side(work: Callable[[Any], Any], pieces: Iterable[Any], jobs: int) -
                 idle.append(near)
                 yield busy.pop(near), result
     finally:
-        for near, process in processes.items():
+        for process in processes.values():
             process.terminate()
+        for near, process in processes.items():
             process.join()
             process.close()
             near.close()
@@ -84,6 +86,7 @@ def _serve(far: Any, work: Callable[[Any], Any]) -> None:
     """The life of a worker: a piece, its result, the next. It ends with the process that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the one that started this one ends it
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    tqdm.set_lock(threading.RLock())  # not one between processes, which would be left over when this one is ended
     torch.set_num_threads(1)
     while True:
         try:

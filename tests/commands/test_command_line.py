@@ -60,6 +60,15 @@ def test_from_training_to_comparison(data, capsys):
     assert all(name in listed for name in names)
 
 
+def test_a_queue_that_will_be_stale_is_warned_of_in_one_line(data, capsys):
+    assert call("train", "--data", data, "--name", "fresh", *SMALL) == 0
+    assert capsys.readouterr().err == ""
+    assert call("train", "--data", data, "--name", "stale", *SMALL, "--momentum", "0.9") == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: the queue will be stale")
+    assert "--queue-length 16 or --momentum 0.95" in line
+
+
 def test_resume_of_a_finished_run_says_so(data, capsys):
     assert call("train", "--data", data, "--name", "done", *SMALL) == 0
     assert call("train", "--resume", "done", "--quiet") == 0
