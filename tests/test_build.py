@@ -38,7 +38,7 @@ def test_looc_plus_plus_gets_branches_and_longer_features():
     embedder = build_embedder(RunConfig.of(mixing=["looc"], looc_plus_plus=True, **CPU), 16)
     assert len(embedder.branches) == 2
     assert embedder.features(torch.rand(2, 3, 16, 16)).shape == (2, 512)
-    assert embedder(torch.rand(2, 3, 16, 16)).shape == (2, 2, 128)
+    assert embedder(torch.rand(16, 3, 16, 16)).shape == (16, 2, 128)
 
 
 def test_splits_reach_every_batch_norm():

@@ -4,14 +4,14 @@ from mixviz.lessons.exercise import Exercise
 
 not_seen_in_the_loss = Exercise(
     "not_seen_in_the_loss",
-    3,
+    4,
     {
-        "one more: of one pair both losses are the same to the last digit.": 2,
+        "one more: of one pair both losses are the same to the last digit.": 3,
         "that is the other kind: count the pairs in which the broken run's loss is *not* higher.": 5,
         "look at the column of the loss again: in some pairs the broken run has the lower one.": 0,
         "one fewer is lower, the others are higher or the same: compare the two columns row by row.": 1,
     },
-    why="Two broken runs even look better than healthy: their task has become easier, or another one.",
+    why="Three broken runs even look better than healthy: their task has become easier, or another one.",
 )
 
 

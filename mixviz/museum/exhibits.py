@@ -112,7 +112,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
         "close to it.",
         explanation="Keys in the queue come from as many different encoders as there were steps since, and change as "
         "fast as the network. How near a query is to them says little about the images, and the network "
-        "has little to learn from it.",
+        "has little to learn from it: the loss hardly leaves that of a uniform guess.",
         signature=Signature("kNN accuracy of shape, test", -1, 0.05, _knn),
         twin="moco-v2",
         curves=("proxy_accuracy_clean", "knn_accuracy"),
@@ -128,7 +128,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
         explanation="A query and its key were normalised by statistics of the same images, a key of the queue by "
         "those of others: a mark by which training mode may find the key, and which is gone in evaluation "
         "mode. A network as small as this one does not find it in runs as short as these, nor where "
-        "groups of four are not shuffled and the mark is strongest; kNN falls all the same.",
+        "groups of four are not shuffled and the mark is strongest: one group of 128 trains as well as two of 64.",
         signature=Signature("queries whose key ranks first, in training minus in evaluation mode", 1, 0.1, _leak),
         twin="moco-v2",
         curves=("proxy_accuracy_clean", "knn_accuracy"),

@@ -110,7 +110,7 @@ def test_without_a_command_the_commands_are_listed(capsys):
         (["train", "--mixing", "mixco", "imix"], "both change the queries"),
         (["train", "--mixing", "mochi", "--framework", "byol"], "take MoCHi on moco-v2"),
         (["train", "--mixing", "mixco", "--batch-size", "33"], "make --batch-size even"),
-        (["train", "--mixing", "mochi", "--mochi-hardest", "9999"], "take 4096 or fewer"),
+        (["train", "--mixing", "mochi", "--mochi-hardest", "9999"], "take 1024 or fewer"),
         (["train", "--queue-length", "8"], "take 256 or more"),
         (["train", "--temperature", "-1"], "greater than 0"),
         (["train", "--device", "cuda:99"], "take auto or cpu"),

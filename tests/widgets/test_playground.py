@@ -120,7 +120,7 @@ def test_settings_become_mixings():
     "change",
     [
         {"framework": "byol"},
-        {"queue": 64},
+        {"queue": 256},
         {"mixing": "mochi"},
         {"temperature": 0.7},
         {"rate": 0.02},
@@ -174,5 +174,5 @@ def test_a_long_history_is_thinned_and_ends_with_now(monkeypatch):
 def test_titles_name_what_counts():
     assert Settings().title == "n-pair, τ 0.20, learning rate 0.005, seed 0"
     mochi = Settings(framework="moco-v2", mixing="mochi", towards=8)
-    assert mochi.title.startswith("moco-v2 + mochi (16, 16, 8), τ 0.20, momentum 0.9, K 256")
+    assert mochi.title.startswith("moco-v2 + mochi (16, 16, 8), τ 0.20, momentum 0.9, K 64")
     assert Settings(framework="byol", predictor=False).title.startswith("byol without predictor, momentum")
