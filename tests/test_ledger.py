@@ -331,9 +331,10 @@ def make_runs(root: Path) -> None:
 
 def test_findings_of_run_folders(tmp_path):
     make_runs(tmp_path / "results" / "runs")
-    make_runs(tmp_path / "recordings")
+    make_runs(tmp_path / "results" / "others")
+    make_runs(tmp_path / "recordings")  # a choice of runs, no finding of its own
     found = read_findings(tmp_path).compare("moco-v2 + mixco", "moco-v2", "linear-features: label")
-    assert [finding.setting.file for finding in found] == ["data/recordings", "data/results/runs"]
+    assert [finding.setting.file for finding in found] == ["data/results/others", "data/results/runs"]
     assert found[0].setting.epochs == "7"
     assert found[0].value == pytest.approx(51)  # that at the default temperature has the method's name
     assert found[0].difference == pytest.approx(10)

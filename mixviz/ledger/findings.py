@@ -118,7 +118,7 @@ def _joined(settings: Sequence[Setting]) -> Setting:
 
 
 def read_findings(root: Path, tables: Sequence[Path] = ()) -> Findings:
-    """All result files and runs below ``root/results``, and the recordings; further tables of ``reproduce`` by path.
+    """All result files and runs below ``root/results``; further tables of ``reproduce`` by path.
 
     Raises UserError where a file cannot be understood.
     """
@@ -137,7 +137,7 @@ def read_findings(root: Path, tables: Sequence[Path] = ()) -> Findings:
                 observations += _from_tour(content, name)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"cannot read the results in {path} ({error!r}): write them anew") from error
-    kept = [*root.glob("results/*/*/config.json"), *root.glob("recordings/*/config.json")]
+    kept = root.glob("results/*/*/config.json")  # recordings are a choice of the runs that tables are made of
     for folder in sorted({path.parent.parent for path in kept}):
         observations += _from_runs([Run(path.parent) for path in sorted(folder.glob("*/config.json"))], root)
     return Findings(tuple(observations), claims)

@@ -69,7 +69,7 @@ def test_curves_are_those_of_the_two_runs(undrawn, name):
 
 def test_nothing_tells_before_it_is_revealed(undrawn):
     for name in NAMES:
-        for left, right in zip(PICTURES[::2], PICTURES[1::2], strict=True):
+        for left, right in zip(PICTURES, PICTURES[1:] + PICTURES[:1], strict=True):
             undrawn.set(pair=name, left=left, right=right)
             told = " ".join([undrawn.caption(), json.dumps(undrawn.numbers())]).lower()
             found = next(found for found in EXHIBITS if found.name == name)
@@ -82,7 +82,7 @@ def test_nothing_tells_before_it_is_revealed(undrawn):
 
 def test_either_run_may_be_the_broken_one():
     assert len(BROKEN) == len(EXHIBITS)
-    assert BROKEN.count("A") == BROKEN.count("B")
+    assert abs(BROKEN.count("A") - BROKEN.count("B")) <= 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,11 +150,17 @@ def test_every_picture_is_drawn_of_every_pair_or_says_why_not(undrawn, picture):
         undrawn.set(pair=name, left=picture)
         assert undrawn.problem == ""
         ends = undrawn.numbers()[picture]
-        if picture in CURVES:
+        if isinstance(ends, str):
+            assert not axes_of(undrawn)[0].axison
+        elif picture in CURVES:
             assert np.isfinite(ends).all()
             assert len(axes_of(undrawn)[0].lines) == 2
-        elif isinstance(ends, str):
-            assert not axes_of(undrawn)[0].axison
+
+
+def test_curves_of_a_queue_are_shown_of_the_pairs_that_have_one(undrawn):
+    picture = "new keys nearer than the queue"
+    told = {name: isinstance(undrawn.set(pair=name, left=picture).numbers()[picture], str) for name in NAMES}
+    assert {name for name, without in told.items() if not without} == {"no-momentum", "batchnorm-leak", "stale-queue"}
 
 
 def test_every_control_moves_the_picture_or_is_unused(guide):
