@@ -12,12 +12,11 @@ import pandas as pd
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.errors import UserError
-from mixviz.evaluate import LinearAugmented, LinearFeatures, Protocol, evaluate
+from mixviz.evaluate import DEFAULTS, evaluate
 from mixviz.evaluate.compare import mean_interval, settled_sign
 from mixviz.recordings import recorded
 from mixviz.runs import Run
 
-SCALE = 0.05  # of the epochs of the papers' probes, which take 100 of the digits' few images
 VERDICTS = {1: "higher", -1: "lower", 0: "not settled"}
 
 
@@ -35,23 +34,25 @@ def pairs_of(base: str, method: str) -> list[tuple[Run, Run]]:
     return found
 
 
-def linear_evaluation(
-    base: str, method: str, paper: str, data: str = "optical-digits", scale: float = SCALE
-) -> pd.DataFrame:
-    """Base and method by our linear probe, by the paper's, and as recorded: one row each, accuracies in %.
+def linear_evaluation(base: str, method: str, data: str = "optical-digits") -> pd.DataFrame:
+    """Base and method by linear probe and by kNN, live on other images and as recorded: a row each, accuracies in %.
 
-    base, method: as for ``pairs_of``. paper: mixco, mochi, looc or imix, whose probe is taken, the number of its epochs
-    times ``scale``. Columns: read out on, by, base and method (means over seeds), difference in points with its 95 %
-    interval, seeds, verdict. Raises UserError, NotFrozen.
+    base, method: as for ``pairs_of``. Columns: read out on, by, base and method (means over seeds), difference in
+    points with its 95 % interval, seeds, verdict. Raises UserError, NotFrozen.
     """
     runs = pairs_of(base, method)
     size = recorded_size(runs[0][0].config)
     train, test = (load(data, split, image_size=size) for split in ("train", "test"))
-    protocols = {"our probe": LinearFeatures(), f"{paper}'s probe": LinearAugmented(recipe=paper, scale=scale)}
-    live = [{side: _read(run, train, test, protocols) for side, run in _sides(pair)} for pair in runs]
-    rows = [_row(train.name, name, [{side: one[side][name] for side in one} for one in live]) for name in protocols]
+    live = [{side: _read(run, train, test) for side, run in _sides(pair)} for pair in runs]
     kept = [{side: _kept(run) for side, run in _sides(pair)} for pair in runs]
-    return pd.DataFrame([*rows, _row(runs[0][0].results[0]["data"], "our probe, as recorded", kept)])
+    tables = {train.name: live, f"{runs[0][0].results[0]['data']}, as recorded": kept}
+    return pd.DataFrame(
+        [
+            _row(name, protocol, [{side: one[side][protocol] for side in one} for one in table])
+            for name, table in tables.items()
+            for protocol in DEFAULTS
+        ]
+    )
 
 
 def recorded_size(config: RunConfig) -> int | None:
@@ -63,16 +64,15 @@ def _sides(pair: tuple[Run, Run]) -> list[tuple[str, Run]]:
     return list(zip(("base", "method"), pair, strict=True))
 
 
-def _read(run: Run, train: ImageSet, test: ImageSet, protocols: Mapping[str, Protocol]) -> dict[str, float]:
-    results = evaluate(run.encoder(), train, test, protocols=list(protocols.values()), seed=run.config.train.seed)
-    return {name: 100 * result.accuracy for name, result in zip(protocols, results, strict=True)}
+def _read(run: Run, train: ImageSet, test: ImageSet) -> dict[str, float]:
+    results = evaluate(run.encoder(), train, test, seed=run.config.train.seed)
+    return {result.protocol: 100 * result.accuracy for result in results}
 
 
-def _kept(run: Run) -> float:
-    """The linear probe of labels in the recording's own results, in %."""
-    wanted = ("linear-features", "backbone", "label")
-    kept = (r for r in run.results if (r["protocol"], r["encoder"], r["target"]) == wanted)
-    return 100 * next(kept)["accuracy"]
+def _kept(run: Run) -> dict[str, float]:
+    """The recording's own results for labels, in %."""
+    kept = (result for result in run.results if (result["encoder"], result["target"]) == ("backbone", "label"))
+    return {result["protocol"]: 100 * result["accuracy"] for result in kept}
 
 
 def _row(data: str, by: str, values: Sequence[Mapping[str, float]]) -> dict[str, object]:
