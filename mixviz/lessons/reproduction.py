@@ -78,11 +78,12 @@ def _kept(run: Run) -> dict[str, float]:
 def _row(data: str, by: str, values: Sequence[Mapping[str, float]]) -> dict[str, object]:
     differences = [one["method"] - one["base"] for one in values]
     mean, low, high = mean_interval(differences)
+    interval = f" [{low:+.1f}, {high:+.1f}]" if len(values) > 1 else ""  # one seed has none
     return {
         "read out on": data,
         "by": by,
         **{side: round(sum(one[side] for one in values) / len(values), 1) for side in ("base", "method")},
-        "difference": f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]",
+        "difference": f"{mean:+.1f}{interval}",
         "seeds": len(values),
         "verdict": VERDICTS[settled_sign(low, high, len(values))],
     }

@@ -33,7 +33,7 @@ from mixviz.terms import Term
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import slider, steps, toggle
-from mixviz.widgets.networks import GLYPHS_TURNED, LONGEST_QUEUE
+from mixviz.widgets.networks import LONGEST_QUEUE
 
 QUERIES = 32  # that rates are means of
 POWERS = [2**power for power in range(1, 9)]
@@ -73,7 +73,7 @@ class HardnessMicroscope(Widget):
     moving = frozenset(("query", "hardest", "pairs", "towards", "temperature", "queue", "oracle"))
 
     def __init__(self, run: Run | str | None = None, **values: Any):
-        self.network = networks.network(run or GLYPHS_TURNED)
+        self.network = networks.network(run or networks.GLYPHS)
         self.bank = self.network.train.select(self.network.bank_rows)
         count = min(QUERIES, len(self.network.held_out))
         if not count:

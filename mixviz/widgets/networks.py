@@ -24,7 +24,6 @@ from mixviz.train import augmentation_of, hold_out, load_training_images
 
 GLYPHS = "glyphs-moco-v2-seed1"  # the recording that widgets look at where nothing else is asked for
 GLYPHS_LOOC = "glyphs-n-pair+looc-turned-seed1"  # the one that has LooC's spaces, for colour and for rotation
-GLYPHS_TURNED = "glyphs-n-pair-turned-seed1"  # the one that tells the shapes apart best
 LONGEST_QUEUE = 2048
 
 

@@ -68,3 +68,11 @@ def test_the_table_is_what_evaluate_finds(root):
     half = 12.706204736 * np.std(differences, ddof=1) / np.sqrt(2)
     mean = np.mean(differences)
     assert ours["difference"] == f"{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]"
+
+
+def test_one_seed_has_no_interval(monkeypatch, root):
+    monkeypatch.setattr(reproduction, "recorded", lambda: [run for run in recorded(root) if "seed1" in run.name])
+    table = linear_evaluation("base", "mixed", "mixco", scale=0.02)
+    assert table["seeds"].tolist() == [1, 1, 1]
+    assert table["difference"].str.fullmatch(r"[+-]\d+\.\d").all()
+    assert set(table["verdict"]) == {"not settled"}

@@ -12,7 +12,7 @@ from mixviz.errors import UserError
 from mixviz.mixing import MoCHi
 from mixviz.widgets import HardnessMicroscope
 from mixviz.widgets.hardness import QUERIES
-from mixviz.widgets.networks import GLYPHS_TURNED, network
+from mixviz.widgets.networks import GLYPHS, network
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def picture(microscope) -> bytes:
 
 def core(oracle=False, hardest=64, temperature=0.2, queue=2048):
     """The method that embeds the images anew, and its only term."""
-    glyphs = network(GLYPHS_TURNED)
+    glyphs = network(GLYPHS)
     mixing = MoCHi(hardest=hardest, pairs=64, towards_query=8)
     method = glyphs.method("moco-v2", mixing, temperature=temperature, queue_length=queue, oracle=oracle)
     labels = torch.as_tensor(glyphs.held_out.labels[:QUERIES])
@@ -56,7 +56,7 @@ def test_shares_and_rates_are_those_of_the_core(microscope, oracle, hardest, tem
 
 
 def test_rows_of_the_bank_are_the_images_of_its_keys(microscope):
-    glyphs = network(GLYPHS_TURNED)
+    glyphs = network(GLYPHS)
     assert len(microscope.bank) == len(glyphs.bank[1]) == 2048
     np.testing.assert_array_equal(microscope.bank.labels, glyphs.bank[1].numpy())
     np.testing.assert_array_equal(microscope.bank.images[7], glyphs.train.images[glyphs.bank_rows[7]])
@@ -64,7 +64,7 @@ def test_rows_of_the_bank_are_the_images_of_its_keys(microscope):
 
 def test_the_hardest_negative_in_the_list_is_the_image_of_the_nearest_key(microscope):
     microscope.set(query=2)
-    glyphs = network(GLYPHS_TURNED)
+    glyphs = network(GLYPHS)
     nearest = int((glyphs.bank[0][0] @ microscope.embedded[0][2]).argmax())
     np.testing.assert_allclose(microscope._images()[1][0], microscope.bank.images[nearest] / 255)
     np.testing.assert_allclose(microscope._images()[0][0], microscope.views[0][2].permute(1, 2, 0))
@@ -135,7 +135,7 @@ def test_without_labels_nothing_is_called_false(monkeypatch):
 
     from mixviz.widgets import networks
 
-    glyphs = network(GLYPHS_TURNED)
+    glyphs = network(GLYPHS)
     bare = replace(glyphs, train=replace(glyphs.train, labels=None), held_out=replace(glyphs.held_out, labels=None))
     monkeypatch.setattr(networks, "network", lambda run: bare)
     microscope = HardnessMicroscope()

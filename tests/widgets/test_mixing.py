@@ -80,11 +80,11 @@ def test_cutmix_pastes_a_box_whose_area_is_the_second_targets(lab):
     lab.set(mixing="imix", kind="cutmix", lam=0.5, down=0.25, across=0.75)
     first, query, second = lab.seen.images
     pasted = (query != first).any(dim=0) | ((query == second).all(dim=0) & (first == second).all(dim=0))
-    inside = torch.zeros(32, 32, dtype=torch.bool)
-    inside[0:19, 13:32] = True  # sides of 22, centre at (8, 24): cut off above and on the right
+    inside = torch.zeros(16, 16, dtype=torch.bool)
+    inside[0:9, 7:16] = True  # sides of 10, centre at (4, 12): cut off above and on the right
     torch.testing.assert_close(query, torch.where(inside, second, first))
     assert (pasted <= inside).all()
-    assert lab.numbers()["targets"] == pytest.approx([1 - 19 * 19 / 1024, 19 * 19 / 1024])
+    assert lab.numbers()["targets"] == pytest.approx([1 - 81 / 256, 81 / 256])
 
 
 def test_plain_queries_the_first_image_alone(lab):
