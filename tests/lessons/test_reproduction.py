@@ -72,7 +72,7 @@ def test_the_table_is_what_evaluate_finds(root):
 
 def test_one_seed_has_no_interval(monkeypatch, root):
     monkeypatch.setattr(reproduction, "recorded", lambda: [run for run in recorded(root) if "seed1" in run.name])
-    table = linear_evaluation("base", "mixed", "mixco", scale=0.02)
-    assert table["seeds"].tolist() == [1, 1, 1]
+    table = linear_evaluation("base", "mixed")
+    assert set(table["seeds"]) == {1}
     assert table["difference"].str.fullmatch(r"[+-]\d+\.\d").all()
     assert set(table["verdict"]) == {"not settled"}
