@@ -43,8 +43,9 @@ def test_numbers_are_the_films_own(undrawn, scrubber, epoch, space):
     found = scrubber.numbers()
     assert found["films"] == f"{MOCO}, {MOCHI}"
     for name, curve in {"kNN": f"knn_accuracy/{space}", "uniformity": f"uniformity/{space}"}.items():
-        expected = [float(FILMS[film].curve(curve)[FRAMES.index(epoch)]) for film in (MOCO, MOCHI)]
-        assert found[name] == pytest.approx(expected)
+        assert found[name] == pytest.approx(
+            [float(FILMS[film].curve(curve)[FRAMES.index(epoch)]) for film in (MOCO, MOCHI)]
+        )
     with_synthetic = FILMS[MOCHI].curve("proxy_accuracy_with_synthetic")[FRAMES.index(epoch)]
     assert found["with synthetic"] == pytest.approx([np.nan, float(with_synthetic)], nan_ok=True)
 
