@@ -133,12 +133,16 @@ def test_the_projects_own_tables_are_there():
     names = set()
     for path in TABLES.glob("*.json"):
         table = json.loads(path.read_text(encoding="utf-8"))
-        names |= {f"{table['data']}: {arm}, against {base}" for arm, base in table["against"].items() if base}
+        done = {row["arm"] for row in table["rows"]}  # the recipe's other arms are not run yet
+        pairs = [(arm, base) for arm, base in table["against"].items() if base and {arm, base} <= done]
+        names |= {f"{table['data']}: {arm}, against {base}" for arm, base in pairs}
     widget = SeedVerdict()
     assert set(widget.tables) == names
-    assert len(names) >= 7
-    name = "glyphs: moco-v2 + mixco, against moco-v2"
-    rows = pd.DataFrame(json.loads((TABLES / "mixco-table-laptop-glyphs.json").read_text(encoding="utf-8"))["rows"])
+    assert len(names) >= 6
+    name = "CIFAR-10 (JPEG): moco-v2 + mixco, against moco-v2"
+    rows = pd.DataFrame(
+        json.loads((TABLES / "mixco-table-laptop-cifar-10-jpeg.json").read_text(encoding="utf-8"))["rows"]
+    )
     linear = rows[rows["measure"] == "linear-features: label"].pivot(index="seed", columns="arm", values="value")
     assert widget.tables[name] == pytest.approx(tuple(linear["moco-v2 + mixco"] - linear["moco-v2"]))
 
