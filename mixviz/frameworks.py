@@ -28,7 +28,7 @@ class Framework(nn.Module):
 
     name: ClassVar[str]
     has_negatives: ClassVar[bool] = True
-    queue_length: int = 0  # K, of a framework with a queue
+    queue_length: ClassVar[int] = 0  # K, of a framework with a queue
 
     def __init__(self, embedder: nn.Module, temperature: float, symmetric: bool):
         super().__init__()
@@ -141,7 +141,11 @@ class MoCoV2(Framework):
         super().__init__(embedder, temperature, symmetric)
         self.target = copy.deepcopy(embedder).requires_grad_(False)
         self.queue = KeyQueue(queue_length, embedder.dim, embedder.spaces)
-        self.momentum, self.queue_length = momentum, queue_length
+        self.momentum = momentum
+
+    @property
+    def queue_length(self) -> int:
+        return self.queue.length
 
     def embed(self, queries: list[Tensor], views: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         with torch.no_grad():

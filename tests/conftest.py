@@ -6,7 +6,10 @@ The whole suite runs on all cores, a process each; a part of it, named on the co
 import os
 import re
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -131,3 +134,20 @@ def make_views():
         return [images + 0.3 * random(n, 3, 4, 4, seed=6 + view) for view in range(count)]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def write_colours() -> Callable[[Path, int], str]:
+    """Writes n training and 40 test images of three colours, 16 px, to an .npz; gives its name as a source."""
+
+    def write(path: Path, n: int) -> str:
+        random, arrays = np.random.default_rng(0), {}
+        for prefix, count in [("", n), ("test_", 40)]:
+            labels = random.integers(0, 3, count)
+            images = random.integers(0, 60, (count, 16, 16, 3))
+            images[np.arange(count), :, :, labels] += 150
+            arrays |= {f"{prefix}images": images.astype(np.uint8), f"{prefix}labels": labels}
+        np.savez(path, **arrays)
+        return f"numpy:{path}"
+
+    return write

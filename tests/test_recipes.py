@@ -28,17 +28,9 @@ EVERY = [(table, scale, data) for table in TABLES for scale in SCALES for data i
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
+def data(tmp_path_factory, write_colours):
     """numpy:PATH of 80 training and 40 test images of three colours."""
-    random, arrays = np.random.default_rng(0), {}
-    for prefix, n in [("", 80), ("test_", 40)]:
-        labels = random.integers(0, 3, n)
-        images = random.integers(0, 60, (n, 16, 16, 3))
-        images[np.arange(n), :, :, labels] += 150
-        arrays |= {f"{prefix}images": images.astype(np.uint8), f"{prefix}labels": labels}
-    path = tmp_path_factory.mktemp("data") / "colours.npz"
-    np.savez(path, **arrays)
-    return f"numpy:{path}"
+    return write_colours(tmp_path_factory.mktemp("data") / "colours.npz", 80)
 
 
 @pytest.mark.parametrize(("table", "scale", "data"), EVERY)

@@ -22,7 +22,12 @@ NPAIR: dict[str, Any] = {"framework": "n-pair", "batch_size": 128, "lr": 0.3}
 # With a plain head: BatchNorm at its end takes away what the keys of one step have in common, and with it half of the
 # faults below.
 MOCO: dict[str, Any] = {
-    **{"epochs": 6, "lr": 0.03, "warmup_epochs": 1, "batch_size": 128, "queue_length": 256, "projector": "mlp"},
+    "epochs": 6,
+    "lr": 0.03,
+    "warmup_epochs": 1,
+    "batch_size": 128,
+    "queue_length": 256,
+    "projector": "mlp",
 }
 LOOC: dict[str, Any] = {"mixing": ["looc"], "looc_left_out": ["color", "rotation"], "rotation": 0.5}
 TWINS: dict[str, dict[str, Any]] = {

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from mixviz.__main__ import main
@@ -19,16 +18,9 @@ def _own_data_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def data(tmp_path):
+def data(tmp_path, write_colours):
     """numpy:PATH of 150 training and 40 test images of three colours."""
-    random, arrays = np.random.default_rng(0), {}
-    for prefix, n in [("", 150), ("test_", 40)]:
-        labels = random.integers(0, 3, n)
-        images = random.integers(0, 60, (n, 16, 16, 3))
-        images[np.arange(n), :, :, labels] += 150
-        arrays |= {f"{prefix}images": images.astype(np.uint8), f"{prefix}labels": labels}
-    np.savez(tmp_path / "colours.npz", **arrays)
-    return f"numpy:{tmp_path / 'colours.npz'}"
+    return write_colours(tmp_path / "colours.npz", 150)
 
 
 def call(*words):
