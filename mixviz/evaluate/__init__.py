@@ -50,6 +50,7 @@ class Result:
     date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     run: str = ""  # name of the run whose encoder was read out
     versions: dict[str, str] = field(default_factory=dict)  # of the packages
+    commit: str = ""  # of the code that read it out
     confusion: Confusion | None = field(default=None, repr=False, compare=False)  # of one prediction
     table: pd.DataFrame | None = field(default=None, repr=False, compare=False)  # of several: a row for each
 

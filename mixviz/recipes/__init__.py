@@ -86,7 +86,7 @@ class Schedule:
         framework, *mixings = name.partition(" (")[0].split(" + ")
         settings = {**self.shared, **self.frameworks.get(framework, {}), "framework": framework, **more}
         settings |= self.changes
-        settings["epochs"] = max(1, round(settings["epochs"] * length / images))
+        settings["epochs"] = max(min(1, settings["epochs"]), round(settings["epochs"] * length / images))
         if images != 1:
             settings["train_images"] = max(settings["batch_size"] * 2, round(settings["train_images"] * images))
         if mixings:

@@ -5,7 +5,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby, product
 from pathlib import Path
@@ -148,10 +148,8 @@ def measure(run: Run, recipe: Recipe, sets: Sets) -> list[dict[str, Any]]:
             embedder = embedder or run.encoder()
             turned = target == "rotation" and "rotation" not in sets[0].factors
             used = tuple(turn(images) for images in sets) if turned else sets
-            new = [
-                r.to_dict() | {"commit": commit()}
-                for r in evaluate(embedder, *used, targets=[target], protocols=PROTOCOLS, seed=seed, run=run.name)
-            ]
+            results = evaluate(embedder, *used, targets=[target], protocols=PROTOCOLS, seed=seed, run=run.name)
+            new = [replace(result, commit=commit()).to_dict() for result in results]
             run.add_results(new)
             kept = {result["protocol"]: result for result in new}
         found |= {f"{protocol}: {target}": 100 * kept[protocol]["accuracy"] for protocol in PROTOCOLS}

@@ -141,8 +141,8 @@ def test_differing_settings_leave_method_and_seed_out(tmp_path):
 
 def test_labels_name_the_mixings_settings_that_are_not_the_defaults():
     assert method_label(RunConfig.of(framework="simclr")) == "simclr"
-    assert method_label(RunConfig.of(mixing=["mixco", "mochi"], mochi_hardest=64, imix_alpha=2)) == (
-        "moco-v2 + mixco + mochi (mochi_hardest 64)"
+    assert method_label(RunConfig.of(mixing=["mixco", "mochi"], mochi_hardest=96, imix_alpha=2)) == (
+        "moco-v2 + mixco + mochi (mochi_hardest 96)"
     )
 
 

@@ -43,7 +43,7 @@ def test_guard_bites_on_changed_weights():
 
 
 def test_guard_bites_on_moving_batch_norm_statistics():
-    encoder, images = embedder(), torch.rand(4, 3, 16, 16)
+    encoder, images = embedder(), torch.rand(16, 3, 16, 16)
     with pytest.raises(NotFrozen), frozen(encoder):
         encoder.train()(images)
 
