@@ -13,7 +13,7 @@ from mixviz.evaluate.prism import prism
 from mixviz.evaluate.robustness import CLEAN
 from mixviz.evaluate.spaces import read_out_spaces
 from mixviz.evaluate.transfer import transfer
-from mixviz.overview import look
+from mixviz.report.overview import look
 from mixviz.runs import Run
 from mixviz.train import load_training_images
 
