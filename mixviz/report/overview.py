@@ -118,7 +118,10 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
     """
     config = run.config
     train = load_training_images(config, progress=False)
-    test = load(config.data.data, "test", image_size=config.data.image_size, name=config.data.data_name, progress=False)
+    data = config.data
+    test = load(
+        data.data, "test", image_size=data.image_size, name=data.data_name, skip_bad=data.skip_bad, progress=False
+    )
     method, held_out, exact = restored(run, train, device)
     embedder, names = method.framework.online, head_names(config)
     trained_on = train.select(hold_out(len(train), config.data.holdout)[1])
@@ -154,7 +157,7 @@ def restored(run: Run, train: ImageSet, device: str = "auto") -> tuple[Method, I
     of training views.
     """
     config = run.config_on(device)
-    held, _ = hold_out(len(train), config.data.holdout)
+    held, kept = hold_out(len(train), config.data.holdout)
     exact = (run.path / "checkpoint.pt").exists()
     if exact:
         method = run.method(device)
@@ -165,7 +168,7 @@ def restored(run: Run, train: ImageSet, device: str = "auto") -> tuple[Method, I
             if embedder is not None:
                 embedder.load_state_dict(weights)
         method.eval().requires_grad_(False)
-        _fill_queue(method, config, train)
+        _fill_queue(method, config, train.select(kept))
     return method.at_epoch(config.train.epochs - 1), train.select(held), exact
 
 
