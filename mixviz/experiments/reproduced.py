@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from mixviz.evaluate.compare import PairedDifference, paired_differences, seeds_to_settle
+from mixviz.paired import PairedDifference, paired_differences, seeds_to_settle
 
 JUDGED = "linear-features: label"  # the measure in which arms are compared
 SHOWN = (JUDGED, "knn: label", "linear-features: rotation", "knn: rotation", "few-shot: label", "Fréchet distance")

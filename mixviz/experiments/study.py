@@ -20,7 +20,7 @@ from mixviz.analysis.mixpath import calibration, mix_path, path_measures, unit_e
 from mixviz.augment import to_float
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
-from mixviz.evaluate.compare import mean_interval, settled_sign
+from mixviz.paired import mean_interval, settled_sign
 from mixviz.report.overview import LAMS, look
 from mixviz.runs import Run, folder_name
 from mixviz.train import trained

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mixviz.commands.results import ROOT
-from mixviz.evaluate.compare import seeds_to_settle
 from mixviz.experiments.reproduced import further_rows, reproduced_rows
+from mixviz.paired import seeds_to_settle
 
 JUDGED = "linear-features: label"
 VALUES = {"base": (60.0, 62.0, 61.0), "better": (65.0, 68.0, 64.5), "noisy": (63.0, 61.0, 62.5)}

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from mixviz.errors import UserError
-from mixviz.evaluate.compare import mean_interval, method_label, settled_sign
+from mixviz.labels import method_label
+from mixviz.paired import mean_interval, settled_sign
 from mixviz.runs import Run
 
 ABOUT = re.compile(
