@@ -14,9 +14,9 @@ from torchvision.transforms import v2
 
 from mixviz.augment import build_augmentation, make_views, to_float
 from mixviz.augment.filters import default_kernel_size
-from mixviz.build import build_method
+from mixviz.build import augmentation_of, build_method, seeded_generator
 from mixviz.config import RunConfig
-from mixviz.train import augmentation_of, keep_freed_memory, optimize, seeded_generator, sgd
+from mixviz.train import keep_freed_memory, optimize, sgd
 
 ROUNDS = 4  # the contestants take turns, so that whatever else the machine does slows all of them
 

@@ -8,7 +8,7 @@ from mixviz.commands.report_sections import write_report
 from mixviz.errors import UserError
 from mixviz.overview import Overview, overview
 from mixviz.paths import check_writable
-from mixviz.recordings import ROOT
+from mixviz.pretrained import ROOT
 from mixviz.runs import Run, short_names
 
 

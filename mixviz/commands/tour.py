@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 
 from mixviz.augment import make_views, to_float
-from mixviz.build import build_embedder
+from mixviz.build import augmentation_of, build_embedder, seeded_generator, statistics
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.config import RunConfig
@@ -28,7 +28,7 @@ from mixviz.report import Report
 from mixviz.runs import Run, folder_name
 from mixviz.study import MOCO
 from mixviz.supervised import train_supervised
-from mixviz.train import augmentation_of, seeded_generator, statistics, trained
+from mixviz.train import trained
 
 # Chosen by trial on other glyphs: hue jitter as strong as it can be, or instances are told apart by their colour; on
 # MoCo-v2 BatchNorm on the head's output and a queue of two batches; for MixCo the temperature of the authors' ImageNet

@@ -2,7 +2,7 @@
 
 from mixviz.lessons import failures
 from mixviz.museum import EXHIBITS, revisit
-from mixviz.recordings import ROOT
+from mixviz.pretrained import ROOT
 
 
 def test_the_loss_does_not_tell_that_many():
