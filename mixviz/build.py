@@ -158,7 +158,7 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def seeded_generator(device: torch.device, *key: int | str) -> Generator:
+def seeded_generator(device: torch.device | str, *key: int | str) -> Generator:
     """A generator of its own for each key, such as (seed, "crops", step)."""
     digest = blake2b(repr(key).encode(), digest_size=7).digest()
     return Generator(device).manual_seed(int.from_bytes(digest, "big"))

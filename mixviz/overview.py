@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from mixviz.analysis.frechet import Regularisation, regularisation
 from mixviz.analysis.geometry import Geometry, geometry
@@ -31,7 +31,7 @@ from mixviz.analysis.neighbours import Hubness, hubness, nearest, purity, purity
 from mixviz.analysis.projection import pca, project_umap, trustworthiness
 from mixviz.analysis.targets import ContrastTable, contrast_table, mean_mass
 from mixviz.augment import make_views, to_float
-from mixviz.build import augmentation_of, load_sets
+from mixviz.build import augmentation_of, load_sets, seeded_generator
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.encoders import Embedder
@@ -164,9 +164,9 @@ def proxy_task(method: Method, config: RunConfig, held_out: ImageSet) -> Task:
     images = to_float(drawn.tensor().to(device))
     labels = None if drawn.labels is None else torch.as_tensor(drawn.labels, device=device)
     augmentation = augmentation_of(config.augment, images.shape[2])
-    made = make_views(images, augmentation, Generator(device).manual_seed(0), method.shared)
+    made = make_views(images, augmentation, seeded_generator(device, "proxy task", "crops"), method.shared)
     views = [view.images for view in made]
-    generator = Generator(device).manual_seed(1)
+    generator = seeded_generator(device, "proxy task", "mix")
     few = typical(method.terms([view[:SHOWN] for view in views], generator, None if labels is None else labels[:SHOWN]))
     terms = method.terms(views, generator, labels)
     term, framework = typical(terms), method.framework
@@ -192,7 +192,8 @@ def _geometry(method: Method, config: RunConfig, seen: Heads, test: ImageSet) ->
     embedder, names = method.framework.online, head_names(config)
     device = embedder.mean.device
     images = to_float(torch.from_numpy(test.images[:PAIRS]).to(device))
-    views = make_views(images, augmentation_of(config.augment, images.shape[2]), Generator(device).manual_seed(0))
+    augmentation = augmentation_of(config.augment, images.shape[2])
+    views = make_views(images, augmentation, seeded_generator(device, "alignment"))
     first, second = (heads(embedder, view.images, names) for view in views)
     labels = None if test.labels is None else torch.as_tensor(test.labels)
     return {name: geometry(x, labels, (first[name], second[name])) for name, x in seen.items()}
@@ -211,7 +212,7 @@ def _regularisation(seen: dict[str, Heads], train: ImageSet, test: ImageSet) -> 
     known = train.labels is not None and test.labels is not None
     labels = [torch.as_tensor(part.labels) for part in (train, test)] if known else (None, None)
     features = seen["train"][BACKBONE], seen["test"][BACKBONE]
-    return regularisation(*features, *labels, generator=Generator().manual_seed(0))
+    return regularisation(*features, *labels, generator=seeded_generator("cpu", "regularisation"))
 
 
 @torch.no_grad()
@@ -224,9 +225,8 @@ def _blends(method: Method, config: RunConfig, test: ImageSet) -> Blends:
     embed = unit_embed(embedder)
     mixco = "mixco" in config.method.mixing
     temperature = config.method.mixco.temperature if mixco else method.framework.temperature
-    generator = Generator(images.device)
     paths = {
-        kind: mix_path(embed, first, second, embed(rest), LAMS, kind, generator.manual_seed(0))
+        kind: mix_path(embed, first, second, embed(rest), LAMS, kind, seeded_generator(images.device, "blends"))
         for kind in ("mixup", "cutmix")
     }
     return Blends(

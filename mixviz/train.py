@@ -15,11 +15,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from mixviz.augment import make_views, to_float
-from mixviz.build import TrainSets, augmentation_of, build_method, load_sets, seeded_generator, statistics
+from mixviz.build import (
+    TrainSets,
+    augmentation_of,
+    build_method,
+    fixed_generator,
+    load_sets,
+    seeded_generator,
+    statistics,
+)
 from mixviz.config import OptimizerConfig, RunConfig
 from mixviz.data import ImageSet, draw
 from mixviz.encoders import recompute_statistics
@@ -154,7 +162,7 @@ def keep_freed_memory() -> None:
 
 def clean_batches(pixels: Tensor, batch_size: int = 512) -> Iterator[Tensor]:
     """Up to 10,000 of the (N, H, W, 3) training images as they are, in random order: (n, 3, H, W) in [0, 1] each."""
-    order = torch.randperm(len(pixels), generator=Generator().manual_seed(0))[:10_000].to(pixels.device)
+    order = torch.randperm(len(pixels), generator=fixed_generator())[:10_000].to(pixels.device)
     for index in order.split(batch_size):
         if len(index) > 1:  # of one image there are no statistics
             yield to_float(pixels[index])
