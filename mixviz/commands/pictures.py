@@ -10,18 +10,18 @@ from PIL import Image
 
 from mixviz.commands.flags import Parser
 from mixviz.commands.report import find
-from mixviz.report.sections import write_report
 from mixviz.errors import UserError, unknown
-from mixviz.report.overview import overview
 from mixviz.paths import check_writable
 from mixviz.plots.style import smaller
+from mixviz.report.overview import overview
+from mixviz.report.sections import write_report
 from mixviz.runs import short_names
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "pictures"
 MOCO, TURNED, LOOC = "glyphs-moco-v2-seed1", "glyphs-n-pair-turned-seed1", "glyphs-n-pair+looc-turned-seed1"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
-CHAPTER, PAGE = "What each embedding ignores", {"width": 1000, "height": 1000}  # of the report; in pixels
+CHAPTER, PAGE = "The space of embeddings", {"width": 1000, "height": 840}  # of the report; in pixels
 
 
 def main(argv: list[str]) -> None:

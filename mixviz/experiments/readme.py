@@ -84,7 +84,7 @@ def render_latency(folder: Path) -> str:
         rows.append([f"`{widget}`", *cells])
     header = ["widget", "slider", "last of 12 quick keys", "list or box"]
     return (
-        f"JupyterLab and Chromium on {found['device']}, with nothing else running. Milliseconds from a key press to the "
+        f"JupyterLab and Chromium on {found['device']}, nothing else running. Milliseconds from a key press to the "
         "changed picture: median over all controls of a widget, with the number of measurements in brackets. Opening a "
         f"notebook takes {first.min():.0f} to {first.max():.0f} s until its first picture.\n\n{_markdown(header, rows)}"
     )
@@ -109,9 +109,7 @@ def render_recordings(folder: Path) -> str:
         threads = environment["threads"]
         device = f"{environment['device']} ({threads} thread{'s' if threads > 1 else ''})"
         checksum = sha256((run.path / "film.npz").read_bytes()).hexdigest()[:12]
-        rows.append(
-            [f"[{config.method.name}](../recordings/{run.name})", *about, device, *accuracies, f"`{checksum}`"]
-        )
+        rows.append([f"[{config.method.name}](../recordings/{run.name})", *about, device, *accuracies, f"`{checksum}`"])
     header = ["recording", "data", "epochs", "seed", "minutes", "device", "linear probe", "kNN", "sha256 of the film"]
     return _markdown(header, rows)
 

@@ -45,7 +45,7 @@ def test_a_picture_is_drawn(tmp_path, capsys):
 
 
 def test_an_unknown_picture_is_refused():
-    with pytest.raises(UserError, match="unknown picture 'blend': did you mean 'blend.gif'"):
+    with pytest.raises(UserError, match=r"unknown picture 'blend': did you mean 'blend\.gif'"):
         main(["blend"])
 
 
