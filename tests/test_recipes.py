@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from mixviz.build import build_embedder
-from mixviz.config import STALE
 from mixviz.data import ImageSet
 from mixviz.environment import commit, processor
 from mixviz.errors import UserError
+from mixviz.frameworks import STALE
 from mixviz.ledger.findings import read_findings
 from mixviz.recipes import SCALES, TABLES, measures, recipe, run_name, slug
 from mixviz.recipes.making import run_recipe

@@ -10,8 +10,9 @@ import torch
 
 from mixviz import recordings
 from mixviz.__main__ import main
-from mixviz.config import STALE, RunConfig
+from mixviz.config import RunConfig
 from mixviz.errors import UserError
+from mixviz.frameworks import STALE
 from mixviz.recordings import ROOT, record, recorded, total_size, verify
 from mixviz.runs import Run
 from mixviz.train import load_training_images, train

@@ -151,7 +151,7 @@ def _as_text(value: object) -> str:
 
 def differing_settings(runs: Sequence[Run]) -> list[str]:
     """Settings other than method and seed in which runs differ: then a comparison is not only of methods."""
-    ignored = ("framework", "mixing", "seed", "device", "mixco_", "imix_", "mochi_", "looc_")
+    ignored = ("framework", "mixing", "seed", "device", *(f"{name}_" for name in MIXINGS))
     settings = [
         {name: value for name, value in run.config.flat().items() if not name.startswith(ignored)} for run in runs
     ]
