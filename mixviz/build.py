@@ -148,14 +148,10 @@ def build_method(
     settings = config.method
     embedder = build_embedder(config, image_size, mean, std)
     device = embedder.mean.device
-    arguments = {"temperature": settings.temperature, "symmetric": settings.symmetric}
-    if settings.framework == "moco-v2":
-        arguments |= {"momentum": settings.momentum, "queue_length": settings.queue_length}
+    kind = FRAMEWORKS[settings.framework]
     with seeded(config.train.seed + 1):
-        if settings.framework == "byol":
-            arguments = {"symmetric": settings.symmetric, "momentum": settings.momentum}
-            arguments["predictor"] = _predictor(config, embedder)
-        framework = FRAMEWORKS[settings.framework](embedder, **arguments)
+        predictor = _predictor(config, embedder) if kind.predicts else None
+        framework = kind(embedder, settings.settings, predictor)
     chosen = settings.mixings() if mixings is None else mixings
     return Method(framework, *chosen, oracle=settings.oracle).to(device)
 

@@ -135,10 +135,10 @@ class Recorder:
 
     def _task(self, method: Method, term: Term, labels: Tensor | None) -> dict[str, Any]:
         framework = method.framework
-        candidates = framework.candidates(term)
-        task = {"loss": float(framework.loss(candidates).mean())}
+        task = {"loss": float(framework.loss(term).mean())}
         if not framework.has_negatives:
             return task
+        candidates = framework.candidates(term)
         same = None if labels is None else of_own_class(framework, term, candidates, labels)
         if "ranks" not in self.about:
             count = int(negative_columns(torch.cat(real_parts(candidates), dim=1), candidates).sum(dim=1).max())

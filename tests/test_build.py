@@ -5,7 +5,7 @@ import torch
 
 from mixviz.build import build_embedder, build_method, find_device, seeded
 from mixviz.config import RunConfig
-from mixviz.encoders import SplitBatchNorm1d, SplitBatchNorm2d
+from mixviz.encoders import SpaceWise, SplitBatchNorm1d, SplitBatchNorm2d
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 
@@ -14,15 +14,12 @@ CPU = {"device": "cpu", "dtype": "float32"}
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_each_framework_is_built_with_its_settings(name):
-    config = RunConfig.of(framework=name, symmetric=True, dim=16, **CPU)
+    config, kind = RunConfig.of(framework=name, symmetric=True, dim=16, **CPU), FRAMEWORKS[name]
     framework = build_method(config, 16).framework
-    assert type(framework) is FRAMEWORKS[name]
-    assert framework.symmetric
+    assert type(framework) is kind
+    assert framework.settings == kind.Settings(**{**kind.defaults()["method"], "symmetric": True})
     assert framework.online.dim == 16
-    if name != "byol":
-        assert framework.temperature == config.method.temperature
-    if name in ("moco-v2", "byol"):
-        assert framework.momentum == config.method.momentum
+    assert isinstance(framework.predictor, SpaceWise) == kind.predicts
     if name == "moco-v2":
         assert framework.queue.keys.shape == (1, config.method.queue_length, 16)
 

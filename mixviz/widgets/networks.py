@@ -15,11 +15,12 @@ from mixviz.config import DataConfig
 from mixviz.data import ImageSet
 from mixviz.encoders import Embedder
 from mixviz.errors import MissingData
-from mixviz.frameworks import BYOL, FRAMEWORKS, Framework, MoCoV2, embed_once
+from mixviz.frameworks import FRAMEWORKS, Framework, embed_once
 from mixviz.method import Method
 from mixviz.mixing import Mixing
 from mixviz.pretrained import bank_keys, bank_rows, find
 from mixviz.runs import Run
+from mixviz.terms import replace_known
 
 GLYPHS = "glyphs-moco-v2-seed1"  # the recording that widgets look at where nothing else is asked for
 GLYPHS_LOOC = "glyphs-n-pair+looc-turned-seed1"  # the one that has LooC's spaces, for colour and for rotation
@@ -108,15 +109,14 @@ class Network:
         oracle: bool = False,
         embedded: bool = False,
     ) -> Method:
-        """This encoder in any framework, under any mixings: in place of the momentum encoder, of BYOL's prediction too.
+        """This encoder in any framework, under any mixings: in place of the momentum encoder and the prediction too.
 
         queue_length: K, at most 2048 keys of training images. embedded: the views of ``Method.terms`` are those of
         ``embedded``, which saves embedding images again and again. Methods share their encoder and queue, so they are
         to be looked at, not trained. Raises UserError, IncompatibleMixing.
         """
         built = copy(_framework(self, framework, queue_length, embedded))
-        if built.has_negatives:
-            built.temperature = temperature
+        built.settings = replace_known(built.settings, temperature=temperature)
         return Method(built, *mixings, oracle=oracle).eval().requires_grad_(False)
 
 
@@ -150,15 +150,12 @@ def network(run: Run | str = GLYPHS) -> Network:
 def _framework(network: Network, name: str, queue_length: int, embedded: bool) -> Framework:
     """The framework of ``Network.method`` at any temperature; to make it takes longer than a look at a batch."""
     encoder = Embedded(network.encoder.dim) if embedded else network.encoder
-    if name == "byol":
-        return BYOL(encoder, nn.Identity(), symmetric=False)
-    if name != "moco-v2":
-        return FRAMEWORKS[name](encoder, symmetric=False)
-    keys, labels = network.bank
-    length = min(queue_length, len(labels))
-    built = MoCoV2(encoder, queue_length=length)
-    built.queue.keys.copy_(keys[: encoder.spaces, :length])
-    built.queue.labels.copy_(labels[:length])
+    kind, length = FRAMEWORKS[name], min(queue_length, len(network.bank_rows))
+    built = kind(encoder, replace_known(kind.Settings(symmetric=False), queue_length=length))
+    if built.queue_length:
+        keys, labels = network.bank
+        built.queue.keys.copy_(keys[: encoder.spaces, :length])
+        built.queue.labels.copy_(labels[:length])
     return built
 
 

@@ -10,10 +10,9 @@ from torch import Generator
 
 from mixviz.analysis.targets import contrast_table
 from mixviz.frameworks import FRAMEWORKS
-from mixviz.mixing import MoCHi
+from mixviz.mixing import MIXINGS, MoCHi
 from mixviz.widgets import ContrastTable, Widget
 from mixviz.widgets.base import STAGES
-from mixviz.widgets.contrast import MIXINGS
 from mixviz.widgets.networks import GLYPHS, network
 
 
@@ -59,7 +58,7 @@ def test_mochi_synthesises_as_many_as_the_sliders_say(table):
 
 
 @pytest.mark.parametrize("framework", list(FRAMEWORKS))
-@pytest.mark.parametrize("mixing", MIXINGS)
+@pytest.mark.parametrize("mixing", ["none", *MIXINGS])
 def test_every_pair_is_shown_or_says_why_not(table, framework, mixing):
     table.set(framework=framework, mixing=mixing, hardest=16, batch=8)
     if table.problem:
