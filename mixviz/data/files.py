@@ -43,7 +43,9 @@ def read_folder(root: Path, split: str, reading: Reading) -> ImageSet:
     classes = _classes(train) or present
     unseen = [name for name in present if name not in classes]
     if unseen:
-        raise UserError(f"{folder} has the class {unseen[0]!r}, and {train} has no image of it: name both alike")
+        raise UserError(
+            f"{folder} has the class {unseen[0]!r}, but {train} has no images of it: use the same class names"
+        )
     files = sorted(path for place in present or [""] for path in _images_in(folder / place, deep=bool(present)))
     if not files:
         raise UserError(f"{folder} has no images, such as .png or .jpg: add some, or give the folder that has")
@@ -101,7 +103,7 @@ def _shards(path: Path, split: str) -> list[Path]:
         return next((named[name] for name in TEST_NAMES if named[name]), [])
     if named["train"] or (files and not any(named.values())):
         return named["train"] or files
-    raise UserError(f"{path} has no train-*.parquet: name the shards of train so, or give one file")
+    raise UserError(f"{path} has no train-*.parquet: rename the training shards, or give a single file")
 
 
 def _first_word(file: Path) -> str:
@@ -136,7 +138,7 @@ def _read_shard(file: Path) -> tuple[list[bytes | None], np.ndarray | None]:
             raise UserError(f"{file} has the columns {', '.join(schema.names)}: it needs image, a struct with bytes")
         label = _first_of(LABEL_COLUMNS, schema)
         if label is not None and not pa.types.is_integer(schema.field(label).type):
-            raise UserError(f"{file}: {label} is {schema.field(label).type}: give one whole number an image")
+            raise UserError(f"{file}: {label} is {schema.field(label).type}: give one integer per image")
         table = pq.read_table(file, columns=[column for column in (image, label) if column is not None])
         items = pc.struct_field(table[image], "bytes").to_pylist()
         return items, None if label is None else pc.fill_null(table[label].cast(pa.int64()), -1).to_numpy()
