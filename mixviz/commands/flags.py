@@ -11,7 +11,7 @@ from mixviz.frameworks import FRAMEWORKS
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose complaints are UserErrors of one line, with the nearest flag that exists."""
+    """An ArgumentParser that raises UserErrors of one line, with the most similar flag that exists."""
 
     def __init__(self, command: str, description: str, **arguments: Any):
         super().__init__(f"python -m mixviz {command}", description=description, allow_abbrev=False, **arguments)
@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
             if word.startswith("-"):
                 valid = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
                 raise unknown("flag", word.partition("=")[0], valid)
-            raise UserError(f"do not know what to do with {word!r}: flags begin with --, see --help")
+            raise UserError(f"unexpected argument {word!r}: flags begin with --, see --help")
         return known
 
     def error(self, message: str) -> NoReturn:

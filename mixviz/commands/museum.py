@@ -22,10 +22,10 @@ HEADER = ["exhibit", "quantity", "expected", "healthy", "broken", "shows?"]
 
 
 def main(argv: list[str]) -> None:
-    parser = Parser("museum", "Train small runs that are broken on purpose, and show how each is known.")
+    parser = Parser("museum", "Train small runs that are broken on purpose, and show what exposes each fault.")
     names = ", ".join(found.name for found in EXHIBITS)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"exhibits [default: all] {names}")
-    parser.add_argument("--report", type=Path, help="where to write the report [default: beside the runs]")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{names} [default: all]")
+    parser.add_argument("--report", type=Path, help="path of the report [default: next to the runs]")
     arguments = parser.parse_args(argv)
     chosen = [exhibit(name) for name in arguments.names] or EXHIBITS
     root = runs_root() / "museum"

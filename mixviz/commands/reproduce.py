@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
         images, rounding = sets[one.config.data], arguments.check_rounding
         table = run_recipe(one, seeds, root, images, file, say, arguments.jobs, deadline, rounding)
         if table is None:
-            print(f"{one.name}: no run is done yet; call it again to go on\n", flush=True)
+            print(f"{one.name}: no run is finished yet; run the command again to continue\n", flush=True)
             continue
         written.append(file)
         caption, header, rows = reproduced_rows(table)
@@ -52,30 +52,38 @@ def main(argv: list[str]) -> None:
 
 def arguments_of(argv: list[str]) -> Namespace:
     """The flags, checked. Raises UserError."""
-    parser = Parser("reproduce", "Make tables of the papers anew: train, read out, compare. Goes on where it was cut.")
+    parser = Parser(
+        "reproduce", "Reproduce tables of the papers: train, evaluate, compare. Resumes after an interruption."
+    )
     parser.add_argument("table", nargs="+", help=f"{' '.join(TABLES)}, or all")
     parser.add_argument("--scale", default="laptop", help=f"{' | '.join(SCALES)} [default: laptop]")
-    parser.add_argument("--seeds", type=int, default=3, metavar="INT", help="of each arm, from 1 on [default: 3]")
+    parser.add_argument("--seeds", type=int, default=3, metavar="INT", help="number of seeds per arm [default: 3]")
     parser.add_argument("--data", help="as for train [default: glyphs; on gpu CIFAR-10, for MixCo Tiny ImageNet]")
-    parser.add_argument("--data-name", help="how results call the data set, e.g. 'CIFAR-10 (JPEG)'")
-    parser.add_argument("--epochs", type=int, metavar="INT", help="other than the recipe's")
-    parser.add_argument("--train-images", type=int, metavar="INT", help="use only so many")
-    parser.add_argument("--plan", action="store_true", help="say how long it will take, and stop")
-    parser.add_argument("--minutes", type=float, metavar="NUMBER", help="train for about so long, then stop")
+    parser.add_argument("--data-name", help="name of the data set in the results, e.g. 'CIFAR-10 (JPEG)'")
+    parser.add_argument("--epochs", type=int, metavar="INT", help="instead of the recipe's")
+    parser.add_argument("--train-images", type=int, metavar="INT", help="use only this number of training images")
+    parser.add_argument("--plan", action="store_true", help="estimate the time, then stop")
+    parser.add_argument("--minutes", type=float, metavar="NUMBER", help="stop after about this time")
     parser.add_argument(
-        "--jobs", type=int, default=1, metavar="INT", help="runs at once, a process of one thread each [default: 1]"
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="INT",
+        help="parallel runs, one process with one thread each [default: 1]",
     )
     parser.add_argument(
-        "--check-rounding", action="store_true", help="train one difference again with other rounding, and tell both"
+        "--check-rounding",
+        action="store_true",
+        help="repeat one difference with another order of additions, and report both",
     )
-    parser.add_argument("--out", type=Path, help="folder of the result files [default: beside the runs]")
+    parser.add_argument("--out", type=Path, help="folder of the result files [default: next to the runs]")
     arguments = parser.parse_args(argv)
     if arguments.seeds < 1:
         raise UserError(f"--seeds {arguments.seeds}: take 1 or more")
     if arguments.jobs < 1:
-        raise UserError(f"--jobs {arguments.jobs}: take 1 or more, but no more than there are cores")
+        raise UserError(f"--jobs {arguments.jobs}: give 1 or more, at most the number of cores")
     if arguments.minutes is not None and not arguments.minutes > 0:
-        raise UserError(f"--minutes {arguments.minutes:g}: take more than 0")
+        raise UserError(f"--minutes {arguments.minutes:g}: give a number greater than 0")
     return arguments
 
 

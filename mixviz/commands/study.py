@@ -20,11 +20,13 @@ SHORT_ARMS = ("n-pair (turned)", "n-pair + looc (color, rotation)")
 
 
 def main(argv: list[str]) -> None:
-    parser = Parser("study", "Test the papers' claims on glyphs over several seeds; goes on where it was cut.")
-    parser.add_argument("--seeds", type=int, default=3, metavar="INT", help="of each arm, from 1 on [default: 3]")
-    parser.add_argument("--short", action="store_true", help="two arms, little data: a minute or two, for a first look")
-    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these, and the claims that they can test")
-    parser.add_argument("--out", type=Path, help="where to write study.json [default: beside the runs]")
+    parser = Parser("study", "Test LooC's claims on glyphs over several seeds. Resumes after an interruption.")
+    parser.add_argument("--seeds", type=int, default=3, metavar="INT", help="number of seeds per arm [default: 3]")
+    parser.add_argument(
+        "--short", action="store_true", help="two arms and little data: a first look in a minute or two"
+    )
+    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms, and the claims that they can test")
+    parser.add_argument("--out", type=Path, help="path of study.json [default: next to the runs]")
     arguments = parser.parse_args(argv)
     if arguments.seeds < 1:
         raise UserError(f"--seeds {arguments.seeds}: take 1 or more")

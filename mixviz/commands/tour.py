@@ -20,7 +20,7 @@ def main(argv: list[str]) -> None:
     parser = Parser("tour", "Train and evaluate every method on the built-in glyphs, and write a report.")
     parser.add_argument("--quick", action="store_true", help="fewer runs and epochs: under 3 minutes on 2 cores")
     parser.add_argument("--seeds", type=int, default=1, metavar="INT", help="runs of each method [>= 1; default: 1]")
-    parser.add_argument("--report", type=Path, help="where to write the report [default: beside the runs]")
+    parser.add_argument("--report", type=Path, help="path of the report [default: next to the runs]")
     arguments = parser.parse_args(argv)
     if arguments.seeds < 1:
         raise UserError(f"--seeds {arguments.seeds}: take 1 or more")

@@ -68,7 +68,7 @@ def test_a_gpu_table_within_minutes_and_the_rest_of_it(data, capsys, tmp_path, m
     shown = capsys.readouterr().out
     assert "done after 0.002 minutes" in shown
     assert "0 of 1 seeds" in shown
-    assert "no run is done yet; call it again to go on" in shown
+    assert "no run is finished yet; run the command again to continue" in shown
     assert not file.exists()
     begun = [len(Run(path.parent).metrics) for path in runs_root().glob("reproduce/*/config.json")]
     assert begun == [1]  # stopped at the end of an epoch
@@ -86,8 +86,8 @@ def test_a_gpu_table_within_minutes_and_the_rest_of_it(data, capsys, tmp_path, m
         (["mixco-table", "--scale", "phone"], "unknown scale 'phone'"),
         (["mixco-table", "--seeds", "0"], "--seeds 0: take 1 or more"),
         (["mixco-table", "--epochs", "0"], "--epochs 0"),
-        (["mixco-table", "--jobs", "0"], "--jobs 0: take 1 or more"),
-        (["mixco-table", "--minutes", "0"], "--minutes 0: take more than 0"),
+        (["mixco-table", "--jobs", "0"], "--jobs 0: give 1 or more"),
+        (["mixco-table", "--minutes", "0"], "--minutes 0: give a number greater than 0"),
         (["mixco-table", "--data", "cifar01"], "did you mean 'cifar10"),
         (["mixco-table", "--out", "/dev/null/x"], "cannot make the folder"),
         ([], "the following arguments are required: table"),

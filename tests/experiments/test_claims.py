@@ -205,7 +205,7 @@ def test_the_file_is_read_as_it_was_written(tmp_path):
     assert read(path) == LEDGER
     assert path.read_bytes() == PATH.read_bytes()
     path.write_text("id,paper\nx,y\n")
-    with pytest.raises(UserError, match="other columns"):
+    with pytest.raises(UserError, match="does not have the columns"):
         read(path)
     with pytest.raises(UserError, match="cannot read"):
         read(tmp_path / "none.csv")

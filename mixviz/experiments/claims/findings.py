@@ -137,7 +137,7 @@ def read_findings(root: Path, tables: Sequence[Path] = ()) -> Findings:
             elif "results" in content:
                 observations += _from_tour(content, name)
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"cannot read the results in {path} ({error!r}): write them anew") from error
+            raise UserError(f"cannot read the results in {path} ({error!r}): write them again") from error
     kept = root.glob("results/*/*/config.json")  # recordings are a choice of the runs that tables are made of
     for folder in sorted({path.parent.parent for path in kept}):
         observations += _from_runs([Run(path.parent) for path in sorted(folder.glob("*/config.json"))], root)

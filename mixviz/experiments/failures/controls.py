@@ -67,7 +67,7 @@ def revisit(exhibit: Exhibit, root: Path) -> Visit:
     )
     for run in (healthy, broken):
         if not (run.path / "film.npz").exists():
-            raise UserError(f"{root} has no run {run.name}: make it with `python -m mixviz museum {exhibit.name}`")
+            raise UserError(f"{root} has no run {run.name}: train it with `python -m mixviz museum {exhibit.name}`")
     return _looked_at(exhibit, healthy, broken)
 
 

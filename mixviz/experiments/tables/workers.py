@@ -74,8 +74,8 @@ def _received(near: Any, process: Any) -> Any:
     except (EOFError, ConnectionError) as error:
         process.join()
         raise UserError(
-            f"a worker ended with exit code {process.exitcode}, most likely for want of memory: take fewer --jobs, and "
-            "go on from what is trained so far"
+            f"a worker ended with exit code {process.exitcode}, most likely out of memory: lower --jobs and run the "
+            "command again to resume"
         ) from error
     if isinstance(result, BaseException):
         raise result
