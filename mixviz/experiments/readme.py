@@ -16,7 +16,9 @@ import pandas as pd
 from mixviz.errors import UserError, unknown
 from mixviz.experiments.claims import read as read_ledger
 from mixviz.experiments.claims.tables import count_rows, headline_tables, ledger_rows, others_tried
-from mixviz.experiments.reproduced import JUDGED, NONE, further_rows, reproduced_rows
+from mixviz.experiments.reproduced import JUDGED, NONE, further_rows, reproduced_rows, setting_of
+from mixviz.experiments.study import judge
+from mixviz.experiments.tour import caption_of, summary
 from mixviz.runs import Run
 
 BLOCK = re.compile(r"<!-- results: ([\w-]+) -->\n.*?<!-- /results -->", re.DOTALL)
@@ -39,9 +41,8 @@ def _render(name: str, root: Path) -> str:
 
 def render_tour(folder: Path) -> str:
     """The tour's table."""
-    tour = _read(folder / "tour.json")
-    rows = [[name, *cells] for name, *cells in tour["rows"]]
-    return f"{tour['caption']}\n\n{_markdown(tour['header'], rows)}"
+    table = _read(folder / "tour.json")
+    return f"{caption_of(table)}\n\n{_markdown(*summary(table))}"
 
 
 def render_speed(folder: Path) -> str:
@@ -83,8 +84,8 @@ def render_latency(folder: Path) -> str:
 
 def render_study(folder: Path) -> str:
     """Each claim with its paired difference and verdict."""
-    study = _read(folder / "study.json")
-    return f"{study['about']}.\n\n{_markdown(*claim_rows(study['claims']))}"
+    table = _read(folder / "study.json")
+    return f"{setting_of(table)}.\n\n{_markdown(*claim_rows(judge(table['rows'])))}"
 
 
 def render_recordings(folder: Path) -> str:
@@ -153,7 +154,7 @@ def claim_rows(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[lis
     """Header and rows: the claim, the two means, the difference with its 95 % interval, the verdict."""
 
     def number(value: float, unit: str, sign: str = "") -> str:
-        return f"{100 * value:{sign}.1f}" if unit == "points" else f"{value:{sign}.3f}"
+        return f"{value:{sign}.1f}" if unit == "points" else f"{value:{sign}.3f}"
 
     rows = []
     for claim in claims:

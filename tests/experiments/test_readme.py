@@ -27,11 +27,13 @@ def test_no_accuracy_stands_outside_a_block():
 
 def test_a_block_follows_its_file(tmp_path):
     (tmp_path / "glyphs-tour").mkdir()
-    tour = {"caption": "c", "header": ["encoder", "shape"], "rows": [["a", "1"]]}
-    (tmp_path / "glyphs-tour" / "tour.json").write_text(json.dumps(tour))
+    row = {"arm": "a", "seed": 0, "measure": "knn: label", "value": 12.34}
+    about = {"data": "X", "network": "n", "train_images": 3, "test_images": 2, "epochs": 1, "batch_size": 2}
+    table = about | {"device": "CPU", "against": {"a": None}, "rows": [row]}
+    (tmp_path / "glyphs-tour" / "tour.json").write_text(json.dumps(table))
     text = "x\n<!-- results: glyphs-tour -->\nold\n<!-- /results -->\ny"
     rendered = render_all(text, tmp_path)
-    assert rendered.splitlines()[-3:] == ["| a | 1 |", "<!-- /results -->", "y"]
+    assert rendered.splitlines()[-3:] == ["| a | – | 12.3 | – | – |", "<!-- /results -->", "y"]
     assert render_all(rendered, tmp_path) == rendered
 
 
