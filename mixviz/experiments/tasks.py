@@ -9,11 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from mixviz.build import load_sets
 from mixviz.config import DataConfig, RunConfig
-from mixviz.data import load
 from mixviz.experiments.arms import Arm, Experiment, Sets
 from mixviz.runs import Run
-from mixviz.train import load_training_images
 
 Rows = list[dict[str, Any]]  # a measure, its value and the run each
 
@@ -25,8 +24,8 @@ class OutOfTime(Exception):
 @lru_cache(maxsize=3)
 def load_data(data: DataConfig) -> Sets:
     """Training images, cut to ``train_images``, and test images. Raises UserError."""
-    config = RunConfig.parse({"data": data.model_dump()})
-    return load_training_images(config), load(data.data, "test", name=data.data_name, image_size=data.image_size)
+    sets = load_sets(data)
+    return sets.all_train, sets.test
 
 
 def sets_for(config: RunConfig, experiment: Experiment, sets: Sets) -> Sets:

@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 
 from mixviz.augment import make_views, to_float
-from mixviz.build import build_embedder
+from mixviz.build import augmentation_of, build_embedder, seeded_generator, statistics
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.encoders import Embedder
@@ -28,7 +28,6 @@ from mixviz.plots.results import plot_accuracies
 from mixviz.plots.style import figure
 from mixviz.report.html import Report
 from mixviz.runs import Run
-from mixviz.train import augmentation_of, seeded_generator, statistics
 
 SHARED = {**GLYPHS, "epochs": 6, "knn_every": 2}
 TURNED = {**SHARED, **NPAIR, "rotation": 0.5}

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from itertools import groupby, product
 from pathlib import Path
 
-from mixviz.build import build_embedder
+from mixviz import build
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.evaluate import evaluate
 from mixviz.experiments.arms import Arm, Sets
 from mixviz.experiments.tables.measures import PROTOCOLS, is_read_out
 from mixviz.experiments.tables.recipes import Recipe, run_name
-from mixviz.experiments.tasks import load_data, sets_for
+from mixviz.experiments.tasks import sets_for
 from mixviz.runs import Run
-from mixviz.train import statistics as statistics_of
 from mixviz.train import train
 
 PROBED = 1000  # images on which a read-out is timed
@@ -51,11 +50,6 @@ class Estimate:
         """Of one seed, by its place."""
         epochs, readouts = self.left[seed]
         return (epochs * self.seconds_an_epoch + readouts * self.seconds_a_readout) / 60
-
-
-def load_sets(recipe: Recipe) -> Sets:
-    """Training images of the first arm, cut to ``train_images``, and test images. Raises UserError."""
-    return load_data(recipe.config.data)
 
 
 def runs_of(recipes: Sequence[Recipe], seeds: Sequence[int]) -> Iterator[tuple[Recipe, Arm, list[RunConfig]]]:
@@ -117,7 +111,7 @@ def time_epoch(config: RunConfig, images: ImageSet) -> float:
 def time_readout(config: RunConfig, sets: Sets) -> float:
     """Seconds of a read-out, by that of an untrained encoder on a few of the images, in proportion."""
     train_few, test_few = (images.sample(PROBED) for images in sets)
-    embedder = build_embedder(config, train_few.images.shape[1], *statistics_of(train_few.tensor())).eval()
+    embedder = build.build_embedder(config, train_few.images.shape[1], *build.statistics(train_few.tensor())).eval()
     began = time.perf_counter()
     evaluate(embedder, train_few, test_few, protocols=PROTOCOLS)
     return (time.perf_counter() - began) * len(sets[0]) / len(train_few)
