@@ -96,6 +96,11 @@ class MethodConfig(Section):
         """The mixings that are switched on."""
         return [getattr(self, name) for name in self.mixing]
 
+    @property
+    def shared(self) -> tuple[str | None, ...]:
+        """For each key view, so for each embedding space, the augmentation shared with the query; None: none."""
+        return next((mixing.shared for mixing in self.mixings() if mixing.seam == "views"), (None,))
+
 
 class OptimizerConfig(Section):
     """SGD and its schedule."""
@@ -246,7 +251,7 @@ class RunConfig(Section):
                 f"splits: take --bn-splits {max(1, batch // 2)} or a larger batch"
             )
         self._check_negatives(batch)
-        for group in method.looc.left_out if "looc" in method.mixing else ():
+        for group in method.shared[1:]:
             if not self._switched_on(group):
                 flag = {"color": "jitter"}.get(group, group)
                 raise UserError(f"LooC leaves out {group}, which is switched off: give --{flag} a probability over 0")

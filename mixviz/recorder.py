@@ -49,8 +49,7 @@ class Recorder:
         self.augmentation = augmentation
         self.due = filmed_epochs(config.train.epochs, config.train.film_frames) if len(self.probes) > 1 else ()
         self.names = head_names(config)
-        looc = config.method.looc
-        self.shared = looc.shared if "looc" in config.method.mixing else (None,)
+        self.shared = config.method.shared
         self.frames: list[dict[str, Any]] = []
         self.about: dict[str, Any] = {}
 

@@ -113,6 +113,12 @@ def test_but_keeps_what_was_set_and_renews_defaults():
     assert config.method.temperature != changed.method.temperature
 
 
+def test_each_embedding_space_says_what_its_key_view_shares():
+    left_out = {"looc_left_out": ["color", "crop"]}
+    assert RunConfig.of(mixing=["mixco", "looc"], **left_out).method.shared == (None, "color", "crop")
+    assert RunConfig.of(mixing=["mixco"], **left_out).method.shared == (None,)  # LooC is off
+
+
 def test_mixings_are_the_ones_switched_on():
     assert RunConfig.of(mixing=["mixco"], mixco_temperature=0.3).method.mixings() == [MixCo(temperature=0.3)]
     assert RunConfig.of().method.mixings() == []

@@ -3,7 +3,6 @@
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from mixviz.errors import MissingData
 from mixviz.frameworks import BYOL, FRAMEWORKS, Framework, MoCoV2, embed_once
 from mixviz.method import Method
 from mixviz.mixing import Mixing
-from mixviz.pretrained import available, bank_keys, bank_rows
+from mixviz.pretrained import bank_keys, bank_rows, find
 from mixviz.runs import Run
 
 GLYPHS = "glyphs-moco-v2-seed1"  # the recording that widgets look at where nothing else is asked for
@@ -80,8 +79,7 @@ class Network:
 
     def views(self, rows: list[int], seed: int = 0) -> list[Tensor]:
         """A query view and one key view for each space of held-out images, as in training; each (n, 3, H, W)."""
-        looc = self.run.config.method.looc if "looc" in self.run.config.method.mixing else None
-        shared = looc.shared if looc else (None,)
+        shared = self.run.config.method.shared
         drawn = make_views(self.pixels(rows), self.augmentation, Generator().manual_seed(seed), shared)
         return [view.images for view in drawn]
 
@@ -139,7 +137,7 @@ class Embedded(nn.Module):
 def network(run: Run | str = GLYPHS) -> Network:
     """The network of a recording or of a run of yours, by name, path or ``Run``. Raises UserError.
 
-    Where the run's images are not on this machine, glyphs stand in for them.
+    If the run's images are not on this machine, glyphs are shown instead.
     """
     run = find(run)
     encoder = run.encoder(device="cpu")
@@ -177,10 +175,3 @@ def images(data: DataConfig) -> tuple[TrainSets, bool]:
         return load_sets(data, progress=False), False
     except MissingData:
         return images(DataConfig(image_size=data.image_size, holdout=data.holdout))[0], True
-
-
-def find(run: Run | str | Path) -> Run:
-    """A run as it is, a recording by its name, or else one of yours by name or path. Raises UserError."""
-    if isinstance(run, Run):
-        return run
-    return next((one for one in available() if one.name == str(run)), None) or Run.open(run)

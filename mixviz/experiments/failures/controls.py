@@ -3,7 +3,6 @@
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from mixviz.experiments.result_file import is_of
 from mixviz.experiments.running import run_experiment, write_json
 from mixviz.recorder import reduced
 from mixviz.runs import Run
-from mixviz.train import Watch
+from mixviz.train import Watch, resume
 
 MOVED = 256  # test images that the invariance table moves
 KEPT = ("config.json", "environment.json", "metrics.csv", "evaluation.json", INVARIANCE)
@@ -50,10 +49,9 @@ class FailureRuns(Experiment):
         return arm.name
 
     def train(self, arm: Arm, run: Run, images: ImageSet, watch: Watch | None) -> Run:
-        """Only the training is broken."""
-        breaks = exhibit(arm.name).breaks if arm.against else nullcontext
-        with breaks():
-            return super().train(arm, run, images, watch)
+        """A failure case breaks its training alone."""
+        breaks = exhibit(arm.name).breaks if arm.against else {}
+        return resume(run, images, progress=False, watch=watch, **breaks)
 
     def measure(self, run: Run, sets: Sets) -> dict[str, float]:
         if not run.results:
@@ -65,7 +63,7 @@ class FailureRuns(Experiment):
         return {f"{result['protocol']}: label": 100 * result["accuracy"] for result in own}
 
     def is_measured(self, run: Run) -> bool:
-        needed = [INVARIANCE] if "looc" in run.config.method.mixing else []
+        needed = [INVARIANCE] if len(run.config.method.shared) > 1 else []
         return bool(run.results) and all((run.path / name).exists() for name in needed)
 
 
