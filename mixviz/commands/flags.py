@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from mixviz.config import Flag, RunConfig, flags
 from mixviz.errors import UserError, unknown
+from mixviz.experiments.workers import default_jobs
 from mixviz.frameworks import FRAMEWORKS
 
 
@@ -27,6 +28,19 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}: see --help")
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """``--jobs``, of the commands that train several runs."""
+    note = "runs side by side, a process of one thread each [>= 1; default: as there are cores and memory for]"
+    parser.add_argument("--jobs", type=int, metavar="INT", help=note)
+
+
+def jobs_from(arguments: argparse.Namespace) -> int:
+    """Raises UserError."""
+    if arguments.jobs is not None and arguments.jobs < 1:
+        raise UserError(f"--jobs {arguments.jobs}: take 1 or more, but no more than there are cores")
+    return arguments.jobs or default_jobs()
 
 
 def add_config_flags(parser: argparse.ArgumentParser) -> None:

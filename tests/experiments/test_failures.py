@@ -1,5 +1,7 @@
 """The museum: every break does what it says and is undone, and every signature tells a broken run by its numbers."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,9 +22,10 @@ from mixviz.experiments.failures import (
     preserve,
     reduced,
     revisit,
-    visit,
+    run_cases,
 )
 from mixviz.experiments.failures.cases import UNFROZEN
+from mixviz.experiments.failures.controls import reading_of
 from mixviz.experiments.failures.evidence import INVARIANCE
 from mixviz.experiments.failures.faults import (
     WrongPartners,
@@ -249,19 +252,24 @@ def test_a_difference_within_the_margin_does_not_show():
         evidence({"loss": 1.0}).curve("los")
 
 
-def test_a_visit_trains_both_runs_once_and_reads_them(sets, tmp_path):
-    seen = []
-    story = exhibit("inverted-views")
-    first = visit(story, tmp_path, sets, seen.append, **TINY)
-    assert seen == ["healthy-n-pair+looc", "inverted-views"]
+def test_a_case_trains_both_runs_once_and_compares_them(sets, tmp_path):
+    story, out = exhibit("inverted-views"), tmp_path / "museum.json"
+    table, (first,) = run_cases([story], tmp_path, sets, out, **TINY)
+    assert json.loads(out.read_text("utf-8")) == table
+    assert table["against"] == {"healthy-n-pair+looc": None, "inverted-views": "healthy-n-pair+looc"}
+    assert {row["measure"] for row in table["rows"]} == {
+        "linear-features: label",
+        "knn: label",
+        story.signature.quantity,
+    }
+    assert reading_of(story, table) == first.reading
     healthy, broken = first.runs
     assert healthy.config == broken.config
     assert not np.allclose(healthy.metrics["loss"], broken.metrics["loss"])  # as the views were others
     assert set(first.broken.invariance["head"]) == {"backbone", "all", "color", "rotation"}
-    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-    again = visit(story, tmp_path, sets, **TINY)
-    assert again.reading == first.reading
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == stamps
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*")}
+    assert run_cases([story], tmp_path, sets, out, **TINY)[0] == table
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*")} == stamps
 
     assert revisit(story, tmp_path).reading == first.reading
     with pytest.raises(UserError, match="python -m mixviz museum same-crop"):
@@ -275,10 +283,12 @@ def test_a_visit_trains_both_runs_once_and_reads_them(sets, tmp_path):
 
 
 def test_an_evaluation_needs_no_run_of_its_own(sets, tmp_path):
-    found = visit(exhibit("unfrozen-probe"), tmp_path, sets, **TINY)
-    assert [path.name for path in tmp_path.iterdir()] == ["healthy-n-pair"]
+    case = exhibit("unfrozen-probe")
+    table, (found,) = run_cases([case], tmp_path, sets, tmp_path / "museum.json", **TINY)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["healthy-n-pair", "museum.json"]
+    assert reading_of(case, table).broken == pytest.approx(found.reading.broken)
     assert "backbone changed" in found.refusal
-    assert revisit(exhibit("unfrozen-probe"), tmp_path).reading == found.reading
+    assert revisit(case, tmp_path).reading == found.reading
     known = {(result["encoder"], result["protocol"]) for result in Run(tmp_path / "healthy-n-pair").results}
     assert known >= {(e, p) for e in ("backbone", "random") for p in ("linear-features", UNFROZEN)}
 

@@ -11,29 +11,21 @@ from typing import Any
 from mixviz.analysis.invariance import diagonal_margin
 from mixviz.config import RunConfig
 from mixviz.errors import unknown
+from mixviz.experiments.arms import GLYPHS, IMIX, LOOC, MOCO, NPAIR
 from mixviz.experiments.failures.evidence import Evidence, Signature
 from mixviz.experiments.failures.faults import WrongPartners, views_of_one_crop, views_that_share_the_rest
 
 UNFROZEN = "unfrozen probe"  # a protocol, as results call it
 
-SHARED: dict[str, Any] = {"data": "glyphs", "epochs": 3, "hue": 0.5, "temperature": 0.2, "knn_every": 1}
-NPAIR: dict[str, Any] = {"framework": "n-pair", "batch_size": 128, "lr": 0.3}
+SHARED: dict[str, Any] = {**GLYPHS, "epochs": 3, "knn_every": 1}
 # With a plain head: BatchNorm at its end takes away what the keys of one step have in common, and with it half of the
 # faults below.
-MOCO: dict[str, Any] = {
-    "epochs": 6,
-    "lr": 0.03,
-    "warmup_epochs": 1,
-    "batch_size": 128,
-    "queue_length": 256,
-    "projector": "mlp",
-}
-LOOC: dict[str, Any] = {"mixing": ["looc"], "looc_left_out": ["color", "rotation"], "rotation": 0.5}
+PLAIN_HEAD: dict[str, Any] = {**MOCO, "epochs": 6, "lr": 0.03, "warmup_epochs": 1, "projector": "mlp"}
 TWINS: dict[str, dict[str, Any]] = {
     "n-pair": NPAIR,
-    "n-pair + imix": {**NPAIR, "mixing": ["imix"]},
-    "n-pair + looc": {**NPAIR, **LOOC},
-    "moco-v2": MOCO,
+    "n-pair + imix": {**NPAIR, **IMIX},
+    "n-pair + looc": {**NPAIR, **LOOC, "rotation": 0.5},
+    "moco-v2": PLAIN_HEAD,
 }
 
 
