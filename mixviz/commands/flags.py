@@ -39,7 +39,7 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
 def jobs_from(arguments: argparse.Namespace) -> int:
     """Raises UserError."""
     if arguments.jobs is not None and arguments.jobs < 1:
-        raise UserError(f"--jobs {arguments.jobs}: take 1 or more, but no more than there are cores")
+        raise UserError(f"--jobs {arguments.jobs}: give 1 or more, at most the number of cores")
     return arguments.jobs or default_jobs()
 
 
