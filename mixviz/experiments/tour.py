@@ -43,8 +43,8 @@ QUICK = {"epochs": 2, "train_images": 6000}
 BELOW, ABOVE = ("raw pixels", "random encoder"), ("supervised",)  # what the methods are compared with
 PROTOCOLS = ("linear-features", "knn")
 ONE_SEED = (
-    "One seed says nothing about which method is better: differences of a few points come and go with it. The README "
-    "has differences over several seeds with their intervals."
+    "One seed says nothing about which method is better: differences of a few points come and go with it. The tables "
+    "in data/results have differences over several seeds with their intervals."
 )
 PROTOCOL_NAMES = {"linear-features": "linear", "knn": "kNN"}
 TARGETS = {"label": "shape", "hue": "hue", "rotation": "orientation"}
