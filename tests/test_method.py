@@ -145,29 +145,33 @@ class Loops:
         negative_draws, total = iter(self.draws.negatives), 0.0
         for anchor, draw in zip(anchors, self.draws.queries, strict=True):
             key_views = [view for view in range(len(self.views)) if view != anchor]
-            for inputs, targets, weight, temperature, mixed in self.queries(self.views[anchor], draw):
+            for inputs, targets, weight, temperature, candidates in self.queries(self.views[anchor], draw):
                 for space in range(self.spaces):
                     negative_draw = next(negative_draws)
                     losses = []
                     for i, target in enumerate(targets):
                         q = self.query(inputs[i], space)
-                        positives, negatives, pool = self.compared(i, q, target, anchor, key_views, space, mixed)
+                        same_view = []
+                        if self.framework.name == "simclr" and candidates == "own":
+                            others = [j for j in range(N) if j != i and not self.false(target, j)]
+                            same_view = [self.query(inputs[j], space) for j in others]
+                        positives, negatives, pool = self.compared(target, key_views, space, candidates, same_view)
                         negatives = [*negatives, *self.synthetic(i, q, pool, negative_draw)]
                         losses.append(self.one_loss(q, positives, negatives, temperature))
                     total = total + weight * sum(losses) / len(losses) / self.spaces / len(anchors)
         return total
 
     def queries(self, view: Tensor, draw) -> Iterator[tuple]:
-        """Inputs, for each the shares of the images that it is made of, weight, temperature, whether blended."""
+        """Inputs, for each the shares of the images that it should match, weight, temperature, and candidates."""
         mixing, own = self.mixings.get("queries"), self.framework.temperature
         if isinstance(mixing, IMix):
             pairs = [(i, int(j), float(lam)) for i, (j, lam) in enumerate(zip(draw.partner, draw.lam, strict=True))]
-            yield *self.blends(view, pairs), 1.0, own, True
+            yield *self.blends(view, pairs), 1.0, own, "batch"
             return
-        yield list(view), [{i: 1.0} for i in range(len(view))], 1.0, own, False
+        yield list(view), [{i: 1.0} for i in range(len(view))], 1.0, own, "own"
         if isinstance(mixing, MixCo):
             pairs = [(i, i + len(view) // 2, float(lam)) for i, lam in enumerate(draw)]
-            yield *self.blends(view, pairs), mixing.weight, mixing.temperature, True
+            yield *self.blends(view, pairs), mixing.weight, mixing.temperature, "batch"
 
     def blends(self, view: Tensor, pairs: list[tuple[int, int, float]]) -> tuple[list[Tensor], list[dict]]:
         inputs = [lam * view[i] + (1 - lam) * view[j] for i, j, lam in pairs]
@@ -188,28 +192,26 @@ class Loops:
     def same_class(self, target: dict[int, float], label: Tensor) -> bool:
         return self.labels is not None and label >= 0 and any(self.labels[i] == label for i in target)
 
-    def compared(self, i, q, target, anchor, key_views, space, mixed) -> tuple[list, list, list]:
+    def false(self, target: dict[int, float], j: int) -> bool:
+        """Whether an oracle leaves image j out."""
+        return self.labels is not None and self.same_class(target, self.labels[j])
+
+    def compared(self, target, key_views, space, candidates, same_view) -> tuple[list, list, list]:
         """Positives with their shares, negatives, and those negatives that MoCHi may draw on."""
         seen = key_views[:1] if space == 0 else key_views  # Z_0 compares with the first key view alone
         positives = [(share, self.key(key_views[space], j, space)) for j, share in target.items()]
         if self.framework.name == "byol":
             return positives, [], []
         own_views = [self.key(v, j, space) for j in target for v in seen if v != key_views[space]]
-        others = [j for j in range(N) if j not in target and not self.same_class(target, self.labels_of(j))]
+        others = [j for j in range(N) if j not in target and not self.false(target, j)]
         in_batch = [self.key(v, j, space) for j in others for v in seen]
         if self.framework.name == "moco-v2":
             queue = self.framework.queue
             known = zip(queue.keys[space], queue.labels, strict=True)
             stored = [key for key, label in known if not self.same_class(target, label)]
-            return positives, [*own_views, *(in_batch if mixed else []), *stored], stored
+            return positives, [*own_views, *(in_batch if candidates == "batch" else []), *stored], stored
         pool = [self.key(key_views[space], j, space) for j in others]
-        same_view = []
-        if self.framework.name == "simclr" and not mixed:
-            same_view = [self.query(self.views[anchor][j], space) for j in others]
         return positives, [*own_views, *in_batch, *same_view], pool
-
-    def labels_of(self, j: int) -> Tensor:
-        return torch.tensor(-1) if self.labels is None else self.labels[j]
 
     def synthetic(self, i: int, q: Tensor, pool: list[Tensor], draw) -> list[Tensor]:
         mixing = self.mixings.get("negatives")
@@ -240,11 +242,11 @@ def drawn(method: Method, seed: int = 0) -> Draws:
     queries = [method.query_mixing.sample(N, generator) for _ in range(2 if method.framework.settings.symmetric else 1)]
     queries = queries[: 1 if len(method.shared) > 1 else 2]
     negatives = []
-    for _ in queries:
-        for n in [N, N // 2] if isinstance(method.query_mixing, MixCo) else [N]:
-            negatives += [method.negative_mixing.sample(n, generator) for _ in method.shared]
+    for draw in queries:
+        for query in method.query_mixing.queries(torch.zeros(N, 3, 4, 4), draw):
+            negatives += [method.negative_mixing.sample(len(query.inputs), generator) for _ in method.shared]
     double = [part.double() if isinstance(part, Tensor) else part for part in queries]
-    double = [part._replace(lam=part.lam.double()) if isinstance(part, IMixDraw) else part for part in double]
+    double = [part._replace(lam=part.lam.double()) if hasattr(part, "lam") else part for part in double]
     return Draws(queries=double, negatives=negatives)
 
 
@@ -252,7 +254,7 @@ PAIRS = [
     (name, mixings)
     for name in FRAMEWORKS
     for mixings in COMBINATIONS
-    if name != "byol" or not any(mixing.needs_negatives for mixing in mixings)
+    if FRAMEWORKS[name].has_negatives or not any(mixing.needs_negatives for mixing in mixings)
 ]
 
 
@@ -268,7 +270,7 @@ def test_every_combination_equals_its_loops(build_framework, make_views, name, m
     framework = build_framework(name, spaces=spaces_of(mixings), symmetric=symmetric)
     if name == "moco-v2":
         framework.queue.labels[:] = torch.arange(20) % 7 - 1
-    method = Method(framework, *mixings, oracle=oracle and name != "byol")
+    method = Method(framework, *mixings, oracle=oracle and framework.has_negatives)
     views, draws = make_views(1 + spaces_of(mixings), N), drawn(method)
     output = method.training_step(views, labels=LABELS, draws=draws)
     expected = Loops(framework, mixings, views, LABELS if method.oracle else None, draws).loss()

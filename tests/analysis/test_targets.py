@@ -37,7 +37,7 @@ MIXINGS = [
 CASES = [
     (name, mixings, oracle)
     for name, mixings, oracle in product(FRAMEWORKS, MIXINGS, [False, True])
-    if name != "byol" or (not oracle and not any(mixing.needs_negatives for mixing in mixings))
+    if FRAMEWORKS[name].has_negatives or (not oracle and not any(mixing.needs_negatives for mixing in mixings))
 ]
 
 
@@ -49,7 +49,7 @@ def named(value) -> str:
 
 def in_double(draw):
     """λ in double precision, so that λ and 1 - λ sum to one in it."""
-    if isinstance(draw, IMixDraw):
+    if hasattr(draw, "lam"):
         return draw._replace(lam=draw.lam.double())
     return None if draw is None else draw.double()
 
