@@ -115,7 +115,7 @@ def step_benchmark(config: RunConfig, seconds_each: float = 5.0, image_size: int
     """
     keep_freed_memory()
     method = build_method(config, image_size)
-    device, batch = method.framework.online.mean.device, config.train.batch_size
+    device, batch = method.framework.online.device, config.train.batch_size
     shape = (batch, image_size, image_size, 3)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=Generator().manual_seed(0)).to(device)
     augmentation, optimizer = augmentation_of(config.augment, image_size), sgd(method, config.optimizer)

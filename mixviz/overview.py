@@ -160,7 +160,7 @@ def restored(run: Run, train: ImageSet, device: str = "auto") -> tuple[Method, I
         method = run.method(device)
     else:
         weights = run.encoder(device=device).state_dict()
-        method = build_method(config, train.images.shape[1], weights["mean"], weights["std"])
+        method = build_method(config, train.images.shape[1])
         for embedder in (method.framework.online, getattr(method.framework, "target", None)):
             if embedder is not None:
                 embedder.load_state_dict(weights)
@@ -183,7 +183,7 @@ def look(embedder: Embedder, images: ImageSet, names: Sequence[str], batch_size:
 @torch.no_grad()
 def proxy_task(method: Method, config: RunConfig, held_out: ImageSet) -> Task:
     """The proxy task on a batch of images, drawn and mixed as in training."""
-    device = method.framework.online.mean.device
+    device = method.framework.online.device
     size = min(config.train.batch_size, len(held_out) // 2 * 2)
     drawn = held_out.sample(size)
     images = to_float(drawn.tensor().to(device))
@@ -230,7 +230,7 @@ def _fill_queue(method: Method, config: RunConfig, train: ImageSet) -> None:
 def _geometry(method: Method, config: RunConfig, seen: Heads, test: ImageSet) -> dict[str, Geometry]:
     """By embedding; two views of the first images are the pairs of alignment."""
     embedder, names = method.framework.online, head_names(config)
-    device = embedder.mean.device
+    device = embedder.device
     images = to_float(torch.from_numpy(test.images[:PAIRS]).to(device))
     views = make_views(images, augmentation_of(config.augment, images.shape[2]), Generator(device).manual_seed(0))
     first, second = (heads(embedder, view.images, names) for view in views)
@@ -259,7 +259,7 @@ def _blends(method: Method, config: RunConfig, test: ImageSet) -> Blends:
     """Blends of test images, read against the network's own clean embeddings of them and of others."""
     embedder = method.framework.online
     pairs = min(PAIRS, len(test) // 4)
-    images = to_float(torch.from_numpy(test.images[: 4 * pairs]).to(embedder.mean.device))
+    images = to_float(torch.from_numpy(test.images[: 4 * pairs]).to(embedder.device))
     first, second, rest = images.split([pairs, pairs, 2 * pairs])
     embed = unit_embed(embedder)
     mixco = "mixco" in config.method.mixing

@@ -95,7 +95,7 @@ class Recorder:
         embedder = method.framework.online
         images, views = self._seen
         labels = None if self.probes.labels is None else torch.as_tensor(self.probes.labels)
-        device = embedder.mean.device
+        device = embedder.device
         curves = self._tasks(method, [v.to(device) for v in views], None if labels is None else labels.to(device))
         pairs = [view[:PAIRS] for view in views[:2]]
         embedded = heads(embedder, torch.cat([images, *pairs]), self.names)

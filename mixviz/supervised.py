@@ -24,7 +24,7 @@ def train_supervised(config: RunConfig, images: ImageSet, progress: bool = True)
     pixels, labels = training.tensor(), torch.as_tensor(training.labels)
     image_size, seed = pixels.shape[1], config.train.seed
     embedder = build_embedder(config.but(framework="simclr", mixing=()), image_size, *statistics(pixels))
-    device = embedder.mean.device
+    device = embedder.device
     pixels, labels = pixels.to(device), labels.to(device)
     with seeded(seed):
         classifier = nn.LazyLinear(classes).to(device)

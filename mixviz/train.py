@@ -149,7 +149,7 @@ def set_up(config: RunConfig, images: ImageSet) -> tuple[Method, TrainingData]:
         images.targets("label")
     pixels = training.tensor()
     method = build_method(config, pixels.shape[1], *statistics(pixels))
-    device = method.framework.online.mean.device
+    device = method.framework.online.device
     labels = None if training.labels is None else torch.as_tensor(training.labels, device=device)
     bank = training.select(np.sort(draw(training.labels, len(training), MONITOR_BANK)))
     return method, TrainingData(pixels.to(device), labels, images.select(held), held, bank)
