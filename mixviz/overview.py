@@ -190,7 +190,7 @@ def proxy_task(method: Method, config: RunConfig, held_out: ImageSet) -> Task:
     labels = None if drawn.labels is None else torch.as_tensor(drawn.labels, device=device)
     augmentation = augmentation_of(config.augment, images.shape[2])
     made = make_views(images, augmentation, Generator(device).manual_seed(0), method.shared)
-    views = [view.images for view in made]
+    views = [view.inputs for view in made]
     generator = Generator(device).manual_seed(1)
     few = typical(method.terms([view[:SHOWN] for view in views], generator, None if labels is None else labels[:SHOWN]))
     terms = method.terms(views, generator, labels)
@@ -223,7 +223,7 @@ def _fill_queue(method: Method, config: RunConfig, train: ImageSet) -> None:
         images = to_float(torch.from_numpy(train.images[part.numpy()]).to(device))
         (view,) = make_views(images, augmentation, Generator(device).manual_seed(int(part[0])))[1:]
         labels = None if train.labels is None else torch.as_tensor(train.labels[part.numpy()], device=device)
-        queue.enqueue(embed_once(method.framework.target, [view.images])[0], labels)
+        queue.enqueue(embed_once(method.framework.target, [view.inputs])[0], labels)
 
 
 @torch.no_grad()
@@ -233,7 +233,7 @@ def _geometry(method: Method, config: RunConfig, seen: Heads, test: ImageSet) ->
     device = embedder.device
     images = to_float(torch.from_numpy(test.images[:PAIRS]).to(device))
     views = make_views(images, augmentation_of(config.augment, images.shape[2]), Generator(device).manual_seed(0))
-    first, second = (heads(embedder, view.images, names) for view in views)
+    first, second = (heads(embedder, view.inputs, names) for view in views)
     labels = None if test.labels is None else torch.as_tensor(test.labels)
     return {name: geometry(x, labels, (first[name], second[name])) for name, x in seen.items()}
 

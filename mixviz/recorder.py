@@ -89,7 +89,7 @@ class Recorder:
         images = to_float(self.probes.tensor())
         generator = Generator().manual_seed(0)
         views = make_views(images[:QUERIES], self.augmentation, generator, self.shared)
-        return images, [view.images for view in views]
+        return images, [view.inputs for view in views]
 
     def _frame(self, method: Method) -> dict[str, Any]:
         embedder = method.framework.online

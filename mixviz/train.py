@@ -244,7 +244,7 @@ def _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, ba
         labels = None if data.labels is None else data.labels[index]  # for an oracle, and for who looks at the queue
         mixing = seeded_generator(device, seed, "mix", step)
         current = method.at_step(epoch, step, len(index))
-        output = current.training_step([view.images for view in views], mixing, labels)
+        output = current.training_step([view.inputs for view in views], mixing, labels)
         rate = learning_rate(config.optimizer, epoch + i / steps, config.train.epochs)
         optimize(optimizer, output.loss, rate)
         method.update(output)
