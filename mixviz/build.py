@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from mixviz.augment import Augmentation, build_augmentation
 from mixviz.config import AugmentConfig, DataConfig, RunConfig
-from mixviz.data import ImageSet, draw, load
+from mixviz.data import Dataset, draw, load
 from mixviz.encoders import (
     Embedder,
     Head,
@@ -36,7 +36,7 @@ class TrainSets:
     """The images that a run's data settings name. Test images are loaded when they are first asked for."""
 
     data: DataConfig
-    all_train: ImageSet  # the training split, cut to ``train_images``: what read-outs are trained on
+    all_train: Dataset  # the training split, cut to ``train_images``: what read-outs are trained on
     progress: bool = True
 
     @cached_property
@@ -49,17 +49,17 @@ class TrainSets:
         return self._rows[0]
 
     @cached_property
-    def held_out(self) -> ImageSet:
+    def held_out(self) -> Dataset:
         """Training images that no step of the run sees: for the kNN monitor, the film and the proxy task."""
         return self.all_train.select(self._rows[0])
 
     @cached_property
-    def train(self) -> ImageSet:
+    def train(self) -> Dataset:
         """The images that the run is trained on: all but the held-out ones."""
         return self.all_train.select(self._rows[1])
 
     @cached_property
-    def test(self) -> ImageSet:
+    def test(self) -> Dataset:
         """The test split. Raises UserError."""
         return _load_split(self.data, "test", self.progress)
 
@@ -73,7 +73,7 @@ def load_sets(data: DataConfig, progress: bool = True) -> TrainSets:
     return TrainSets(data=data, all_train=images, progress=progress)
 
 
-def _load_split(data: DataConfig, split: str, progress: bool) -> ImageSet:
+def _load_split(data: DataConfig, split: str, progress: bool) -> Dataset:
     return load(
         data.data, split, image_size=data.image_size, name=data.data_name, skip_bad=data.skip_bad, progress=progress
     )

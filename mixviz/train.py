@@ -29,7 +29,7 @@ from mixviz.build import (
     statistics,
 )
 from mixviz.config import OptimizerConfig, RunConfig
-from mixviz.data import ImageSet, draw
+from mixviz.data import Dataset, draw
 from mixviz.encoders import recompute_statistics
 from mixviz.errors import UserError
 from mixviz.evaluate import extract, read_out_knn
@@ -53,9 +53,9 @@ class TrainingData:
 
     pixels: Tensor  # (N, H, W, 3) uint8
     labels: Tensor | None  # (N,)
-    held_out: ImageSet
+    held_out: Dataset
     held_rows: Tensor  # where they lie in the training images
-    bank: ImageSet
+    bank: Dataset
 
     @property
     def image_size(self) -> int:
@@ -65,7 +65,7 @@ class TrainingData:
 def train(
     config: RunConfig,
     name: str | None = None,
-    images: ImageSet | None = None,
+    images: Dataset | None = None,
     root: Path | None = None,
     progress: bool = True,
     watch: Watch | None = None,
@@ -82,14 +82,14 @@ def train(
     return _fit(Run.create(config, name, root), method, data, progress, watch)
 
 
-def resume(run: Run, images: ImageSet | None = None, progress: bool = True, watch: Watch | None = None) -> Run:
+def resume(run: Run, images: Dataset | None = None, progress: bool = True, watch: Watch | None = None) -> Run:
     """Go on from the run's last epoch; equals training without a break. Raises UserError, NonFiniteLoss."""
     images = load_sets(run.config.data, progress).all_train if images is None else images
     method, data = set_up(run.config, images)
     return _fit(run, method, data, progress, watch)
 
 
-def trained(config: RunConfig, name: str, root: Path, images: ImageSet) -> Run:
+def trained(config: RunConfig, name: str, root: Path, images: Dataset) -> Run:
     """The finished run of this config: as it is, gone on with where it was cut, or trained anew."""
     folder = root / name
     if (folder / "config.json").exists() and Run(folder).config == config:
@@ -130,7 +130,7 @@ def _fit(run: Run, method: Method, data: TrainingData, progress: bool, watch: Wa
     return run
 
 
-def set_up(config: RunConfig, images: ImageSet) -> tuple[Method, TrainingData]:
+def set_up(config: RunConfig, images: Dataset) -> tuple[Method, TrainingData]:
     """The untrained method and its data, on the run's device. Raises UserError."""
     sets = TrainSets(data=config.data, all_train=images)
     if config.train.batch_size > len(sets.train):

@@ -8,7 +8,7 @@ import torch
 from mixviz import train as training
 from mixviz.augment import build_augmentation, make_views, to_float
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet, load
+from mixviz.data import Dataset, load
 from mixviz.encoders import convnet
 from mixviz.errors import UserError
 from mixviz.evaluate import fingerprint
@@ -50,7 +50,7 @@ BREAKS = [
 
 
 @pytest.fixture(scope="module")
-def sets() -> tuple[ImageSet, ImageSet]:
+def sets() -> tuple[Dataset, Dataset]:
     return load("glyphs", "train").select(range(240)), load("glyphs", "test").select(range(60))
 
 

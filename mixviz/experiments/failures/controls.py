@@ -14,7 +14,7 @@ from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.invariance import reference_table
 from mixviz.augment import to_float
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import Result, evaluate
 from mixviz.experiments.failures.cases import UNFROZEN, Exhibit
@@ -26,7 +26,7 @@ from mixviz.train import trained
 
 MOVED = 256  # test images that the invariance table moves
 KEPT = ("config.json", "environment.json", "metrics.csv", "evaluation.json", INVARIANCE)
-Sets = tuple[ImageSet, ImageSet]  # train and test
+Sets = tuple[Dataset, Dataset]  # train and test
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _is_finished(run: Run, config: RunConfig) -> bool:
     return len(run.metrics) == config.train.epochs and (run.path / "film.npz").exists()
 
 
-def invariance_table(run: Run, test: ImageSet) -> pd.DataFrame:
+def invariance_table(run: Run, test: Dataset) -> pd.DataFrame:
     """How far hue and rotation move each head, at the strengths at which heads are compared.
 
     One row a head and augmentation, for ``diagonal_margin``.
