@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from mixviz.build import build_embedder, hold_out, statistics
-from mixviz.config import STALE
 from mixviz.data import Dataset
 from mixviz.environment import commit, processor
 from mixviz.errors import UserError
@@ -19,6 +18,7 @@ from mixviz.experiments.tables import SCALES, TABLES, measures, recipe, run_name
 from mixviz.experiments.tables.making import run_recipe
 from mixviz.experiments.tables.measures import MEASURES, measures_of, train_to_test, turn
 from mixviz.experiments.tables.running import load_sets, plan, runs_of
+from mixviz.frameworks import STALE
 from mixviz.runs import Run
 from mixviz.train import train
 

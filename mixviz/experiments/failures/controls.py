@@ -2,10 +2,10 @@
 
 import re
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -89,17 +89,16 @@ def finished(
     root: Path,
     sets: Sets,
     on_run: Callable[[str], None] = lambda name: None,
-    breaks: Callable[[], AbstractContextManager[None]] = nullcontext,
+    breaks: Mapping[str, Any] = MappingProxyType({}),
 ) -> Run:
-    """The run of this config, as it is or trained to its end, and read out. Its training alone is broken."""
+    """The run of this config, as it is or trained to its end, and read out. breaks: arguments of its training."""
     on_run(name)
     run = Run(root / name)
     if not _is_finished(run, config):
-        with breaks():
-            run = trained(config, name, root, sets[0])
+        run = trained(config, name, root, sets[0], **breaks)
     if not run.results:
         run.add_results([result.to_dict() for result in evaluate(run.encoder(), *sets, seed=config.train.seed)])
-    if "looc" in config.method.mixing and not (run.path / INVARIANCE).exists():
+    if len(config.method.shared) > 1 and not (run.path / INVARIANCE).exists():
         invariance_table(run, sets[1]).to_csv(run.path / INVARIANCE, index=False)
     return run
 
