@@ -12,8 +12,17 @@ from torch import Generator, Tensor, nn
 
 from mixviz.augment import Augmentation, build_augmentation
 from mixviz.config import AugmentConfig, DataConfig, RunConfig
-from mixviz.data import ImageSet, draw, load
-from mixviz.encoders import Embedder, SpaceWise, build_backbone, fast_dtype, feature_dim, head, split_last_stage
+from mixviz.data import Dataset, draw, load
+from mixviz.encoders import (
+    Embedder,
+    Head,
+    Normalise,
+    SpaceWise,
+    build_backbone,
+    fast_dtype,
+    feature_dim,
+    split_last_stage,
+)
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Method
@@ -28,7 +37,7 @@ class TrainSets:
     """The images that a run's data settings name. Test images are loaded when they are first asked for."""
 
     data: DataConfig
-    all_train: ImageSet  # the training split, cut to ``train_images``: what read-outs are trained on
+    all_train: Dataset  # the training split, cut to ``train_images``: what read-outs are trained on
     progress: bool = True
 
     @cached_property
@@ -41,17 +50,17 @@ class TrainSets:
         return self._rows[0]
 
     @cached_property
-    def held_out(self) -> ImageSet:
+    def held_out(self) -> Dataset:
         """Training images that no step of the run sees: for the kNN monitor, the film and the proxy task."""
         return self.all_train.select(self._rows[0])
 
     @cached_property
-    def train(self) -> ImageSet:
+    def train(self) -> Dataset:
         """The images that the run is trained on: all but the held-out ones."""
         return self.all_train.select(self._rows[1])
 
     @cached_property
-    def test(self) -> ImageSet:
+    def test(self) -> Dataset:
         """The test split. Raises UserError."""
         return _load_split(self.data, "test", self.progress)
 
@@ -65,7 +74,7 @@ def load_sets(data: DataConfig, progress: bool = True) -> TrainSets:
     return TrainSets(data=data, all_train=images, progress=progress)
 
 
-def _load_split(data: DataConfig, split: str, progress: bool) -> ImageSet:
+def _load_split(data: DataConfig, split: str, progress: bool) -> Dataset:
     return load(
         data.data, split, image_size=data.image_size, name=data.data_name, skip_bad=data.skip_bad, progress=progress
     )
@@ -126,11 +135,13 @@ def build_embedder(
         backbone = build_backbone(encoder.backbone, image_size, encoder.bn_splits)
         features = feature_dim(backbone, image_size)
         hidden = encoder.hidden or features
-        heads = [head(encoder.projector, features, hidden, encoder.dim, encoder.bn_splits) for _ in range(spaces)]
+        heads = [Head(encoder.projector, features, hidden, encoder.dim, encoder.bn_splits) for _ in range(spaces)]
     branches = ()
     if "looc" in config.method.mixing and config.method.looc.plus_plus:
         backbone, branches = split_last_stage(backbone, spaces)
-    embedder = Embedder(backbone, heads, branches, mean, std, encoder.bn_splits, _dtype(config, device))
+    mean, std = (torch.as_tensor(value).expand(3).clone().view(3, 1, 1) for value in (mean, std))
+    normalise = Normalise(mean, std, torch.channels_last)
+    embedder = Embedder(normalise, backbone, heads, branches, encoder.bn_splits, _dtype(config, device))
     return embedder.to(device)
 
 
@@ -147,13 +158,12 @@ def build_method(
     """
     settings = config.method
     embedder = build_embedder(config, image_size, mean, std)
-    device = embedder.mean.device
     kind = FRAMEWORKS[settings.framework]
     with seeded(config.train.seed + 1):
         predictor = _predictor(config, embedder) if kind.predicts else None
         framework = kind(embedder, settings.settings, predictor)
     chosen = settings.mixings() if mixings is None else mixings
-    return Method(framework, *chosen, oracle=settings.oracle).to(device)
+    return Method(framework, *chosen, oracle=settings.oracle).to(embedder.device)
 
 
 @contextmanager
@@ -176,11 +186,8 @@ def fixed_generator(device: torch.device | str = "cpu", seed: int = FIXED_SEED) 
 
 
 def _predictor(config: RunConfig, embedder: Embedder) -> nn.Module:
-    encoder = config.encoder
-    hidden = encoder.hidden or next(
-        layer.out_features for layer in embedder.projectors[0] if isinstance(layer, nn.Linear)
-    )
-    heads = [head("mlpbn1", encoder.dim, hidden, encoder.dim) for _ in range(embedder.spaces)]
+    dim, hidden = embedder.dim, config.encoder.hidden or embedder.hidden
+    heads = [Head("mlpbn1", dim, hidden, dim) for _ in range(embedder.spaces)]
     return SpaceWise(heads, embedder.dtype)
 
 

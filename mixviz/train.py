@@ -29,7 +29,7 @@ from mixviz.build import (
     statistics,
 )
 from mixviz.config import OptimizerConfig, RunConfig
-from mixviz.data import ImageSet, draw
+from mixviz.data import Dataset, draw
 from mixviz.encoders import recompute_statistics
 from mixviz.errors import UserError
 from mixviz.evaluate import extract, read_out_knn
@@ -55,9 +55,9 @@ class TrainingData:
 
     pixels: Tensor  # (N, H, W, 3) uint8
     labels: Tensor | None  # (N,)
-    held_out: ImageSet
+    held_out: Dataset
     held_rows: Tensor  # where they lie in the training images
-    bank: ImageSet
+    bank: Dataset
 
     @property
     def image_size(self) -> int:
@@ -67,7 +67,7 @@ class TrainingData:
 def train(
     config: RunConfig,
     name: str | None = None,
-    images: ImageSet | None = None,
+    images: Dataset | None = None,
     root: Path | None = None,
     progress: bool = True,
     watch: Watch | None = None,
@@ -89,7 +89,7 @@ def train(
 
 def resume(
     run: Run,
-    images: ImageSet | None = None,
+    images: Dataset | None = None,
     progress: bool = True,
     watch: Watch | None = None,
     views: ViewMaker = make_views,
@@ -108,7 +108,7 @@ def trained(
     config: RunConfig,
     name: str,
     root: Path,
-    images: ImageSet,
+    images: Dataset,
     views: ViewMaker = make_views,
     mixings: Sequence[Mixing] | None = None,
 ) -> Run:
@@ -167,7 +167,7 @@ class Loop:
         views = self.views(to_float(data.pixels[index]), self.augmentation, crops, self.method.shared)
         labels = None if data.labels is None else data.labels[index]  # for an oracle, and for diagnostics of the queue
         current = self.method.at_step(epoch, step, len(index))
-        output = current.training_step([view.images for view in views], mixing, labels)
+        output = current.training_step([view.inputs for view in views], mixing, labels)
         optimize(self.optimizer, output.loss, rate)
         self.method.update(output)
         return {"loss": output.loss.detach(), **output.diagnostics}
@@ -203,7 +203,7 @@ def _fit(run: Run, method: Method, data: TrainingData, progress: bool, watch: Wa
     return run
 
 
-def set_up(config: RunConfig, images: ImageSet, mixings: Sequence[Mixing] | None = None) -> tuple[Method, TrainingData]:
+def set_up(config: RunConfig, images: Dataset, mixings: Sequence[Mixing] | None = None) -> tuple[Method, TrainingData]:
     """The untrained method and its data, on the run's device. mixings: in place of the config's. Raises UserError."""
     sets = TrainSets(data=config.data, all_train=images)
     if config.train.batch_size > len(sets.train):
@@ -215,7 +215,7 @@ def set_up(config: RunConfig, images: ImageSet, mixings: Sequence[Mixing] | None
         images.targets("label")
     pixels = sets.train.tensor()
     method = build_method(config, pixels.shape[1], *statistics(pixels), mixings=mixings)
-    device = method.framework.online.mean.device
+    device = method.framework.online.device
     labels = None if sets.train.labels is None else torch.as_tensor(sets.train.labels, device=device)
     bank = sets.train.select(np.sort(draw(sets.train.labels, len(sets.train), MONITOR_BANK)))
     return method, TrainingData(

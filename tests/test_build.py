@@ -91,11 +91,11 @@ def test_sets_follow_the_data_settings_and_test_is_loaded_when_it_is_asked_for(t
     )
     sets = load_sets(data, progress=False)
     assert [len(part) for part in (sets.all_train, sets.train, sets.held_out)] == [80, 74, 6]
-    assert np.array_equal(sets.held_out.images, sets.all_train.images[sets.held_rows])
-    assert not {image.tobytes() for image in sets.held_out.images} & {image.tobytes() for image in sets.train.images}
-    assert (sets.all_train.name, sets.all_train.images.shape[1:]) == ("C", (8, 8, 3))
+    assert np.array_equal(sets.held_out.stored, sets.all_train.stored[sets.held_rows])
+    assert not {image.tobytes() for image in sets.held_out.stored} & {image.tobytes() for image in sets.train.stored}
+    assert (sets.all_train.name, sets.all_train.stored.shape[1:]) == ("C", (8, 8, 3))
     assert loaded == ["train"]
-    assert (len(sets.test), sets.test.name, sets.test.images.shape[1]) == (40, "C", 8)
+    assert (len(sets.test), sets.test.name, sets.test.stored.shape[1]) == (40, "C", 8)
     assert loaded == ["train", "test"]
     with pytest.raises(MissingData, match="there is nothing at"):
         load_sets(DataConfig(data=f"numpy:{tmp_path / 'nowhere.npz'}"))

@@ -17,7 +17,7 @@ from mixviz.analysis.heads import ALL, BACKBONE, Heads, factor_readout, head_nam
 from mixviz.analysis.invariance import diagonal_margin, reference_table
 from mixviz.analysis.mixpath import calibration, mix_path, path_measures, unit_embed
 from mixviz.augment import to_float
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.experiments.arms import GLYPHS, IMIX, LOOC, MIXCO, MOCHI, MOCO, NPAIR, Arm, Experiment, Sets
 from mixviz.experiments.result_file import has_measures, kept_measures
 from mixviz.paired import mean_interval, settled_sign
@@ -199,7 +199,7 @@ def proxy_measures(run: Run) -> dict[str, float]:
 
 
 @torch.no_grad()
-def blend_measures(run: Run, test: ImageSet) -> dict[str, float]:
+def blend_measures(run: Run, test: Dataset) -> dict[str, float]:
     """How a blend of two test images is read, against how much of each is in it; lower errors are better."""
     embed, method = unit_embed(run.encoder()), run.config.method
     images = to_float(test.sample(len(test)).tensor())  # in random order
@@ -218,7 +218,7 @@ def blend_measures(run: Run, test: ImageSet) -> dict[str, float]:
     }
 
 
-def _factors(train_heads: Heads, test_heads: Heads, train: ImageSet, test: ImageSet) -> dict[str, float]:
+def _factors(train_heads: Heads, test_heads: Heads, train: Dataset, test: Dataset) -> dict[str, float]:
     """Accuracy, in %, of each factor from each head: kNN; from the backbone also linear."""
     knn = factor_readout(train_heads, test_heads, train, test, ("label", "hue", "rotation"), "knn")
     backbone = [{BACKBONE: part[BACKBONE]} for part in (train_heads, test_heads)]
@@ -227,7 +227,7 @@ def _factors(train_heads: Heads, test_heads: Heads, train: ImageSet, test: Image
     return found | {f"{NAMES.get(r.factor, r.factor)}, linear: {r.head}": 100 * r.accuracy for r in linear.itertuples()}
 
 
-def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: ImageSet) -> dict[str, float]:
+def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: Dataset) -> dict[str, float]:
     """How far each head moves with rotation and hue, at the reference strength; and the mean of those not its own."""
     table = reference_table(embed_heads, to_float(test.sample(MOVED).tensor()), ("rotation", "hue"))
     own = {f"fall-off {row.augmentation}: {row.head}": row.fall_off for row in table.itertuples()}

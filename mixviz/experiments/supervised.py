@@ -8,12 +8,12 @@ from tqdm.auto import tqdm
 from mixviz.augment import make_views, to_float
 from mixviz.build import TrainSets, augmentation_of, build_embedder, seeded, seeded_generator, statistics
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder
 from mixviz.train import batches, learning_rate, optimize, sgd
 
 
-def train_supervised(config: RunConfig, images: ImageSet, progress: bool = True) -> Embedder:
+def train_supervised(config: RunConfig, images: Dataset, progress: bool = True) -> Embedder:
     """An embedder whose backbone was trained by cross entropy on labels; config as for a run, its method unused.
 
     It sees the images that a run of this config would see, one augmented view of each. Raises UserError without labels.
@@ -23,7 +23,7 @@ def train_supervised(config: RunConfig, images: ImageSet, progress: bool = True)
     pixels, labels = training.tensor(), torch.as_tensor(training.labels)
     image_size, seed = pixels.shape[1], config.train.seed
     embedder = build_embedder(config.but(framework="simclr", mixing=()), image_size, *statistics(pixels))
-    device = embedder.mean.device
+    device = embedder.device
     pixels, labels = pixels.to(device), labels.to(device)
     with seeded(seed):
         classifier = nn.LazyLinear(classes).to(device)
@@ -37,7 +37,7 @@ def train_supervised(config: RunConfig, images: ImageSet, progress: bool = True)
                 index = index.to(device)
                 crops = seeded_generator(device, seed, "crops", epoch * steps + i)
                 view = make_views(to_float(pixels[index]), augmentation, crops, shared=())[0]
-                loss = F.cross_entropy(classifier(embedder.features(view.images)), labels[index])
+                loss = F.cross_entropy(classifier(embedder.features(view.inputs)), labels[index])
                 optimize(optimizer, loss, learning_rate(config.optimizer, epoch + i / steps, config.train.epochs))
                 bar.update(len(index))
     return embedder.eval().requires_grad_(False)

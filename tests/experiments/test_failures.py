@@ -9,7 +9,7 @@ import torch
 
 from mixviz.augment import build_augmentation, make_views, to_float
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet, load
+from mixviz.data import Dataset, load
 from mixviz.encoders import convnet
 from mixviz.errors import UserError
 from mixviz.evaluate import fingerprint
@@ -44,7 +44,7 @@ TINY = {"epochs": 1, "batch_size": 16, "queue_length": 32, "dim": 8, "hidden": 1
 
 
 @pytest.fixture(scope="module")
-def sets() -> tuple[ImageSet, ImageSet]:
+def sets() -> tuple[Dataset, Dataset]:
     return load("glyphs", "train").select(range(240)), load("glyphs", "test").select(range(60))
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.invariance import reference_table
 from mixviz.augment import to_float
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import Result, evaluate
 from mixviz.experiments.arms import Arm, Experiment, Sets
@@ -48,7 +48,7 @@ class FailureRuns(Experiment):
     def folder(self, arm: Arm, seed: int) -> str:
         return arm.name
 
-    def train(self, arm: Arm, run: Run, images: ImageSet, watch: Watch | None) -> Run:
+    def train(self, arm: Arm, run: Run, images: Dataset, watch: Watch | None) -> Run:
         """A failure case breaks its training alone."""
         breaks = failure_case(arm.name).breaks if arm.against else {}
         return resume(run, images, progress=False, watch=watch, **breaks)
@@ -139,7 +139,7 @@ def control_name(case: FailureCase) -> str:
     return f"healthy-{re.sub(' ', '', case.control)}"
 
 
-def invariance_table(run: Run, test: ImageSet) -> pd.DataFrame:
+def invariance_table(run: Run, test: Dataset) -> pd.DataFrame:
     """How far hue and rotation move each head, at the strengths at which heads are compared.
 
     One row a head and augmentation, for ``diagonal_margin``.

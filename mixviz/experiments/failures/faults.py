@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 
 from mixviz.augment import Augmentation, View, make_views, to_float
 from mixviz.build import seeded
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder, SplitBatchNorm2d, convnet
 from mixviz.evaluate import NotFrozen, frozen
 from mixviz.mixing import IMix, IMixDraw
@@ -31,7 +31,7 @@ def views_that_share_the_rest(
 
     So the space of that group is taught to ignore it.
     """
-    draws = [augmentation.sample(len(images), *images.shape[2:], generator) for _ in range(1 + len(shared))]
+    draws = [augmentation.sample(len(images), images.shape[1:], generator) for _ in range(1 + len(shared))]
     for key, group in zip(draws[1:], shared, strict=True):
         for operation in augmentation.operations:
             if group is not None and operation.group != group:
@@ -62,7 +62,7 @@ def imagenet_stem() -> nn.Sequential:
 
 
 def learn_along(
-    embedder: Embedder, images: ImageSet, seed: int = 0, epochs: int = 3, batch_size: int = 64, lr: float = 0.05
+    embedder: Embedder, images: Dataset, seed: int = 0, epochs: int = 3, batch_size: int = 64, lr: float = 0.05
 ) -> nn.Linear:
     """A "linear probe" that trains the backbone as well; the classifier.
 
@@ -86,7 +86,7 @@ def learn_along(
     return classifier
 
 
-def unfrozen_probe(embedder: Embedder, images: ImageSet, test: ImageSet, seed: int = 0, epochs: int = 3) -> float:
+def unfrozen_probe(embedder: Embedder, images: Dataset, test: Dataset, seed: int = 0, epochs: int = 3) -> float:
     """Test accuracy, in [0, 1], of a probe whose backbone learns along; the embedder handed in stays as it is."""
     learner = copy.deepcopy(embedder).train()
     classifier = learn_along(learner, images, seed, epochs)
@@ -96,7 +96,7 @@ def unfrozen_probe(embedder: Embedder, images: ImageSet, test: ImageSet, seed: i
     return float((torch.cat(parts).argmax(dim=1).numpy() == test.targets("label")).mean())
 
 
-def guard_message(embedder: Embedder, images: ImageSet) -> str | None:
+def guard_message(embedder: Embedder, images: Dataset) -> str | None:
     """What the freeze guard says of such a probe, after one batch of it; None: it let it pass."""
     learner = copy.deepcopy(embedder)
     try:
