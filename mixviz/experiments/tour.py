@@ -29,7 +29,7 @@ from mixviz.plots.style import figure
 from mixviz.report.html import Report
 from mixviz.runs import Run
 
-SHARED = {**GLYPHS, "epochs": 6, "knn_every": 2}
+SHARED = {**GLYPHS, "epochs": 5, "knn_every": 2}
 TURNED = {**SHARED, **NPAIR, "rotation": 0.5}
 ARMS = (
     Arm("moco-v2", {**SHARED, **MOCO}),
@@ -39,7 +39,7 @@ ARMS = (
     Arm("n-pair (turned)", TURNED),
     Arm("n-pair + looc (turned)", {**TURNED, **LOOC}, "n-pair (turned)"),
 )
-QUICK = {"epochs": 2, "train_images": 6000}
+QUICK = {"epochs": 2, "train_images": 4000}
 BELOW, ABOVE = ("raw pixels", "random encoder"), ("supervised",)  # what the methods are compared with
 PROTOCOLS = ("linear-features", "knn")
 ONE_SEED = (
