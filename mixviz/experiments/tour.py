@@ -11,10 +11,11 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from mixviz.augment import make_views, to_float
-from mixviz.build import augmentation_of, build_embedder, seeded_generator, statistics
+from mixviz.augment import make_views
+from mixviz.build import build_embedder, seeded_generator
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
+from mixviz.domains import augmentation_of, clean, inputs_of
 from mixviz.encoders import Embedder
 from mixviz.evaluate import evaluate
 from mixviz.experiments.arms import GLYPHS, IMIX, LOOC, MIXCO, MOCHI, MOCO, NPAIR, Arm, Experiment, Sets
@@ -107,7 +108,7 @@ class Reference(Task):
             return None
         if self.arm.name == "supervised":
             return train_supervised(self.config, images, progress=False)
-        return build_embedder(self.config, images.stored.shape[1], *statistics(images.tensor())).eval()
+        return build_embedder(self.config, *inputs_of(images)).eval()
 
     @property
     def _file(self) -> Path:
@@ -202,8 +203,7 @@ def draw_samples(images: Dataset) -> Figure:
 
 def draw_views(images: Dataset, config: RunConfig) -> Figure:
     drawn = figure(7, 1.6)
-    batch = to_float(images.select(range(16)).tensor())
-    augmentation = augmentation_of(config.augment, batch.shape[2])
+    batch, augmentation = clean(images, slice(16)), augmentation_of(config.augment, images)
     views = make_views(batch, augmentation, seeded_generator(torch.device("cpu"), 0, "report"))
     rows = [batch, *[view.inputs for view in views]]
     plot_sheet(drawn.add_subplot(), [row.permute(0, 2, 3, 1).numpy() for row in rows], ["image", "query", "key"])
