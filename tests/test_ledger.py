@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from mixviz.ledger import (
 from mixviz.ledger.findings import MINUS, Finding, Findings, Observation, Setting, read_findings
 from mixviz.ledger.tables import count_rows, headline_tables, ledger_rows, others_tried
 from mixviz.recipes import SCALES, TABLES, recipe
+from mixviz.result import Result
 from mixviz.runs import Run
 from mixviz.study import CLAIMS
 
@@ -324,9 +326,21 @@ def make_runs(root: Path) -> None:
         for seed in (0, 1, 2):
             settings = {"mixing": [mixing] if mixing else [], "mixco_temperature": temperature, "seed": seed}
             run = Run.create(RunConfig.of(**settings, epochs=7), f"{mixing}-{temperature}-{seed}", root)
-            common = {"encoder": "backbone", "target": "label", "seed": seed, "data": "X"}
-            kept = [common | {"protocol": "linear-features", "accuracy": accuracy + 0.01 * seed}]
-            run.add_results([*kept, kept[0] | {"encoder": "random", "accuracy": 0.1}])
+            result = Result(
+                protocol="linear-features",
+                encoder="backbone",
+                target="label",
+                accuracy=accuracy + 0.01 * seed,
+                data="X",
+                split="test",
+                train_images=100,
+                test_images=50,
+                classes=2,
+                seed=seed,
+                device="cpu",
+            )
+            transfer = replace(result, data="Y", accuracy=0.9, settings={"encoder_trained_on": "X"})
+            run.add_results([result, replace(result, encoder="random", accuracy=0.1), transfer])
 
 
 def test_findings_of_run_folders(tmp_path):

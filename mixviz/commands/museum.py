@@ -66,11 +66,11 @@ def entry_of(found: Visit) -> dict[str, Any]:
 
 def describe(visits: Sequence[Visit]) -> str:
     """What stands beside every number of the museum."""
-    results = visits[0].healthy.results[0]
+    result = visits[0].healthy.results[0]
     environment = visits[0].runs[0].read_json("environment.json")
     epochs = sorted({run.config.train.epochs for found in visits for run in found.runs})
     return (
-        f"glyphs ({results['train_images']:,} training and {results['test_images']:,} test images), "
+        f"glyphs ({result.train_images:,} training and {result.test_images:,} test images), "
         f"{' or '.join(map(str, epochs))} epochs, one seed, {environment['device']} "
         f"({environment['threads']} threads). Each pair differs in one thing alone."
     )

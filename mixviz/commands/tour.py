@@ -18,7 +18,7 @@ from mixviz.commands.tables import print_table
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.errors import UserError
-from mixviz.evaluate import Result, evaluate
+from mixviz.evaluate import Result, Source, evaluate, read_out
 from mixviz.paths import check_writable, runs_root
 from mixviz.plots.curves import plot_curves
 from mixviz.plots.images import plot_sheet
@@ -98,9 +98,7 @@ def tour_of_one_seed(
     rows += references(seed, sets, tour_config("moco-v2", seed, quick), quick)
     for name in QUICK if quick else METHODS:
         run = trained(tour_config(name, seed, quick), f"{folder_name(name)}-seed{seed}", root, sets[0])
-        results = evaluate(run.encoder(), *sets, targets=list(TARGETS), seed=seed)
-        run.add_results([result.to_dict() for result in results])
-        rows += [row_of(name, result) for result in results]
+        rows += [row_of(name, result) for result in read_out(run, sets, list(TARGETS))]
         runs.append((name, run))
 
 
@@ -124,12 +122,13 @@ def references(seed: int, sets: tuple[ImageSet, ImageSet], config: RunConfig, qu
     rows = []
     for name, embedder in encoders.items():
         targets = ["label"] if quick and embedder is None else list(TARGETS)
-        rows += [row_of(name, result) for result in evaluate(embedder, *sets, name, targets, seed=seed)]
+        source = Source(embedder=embedder, train=sets[0], test=sets[1], encoder=name, seed=seed)
+        rows += [row_of(name, result) for result in evaluate(source, targets)]
     return rows
 
 
 def row_of(method: str, result: Result) -> dict[str, Any]:
-    keep = {"protocol": result.protocol, "target": result.target, "seed": result.seed, "accuracy": result.accuracy}
+    keep = {"protocol": result.label, "target": result.target, "seed": result.seed, "accuracy": result.accuracy}
     return {"method": method, **keep}
 
 

@@ -1,4 +1,4 @@
-"""Transfer: an encoder trained on one data set, read out on another."""
+"""What a transfer needs: images of the other data set in the size of the encoder's own, and classes that both have."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,53 +8,6 @@ import torch
 from torchvision.transforms.v2 import functional as transforms
 
 from mixviz.data import ImageSet
-from mixviz.encoders import Embedder
-from mixviz.errors import UserError
-from mixviz.evaluate import DEFAULTS, Protocol, Result, evaluate
-
-
-def transfer(
-    embedder: Embedder,
-    train: ImageSet,
-    test: ImageSet,
-    trained_on: ImageSet,
-    encoder: str = "backbone",
-    targets: Sequence[str] = ("label",),
-    protocols: Sequence[str | Protocol] = DEFAULTS,
-    seed: int = 0,
-    run: str = "",
-) -> list[Result]:
-    """Read a frozen encoder out on a data set that it was not trained on: train and test of that other set.
-
-    trained_on: the images that the encoder was trained on; its name goes into the results' settings as
-    ``encoder_trained_on``, with the names of classes that both sets have as ``shared_classes``. Images of another
-    size than these are resized to it, which ``resized_from`` tells. The target names the other set, as in
-    ``label of CIFAR-100``, so that no transfer is taken for a result on the encoder's own data.
-    Raises UserError where the other set is the same one, or its test has classes that its train lacks; NotFrozen.
-    """
-    check_transfer(train, test, trained_on, targets)
-    size = trained_on.images.shape[1:3]
-    settings = {"encoder_trained_on": trained_on.name, "shared_classes": list(shared_classes(trained_on, train))}
-    if train.images.shape[1:3] != size:
-        settings["resized_from"] = list(train.images.shape[1:3])
-    train, test = resized(train, size), resized(test, size)
-    results = evaluate(embedder, train, test, encoder, targets, protocols, seed, run)
-    return [
-        replace(result, target=f"{result.target} of {train.name}", settings={**result.settings, **settings})
-        for result in results
-    ]
-
-
-def check_transfer(train: ImageSet, test: ImageSet, trained_on: ImageSet, targets: Sequence[str]) -> None:
-    """Raises UserError where the read-out would be no transfer, or could not be right."""
-    if train.name != test.name:
-        raise UserError(f"train is of {train.name} and test of {test.name}: take both from one data set")
-    if train.name == trained_on.name:
-        raise UserError(f"the encoder was trained on {trained_on.name} itself: evaluate it, or take another data set")
-    for target in targets:
-        missing = np.setdiff1d(test.targets(target), train.targets(target))
-        if len(missing):
-            raise UserError(f"{train.name}: train has no {target} {missing[0]}, and test has: take splits of one set")
 
 
 def shared_classes(first: ImageSet, second: ImageSet) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from mixviz.augment import to_float
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.errors import UserError
-from mixviz.evaluate import Result, evaluate
+from mixviz.evaluate import read_out
 from mixviz.museum.breaks import refusal, unfrozen_probe
 from mixviz.museum.evidence import INVARIANCE, Evidence, Reading
 from mixviz.museum.exhibits import UNFROZEN, Exhibit
@@ -97,8 +97,7 @@ def finished(
     if not _is_finished(run, config):
         with breaks():
             run = trained(config, name, root, sets[0])
-    if not run.results:
-        run.add_results([result.to_dict() for result in evaluate(run.encoder(), *sets, seed=config.train.seed)])
+    read_out(run, sets)
     if "looc" in config.method.mixing and not (run.path / INVARIANCE).exists():
         invariance_table(run, sets[1]).to_csv(run.path / INVARIANCE, index=False)
     return run
@@ -125,17 +124,13 @@ def probe_unfrozen(run: Run, sets: Sets) -> str | None:
     train, test = sets
     seed = run.config.train.seed
     encoders = {"backbone": run.encoder(device="cpu"), "random": run.encoder(trained=False, device="cpu")}
-    known = {(result["encoder"], result["protocol"]) for result in run.results}
-    if ("random", "linear-features") not in known:
-        run.add_results([r.to_dict() for r in evaluate(encoders["random"], *sets, "random", seed=seed)])
-    template = next(r for r in run.results if r["protocol"] == "linear-features" and r["target"] == "label")
+    read_out(run, sets, trained=False)
     for name, embedder in encoders.items():
-        if (name, UNFROZEN) not in known:
+        own = run.own_results(encoder=name)
+        if UNFROZEN not in own:
             accuracy = unfrozen_probe(embedder, train, test, seed)
-            result = replace(
-                Result(**template), protocol=UNFROZEN, encoder=name, accuracy=accuracy, device="cpu", settings={}
-            )
-            run.add_results([result.to_dict()])
+            honest = own["linear-features"]
+            run.add_results([replace(honest, protocol=UNFROZEN, accuracy=accuracy, device="cpu", settings={})])
     return refusal(encoders["random"], train)
 
 

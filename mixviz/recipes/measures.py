@@ -18,7 +18,7 @@ from mixviz.analysis.geometry import geometry
 from mixviz.analysis.heads import ALL, factor_readout, head_names, heads
 from mixviz.data import ImageSet
 from mixviz.encoders import Embedder, recompute_statistics
-from mixviz.evaluate import evaluate, extract
+from mixviz.evaluate import Source, evaluate, extract
 from mixviz.overview import look
 from mixviz.runs import Run
 from mixviz.study import blend_measures, head_measures, proxy_measures
@@ -31,16 +31,17 @@ FRECHET_IMAGES = 2000  # of train and of test, at most
 
 def clean_statistics(run: Run, sets: Sets) -> dict[str, float]:
     """Both read-outs of a copy of the encoder whose BatchNorm statistics are those of clean training images."""
-    encoder = copy.deepcopy(run.encoder())
+    source = Source.of_run(run, sets)
+    encoder = copy.deepcopy(source.embedder)
     train = sets[0].select(hold_out(len(sets[0]), run.config.data.holdout)[1].numpy())
     recompute_statistics(encoder, (batch.to(encoder.mean.device) for batch in clean_batches(train.tensor())))
-    results = evaluate(encoder, *sets, encoder="backbone, clean statistics", seed=run.config.train.seed, run=run.name)
-    return {f"{result.protocol}: label, clean statistics": 100 * result.accuracy for result in results}
+    results = evaluate(replace(source, embedder=encoder, encoder="backbone, clean statistics"))
+    return {f"{result.label}: label, clean statistics": 100 * result.accuracy for result in results}
 
 
 def few_labels(run: Run, sets: Sets) -> dict[str, float]:
     """Five labels a class, ten trials (LooC, Flowers-102)."""
-    (result,) = evaluate(run.encoder(), *sets, protocols=["few-shot"], seed=run.config.train.seed, run=run.name)
+    (result,) = evaluate(Source.of_run(run, sets), protocols=["few-shot"])
     return {"few-shot: label": 100 * result.accuracy}
 
 

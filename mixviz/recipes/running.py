@@ -5,7 +5,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, product
 from pathlib import Path
@@ -14,11 +14,8 @@ from typing import Any
 from mixviz.build import build_embedder
 from mixviz.config import DataConfig, RunConfig
 from mixviz.data import ImageSet, load
-from mixviz.encoders import Embedder
-from mixviz.environment import commit
-from mixviz.evaluate import evaluate
+from mixviz.evaluate import Source, evaluate, read_out
 from mixviz.recipes import PROTOCOLS, Arm, Recipe, run_name
-from mixviz.recipes.describing import is_of
 from mixviz.recipes.measures import Sets, measures_of, turn
 from mixviz.runs import Run
 from mixviz.train import load_training_images, train
@@ -134,29 +131,22 @@ def time_readout(config: RunConfig, sets: Sets) -> float:
     train_few, test_few = (images.sample(PROBED) for images in sets)
     embedder = build_embedder(config, train_few.images.shape[1], *statistics_of(train_few.tensor())).eval()
     began = time.perf_counter()
-    evaluate(embedder, train_few, test_few, protocols=PROTOCOLS)
+    evaluate(Source(embedder=embedder, train=train_few, test=test_few), protocols=PROTOCOLS)
     return (time.perf_counter() - began) * len(sets[0]) / len(train_few)
 
 
 def measure(run: Run, recipe: Recipe, sets: Sets) -> list[dict[str, Any]]:
     """Every measure of a run: measure, value, run. Accuracies in %, each read out once and kept in the run's folder."""
-    embedder: Embedder | None = None
-    seed, found = run.config.train.seed, {}
+    found = {}
     for target in recipe.targets:
-        kept = {result["protocol"]: result for result in run.results if is_of(result, target)}
-        if not kept.keys() >= set(PROTOCOLS):
-            embedder = embedder or run.encoder()
-            turned = target == "rotation" and "rotation" not in sets[0].factors
-            used = tuple(turn(images) for images in sets) if turned else sets
-            results = evaluate(embedder, *used, targets=[target], protocols=PROTOCOLS, seed=seed, run=run.name)
-            new = [replace(result, commit=commit()).to_dict() for result in results]
-            run.add_results(new)
-            kept = {result["protocol"]: result for result in new}
-        found |= {f"{protocol}: {target}": 100 * kept[protocol]["accuracy"] for protocol in PROTOCOLS}
+        turned = target == "rotation" and "rotation" not in sets[0].factors
+        used = (turn(sets[0]), turn(sets[1])) if turned else sets
+        for result in read_out(run, used, [target], PROTOCOLS):
+            found[f"{result.label}: {target}"] = 100 * result.accuracy
     found |= measures_of(run, recipe.measures, sets)
     return [{"measure": name, "value": value, "run": run.name} for name, value in found.items()]
 
 
 def is_read_out(run: Run) -> bool:
     """Whether every protocol was read out for labels."""
-    return {result["protocol"] for result in run.results if is_of(result, "label")} >= set(PROTOCOLS)
+    return run.own_results().keys() >= set(PROTOCOLS)

@@ -19,6 +19,7 @@ from mixviz.evaluate.compare import (
     settled_sign,
     told_apart,
 )
+from mixviz.result import Result
 from mixviz.runs import Run
 
 
@@ -124,8 +125,8 @@ def test_seeds_to_settle_known_cases():
 
 def test_results_of_runs_in_one_table(tmp_path):
     run = Run.create(RunConfig.of(mixing=["mixco"], seed=3), root=tmp_path)
-    kept = {"data": "x", "seed": 3, "encoder": "backbone", "protocol": "knn", "target": "label", "accuracy": 0.4}
-    run.add_results([kept | {"train_images": 1, "test_images": 2}])
+    about = {"data": "x", "split": "test", "encoder": "backbone", "target": "label", "seed": 3, "device": "cpu"}
+    run.add_results([Result(protocol="knn", accuracy=0.4, train_images=1, test_images=2, classes=2, **about)])
     table = results_table([run])
     assert table.loc[0, ["method", "seed", "accuracy"]].tolist() == ["moco-v2 + mixco", 3, 0.4]
     assert results_table([]).empty
