@@ -4,6 +4,7 @@ import copy
 import importlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -160,6 +161,30 @@ def split_last_stage(backbone: nn.Module, spaces: int) -> tuple[nn.Module, list[
     if not isinstance(backbone, nn.Sequential) or len(backbone) < 3:
         raise UserError("LooC++ needs a backbone that is an nn.Sequential and ends with its last stage and pooling")
     return backbone[:-2], [copy.deepcopy(backbone[-2:]) for _ in range(spaces)]
+
+
+class MaxOut(nn.Module):
+    """The largest of each ``pieces`` consecutive numbers, (n, pieces * F) -> (n, F) (Goodfellow et al. 2013)."""
+
+    def __init__(self, pieces: int):
+        super().__init__()
+        self.pieces = pieces
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs.unflatten(1, (-1, self.pieces)).amax(dim=2)
+
+
+def mlp(norm: Callable[[int], nn.Module], shape: tuple[int, ...], width: int = 256) -> nn.Sequential:
+    """i-Mix's backbone of rows (arXiv:2010.08887), (n, F) -> (n, width): five layers, the last one max-out of 4 pieces.
+
+    The authors' is 2,048 wide, behind one linear layer of 64 units for each kind of column, which is left out here.
+    """
+    widths = (*shape, width, width, 2 * width, 2 * width)
+    layers = [
+        nn.Sequential(nn.Linear(inputs, outputs, bias=False), norm(outputs), nn.ReLU(inplace=True))
+        for inputs, outputs in pairwise(widths)
+    ]
+    return nn.Sequential(*layers, nn.Linear(2 * width, 4 * width), MaxOut(4))
 
 
 HEADS = ("linear", "mlp", "mlpbn1", "mlpbn")

@@ -15,7 +15,7 @@ import torch
 from mixviz.analysis.heads import head_names, heads
 from mixviz.augment import to_float
 from mixviz.data import ImageSet
-from mixviz.errors import UserError, unknown
+from mixviz.errors import MissingData, UserError, unknown
 from mixviz.recorder import principal, reduced
 from mixviz.runs import Run
 from mixviz.train import load_training_images
@@ -145,7 +145,7 @@ def _images(run: Run, images: dict[str, ImageSet | None]) -> ImageSet | None:
     if key not in images:
         try:
             images[key] = load_training_images(run.config, progress=False)
-        except UserError:
+        except MissingData:
             images[key] = None
     return images[key]
 

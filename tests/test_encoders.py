@@ -16,6 +16,7 @@ from mixviz.encoders import (
     fast_dtype,
     feature_dim,
     head,
+    mlp,
     recompute_statistics,
     split_last_stage,
 )
@@ -204,3 +205,21 @@ def test_recomputed_statistics_are_those_of_the_images_and_nothing_else_changes(
     changed = {name for name, tensor in embedder.state_dict().items() if not torch.equal(tensor, before[name])}
     assert all(name.endswith(("running_mean", "running_var", "num_batches_tracked")) for name in changed)
     assert (first[1].momentum, first[1].splits) == (0.1, 2)
+
+
+def test_mlp_is_five_layers_the_last_of_them_max_out():
+    backbone = mlp(SplitBatchNorm1d, (54,), width=2048)
+    sizes = [tuple(layer.weight.shape[::-1]) for layer in backbone.modules() if isinstance(layer, nn.Linear)]
+    assert sizes == [(54, 2048), (2048, 2048), (2048, 4096), (4096, 4096), (4096, 8192)]
+    small = mlp(SplitBatchNorm1d, (7,), width=12).eval()
+    rows = torch.randn(5, 7)
+    last = small[:-1](rows)
+    assert last.shape == (5, 48)
+    assert torch.equal(
+        small(rows), torch.stack([last[:, 4 * i : 4 * i + 4].max(dim=1).values for i in range(12)], dim=1)
+    )
+
+
+def test_mlp_ends_with_a_stage_that_spaces_can_have_of_their_own():
+    trunk, branches = split_last_stage(mlp(SplitBatchNorm1d, (7,), width=12), spaces=2)
+    assert [branch(trunk(torch.randn(4, 7))).shape for branch in branches] == [(4, 12), (4, 12)]

@@ -12,7 +12,7 @@ from mixviz.evaluate.prism import prism
 from mixviz.evaluate.robustness import CLEAN
 from mixviz.evaluate.source import Sets
 from mixviz.evaluate.spaces import space_sources
-from mixviz.overview import look
+from mixviz.report.overview import look
 from mixviz.runs import Run
 from mixviz.train import load_training_images
 

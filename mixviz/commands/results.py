@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mixviz.commands.flags import Parser
 from mixviz.errors import UserError
-from mixviz.results import render_all
+from mixviz.experiments.readme import render_all
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,11 +13,9 @@ from mixviz.config import RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.errors import UserError
 from mixviz.evaluate import DEFAULTS, Source, evaluate
-from mixviz.evaluate.compare import mean_interval, settled_sign
+from mixviz.paired import VERDICTS, mean_interval, settled_sign
 from mixviz.recordings import recorded
 from mixviz.runs import Run
-
-VERDICTS = {1: "higher", -1: "lower", 0: "not settled"}
 
 
 def pairs_of(base: str, method: str) -> list[tuple[Run, Run]]:

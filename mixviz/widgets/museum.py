@@ -11,7 +11,7 @@ from matplotlib.gridspec import SubplotSpec
 
 from mixviz import recordings
 from mixviz.errors import UserError
-from mixviz.museum import EXHIBITS, Evidence, Visit, exhibit, revisit
+from mixviz.experiments.failures import EXHIBITS, Evidence, Visit, exhibit, revisit
 from mixviz.plots.invariance import plot_fingerprint
 from mixviz.plots.museum import LABELS, plot_gain, plot_twins
 from mixviz.widgets.base import Widget

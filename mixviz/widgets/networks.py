@@ -14,7 +14,7 @@ from mixviz.augment import Augmentation, make_views, to_float
 from mixviz.config import DataConfig, RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.encoders import Embedder
-from mixviz.errors import UserError
+from mixviz.errors import MissingData
 from mixviz.frameworks import BYOL, FRAMEWORKS, Framework, MoCoV2, embed_once
 from mixviz.method import Method
 from mixviz.mixing import Mixing
@@ -169,8 +169,10 @@ def images(data: DataConfig) -> tuple[ImageSet, ImageSet, bool]:
     """Train and test of a data set; or, where it is not on this machine, of glyphs, and True. Raises UserError."""
     try:
         train = load_training_images(RunConfig(data=data), progress=False)
-        test = load(data.data, "test", image_size=data.image_size, name=data.data_name, progress=False)
-    except UserError:
+        test = load(
+            data.data, "test", image_size=data.image_size, name=data.data_name, skip_bad=data.skip_bad, progress=False
+        )
+    except MissingData:
         if data.data == "glyphs":
             raise
         return *images(DataConfig(image_size=data.image_size))[:2], True

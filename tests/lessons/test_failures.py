@@ -1,7 +1,7 @@
 """What an exercise says of the museum's recordings is so."""
 
+from mixviz.experiments.failures import EXHIBITS, revisit
 from mixviz.lessons import failures
-from mixviz.museum import EXHIBITS, revisit
 from mixviz.recordings import ROOT
 
 
