@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mixviz.analysis.heads import head_names
+from mixviz.build import load_sets
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.data import ImageSet, load
@@ -14,7 +15,6 @@ from mixviz.evaluate.source import Sets
 from mixviz.evaluate.spaces import space_sources
 from mixviz.report.overview import look
 from mixviz.runs import Run
-from mixviz.train import load_training_images
 
 PROTOCOL_HELP = (
     f"{' '.join(PROTOCOLS)}; options behind a colon, as in knn:k=20,layer=head or linear-augmented:recipe=imix or "
@@ -69,9 +69,8 @@ def main(argv: list[str]) -> None:
 
 def evaluation_sets(run: Run) -> Sets:
     """All of train that the run was given, held-out part included, and test. Raises UserError."""
-    config = run.config.data
-    test = load(config.data, "test", image_size=config.image_size, name=config.data_name, skip_bad=config.skip_bad)
-    return load_training_images(run.config), test
+    sets = load_sets(run.config.data)
+    return sets.all_train, sets.test
 
 
 def sets_like(images: ImageSet, data: str) -> Sets:

@@ -6,7 +6,7 @@ from pathlib import Path
 from mixviz.commands.flags import Parser
 from mixviz.errors import UserError
 from mixviz.paths import check_writable
-from mixviz.recordings import ROOT
+from mixviz.pretrained import ROOT
 from mixviz.report.overview import Overview, overview
 from mixviz.report.sections import write_report
 from mixviz.runs import Run, short_names

@@ -1,4 +1,4 @@
-"""Results that the project shows: kept as files in ``data/results``, rendered into marked blocks of the README.
+"""Results that the project shows: kept as files in ``data``, rendered into marked blocks of the README and other pages.
 
 A block begins with ``<!-- results: NAME -->`` and ends with ``<!-- /results -->``.
 ``python -m mixviz results`` fills it.
@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from mixviz.errors import UserError, unknown
+from mixviz.experiments.claims import headlines
 from mixviz.experiments.claims import read as read_ledger
 from mixviz.experiments.claims.tables import count_rows, headline_tables, ledger_rows, others_tried
 from mixviz.experiments.reproduced import JUDGED, NONE, further_rows, reproduced_rows
@@ -22,19 +23,27 @@ from mixviz.runs import Run
 BLOCK = re.compile(r"<!-- results: ([\w-]+) -->\n.*?<!-- /results -->", re.DOTALL)
 
 
-def render_all(text: str, root: Path) -> str:
-    """The text with every block filled from the files below root. Raises UserError for a block without files."""
-    return BLOCK.sub(lambda match: f"<!-- results: {match[1]} -->\n{_render(match[1], root)}\n<!-- /results -->", text)
+def pages(root: Path) -> list[Path]:
+    """The pages that may have blocks: the README of the project, and those in ``data/results``."""
+    return [root / "README.md", *sorted((root / "data" / "results").glob("*.md"))]
 
 
-def _render(name: str, root: Path) -> str:
+def render_all(text: str, data: Path) -> str:
+    """The text with every block rendered from its files in the folder ``data``.
+
+    Raises UserError if a block is unknown or its files are missing or damaged.
+    """
+    return BLOCK.sub(lambda match: f"<!-- results: {match[1]} -->\n{_render(match[1], data)}\n<!-- /results -->", text)
+
+
+def _render(name: str, data: Path) -> str:
     if name not in RENDERERS:
         raise unknown("block of results", name, RENDERERS)
-    folder = root.parent / name if name in ("recordings", "ledger") else root / name
+    source, render = RENDERERS[name]
     try:
-        return RENDERERS[name](folder)
+        return render(data / source)
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"cannot render the block {name} from {folder}: {error}") from error
+        raise UserError(f"cannot render the block {name} from {data / source}: {error}") from error
 
 
 def render_tour(folder: Path) -> str:
@@ -53,7 +62,7 @@ def render_speed(folder: Path) -> str:
     return (
         f"Augmentation of MoCo-v2 at {augmentation['size']} px, batches of {augmentation['batch']}, one thread, "
         f"{figures['environment']['device']}:\n\n"
-        f"{_markdown(['way', 'images/s', 'mixviz is times as fast'], rows)}\n\n"
+        f"{_markdown(['library', 'images/s', 'mixviz is faster by'], rows)}\n\n"
         f"A training step of {step['method']} on `{step['backbone']}`, augmentation included, takes "
         f"{step['times_the_bare_passes']:.2f} times the bare passes of the same networks on ready tensors "
         f"({step['milliseconds']['whole step']:.0f} ms and {step['milliseconds']['bare passes']:.0f} ms, batch "
@@ -75,9 +84,9 @@ def render_latency(folder: Path) -> str:
         rows.append([f"`{widget}`", *cells])
     header = ["widget", "slider", "last of 12 quick keys", "list or box"]
     return (
-        f"In JupyterLab and Chromium on {found['device']}, with nothing else running: ms from a key to the changed "
-        "picture, the median over all controls of a widget, and in brackets how often it was measured. From opening a "
-        f"notebook to its first picture it takes {first.min():.0f} to {first.max():.0f} s.\n\n{_markdown(header, rows)}"
+        f"JupyterLab and Chromium on {found['device']}, nothing else running. Milliseconds from a key press to the "
+        "changed picture: median over all controls of a widget, with the number of measurements in brackets. Opening a "
+        f"notebook takes {first.min():.0f} to {first.max():.0f} s until its first picture.\n\n{_markdown(header, rows)}"
     )
 
 
@@ -99,15 +108,13 @@ def render_recordings(folder: Path) -> str:
         threads = environment["threads"]
         device = f"{environment['device']} ({threads} thread{'s' if threads > 1 else ''})"
         checksum = sha256((run.path / "film.npz").read_bytes()).hexdigest()[:12]
-        rows.append(
-            [f"[{config.method.name}](data/recordings/{run.name})", *about, device, *accuracies, f"`{checksum}`"]
-        )
+        rows.append([f"[{config.method.name}](../recordings/{run.name})", *about, device, *accuracies, f"`{checksum}`"])
     header = ["recording", "data", "epochs", "seed", "minutes", "device", "linear probe", "kNN", "sha256 of the film"]
     return _markdown(header, rows)
 
 
 def render_reproduce(folder: Path) -> str:
-    """Every table that was made anew."""
+    """Every table that was reproduced."""
     parts = []
     for path in sorted(folder.glob("*.json")):
         table = _read(path)
@@ -123,15 +130,22 @@ def render_reproduce(folder: Path) -> str:
     return "\n\n".join(parts)
 
 
-def render_ledger(folder: Path) -> str:
+def render_headlines(path: Path) -> str:
+    """The headline claims that were tried, one row each."""
+    ranked = headlines(read_ledger(path))
+    header, rows = ledger_rows([row for row in ranked if row["verdict"] != "not tried"])
+    table = _markdown(header[:-1], [row[:-1] for row in rows])  # without the reasons
+    return f"{len(rows)} of the {len(ranked)} headline claims have been tried so far:\n\n{table}"
+
+
+def render_ledger(path: Path) -> str:
     """The headline claims of each paper; folded, how many claims have which verdict, and all others that were tried."""
-    path = folder.with_suffix(".csv")
     rows = read_ledger(path)
     parts = [f"**{paper}**, {line}.\n\n{_markdown(*table)}" for paper, (line, table) in headline_tables(rows).items()]
     others = others_tried(rows)
     left = sum(not row["headline"] for row in rows) - len(others)
     summary = f"All {len(rows)} claims by verdict, and the {len(others)} others that were tried"
-    rest = f"{left} more, which were not tried, are in data/{path.name}."
+    rest = f"{left} more, which were not tried, are in [`data/{path.name}`](../{path.name})."
     content = f"{_markdown(*count_rows(rows))}\n\n{_markdown(*ledger_rows(others))}\n\n{rest}"
     return "\n\n".join([*parts, _folded(summary, content)])
 
@@ -167,15 +181,17 @@ def claim_rows(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[lis
     return ["claim", "here", "against", "difference", "verdict"], rows
 
 
-RENDERERS: dict[str, Callable[[Path], str]] = {
-    "glyphs-tour": render_tour,
-    "speed": render_speed,
-    "latency": render_latency,
-    "glyphs-study": render_study,
-    "recordings": render_recordings,
-    "failure-museum": render_museum,
-    "reproduce": render_reproduce,
-    "ledger": render_ledger,
+# name of a block -> its files, in ``data``, and what renders them
+RENDERERS: dict[str, tuple[str, Callable[[Path], str]]] = {
+    "glyphs-tour": ("results/glyphs-tour", render_tour),
+    "speed": ("results/speed", render_speed),
+    "latency": ("results/latency", render_latency),
+    "glyphs-study": ("results/glyphs-study", render_study),
+    "recordings": ("recordings", render_recordings),
+    "failure-museum": ("results/failure-museum", render_museum),
+    "reproduce": ("results/reproduce", render_reproduce),
+    "headlines": ("ledger.csv", render_headlines),
+    "ledger": ("ledger.csv", render_ledger),
 }
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 from PIL import Image
-from torch import Generator, Tensor
+from torch import Tensor
 from torchvision.transforms import v2
 
 from mixviz.augment import build_augmentation, make_views, to_float
 from mixviz.augment.filters import default_kernel_size
-from mixviz.build import build_method
+from mixviz.build import augmentation_of, build_method, seeded_generator
 from mixviz.config import RunConfig
-from mixviz.train import augmentation_of, keep_freed_memory, optimize, seeded_generator, sgd
+from mixviz.train import keep_freed_memory, optimize, sgd
 
 ROUNDS = 4  # the contestants take turns, so that whatever else the machine does slows all of them
 
@@ -29,7 +29,8 @@ def augmentation_benchmark(batch: int = 256, size: int = 32, seconds_each: float
     pipeline with parameters for each image (None where kornia is not installed); ``times_as_fast`` mixviz's over
     each of the others'; ``threads`` of torch; ``versions``.
     """
-    pixels = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8, generator=Generator().manual_seed(0))
+    shape = (batch, size, size, 3)
+    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=seeded_generator("cpu", "pixels"))
     contestants = {
         "mixviz": _mixviz(pixels),
         "torchvision PIL": _torchvision_pil(pixels),
@@ -66,7 +67,7 @@ def _rates(contestants: Mapping[str, Callable[[], Tensor]], batch: int, seconds_
 
 
 def _mixviz(pixels: Tensor) -> Callable[[], Tensor]:
-    augmentation, generator = build_augmentation(pixels.shape[1]), Generator().manual_seed(0)
+    augmentation, generator = build_augmentation(pixels.shape[1]), seeded_generator("cpu", "crops")
     return lambda: make_views(to_float(pixels), augmentation, generator, shared=())[0].images
 
 
@@ -117,7 +118,7 @@ def step_benchmark(config: RunConfig, seconds_each: float = 5.0, image_size: int
     method = build_method(config, image_size)
     device, batch = method.framework.online.mean.device, config.train.batch_size
     shape = (batch, image_size, image_size, 3)
-    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=Generator().manual_seed(0)).to(device)
+    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=seeded_generator("cpu", "pixels")).to(device)
     augmentation, optimizer = augmentation_of(config.augment, image_size), sgd(method, config.optimizer)
     views = make_views(to_float(pixels), augmentation, seeded_generator(device, 0), method.shared)
     ready = [view.images for view in views]

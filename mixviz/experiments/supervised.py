@@ -6,11 +6,11 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from mixviz.augment import make_views, to_float
-from mixviz.build import build_embedder, seeded
+from mixviz.build import TrainSets, augmentation_of, build_embedder, seeded, seeded_generator, statistics
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.encoders import Embedder
-from mixviz.train import augmentation_of, batches, hold_out, learning_rate, optimize, seeded_generator, sgd, statistics
+from mixviz.train import batches, learning_rate, optimize, sgd
 
 
 def train_supervised(config: RunConfig, images: ImageSet, progress: bool = True) -> Embedder:
@@ -19,8 +19,7 @@ def train_supervised(config: RunConfig, images: ImageSet, progress: bool = True)
     It sees the images that a run of this config would see, one augmented view of each. Raises UserError without labels.
     """
     classes = len(set(images.targets("label").tolist()))
-    _, kept = hold_out(len(images), config.data.holdout)
-    training = images.select(kept)
+    training = TrainSets(data=config.data, all_train=images).train
     pixels, labels = training.tensor(), torch.as_tensor(training.labels)
     image_size, seed = pixels.shape[1], config.train.seed
     embedder = build_embedder(config.but(framework="simclr", mixing=()), image_size, *statistics(pixels))

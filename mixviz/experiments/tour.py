@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from mixviz.augment import make_views, to_float
-from mixviz.build import build_embedder
+from mixviz.build import augmentation_of, build_embedder, seeded_generator, statistics
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.evaluate import Result, Source, evaluate, read_out
@@ -22,7 +22,7 @@ from mixviz.plots.results import plot_accuracies
 from mixviz.plots.style import figure
 from mixviz.report.html import Report
 from mixviz.runs import Run, folder_name
-from mixviz.train import augmentation_of, seeded_generator, statistics, trained
+from mixviz.train import trained
 
 # Chosen by trial on other glyphs: hue jitter as strong as it can be, or instances are told apart by their colour; on
 # MoCo-v2 BatchNorm on the head's output and a queue of two batches; for MixCo the temperature of the authors' ImageNet

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from mixviz.analysis.frechet import Regularisation, regularisation
 from mixviz.analysis.geometry import Geometry, geometry
@@ -31,17 +31,16 @@ from mixviz.analysis.neighbours import Hubness, hubness, nearest, purity, purity
 from mixviz.analysis.projection import pca, project_umap, trustworthiness
 from mixviz.analysis.targets import ContrastTable, contrast_table, mean_mass
 from mixviz.augment import make_views, to_float
-from mixviz.build import build_method
+from mixviz.build import augmentation_of, load_sets, seeded_generator
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet, load
+from mixviz.data import ImageSet
 from mixviz.encoders import Embedder
 from mixviz.evaluate import frozen
 from mixviz.film import Film
-from mixviz.frameworks import embed_once
 from mixviz.method import Method
+from mixviz.pretrained import restore
 from mixviz.runs import Run
 from mixviz.terms import Term
-from mixviz.train import augmentation_of, hold_out, load_training_images
 
 SHOWN = 16  # images of a contrast table
 PAIRS = 300  # of images that are blended
@@ -117,15 +116,10 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
     About half a minute on two cores for a convnet and 10,000 images.
     """
     config = run.config
-    train = load_training_images(config, progress=False)
-    data = config.data
-    test = load(
-        data.data, "test", image_size=data.image_size, name=data.data_name, skip_bad=data.skip_bad, progress=False
-    )
-    method, held_out, exact = restored(run, train, device)
+    sets = load_sets(config.data, progress=False)
+    method = restore(run, sets, device)
     embedder, names = method.framework.online, head_names(config)
-    trained_on = train.select(hold_out(len(train), config.data.holdout)[1])
-    train, test = trained_on.sample(images), test.sample(images)  # in random order: any first part stands for all
+    train, test = sets.train.sample(images), sets.test.sample(images)  # in random order: any first part stands for all
     seen = {"train": look(embedder, train, names), "test": look(embedder, test, names)}
     projected = seen["test"][BACKBONE][:PROJECTED]
     layout = PROJECTIONS[projection](projected)
@@ -133,8 +127,8 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
         run=run,
         film=run.film if (run.path / "film.npz").exists() else None,
         test=test,
-        exact=exact,
-        task=proxy_task(method, config, held_out),
+        exact=(run.path / "checkpoint.pt").exists(),
+        task=proxy_task(method, config, sets.held_out),
         geometry=_geometry(method, config, seen["test"], test),
         neighbourhood=_neighbourhood(seen["test"][BACKBONE], test),
         layout=layout,
@@ -148,28 +142,6 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
         contribution=_contribution(seen, names, train, test),
         factors=_factors(seen, train, test),
     )
-
-
-def restored(run: Run, train: ImageSet, device: str = "auto") -> tuple[Method, ImageSet, bool]:
-    """A run's method in evaluation mode, its held-out images, and whether it is exactly as training left it.
-
-    A recording has no momentum encoder and no queue: its encoder stands in for the one and fills the other, with keys
-    of training views.
-    """
-    config = run.config_on(device)
-    held, kept = hold_out(len(train), config.data.holdout)
-    exact = (run.path / "checkpoint.pt").exists()
-    if exact:
-        method = run.method(device)
-    else:
-        weights = run.encoder(device=device).state_dict()
-        method = build_method(config, train.images.shape[1], weights["mean"], weights["std"])
-        for embedder in (method.framework.online, getattr(method.framework, "target", None)):
-            if embedder is not None:
-                embedder.load_state_dict(weights)
-        method.eval().requires_grad_(False)
-        _fill_queue(method, config, train.select(kept))
-    return method.at_epoch(config.train.epochs - 1), train.select(held), exact
 
 
 @torch.no_grad()
@@ -192,9 +164,9 @@ def proxy_task(method: Method, config: RunConfig, held_out: ImageSet) -> Task:
     images = to_float(drawn.tensor().to(device))
     labels = None if drawn.labels is None else torch.as_tensor(drawn.labels, device=device)
     augmentation = augmentation_of(config.augment, images.shape[2])
-    made = make_views(images, augmentation, Generator(device).manual_seed(0), method.shared)
+    made = make_views(images, augmentation, seeded_generator(device, "proxy task", "crops"), method.shared)
     views = [view.images for view in made]
-    generator = Generator(device).manual_seed(1)
+    generator = seeded_generator(device, "proxy task", "mix")
     few = typical(method.terms([view[:SHOWN] for view in views], generator, None if labels is None else labels[:SHOWN]))
     terms = method.terms(views, generator, labels)
     term, framework = typical(terms), method.framework
@@ -215,27 +187,13 @@ def typical(terms: list[Term]) -> Term:
 
 
 @torch.no_grad()
-def _fill_queue(method: Method, config: RunConfig, train: ImageSet) -> None:
-    queue = getattr(method.framework, "queue", None)
-    if queue is None:
-        return
-    device = queue.keys.device
-    augmentation = augmentation_of(config.augment, train.images.shape[1])
-    order = torch.randperm(len(train), generator=Generator().manual_seed(0))[: queue.length]
-    for part in order.split(512):
-        images = to_float(torch.from_numpy(train.images[part.numpy()]).to(device))
-        (view,) = make_views(images, augmentation, Generator(device).manual_seed(int(part[0])))[1:]
-        labels = None if train.labels is None else torch.as_tensor(train.labels[part.numpy()], device=device)
-        queue.enqueue(embed_once(method.framework.target, [view.images])[0], labels)
-
-
-@torch.no_grad()
 def _geometry(method: Method, config: RunConfig, seen: Heads, test: ImageSet) -> dict[str, Geometry]:
     """By embedding; two views of the first images are the pairs of alignment."""
     embedder, names = method.framework.online, head_names(config)
     device = embedder.mean.device
     images = to_float(torch.from_numpy(test.images[:PAIRS]).to(device))
-    views = make_views(images, augmentation_of(config.augment, images.shape[2]), Generator(device).manual_seed(0))
+    augmentation = augmentation_of(config.augment, images.shape[2])
+    views = make_views(images, augmentation, seeded_generator(device, "alignment"))
     first, second = (heads(embedder, view.images, names) for view in views)
     labels = None if test.labels is None else torch.as_tensor(test.labels)
     return {name: geometry(x, labels, (first[name], second[name])) for name, x in seen.items()}
@@ -254,7 +212,7 @@ def _regularisation(seen: dict[str, Heads], train: ImageSet, test: ImageSet) -> 
     known = train.labels is not None and test.labels is not None
     labels = [torch.as_tensor(part.labels) for part in (train, test)] if known else (None, None)
     features = seen["train"][BACKBONE], seen["test"][BACKBONE]
-    return regularisation(*features, *labels, generator=Generator().manual_seed(0))
+    return regularisation(*features, *labels, generator=seeded_generator("cpu", "regularisation"))
 
 
 @torch.no_grad()
@@ -267,9 +225,8 @@ def _blends(method: Method, config: RunConfig, test: ImageSet) -> Blends:
     embed = unit_embed(embedder)
     mixco = "mixco" in config.method.mixing
     temperature = config.method.mixco.temperature if mixco else method.framework.temperature
-    generator = Generator(images.device)
     paths = {
-        kind: mix_path(embed, first, second, embed(rest), LAMS, kind, generator.manual_seed(0))
+        kind: mix_path(embed, first, second, embed(rest), LAMS, kind, seeded_generator(images.device, "blends"))
         for kind in ("mixup", "cutmix")
     }
     return Blends(

@@ -8,9 +8,9 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Generator
 
 from mixviz.analysis.mixpath import bootstrap_interval
+from mixviz.build import seeded_generator
 from mixviz.config import RunConfig
 from mixviz.evaluate.fewshot import LinearFewShot
 from mixviz.evaluate.robustness import LinearCorrupted
@@ -283,7 +283,7 @@ def measure_table(name: str, one: Overview, measure: str) -> pd.DataFrame:
     rows = []
     for kind, values in one.blends.measures.items():
         values = torch.tensor(values[measure].tolist())
-        mean, low, high = bootstrap_interval(values, Generator().manual_seed(0))
+        mean, low, high = bootstrap_interval(values, seeded_generator("cpu", "bootstrap", measure))
         rows.append({"method": name, "kind": kind, "mean": mean, "low": low, "high": high})
     return pd.DataFrame(rows)
 

@@ -120,7 +120,7 @@ def test_names_of_shards(tmp_path, png, write_parquet, load_quiet, names):
         (pa.array([0, None]), "label is missing or negative in set.parquet, row 1"),
         (pa.array([-1, 1]), "label is missing or negative in set.parquet, row 0"),
         (pa.array([0, 2]), "label is 2 in set.parquet, row 1, but there are 2 class names"),
-        (pa.array(["a", "b"]), "set.parquet: label is string: give one whole number an image"),
+        (pa.array(["a", "b"]), "set.parquet: label is string: give one whole number a row"),
     ],
 )
 def test_labels_that_are_refused(tmp_path, png, write_parquet, refusal, labels, message):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mixviz.build import build_embedder
+from mixviz.build import build_embedder, hold_out, statistics
 from mixviz.config import STALE
 from mixviz.data import ImageSet
 from mixviz.environment import commit, processor
@@ -20,7 +20,7 @@ from mixviz.experiments.tables.making import run_recipe
 from mixviz.experiments.tables.measures import MEASURES, measures_of, train_to_test, turn
 from mixviz.experiments.tables.running import load_sets, plan, runs_of
 from mixviz.runs import Run
-from mixviz.train import hold_out, statistics, train
+from mixviz.train import train
 
 SMALL = {"epochs": 2, "batch_size": 16, "queue_length": 32, "bn_splits": 2, "dim": 8, "hidden": 16, "film_frames": 0}
 METHOD = ("mixing", "mixco_", "imix_", "mochi_", "looc_", "oracle", "rotation", "framework")

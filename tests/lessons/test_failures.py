@@ -2,7 +2,7 @@
 
 from mixviz.experiments.failures import EXHIBITS, revisit
 from mixviz.lessons import failures
-from mixviz.recordings import ROOT
+from mixviz.pretrained import ROOT
 
 
 def test_the_loss_does_not_tell_that_many():

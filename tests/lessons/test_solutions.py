@@ -20,7 +20,7 @@ from mixviz.analysis.invariance import vary
 from mixviz.analysis.mixpath import Calibration, share_of_first
 from mixviz.analysis.targets import KINDS, ContrastTable, contrast_table
 from mixviz.augment import build_augmentation, make_views
-from mixviz.build import build_method
+from mixviz.build import build_method, hold_out
 from mixviz.config import RunConfig
 from mixviz.lessons import (
     evaluation,
@@ -38,7 +38,7 @@ from mixviz.lessons.exercise import Exercise
 from mixviz.losses import cosine_regression
 from mixviz.mixing import IMix, IMixDraw, MixCo, MoCHi, MoCHiDraw, blend
 from mixviz.terms import Candidates
-from mixviz.train import batches, hold_out
+from mixviz.train import batches
 
 SPACES = ("all", "color", "rotation")
 REFERENCES: dict[str, Callable[..., Any]] = {}  # exercise -> its function; of one that asks for a value, what finds it

@@ -8,18 +8,19 @@ import torch
 from PIL import Image
 
 from mixviz.__main__ import main
+from mixviz.build import TrainSets, load_sets
 from mixviz.commands.report import short_names
 from mixviz.config import RunConfig
 from mixviz.data import load
 from mixviz.data.glyphs import make_glyphs
 from mixviz.errors import UserError
 from mixviz.evaluate import Source, evaluate, keep
-from mixviz.recordings import record
+from mixviz.pretrained import add, restore
 from mixviz.report.html import Report
-from mixviz.report.overview import look, overview, restored
+from mixviz.report.overview import look, overview
 from mixviz.report.sections import differences, few_shot_intervals, how_it_is_read_out
 from mixviz.runs import Run
-from mixviz.train import hold_out, load_training_images, train
+from mixviz.train import train
 from mixviz.widgets.networks import network
 
 SETTINGS = {"epochs": 1, "train_images": 600, "batch_size": 64, "queue_length": 256, "bn_splits": 2, "knn_every": 0}
@@ -49,12 +50,11 @@ def one(runs, looked_at):
 
 def test_an_overview_sees_a_share_of_every_class_and_nothing_held_out_as_train(runs, one, looked_at):
     config, (train, test) = runs[0].config, looked_at
-    whole = load_training_images(config, progress=False)
-    held_out, kept = (whole.select(rows) for rows in hold_out(len(whole), config.data.holdout))
-    for part, images in ((kept, train), (load("glyphs", "test"), test)):
+    sets = load_sets(config.data, progress=False)
+    for part, images in ((sets.train, train), (load("glyphs", "test"), test)):
         shares = np.bincount(part.labels) / len(part)
         assert np.abs(np.bincount(images.labels) - len(images) * shares).max() < 2
-    held = {image.tobytes() for image in held_out.images}
+    held = {image.tobytes() for image in sets.held_out.images}
     assert len(held) == 60
     assert not held & {image.tobytes() for image in train.images}
     assert np.array_equal(test.images, one.test.images)
@@ -83,11 +83,9 @@ def test_looking_leaves_the_run_as_it_was(runs, one):
 
 def test_a_recording_makes_its_queue_anew_and_its_encoder_is_the_run_s(runs, tmp_path):
     (runs[1].path / "evaluation.json").write_text("[]", encoding="utf-8")
-    kept = record(runs[1], tmp_path)
-    images = load_training_images(kept.config, progress=False)
-    method, _, exact = restored(kept, images)
-    original, _, was_exact = restored(runs[1], images)
-    assert (exact, was_exact) == (False, True)
+    kept = add(runs[1], tmp_path)
+    sets = load_sets(kept.config.data, progress=False)
+    method, original = restore(kept, sets), restore(runs[1])
     pixels = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         first, second = (one.framework.online.features(pixels) for one in (original, method))
@@ -97,20 +95,20 @@ def test_a_recording_makes_its_queue_anew_and_its_encoder_is_the_run_s(runs, tmp
     queue = method.framework.queue
     assert torch.allclose(queue.keys.norm(dim=2), torch.ones(2, 256), atol=1e-3)
     assert (queue.labels >= 0).all()
-    untouched = restored(kept, images)[0].framework.queue.keys
+    untouched = restore(kept, sets).framework.queue.keys
     assert torch.equal(untouched, queue.keys)  # the same each time
 
 
 def test_the_queue_of_a_restored_run_shares_no_image_with_its_queries(runs, tmp_path):
     (runs[1].path / "evaluation.json").write_text("[]", encoding="utf-8")
-    kept = record(runs[1], tmp_path)
-    images = load_training_images(kept.config, progress=False)
+    kept = add(runs[1], tmp_path)
+    images = load_sets(kept.config.data, progress=False).all_train
     numbered = replace(images, labels=np.arange(len(images)))  # so that the queue's labels say which images it holds
-    method, held_out, _ = restored(kept, numbered)
-    keys = method.framework.queue.labels.tolist()
+    sets = TrainSets(data=kept.config.data, all_train=numbered)
+    keys = restore(kept, sets).framework.queue.labels.tolist()
     assert len(set(keys)) == 256
-    assert len(held_out) == 60
-    assert not set(keys) & set(held_out.labels.tolist())
+    assert len(sets.held_out) == 60
+    assert not set(keys) & set(sets.held_out.labels.tolist())
 
 
 def test_a_damaged_test_image_that_the_run_skips_is_skipped_by_the_report(tmp_path):
@@ -126,7 +124,7 @@ def test_a_damaged_test_image_that_the_run_skips_is_skipped_by_the_report(tmp_pa
     strict = Run.create(config.but(skip_bad=False), "strict", tmp_path)
     (strict.path / "checkpoint.pt").write_bytes((run.path / "checkpoint.pt").read_bytes())
     with pytest.raises(UserError, match=r"0\.png"):  # and does not show glyphs in place of the run's own images
-        network(strict)
+        network(strict).pixels([0], test=True)
 
 
 def write_pictures(folder, n):

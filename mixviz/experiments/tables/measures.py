@@ -16,13 +16,14 @@ import torch.nn.functional as F
 from mixviz.analysis.frechet import frechet_distance
 from mixviz.analysis.geometry import geometry
 from mixviz.analysis.heads import ALL, factor_readout, head_names, heads
+from mixviz.build import hold_out
 from mixviz.data import ImageSet
 from mixviz.encoders import Embedder, recompute_statistics
 from mixviz.evaluate import Source, evaluate, extract
 from mixviz.experiments.study import blend_measures, head_measures, proxy_measures
 from mixviz.report.overview import look
 from mixviz.runs import Run
-from mixviz.train import clean_batches, hold_out
+from mixviz.train import clean_batches
 
 Sets = tuple[ImageSet, ImageSet]  # train and test
 FILE = "measures.json"

@@ -11,15 +11,14 @@ from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
-from mixviz.build import build_embedder
+from mixviz import build
 from mixviz.config import DataConfig, RunConfig
-from mixviz.data import ImageSet, load
+from mixviz.data import ImageSet
 from mixviz.evaluate import Source, evaluate, read_out
 from mixviz.experiments.tables.measures import Sets, measures_of, turn
 from mixviz.experiments.tables.recipes import PROTOCOLS, Arm, Recipe, run_name
 from mixviz.runs import Run
-from mixviz.train import load_training_images, train
-from mixviz.train import statistics as statistics_of
+from mixviz.train import train
 
 PROBED = 1000  # images on which a read-out is timed
 
@@ -61,8 +60,8 @@ def load_sets(recipe: Recipe) -> Sets:
 @lru_cache(maxsize=3)
 def load_data(data: DataConfig) -> Sets:
     """Training images, cut to ``train_images``, and test images. Raises UserError."""
-    config = RunConfig.parse({"data": data.model_dump()})
-    return load_training_images(config), load(data.data, "test", name=data.data_name, image_size=data.image_size)
+    sets = build.load_sets(data)
+    return sets.all_train, sets.test
 
 
 def sets_for(config: RunConfig, recipe: Recipe, sets: Sets) -> Sets:
@@ -129,7 +128,7 @@ def time_epoch(config: RunConfig, images: ImageSet) -> float:
 def time_readout(config: RunConfig, sets: Sets) -> float:
     """Seconds of a read-out, by that of an untrained encoder on a few of the images, in proportion."""
     train_few, test_few = (images.sample(PROBED) for images in sets)
-    embedder = build_embedder(config, train_few.images.shape[1], *statistics_of(train_few.tensor())).eval()
+    embedder = build.build_embedder(config, train_few.images.shape[1], *build.statistics(train_few.tensor())).eval()
     began = time.perf_counter()
     evaluate(Source(embedder=embedder, train=train_few, test=test_few), protocols=PROTOCOLS)
     return (time.perf_counter() - began) * len(sets[0]) / len(train_few)

@@ -1,4 +1,4 @@
-"""Recordings: real runs that are kept with the project, so that everybody has trained networks to look at.
+"""Pretrained networks: runs that are kept with the project, and the method of any run as its training left it.
 
 A recording is a run folder with a film and float16 weights in place of a checkpoint; ``Run`` opens it like any other.
 """
@@ -11,14 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mixviz.analysis.heads import head_names, heads
-from mixviz.augment import to_float
+from mixviz.augment import make_views, to_float
+from mixviz.build import TrainSets, augmentation_of, build_method, fixed_generator, load_sets
+from mixviz.config import AugmentConfig
 from mixviz.data import ImageSet
+from mixviz.encoders import Embedder
 from mixviz.errors import MissingData, UserError, unknown
+from mixviz.frameworks import embed_once
+from mixviz.method import Method
 from mixviz.recorder import principal, reduced
 from mixviz.runs import Run
-from mixviz.train import load_training_images
 
 ROOT = Path(__file__).resolve().parent.parent / "data" / "recordings"
 FILES = ("config.json", "environment.json", "metrics.csv", "evaluation.json", "film.npz")
@@ -37,7 +42,59 @@ class Check:
     difference: float | None  # of cosines, between the film's last frame and the weights asked anew; None: no images
 
 
-def record(run: Run, root: Path = ROOT, weights: bool = True, name: str | None = None, dims: int | None = None) -> Run:
+def restore(run: Run, sets: TrainSets | None = None, device: str = "auto") -> Method:
+    """The method of a run as its last epoch left it, in evaluation mode and without gradients.
+
+    A recording has neither a momentum encoder nor a queue: its encoder is used as the momentum encoder, and the queue
+    is filled with that encoder's keys of training images. sets: the run's images, if they are loaded already.
+    Raises UserError.
+    """
+    if (run.path / "checkpoint.pt").exists():
+        method = run.method(device)
+    else:
+        method = _rebuild(run, sets or load_sets(run.config.data, progress=False), device)
+    return method.at_epoch(run.config.train.epochs - 1)
+
+
+def _rebuild(run: Run, sets: TrainSets, device: str) -> Method:
+    """The method of a recording."""
+    config, weights = run.config_on(device), run.encoder(device=device).state_dict()
+    method = build_method(config, sets.all_train.images.shape[1], weights["mean"], weights["std"])
+    framework = method.framework
+    for embedder in (framework.online, getattr(framework, "target", None)):
+        if embedder is not None:
+            embedder.load_state_dict(weights)
+    method.eval().requires_grad_(False)
+    queue = getattr(framework, "queue", None)
+    if queue is not None:
+        rows = bank_rows(sets.train, queue.length)
+        queue.enqueue(*bank_keys(framework.target, sets.train.select(rows), config.augment))
+    return method
+
+
+def bank_rows(images: ImageSet, length: int) -> np.ndarray:
+    """(K,) rows of at most ``length`` images whose keys stand for those of a queue, in random order."""
+    return np.random.default_rng(0).permutation(len(images))[:length]
+
+
+@torch.no_grad()
+def bank_keys(encoder: Embedder, images: ImageSet, augment: AugmentConfig) -> tuple[Tensor, Tensor]:
+    """Keys of one augmented view of each image, as a queue holds them: (K, H, D) of unit length; and their classes.
+
+    Classes are (K,), -1 if unknown. images: to be taken from those that the run was trained on, without the held-out
+    ones, which are its queries.
+    """
+    device, keys = encoder.mean.device, []
+    augmentation, generator = augmentation_of(augment, images.images.shape[1]), fixed_generator(device)
+    for start in range(0, len(images), 512):
+        pixels = torch.tensor(images.images[start : start + 512], device=device)
+        view = make_views(to_float(pixels), augmentation, generator)[1]
+        keys.append(embed_once(encoder, [view.images])[0])
+    labels = np.full(len(images), -1) if images.labels is None else images.labels
+    return torch.cat(keys), torch.as_tensor(labels, device=device)
+
+
+def add(run: Run, root: Path = ROOT, weights: bool = True, name: str | None = None, dims: int | None = None) -> Run:
     """Keep a run: its files, and the weights of its encoder. Raises UserError where it was not finished or filmed.
 
     name: of the recording; None: the run's. dims: keep so many principal directions of every embedding in the film;
@@ -86,7 +143,7 @@ def verify(root: Path = ROOT, names: Sequence[str] = ()) -> list[Check]:
     The last is done where the images are: glyphs are drawn everywhere. names: of recordings; empty: all.
     Raises UserError where there is none of a name.
     """
-    runs = {run.path.relative_to(root).as_posix(): run for run in recorded(root)}
+    runs = {run.path.relative_to(root).as_posix(): run for run in available(root)}
     for name in names:
         if name not in runs:
             raise unknown("recording", name, runs)
@@ -96,7 +153,7 @@ def verify(root: Path = ROOT, names: Sequence[str] = ()) -> list[Check]:
     return [_check(run, root, sums, images) for run in chosen]
 
 
-def recorded(root: Path = ROOT) -> list[Run]:
+def available(root: Path = ROOT) -> list[Run]:
     """All recordings, those in folders of their own included, by name."""
     return [Run(path.parent) for path in sorted(root.rglob("config.json"))]
 
@@ -144,7 +201,7 @@ def _images(run: Run, images: dict[str, ImageSet | None]) -> ImageSet | None:
     key = run.config.data.model_dump_json()
     if key not in images:
         try:
-            images[key] = load_training_images(run.config, progress=False)
+            images[key] = load_sets(run.config.data, progress=False).all_train
         except MissingData:
             images[key] = None
     return images[key]

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from mixviz import recordings
+from mixviz import pretrained
 from mixviz.__main__ import main
+from mixviz.build import load_sets
 from mixviz.config import STALE, RunConfig
 from mixviz.errors import UserError
-from mixviz.recordings import ROOT, record, recorded, total_size, verify
+from mixviz.pretrained import ROOT, add, available, total_size, verify
 from mixviz.runs import Run
-from mixviz.train import load_training_images, train
+from mixviz.train import train
 
 SETTINGS = {"epochs": 1, "train_images": 300, "batch_size": 32, "queue_length": 64, "bn_splits": 2, "knn_every": 0}
 
@@ -32,14 +33,13 @@ def run(tmp_path_factory) -> Run:
 def drawn_once():
     """The glyphs of one config are drawn once for all tests."""
     with pytest.MonkeyPatch.context() as patch:
-        drawn = cache(lambda config, progress: load_training_images(config, progress))
-        patch.setattr(recordings, "load_training_images", drawn)
+        patch.setattr(pretrained, "load_sets", cache(load_sets))
         yield
 
 
 @pytest.fixture
 def root(run, tmp_path):
-    record(run, tmp_path)
+    add(run, tmp_path)
     return tmp_path
 
 
@@ -70,7 +70,7 @@ def test_all_is_well_with_what_was_just_kept(root):
 
 
 def test_a_recording_may_have_a_name_of_its_own_and_a_smaller_film(run, tmp_path):
-    kept = record(run, tmp_path, name="small", dims=3)
+    kept = add(run, tmp_path, name="small", dims=3)
     assert kept.name == "small"
     assert {x.shape[2] for x in kept.film.embeddings.values()} == {3}
     assert kept.film.epochs.tolist() == run.film.epochs.tolist()
@@ -79,15 +79,15 @@ def test_a_recording_may_have_a_name_of_its_own_and_a_smaller_film(run, tmp_path
 
 
 def test_a_recording_is_not_replaced_by_itself(run, tmp_path):
-    kept = record(run, tmp_path)
+    kept = add(run, tmp_path)
     with pytest.raises(UserError, match="is that recording itself"):
-        record(kept, tmp_path)
+        add(kept, tmp_path)
     assert kept.film.epochs.tolist() == run.film.epochs.tolist()
 
 
 def test_without_weights_the_film_alone_is_kept(run, tmp_path):
-    record(run, tmp_path / "museum", weights=False)
-    recordings.write_sums(tmp_path)
+    add(run, tmp_path / "museum", weights=False)
+    pretrained.write_sums(tmp_path)
     (found,) = verify(tmp_path)
     assert (found.recording, found.wrong, found.difference) == ("museum/short", (), None)
 
@@ -107,14 +107,14 @@ def test_weights_of_another_network_are_found_though_their_checksum_is_right(run
     other = train(run.config.but(seed=1), "other", root=root / "elsewhere", progress=False)
     other.save_weights(root / "short" / "weights.npz")
     shutil.rmtree(root / "elsewhere")
-    recordings.write_sums(root)
+    pretrained.write_sums(root)
     assert "cosines differ" in wrong(root)
 
 
 def test_a_damaged_film_and_damaged_weights_are_said_in_one_line(root):
     for name in ("weights.npz", "film.npz"):
         (root / "short" / name).write_bytes(b"PK\x03\x04")
-        recordings.write_sums(root)
+        pretrained.write_sums(root)
         assert f"{name} " in wrong(root)
         assert "damaged" in wrong(root)
 
@@ -124,7 +124,7 @@ def test_a_film_that_does_not_end_with_the_run_is_found(root):
     config = json.loads(path.read_text(encoding="utf-8"))
     config["train"]["epochs"] = 2
     path.write_text(json.dumps(config), encoding="utf-8")
-    recordings.write_sums(root)
+    pretrained.write_sums(root)
     assert wrong(root) == "the film does not end with the run"
 
 
@@ -132,11 +132,11 @@ def test_only_a_finished_and_evaluated_run_is_kept(run, tmp_path):
     folder = shutil.copytree(run.path, tmp_path / "cut")
     (folder / "evaluation.json").unlink()
     with pytest.raises(UserError, match=r"evaluation\.json"):
-        record(Run(folder), tmp_path / "kept")
+        add(Run(folder), tmp_path / "kept")
     (folder / "evaluation.json").write_text("[]", encoding="utf-8")
     (folder / "metrics.csv").write_text("epoch,loss\n", encoding="utf-8")
     with pytest.raises(UserError, match="--resume"):
-        record(Run(folder), tmp_path / "kept")
+        add(Run(folder), tmp_path / "kept")
 
 
 def test_the_images_may_be_elsewhere(root):
@@ -144,7 +144,7 @@ def test_the_images_may_be_elsewhere(root):
     config = json.loads(path.read_text(encoding="utf-8"))
     config["data"]["data"] = "parquet:not/here"
     path.write_text(json.dumps(config), encoding="utf-8")
-    recordings.write_sums(root)
+    pretrained.write_sums(root)
     (found,) = verify(root)
     assert (found.wrong, found.difference) == ((), None)
 
@@ -170,14 +170,14 @@ def test_too_many_bytes_are_refused(root, monkeypatch, capsys):
 
 def test_the_project_s_own_recordings_are_well():
     found = verify(ROOT)
-    assert len(found) == len(recorded(ROOT)) > 0
+    assert len(found) == len(available(ROOT)) > 0
     assert [one for one in found if one.wrong] == []
     assert sum(one.difference is not None for one in found) > 0
-    assert total_size(ROOT) <= recordings.LARGEST
+    assert total_size(ROOT) <= pretrained.LARGEST
 
 
 def test_the_project_s_films_are_small_and_hold_no_images():
-    for run in recorded(ROOT):
+    for run in available(ROOT):
         assert (run.path / "film.npz").stat().st_size <= 1_500_000
         film = run.film
         assert np.isfinite(film.curve("loss")).all()
