@@ -1,6 +1,6 @@
 """From a config to what it names: the images, their augmentation, the encoder and the method, from one seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +17,7 @@ from mixviz.encoders import Embedder, SpaceWise, build_backbone, fast_dtype, fea
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Method
+from mixviz.mixing import Mixing
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 FIXED_SEED = 0  # of what does not depend on a run's own seed
@@ -120,34 +121,39 @@ def build_embedder(
     Base and method of a paired comparison get the same weights where they have the same parts.
     """
     device, encoder = find_device(config.train.device), config.encoder
-    looc = config.method.looc if "looc" in config.method.mixing else None
-    spaces = len(looc.shared) if looc else 1
+    spaces = len(config.method.shared)
     with seeded(config.train.seed):
         backbone = build_backbone(encoder.backbone, image_size, encoder.bn_splits)
         features = feature_dim(backbone, image_size)
         hidden = encoder.hidden or features
         heads = [head(encoder.projector, features, hidden, encoder.dim, encoder.bn_splits) for _ in range(spaces)]
     branches = ()
-    if looc and looc.plus_plus:
+    if "looc" in config.method.mixing and config.method.looc.plus_plus:
         backbone, branches = split_last_stage(backbone, spaces)
     embedder = Embedder(backbone, heads, branches, mean, std, encoder.bn_splits, _dtype(config, device))
     return embedder.to(device)
 
 
-def build_method(config: RunConfig, image_size: int, mean: Tensor | float = 0.0, std: Tensor | float = 1.0) -> Method:
-    """The method of a run with its initial weights, on the run's device. Raises UserError."""
+def build_method(
+    config: RunConfig,
+    image_size: int,
+    mean: Tensor | float = 0.0,
+    std: Tensor | float = 1.0,
+    mixings: Sequence[Mixing] | None = None,
+) -> Method:
+    """The method of a run with its initial weights, on the run's device. mixings: in place of the config's.
+
+    Raises UserError.
+    """
     settings = config.method
     embedder = build_embedder(config, image_size, mean, std)
     device = embedder.mean.device
-    arguments = {"temperature": settings.temperature, "symmetric": settings.symmetric}
-    if settings.framework == "moco-v2":
-        arguments |= {"momentum": settings.momentum, "queue_length": settings.queue_length}
+    kind = FRAMEWORKS[settings.framework]
     with seeded(config.train.seed + 1):
-        if settings.framework == "byol":
-            arguments = {"symmetric": settings.symmetric, "momentum": settings.momentum}
-            arguments["predictor"] = _predictor(config, embedder)
-        framework = FRAMEWORKS[settings.framework](embedder, **arguments)
-    return Method(framework, *settings.mixings(), oracle=settings.oracle).to(device)
+        predictor = _predictor(config, embedder) if kind.predicts else None
+        framework = kind(embedder, settings.settings, predictor)
+    chosen = settings.mixings() if mixings is None else mixings
+    return Method(framework, *chosen, oracle=settings.oracle).to(device)
 
 
 @contextmanager

@@ -104,10 +104,10 @@ def add(run: Run, root: Path = ROOT, weights: bool = True, name: str | None = No
     if missing:
         raise UserError(f"the run {run.name} lacks {', '.join(missing)}: train it with a film, then evaluate it")
     if len(run.metrics) < run.config.train.epochs:
-        raise UserError(f"the run {run.name} was not finished: go on with --resume")
+        raise UserError(f"the run {run.name} has not finished: continue it with --resume")
     folder = root / (name or run.name)
     if folder.resolve() == run.path.resolve():
-        raise UserError(f"{folder} is that recording itself: keep a run, or take another --name")
+        raise UserError(f"{folder} is the bundled run itself: give another run, or another --name")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for file in (*FILES, *(file for file in MAY_HAVE if (run.path / file).exists())):
@@ -156,6 +156,13 @@ def verify(root: Path = ROOT, names: Sequence[str] = ()) -> list[Check]:
 def available(root: Path = ROOT) -> list[Run]:
     """All recordings, those in folders of their own included, by name."""
     return [Run(path.parent) for path in sorted(root.rglob("config.json"))]
+
+
+def find(run: Run | str | Path) -> Run:
+    """A run as it is, a recording by its name, or else one of the user's runs by name or path. Raises UserError."""
+    if isinstance(run, Run):
+        return run
+    return next((kept for kept in available() if kept.name == str(run)), None) or Run.open(run)
 
 
 def total_size(root: Path = ROOT) -> int:

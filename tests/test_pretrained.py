@@ -11,8 +11,9 @@ import torch
 from mixviz import pretrained
 from mixviz.__main__ import main
 from mixviz.build import load_sets
-from mixviz.config import STALE, RunConfig
+from mixviz.config import RunConfig
 from mixviz.errors import UserError
+from mixviz.frameworks import STALE
 from mixviz.pretrained import ROOT, add, available, total_size, verify
 from mixviz.runs import Run
 from mixviz.train import train
@@ -80,7 +81,7 @@ def test_a_recording_may_have_a_name_of_its_own_and_a_smaller_film(run, tmp_path
 
 def test_a_recording_is_not_replaced_by_itself(run, tmp_path):
     kept = add(run, tmp_path)
-    with pytest.raises(UserError, match="is that recording itself"):
+    with pytest.raises(UserError, match="is the bundled run itself"):
         add(kept, tmp_path)
     assert kept.film.epochs.tolist() == run.film.epochs.tolist()
 

@@ -27,7 +27,7 @@ def head_names(config: RunConfig) -> tuple[str, ...]:
 
     Without LooC there is ``all`` alone, since the only space is trained to ignore every augmentation, as space 0 is.
     """
-    return (ALL, *(config.method.looc.left_out if "looc" in config.method.mixing else ()))
+    return tuple(group or ALL for group in config.method.shared)
 
 
 @torch.no_grad()

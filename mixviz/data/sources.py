@@ -59,7 +59,7 @@ def load(
     try:
         images = _reader(source, seed)(split, Reading(image_size, skip_bad, progress))
     except OSError as error:
-        raise UserError(f"{source} cannot be read ({reason(error)}): mend its path or permissions") from error
+        raise UserError(f"{source} cannot be read ({reason(error)}): check its path and permissions") from error
     if len(images) == 0:
         raise UserError(f"{source} has no images in {split}: add some")
     if image_size is not None:
@@ -97,7 +97,7 @@ def _read_own(read: Callable[[str, Reading], ImageSet], has_test: bool, split: s
     everything = read("train", reading)
     if everything.labels is None:
         if split == "test":
-            raise UserError(f"{everything.name} has neither labels nor a test split: evaluation needs labelled images")
+            raise UserError(f"{everything.name} has neither labels nor a test split: to evaluate, add labelled images")
         return everything
     order = np.random.default_rng(0).permutation(len(everything))
     fifth = max(1, len(order) // 5)

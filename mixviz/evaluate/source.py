@@ -51,7 +51,7 @@ class Source:
         """
         train, test = other
         if train.name != test.name:
-            raise UserError(f"train is of {train.name} and test of {test.name}: take both from one data set")
+            raise UserError(f"train is from {train.name} but test from {test.name}: use one data set for both")
         if train.name == self.train.name:
             raise UserError(f"the encoder was trained on {train.name} itself: evaluate it, or take another data set")
         size, given = self.train.images.shape[1:3], train.images.shape[1:3]

@@ -123,19 +123,20 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
     seen = {"train": look(embedder, train, names), "test": look(embedder, test, names)}
     projected = seen["test"][BACKBONE][:PROJECTED]
     layout = PROJECTIONS[projection](projected)
+    task = proxy_task(method, config, sets.held_out)
     return Overview(
         run=run,
         film=run.film if (run.path / "film.npz").exists() else None,
         test=test,
         exact=(run.path / "checkpoint.pt").exists(),
-        task=proxy_task(method, config, sets.held_out),
+        task=task,
         geometry=_geometry(method, config, seen["test"], test),
         neighbourhood=_neighbourhood(seen["test"][BACKBONE], test),
         layout=layout,
         projection=projection,
         trust=trustworthiness(projected, layout),
         regularisation=_regularisation(seen, train, test),
-        blends=_blends(method, config, test),
+        blends=_blends(method, task.temperature, test),
         moved=_moved(embedder, names, test),
         invariance=_invariance(embedder, names, train, test),
         per_head=nearest_per_head(seen["test"], torch.arange(SHOWN), NEIGHBOURS),
@@ -216,15 +217,13 @@ def _regularisation(seen: dict[str, Heads], train: ImageSet, test: ImageSet) -> 
 
 
 @torch.no_grad()
-def _blends(method: Method, config: RunConfig, test: ImageSet) -> Blends:
+def _blends(method: Method, temperature: float, test: ImageSet) -> Blends:
     """Blends of test images, read against the network's own clean embeddings of them and of others."""
     embedder = method.framework.online
     pairs = min(PAIRS, len(test) // 4)
     images = to_float(torch.from_numpy(test.images[: 4 * pairs]).to(embedder.mean.device))
     first, second, rest = images.split([pairs, pairs, 2 * pairs])
     embed = unit_embed(embedder)
-    mixco = "mixco" in config.method.mixing
-    temperature = config.method.mixco.temperature if mixco else method.framework.temperature
     paths = {
         kind: mix_path(embed, first, second, embed(rest), LAMS, kind, seeded_generator(images.device, "blends"))
         for kind in ("mixup", "cutmix")

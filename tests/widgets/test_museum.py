@@ -183,7 +183,7 @@ def test_a_state_goes_there_and_back(guide):
 
 def test_a_folder_without_the_runs_says_how_to_make_them(tmp_path):
     guide = MuseumGuide(tmp_path)
-    assert guide.problem.endswith("make it with `python -m mixviz museum cold-temperature`")
+    assert guide.problem.endswith("train it with `python -m mixviz museum cold-temperature`")
     assert "\n" not in guide.problem
     with pytest.raises(UserError, match="did you mean 'pair'"):
         MuseumGuide(pairs="same-crop")

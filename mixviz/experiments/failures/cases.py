@@ -4,37 +4,28 @@ The healthy twins are settings with which a run of a few minutes on glyphs learn
 its twin in one thing alone.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mixviz.analysis.invariance import diagonal_margin
 from mixviz.config import RunConfig
 from mixviz.errors import unknown
+from mixviz.experiments.arms import GLYPHS, IMIX, LOOC, MOCO, NPAIR
 from mixviz.experiments.failures.evidence import Evidence, Signature
-from mixviz.experiments.failures.faults import inverted_views, same_crop, wrong_partners
+from mixviz.experiments.failures.faults import WrongPartners, views_of_one_crop, views_that_share_the_rest
 
 UNFROZEN = "unfrozen probe"  # a protocol, as results call it
 
-SHARED: dict[str, Any] = {"data": "glyphs", "epochs": 3, "hue": 0.5, "temperature": 0.2, "knn_every": 1}
-NPAIR: dict[str, Any] = {"framework": "n-pair", "batch_size": 128, "lr": 0.3}
+SHARED: dict[str, Any] = {**GLYPHS, "epochs": 3, "knn_every": 1}
 # With a plain head: BatchNorm at its end takes away what the keys of one step have in common, and with it half of the
 # faults below.
-MOCO: dict[str, Any] = {
-    "epochs": 6,
-    "lr": 0.03,
-    "warmup_epochs": 1,
-    "batch_size": 128,
-    "queue_length": 256,
-    "projector": "mlp",
-}
-LOOC: dict[str, Any] = {"mixing": ["looc"], "looc_left_out": ["color", "rotation"], "rotation": 0.5}
+PLAIN_HEAD: dict[str, Any] = {**MOCO, "epochs": 6, "lr": 0.03, "warmup_epochs": 1, "projector": "mlp"}
 TWINS: dict[str, dict[str, Any]] = {
     "n-pair": NPAIR,
-    "n-pair + imix": {**NPAIR, "mixing": ["imix"]},
-    "n-pair + looc": {**NPAIR, **LOOC},
-    "moco-v2": MOCO,
+    "n-pair + imix": {**NPAIR, **IMIX},
+    "n-pair + looc": {**NPAIR, **LOOC, "rotation": 0.5},
+    "moco-v2": PLAIN_HEAD,
 }
 
 
@@ -51,7 +42,7 @@ class Exhibit:
     twin: str  # of TWINS
     curves: tuple[str, ...] = ()  # that show it over the epochs, and what it costs; see ``Evidence.curve``
     settings: Mapping[str, Any] = field(default_factory=dict)
-    breaks: Callable[[], AbstractContextManager[None]] = nullcontext
+    breaks: Mapping[str, Any] = field(default_factory=dict)  # arguments of ``train``: views or mixings
     trains: bool = True  # False: it is an evaluation of the twin
 
     def config(self, **changes: Any) -> RunConfig:
@@ -151,7 +142,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
         signature=Signature("loss of the blends, nats, last epoch", 1, 0.1, _excess, share=False),
         twin="n-pair + imix",
         curves=("loss_mixed", "knn_accuracy"),
-        breaks=wrong_partners,
+        breaks={"mixings": [WrongPartners()]},
     ),
     Exhibit(
         name="unfrozen-probe",
@@ -190,7 +181,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
         signature=Signature("queries whose key ranks first, in training minus on honest views", 1, 0.1, _leak),
         twin="n-pair",
         curves=("proxy_accuracy_clean", "proxy_accuracy"),
-        breaks=same_crop,
+        breaks={"views": views_of_one_crop},
     ),
     Exhibit(
         name="inverted-views",
@@ -208,7 +199,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
             share=False,
         ),
         twin="n-pair + looc",
-        breaks=inverted_views,
+        breaks={"views": views_that_share_the_rest},
     ),
     Exhibit(
         name="stale-queue",

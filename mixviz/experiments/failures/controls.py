@@ -1,9 +1,8 @@
-"""A visit: train what is not there yet, a broken run beside its healthy twin, and read the signature."""
+"""Failure cases: broken runs trained beside their controls by the runner of all experiments, and their signatures."""
 
 import re
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,20 +12,20 @@ import pandas as pd
 from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.invariance import reference_table
 from mixviz.augment import to_float
-from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.errors import UserError
 from mixviz.evaluate import read_out
-from mixviz.experiments.failures.cases import UNFROZEN, Exhibit
+from mixviz.experiments.arms import Arm, Experiment, Sets
+from mixviz.experiments.failures.cases import SHARED, TWINS, UNFROZEN, Exhibit, exhibit
 from mixviz.experiments.failures.evidence import INVARIANCE, Evidence, Reading
 from mixviz.experiments.failures.faults import refusal, unfrozen_probe
+from mixviz.experiments.running import run_experiment, write_json
 from mixviz.recorder import reduced
 from mixviz.runs import Run
-from mixviz.train import trained
+from mixviz.train import Watch, resume
 
 MOVED = 256  # test images that the invariance table moves
 KEPT = ("config.json", "environment.json", "metrics.csv", "evaluation.json", INVARIANCE)
-Sets = tuple[ImageSet, ImageSet]  # train and test
 
 
 @dataclass(frozen=True)
@@ -41,33 +40,86 @@ class Visit:
     refusal: str | None = None  # what the freeze guard said, where it was asked
 
 
-def visit(
-    exhibit: Exhibit,
-    root: Path,
-    sets: Sets,
-    on_run: Callable[[str], None] = lambda name: None,
-    **changes: Any,
-) -> Visit:
-    """Both runs, trained and read out where they are not yet, and the signature.
+@dataclass(frozen=True, kw_only=True)
+class FailureRuns(Experiment):
+    """The broken runs of failure cases and their controls; an arm is named like its run's folder."""
 
-    root: the museum's folder of runs. on_run is called with the name of each run. changes: to the settings of both.
+    def folder(self, arm: Arm, seed: int) -> str:
+        return arm.name
+
+    def train(self, arm: Arm, run: Run, images: ImageSet, watch: Watch | None) -> Run:
+        """A failure case breaks its training alone."""
+        breaks = exhibit(arm.name).breaks if arm.against else {}
+        return resume(run, images, progress=False, watch=watch, **breaks)
+
+    def measure(self, run: Run, sets: Sets) -> dict[str, float]:
+        read_out(run, sets)
+        if not self.is_measured(run):
+            invariance_table(run, sets[1]).to_csv(run.path / INVARIANCE, index=False)
+        return {f"{label}: label": 100 * result.accuracy for label, result in run.own_results().items()}
+
+    def is_measured(self, run: Run) -> bool:
+        needed = [INVARIANCE] if len(run.config.method.shared) > 1 else []
+        return bool(run.results) and all((run.path / name).exists() for name in needed)
+
+
+def failure_runs(chosen: Sequence[Exhibit], **changes: Any) -> FailureRuns:
+    """What these failure cases need to be trained. changes: to the settings of all runs, such as fewer epochs."""
+    arms: dict[str, Arm] = {}
+    for case in chosen:
+        control, settings = twin_name(case), {**SHARED, **TWINS[case.twin]}
+        arms[control] = Arm(control, {**settings, **changes})
+        if case.trains:
+            arms[case.name] = Arm(case.name, {**settings, **case.settings, **changes}, control)
+    return FailureRuns(name="failures", title="Failure cases", arms=tuple(arms.values()))
+
+
+def run_cases(
+    chosen: Sequence[Exhibit], root: Path, sets: Sets, out: Path, *, jobs: int = 1, **changes: Any
+) -> tuple[dict[str, Any], list[Visit]]:
+    """The result file of these failure cases, and each with its signature; what is not there yet is trained.
+
+    root: of the run folders. changes: to the settings of all runs.
     """
-    healthy = finished(exhibit.twin_config(**changes), twin_name(exhibit), root, sets, on_run)
-    if not exhibit.trains:
-        return _looked_at(exhibit, healthy, healthy, probe_unfrozen(healthy, sets))
-    broken = finished(exhibit.config(**changes), exhibit.name, root, sets, on_run, exhibit.breaks)
-    return _looked_at(exhibit, healthy, broken)
+    table = run_experiment(failure_runs(chosen, **changes), (0,), root, sets, out, jobs=jobs)
+    found = []
+    for case in chosen:
+        control = Run(root / twin_name(case))
+        broken = Run(root / case.name) if case.trains else control
+        found.append(_looked_at(case, control, broken, None if case.trains else probe_unfrozen(control, sets)))
+        table["against"][case.name] = control.name
+        table["rows"] += _signature_rows(found[-1])
+    write_json(table, out)
+    return table, found
+
+
+def _signature_rows(found: Visit) -> list[dict[str, Any]]:
+    """The signature's quantity in both runs; shares in %."""
+    case, scale = found.exhibit, 100 if found.exhibit.signature.share else 1
+    values = {found.runs[0].name: found.reading.healthy, case.name: found.reading.broken}
+    names = dict(zip(values, (run.name for run in found.runs), strict=True))
+    return [
+        {"arm": arm, "seed": 0, "measure": case.signature.quantity, "value": scale * value, "run": names[arm]}
+        for arm, value in values.items()
+    ]
+
+
+def reading_of(case: Exhibit, table: Mapping[str, Any]) -> Reading:
+    """A signature as it stands in a result file."""
+    values = {row["arm"]: row["value"] for row in table["rows"] if row["measure"] == case.signature.quantity}
+    scale = 100 if case.signature.share else 1
+    return case.signature.compare(*(values[arm] / scale for arm in (table["against"][case.name], case.name)))
 
 
 def revisit(exhibit: Exhibit, root: Path) -> Visit:
-    """As ``visit``, of runs that are there: nothing is trained. Raises UserError where they are not."""
+    """A failure case whose runs are there: nothing is trained. Raises UserError if they are not."""
     healthy, broken = (
         Run(root / twin_name(exhibit)),
         Run(root / (exhibit.name if exhibit.trains else twin_name(exhibit))),
     )
     for run in (healthy, broken):
         if not (run.path / "film.npz").exists():
-            raise UserError(f"{root} has no run {run.name}: make it with `python -m mixviz museum {exhibit.name}`")
+            raise UserError(f"{root} has no run {run.name}: train it with `python -m mixviz museum {exhibit.name}`")
     return _looked_at(exhibit, healthy, broken)
 
 
@@ -81,32 +133,6 @@ def _looked_at(exhibit: Exhibit, healthy: Run, broken: Run, refusal: str | None 
 def twin_name(exhibit: Exhibit) -> str:
     """Of the healthy run's folder."""
     return f"healthy-{re.sub(' ', '', exhibit.twin)}"
-
-
-def finished(
-    config: RunConfig,
-    name: str,
-    root: Path,
-    sets: Sets,
-    on_run: Callable[[str], None] = lambda name: None,
-    breaks: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> Run:
-    """The run of this config, as it is or trained to its end, and read out. Its training alone is broken."""
-    on_run(name)
-    run = Run(root / name)
-    if not _is_finished(run, config):
-        with breaks():
-            run = trained(config, name, root, sets[0])
-    read_out(run, sets)
-    if "looc" in config.method.mixing and not (run.path / INVARIANCE).exists():
-        invariance_table(run, sets[1]).to_csv(run.path / INVARIANCE, index=False)
-    return run
-
-
-def _is_finished(run: Run, config: RunConfig) -> bool:
-    if not (run.path / "config.json").exists() or run.config != config:
-        return False
-    return len(run.metrics) == config.train.epochs and (run.path / "film.npz").exists()
 
 
 def invariance_table(run: Run, test: ImageSet) -> pd.DataFrame:

@@ -84,8 +84,11 @@ class Signature:
 
     def read(self, healthy: Evidence, broken: Evidence) -> Reading:
         """Raises UserError where the quantity was not measured."""
-        values = self.measure(healthy), self.measure(broken)
-        return Reading(*values, shows=self.sign * (values[1] - values[0]) > self.margin)
+        return self.compare(self.measure(healthy), self.measure(broken))
+
+    def compare(self, healthy: float, broken: float) -> Reading:
+        """Whether the two values tell the broken run."""
+        return Reading(healthy, broken, shows=self.sign * (broken - healthy) > self.margin)
 
     def written(self, value: float) -> str:
         return f"{100 * value:.1f} %" if self.share else f"{value:.2f}"

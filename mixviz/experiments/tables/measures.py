@@ -1,10 +1,9 @@
 """What a table tells of a run besides its read-outs: measures by name, each of a finished run and its images.
 
-A measure is computed once and kept beside the run, in ``measures.json``. Accuracies are in %.
+Accuracies are in %.
 """
 
 import copy
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,14 +18,15 @@ from mixviz.analysis.heads import ALL, factor_readout, head_names, heads
 from mixviz.build import hold_out
 from mixviz.data import ImageSet
 from mixviz.encoders import Embedder, recompute_statistics
-from mixviz.evaluate import Source, evaluate, extract
+from mixviz.evaluate import Source, evaluate, extract, read_out
+from mixviz.experiments.arms import Sets
+from mixviz.experiments.result_file import kept_measures
 from mixviz.experiments.study import blend_measures, head_measures, proxy_measures
 from mixviz.report.overview import look
 from mixviz.runs import Run
 from mixviz.train import clean_batches
 
-Sets = tuple[ImageSet, ImageSet]  # train and test
-FILE = "measures.json"
+PROTOCOLS = ("linear-features", "knn")
 FRECHET_IMAGES = 2000  # of train and of test, at most
 
 
@@ -48,7 +48,7 @@ def few_labels(run: Run, sets: Sets) -> dict[str, float]:
 
 def proxy_task(run: Run, sets: Sets) -> dict[str, float]:
     """Of the last epoch as trained: how often the key ranks first, with and without synthetic negatives."""
-    return {name: 100 * value for name, value in proxy_measures(run).items()}
+    return proxy_measures(run)
 
 
 def over_training(run: Run, sets: Sets) -> dict[str, float]:
@@ -106,15 +106,28 @@ def rotation_by_head(run: Run, sets: Sets) -> dict[str, float]:
     return {f"knn: rotation, {row.head}": 100 * row.accuracy for row in table.itertuples()}
 
 
+def read_outs(run: Run, targets: Sequence[str], sets: Sets) -> dict[str, float]:
+    """Every protocol for every target, each evaluated once and kept in the run's folder."""
+    found = {}
+    for target in targets:
+        turned = target == "rotation" and "rotation" not in sets[0].factors
+        used = (turn(sets[0]), turn(sets[1])) if turned else sets
+        results = read_out(run, used, [target], PROTOCOLS)
+        found |= {f"{result.label}: {target}": 100 * result.accuracy for result in results}
+    return found
+
+
+def is_read_out(run: Run) -> bool:
+    """Whether every protocol was evaluated for labels."""
+    return run.own_results().keys() >= set(PROTOCOLS)
+
+
 def measures_of(run: Run, names: Sequence[str], sets: Sets) -> dict[str, float]:
-    """The values of these measures: those that the run's folder has, and the others computed and added to it."""
-    path = run.path / FILE
-    kept = run.read_json(FILE) if path.exists() else {}
+    """The values of these measures, each computed once."""
+    found = {}
     for name in names:
-        if name not in kept:
-            kept[name] = MEASURES[name](run, sets)
-            path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    return {key: value for name in names for key, value in kept[name].items()}
+        found |= kept_measures(run, name, partial(MEASURES[name], run, sets))
+    return found
 
 
 MEASURES: dict[str, Callable[[Run, Sets], dict[str, float]]] = {
