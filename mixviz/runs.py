@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from mixviz.errors import UserError, unknown
 from mixviz.film import Film
 from mixviz.method import Method
 from mixviz.paths import runs_root
+from mixviz.result import Result
 
 
 class Run:
@@ -166,16 +168,24 @@ class Run:
         """Raises UserError where there is none."""
         return Film.load(self.path / "film.npz")
 
-    def add_results(self, results: list[dict[str, Any]]) -> None:
-        """Add evaluation results; one of the same protocol, encoder, target and seed takes the old one's place."""
-        keys = ("protocol", "encoder", "target", "seed")
-        new = {tuple(result[key] for key in keys) for result in results}
-        kept = [result for result in self.results if tuple(result[key] for key in keys) not in new]
-        self._write_json("evaluation.json", kept + results)
+    def add_results(self, results: Sequence[Result]) -> None:
+        """Add results of this run; each takes the place of one with the same identity. Other rows stay as they are."""
+        own = [replace(result, run=self.name) for result in results]
+        new = {result.identity for result in own}
+        kept = [row for row, old in zip(self._rows(), self.results, strict=True) if old.identity not in new]
+        self._write_json("evaluation.json", kept + [result.to_dict() for result in own])
 
     @property
-    def results(self) -> list[dict[str, Any]]:
-        """All evaluation results so far."""
+    def results(self) -> list[Result]:
+        """All results so far, whatever the run was called when they were added. Raises UserError."""
+        return [replace(Result.from_dict(row), run=self.name) for row in self._rows()]
+
+    def own_results(self, target: str = "label", encoder: str = "backbone") -> dict[str, Result]:
+        """Results on the data set that the run was trained on, by the label of their protocol. Raises UserError."""
+        found = [result for result in self.results if (result.target, result.encoder) == (target, encoder)]
+        return {result.label: result for result in found if not result.is_transfer}
+
+    def _rows(self) -> list[dict[str, Any]]:
         return self.read_json("evaluation.json") if (self.path / "evaluation.json").exists() else []
 
     def read_json(self, name: str) -> Any:

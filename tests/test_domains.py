@@ -21,8 +21,7 @@ from mixviz.data.decode import Reading
 from mixviz.domains import DOMAINS, AugmentSettings, Domain, clean, domain_of, inputs_of
 from mixviz.encoders import Backbone, Normalise
 from mixviz.errors import UserError
-from mixviz.evaluate import evaluate
-from mixviz.evaluate.transfer import transfer
+from mixviz.evaluate import Source, evaluate
 from mixviz.pretrained import restore
 from mixviz.report.overview import overview
 from mixviz.report.sections import write_report
@@ -181,9 +180,14 @@ def test_any_framework_trains_on_it(settings, tmp_path):
     assert np.isfinite(train(config, root=tmp_path, progress=False).metrics["loss"]).all()
 
 
+def source_of(embedder) -> Source:
+    train_rows, test_rows = sets()
+    return Source(embedder=embedder, train=train_rows, test=test_rows)
+
+
 def test_features_are_evaluated_and_so_are_the_rows_themselves(run):
     for embedder in (run.encoder(), None):
-        results = evaluate(embedder, *sets(), protocols=["linear-features", "knn"])
+        results = evaluate(source_of(embedder), protocols=["linear-features", "knn"])
         assert [result.protocol for result in results] == ["linear-features", "knn"]
         assert min(result.accuracy for result in results) > 0.9
 
@@ -191,13 +195,13 @@ def test_features_are_evaluated_and_so_are_the_rows_themselves(run):
 @pytest.mark.parametrize("protocol", ["linear-augmented", "linear-online", "corruptions"])
 def test_protocols_of_images_are_refused(run, protocol):
     with pytest.raises(UserError, match=f"{protocol} needs image data, and this is rows data: take linear-features"):
-        evaluate(run.encoder(), *sets(), protocols=[protocol])
+        evaluate(source_of(run.encoder()), protocols=[protocol])
 
 
 def test_transfer_stays_in_the_domain(run):
     images = Dataset(name="images", split="train", stored=np.zeros((4, 8, 8, 3), np.uint8))
     with pytest.raises(UserError, match="corners is rows data and the encoder was trained on image data"):
-        transfer(run.encoder(), *sets(), images)
+        Source(train=images, test=images).on(sets())
 
 
 def test_cutmix_and_image_sizes_are_of_images(tmp_path):

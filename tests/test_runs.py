@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,12 +11,19 @@ from mixviz.build import build_method, dtype_name
 from mixviz.config import RunConfig
 from mixviz.encoders import Normalise
 from mixviz.errors import UserError
+from mixviz.result import Result
 from mixviz.runs import Run, default_name, list_runs
 
+ABOUT = {"encoder": "backbone", "target": "label", "data": "x", "split": "test", "seed": 0, "device": "cpu"}
 CONFIG = RunConfig.of(framework="simclr", mixing=["mixco"], epochs=3, seed=7)
 
 
 MEAN, STD = torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1), torch.tensor([0.5, 0.6, 0.7]).view(3, 1, 1)
+
+
+def result(protocol, accuracy=0.5, **more):
+    sizes = {"train_images": 9, "test_images": 3, "classes": 2}
+    return Result(protocol=protocol, accuracy=accuracy, **ABOUT, **sizes, **more)
 
 
 def saved(run):
@@ -153,10 +161,38 @@ def test_a_failed_write_leaves_the_last_good_file(tmp_path):
 
 def test_results_take_the_place_of_older_ones(tmp_path):
     run = Run.create(CONFIG, root=tmp_path)
-    result = {"protocol": "knn", "encoder": "backbone", "target": "label", "seed": 0, "accuracy": 0.1}
-    run.add_results([result, result | {"target": "hue"}])
-    run.add_results([result | {"accuracy": 0.2}])
-    assert sorted((r["target"], r["accuracy"]) for r in run.results) == [("hue", 0.1), ("label", 0.2)]
+    knn = result(protocol="knn", accuracy=0.1)
+    run.add_results([knn, replace(knn, target="hue"), replace(knn, options={"k": 5}), replace(knn, data="other")])
+    run.add_results([replace(knn, accuracy=0.2, date="later")])
+    assert [(r.data, r.label, r.target, r.accuracy) for r in run.results] == [
+        ("x", "knn", "hue", 0.1),
+        ("x", "knn (k 5)", "label", 0.1),
+        ("other", "knn", "label", 0.1),
+        ("x", "knn", "label", 0.2),
+    ]
+    assert {r.run for r in run.results} == {run.name}
+
+
+def test_rows_that_no_new_result_replaces_stay_as_they_are_in_the_file(tmp_path):
+    """Those of an older version, and keys of a newer one."""
+    run = Run.create(CONFIG, root=tmp_path)
+    knn = result(protocol="knn").to_dict()
+    older = {key: value for key, value in knn.items() if key not in ("options", "run", "commit", "versions")}
+    rows = [older | {"protocol": "knn (k 5)", "settings": {"k": 5}}, knn | {"target": "hue", "novelty": 1}]
+    (run.path / "evaluation.json").write_text(json.dumps(rows))
+    run.add_results([result(protocol="linear-features")])
+    assert run.read_json("evaluation.json")[:2] == rows
+    run.add_results([result(protocol="knn", options={"k": 5})])
+    assert [r.label for r in run.results] == ["knn", "linear-features", "knn (k 5)"]
+
+
+def test_own_results_are_of_the_data_that_the_run_was_trained_on(tmp_path):
+    run = Run.create(CONFIG, root=tmp_path)
+    own, transfer = result(protocol="knn"), result(protocol="logistic", settings={"encoder_trained_on": "y"})
+    run.add_results([own, transfer, replace(own, encoder="random"), replace(own, target="hue")])
+    assert list(run.own_results()) == ["knn"]
+    assert list(run.own_results("hue")) == ["knn"]
+    assert run.own_results(encoder="random")["knn"].encoder == "random"
 
 
 def test_list_runs_is_in_order_of_age(tmp_path):

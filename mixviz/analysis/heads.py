@@ -13,7 +13,7 @@ from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError
-from mixviz.evaluate import frozen, read_out
+from mixviz.evaluate import Source, evaluate, frozen
 from mixviz.evaluate.linear import linear_classifier
 
 BACKBONE = "backbone"  # what evaluations read; not an embedding space
@@ -81,13 +81,11 @@ def factor_readout(
     Test labels stay sealed, as in every result. Raises UserError for a factor or protocol that is not there, and for
     images that are in both train and test.
     """
-    results = [
-        result
-        for head, features in train_heads.items()
-        for result in read_out(features, test_heads[head], train, test, head, factors, [protocol], seed)
-    ]
+    pairs = {head: (features, test_heads[head]) for head, features in train_heads.items()}
+    sources = [Source(features=pair, train=train, test=test, encoder=head, seed=seed) for head, pair in pairs.items()]
+    results = [result for source in sources for result in evaluate(source, factors, [protocol])]
     rows = [
-        {"head": r.encoder, "factor": r.target, "protocol": r.protocol, "accuracy": r.accuracy, "chance": 1 / r.classes}
+        {"head": r.encoder, "factor": r.target, "protocol": r.label, "accuracy": r.accuracy, "chance": 1 / r.classes}
         for r in sorted(results, key=lambda result: factors.index(result.target))
     ]
     return pd.DataFrame(rows)

@@ -13,8 +13,8 @@ from pydantic import Field
 from torch import Tensor
 
 from mixviz.errors import UserError
-from mixviz.evaluate.features import Layer, Source
-from mixviz.evaluate.labels import BEST_ON_TEST
+from mixviz.evaluate.features import Inputs, Layer
+from mixviz.result import BEST_ON_TEST, protocol_label
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -40,13 +40,17 @@ class Protocol:
     @property
     def label(self) -> str:
         """The name, and in brackets the options that are not the defaults: ``knn (k 20, layer head)``."""
-        defaults = {field.name: field.default for field in fields(self)}
-        changed = [f"{key} {as_text(value)}" for key, value in self.options.items() if value != defaults[key]]
-        return f"{self.name} ({', '.join(changed)})" if changed else self.name
+        return protocol_label(self.name, self.changed)
 
     @property
     def options(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The options that are not the defaults."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return {name: value for name, value in self.options.items() if value != defaults[name]}
 
     @property
     def peeks(self) -> bool:
@@ -59,9 +63,9 @@ class Protocol:
             needed = " or ".join(self.domains)
             raise UserError(f"{self.name} needs {needed} data, and this is {domain} data: take linear-features or knn")
 
-    def read(self, source: Source, labels: Tensor, seed: int = 0) -> Readout:
+    def read(self, inputs: Inputs, labels: Tensor, seed: int = 0) -> Readout:
         """Predictions for the test images. labels: (N,) of train, from 0. Raises UserError, NotFrozen."""
-        features, test_features = source.features(self.layer)
+        features, test_features = inputs.features(self.layer)
         return self(features, labels, test_features, seed)
 
     def __call__(self, features: Tensor, labels: Tensor, test_features: Tensor, seed: int = 0) -> Readout:
@@ -88,10 +92,3 @@ class Repeated(Protocol):
     def told(self, table: pd.DataFrame) -> dict[str, Any]:
         """What else the result's settings tell of the table."""
         return {}
-
-
-def as_text(value: Any) -> str:
-    """An option as in labels and on the command line: ``0.1/1`` for several, ``none`` for None."""
-    if isinstance(value, tuple):
-        return "/".join(map(as_text, value))
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

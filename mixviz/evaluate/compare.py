@@ -15,8 +15,8 @@ def results_table(runs: Sequence[Run]) -> pd.DataFrame:
         config = run.config
         method = method_label(config)
         for result in run.results:
-            keep = ("data", "seed", "encoder", "protocol", "target", "accuracy", "train_images", "test_images")
-            row = {"run": run.name, "method": method, "epochs": config.train.epochs}
-            rows.append(row | {key: result[key] for key in keep})
+            keep = ("data", "seed", "encoder", "target", "accuracy", "train_images", "test_images")
+            row = {"run": run.name, "method": method, "epochs": config.train.epochs, "protocol": result.label}
+            rows.append(row | {key: getattr(result, key) for key in keep})
     columns = ["run", "method", "epochs", "data", "seed", "encoder", "protocol", "target", "accuracy"]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)

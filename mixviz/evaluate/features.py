@@ -83,29 +83,51 @@ def raw_pixels(images: Dataset) -> Tensor:
     return domain_of(images).raw(images.tensor())
 
 
-class Source:
+class Inputs:
     """All that a protocol may see: a frozen encoder, training images, and test images without labels or factors.
 
-    embedder: None stands for raw pixels. Features are made when they are first asked for.
+    embedder: None stands for raw pixels. stored: features that are there already, (N, F) of train and (n, F) of test;
+    then there are no images to be had. Features are made when they are first needed.
     """
 
-    def __init__(self, embedder: Embedder | None, train: Dataset, test: Dataset):
-        self.embedder, self.train = embedder, replace(train, labels=None, factors={})
-        self.test = replace(test, labels=None, factors={})
-        self._features: dict[Layer, tuple[Tensor, Tensor]] = {}
+    def __init__(
+        self, embedder: Embedder | None, train: Dataset, test: Dataset, stored: tuple[Tensor, Tensor] | None = None
+    ):
+        self.embedder, self._stored = embedder, stored
+        self._train, self._test = (replace(images, labels=None, factors={}) for images in (train, test))
+        self._features: dict[Layer, tuple[Tensor, Tensor]] = {} if stored is None else {"backbone": stored}
+
+    @property
+    def train(self) -> Dataset:
+        """Raises UserError if features were stored."""
+        return self._images(self._train)
+
+    @property
+    def test(self) -> Dataset:
+        """Raises UserError if features were stored."""
+        return self._images(self._test)
+
+    def _images(self, images: Dataset) -> Dataset:
+        if self._stored:
+            raise UserError("a protocol needs the images, and stored features have none: evaluate the encoder")
+        return images
 
     @property
     def device(self) -> torch.device:
+        if self._stored:
+            return self._stored[0].device
         return torch.device("cpu") if self.embedder is None else self.embedder.device
 
     def features(self, layer: Layer = "backbone") -> tuple[Tensor, Tensor]:
         """(N, F) of train and (n, F) of test, on the encoder's device. Raises UserError, NotFrozen."""
         if layer not in self._features:
+            if self._stored:
+                raise UserError(f"stored features are of one layer alone, and have no {layer}: evaluate the encoder")
             self._features[layer] = self.features_of(self.train, layer), self.features_of(self.test, layer)
         return self._features[layer]
 
     def features_of(self, images: Dataset, layer: Layer = "backbone") -> Tensor:
-        """(N, F) of any images, on the encoder's device; made anew each time. Raises UserError, NotFrozen."""
+        """(N, F) of any images, on the encoder's device; computed each time. Raises UserError, NotFrozen."""
         if self.embedder is None:
             if layer == "head":
                 raise UserError("raw pixels have no head: take layer backbone")

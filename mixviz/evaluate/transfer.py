@@ -1,4 +1,4 @@
-"""Transfer: an encoder trained on one data set, read out on another."""
+"""What a transfer needs: images of the other data set in the size of the encoder's own, and classes that both have."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,57 +8,6 @@ import torch
 from torchvision.transforms.v2 import functional as transforms
 
 from mixviz.data import Dataset
-from mixviz.encoders import Embedder
-from mixviz.errors import UserError
-from mixviz.evaluate import DEFAULTS, Protocol, Result, evaluate
-
-
-def transfer(
-    embedder: Embedder,
-    train: Dataset,
-    test: Dataset,
-    trained_on: Dataset,
-    encoder: str = "backbone",
-    targets: Sequence[str] = ("label",),
-    protocols: Sequence[str | Protocol] = DEFAULTS,
-    seed: int = 0,
-    run: str = "",
-) -> list[Result]:
-    """Read a frozen encoder out on a data set that it was not trained on: train and test of that other set.
-
-    trained_on: the images that the encoder was trained on; its name goes into the results' settings as
-    ``encoder_trained_on``, with the names of classes that both sets have as ``shared_classes``. Images of another
-    size than these are resized to it, which ``resized_from`` tells. The target names the other set, as in
-    ``label of CIFAR-100``, so that no transfer is taken for a result on the encoder's own data.
-    Raises UserError where the other set is the same one, or its test has classes that its train lacks; NotFrozen.
-    """
-    check_transfer(train, test, trained_on, targets)
-    size = trained_on.stored.shape[1:3]
-    settings = {"encoder_trained_on": trained_on.name, "shared_classes": list(shared_classes(trained_on, train))}
-    if train.stored.shape[1:3] != size:
-        settings["resized_from"] = list(train.stored.shape[1:3])
-    train, test = resized(train, size), resized(test, size)
-    results = evaluate(embedder, train, test, encoder, targets, protocols, seed, run)
-    return [
-        replace(result, target=f"{result.target} of {train.name}", settings={**result.settings, **settings})
-        for result in results
-    ]
-
-
-def check_transfer(train: Dataset, test: Dataset, trained_on: Dataset, targets: Sequence[str]) -> None:
-    """Raises UserError where the read-out would be no transfer, or could not be right."""
-    if train.name != test.name:
-        raise UserError(f"train is from {train.name} but test from {test.name}: use one data set for both")
-    if train.name == trained_on.name:
-        raise UserError(f"the encoder was trained on {trained_on.name} itself: evaluate it, or take another data set")
-    if train.domain != trained_on.domain:
-        raise UserError(f"{train.name} is {train.domain} data and the encoder was trained on {trained_on.domain} data")
-    if train.domain != "image" and train.stored.shape[1:] != trained_on.stored.shape[1:]:
-        raise UserError(f"{train.name} is of another shape than {trained_on.name}, and images alone can be resized")
-    for target in targets:
-        missing = np.setdiff1d(test.targets(target), train.targets(target))
-        if len(missing):
-            raise UserError(f"{train.name}: train has no {target} {missing[0]}, and test has: take splits of one set")
 
 
 def shared_classes(first: Dataset, second: Dataset) -> tuple[str, ...]:

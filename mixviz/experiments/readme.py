@@ -104,11 +104,10 @@ def render_recordings(folder: Path) -> str:
     rows = []
     for path in sorted(folder.glob("*/config.json")):
         run = Run(path.parent)
-        config, environment, results = run.config, run.read_json("environment.json"), run.results
-        found = {r["protocol"]: r for r in results if (r["encoder"], r["target"]) == ("backbone", "label")}
-        accuracies = [f"{100 * found[name]['accuracy']:.1f}" for name in ("linear-features", "knn")]
+        config, environment, found = run.config, run.read_json("environment.json"), run.own_results()
+        accuracies = [f"{100 * found[name].accuracy:.1f}" for name in ("linear-features", "knn")]
         minutes = run.metrics["seconds"].median() * len(run.metrics) / 60
-        about = [f"{found['knn']['data']}", f"{config.train.epochs}", f"{config.train.seed}", f"{minutes:.0f}"]
+        about = [found["knn"].data, f"{config.train.epochs}", f"{config.train.seed}", f"{minutes:.0f}"]
         threads = environment["threads"]
         device = f"{environment['device']} ({threads} thread{'s' if threads > 1 else ''})"
         checksum = sha256((run.path / "film.npz").read_bytes()).hexdigest()[:12]

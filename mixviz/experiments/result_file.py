@@ -48,15 +48,15 @@ def about_run(root: Path, arm: str, seed: int, name: str) -> dict[str, Any]:
     """What a run that is done was trained with, and its minutes of training."""
     run = Run(root / name)
     made = run.read_json("environment.json")
-    read_out = next((result for result in run.results if is_of(result, "label")), {})
+    read_out = next(iter(run.own_results().values()), None)
     return {
         "arm": arm,
         "seed": seed,
         "run": name,
         "minutes": round(float(run.metrics["seconds"].sum()) / 60, 3),
-        "train_images": read_out.get("train_images"),
+        "train_images": read_out.train_images if read_out else None,
         **{key: made.get(key, "") for key in KNOWN},
-        "read_out_by": read_out.get("commit", ""),
+        "read_out_by": read_out.commit if read_out else "",
     }
 
 
@@ -72,11 +72,6 @@ def kept_measures(run: Run, name: str, compute: Callable[[], dict[str, float]]) 
 def has_measures(run: Run, name: str) -> bool:
     """Whether ``kept_measures`` would compute nothing."""
     return name in _kept(run)
-
-
-def is_of(result: dict[str, Any], target: str) -> bool:
-    """Whether a result is of the trained backbone, read out for this target."""
-    return result["encoder"] == "backbone" and result["target"] == target
 
 
 def _kept(run: Run) -> dict[str, dict[str, float]]:

@@ -17,7 +17,7 @@ from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.domains import augmentation_of, clean, inputs_of
 from mixviz.encoders import Embedder
-from mixviz.evaluate import evaluate
+from mixviz.evaluate import Source, evaluate, read_out
 from mixviz.experiments.arms import GLYPHS, IMIX, LOOC, MIXCO, MOCHI, MOCO, NPAIR, Arm, Experiment, Sets
 from mixviz.experiments.reproduced import setting_of
 from mixviz.experiments.running import write_json
@@ -59,15 +59,11 @@ class Tour(Experiment):
     quick: bool = False
 
     def measure(self, run: Run, sets: Sets) -> dict[str, float]:
-        if not self.is_measured(run):
-            seed = run.config.train.seed
-            results = evaluate(run.encoder(), *sets, targets=list(TARGETS), protocols=PROTOCOLS, seed=seed)
-            run.add_results([result.to_dict() for result in results])
-        kept = {f"{result['protocol']}: {result['target']}": result["accuracy"] for result in run.results}
-        return {name: 100 * kept[name] for name in MEASURES}
+        results = read_out(run, sets, list(TARGETS), PROTOCOLS)
+        return {f"{result.label}: {result.target}": 100 * result.accuracy for result in results}
 
     def is_measured(self, run: Run) -> bool:
-        return {f"{result['protocol']}: {result['target']}" for result in run.results} >= set(MEASURES)
+        return all(run.own_results(target).keys() >= set(PROTOCOLS) for target in TARGETS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +93,10 @@ class Reference(Task):
         if not self.is_done:
             raw = self.arm.name == "raw pixels"
             targets = ["label"] if raw and self.experiment.quick else list(TARGETS)  # the slowest probe of all
-            results = evaluate(self.encoder(sets[0]), *sets, self.arm.name, targets, PROTOCOLS, seed=self.seed)
-            found = {f"{result.protocol}: {result.target}": 100 * result.accuracy for result in results}
+            about = {"encoder": self.arm.name, "seed": self.seed}
+            source = Source(embedder=self.encoder(sets[0]), train=sets[0], test=sets[1], **about)
+            results = evaluate(source, targets, PROTOCOLS)
+            found = {f"{result.label}: {result.target}": 100 * result.accuracy for result in results}
             write_json({"config": self.config.model_dump(mode="json"), "measures": found}, self._file)
         return [{"measure": name, "value": value, "run": ""} for name, value in self._kept()["measures"].items()]
 

@@ -12,7 +12,7 @@ import pandas as pd
 from mixviz.config import RunConfig
 from mixviz.data import Dataset, load
 from mixviz.errors import UserError
-from mixviz.evaluate import DEFAULTS, evaluate
+from mixviz.evaluate import DEFAULTS, Source, evaluate
 from mixviz.paired import VERDICTS, mean_interval, settled_sign
 from mixviz.pretrained import available
 from mixviz.runs import Run
@@ -43,7 +43,7 @@ def linear_evaluation(base: str, method: str, data: str = "optical-digits") -> p
     train, test = (load(data, split, image_size=size) for split in ("train", "test"))
     live = [{side: _read(run, train, test) for side, run in _sides(pair)} for pair in runs]
     kept = [{side: _kept(run) for side, run in _sides(pair)} for pair in runs]
-    tables = {train.name: live, f"{runs[0][0].results[0]['data']}, as recorded": kept}
+    tables = {train.name: live, f"{runs[0][0].results[0].data}, as recorded": kept}
     return pd.DataFrame(
         [
             _row(name, protocol, [{side: one[side][protocol] for side in one} for one in table])
@@ -63,14 +63,13 @@ def _sides(pair: tuple[Run, Run]) -> list[tuple[str, Run]]:
 
 
 def _read(run: Run, train: Dataset, test: Dataset) -> dict[str, float]:
-    results = evaluate(run.encoder(), train, test, seed=run.config.train.seed)
-    return {result.protocol: 100 * result.accuracy for result in results}
+    results = evaluate(Source.of_run(run, (train, test)))
+    return {result.label: 100 * result.accuracy for result in results}
 
 
 def _kept(run: Run) -> dict[str, float]:
     """The recording's own results for labels, in %."""
-    kept = (result for result in run.results if (result["encoder"], result["target"]) == ("backbone", "label"))
-    return {result["protocol"]: 100 * result["accuracy"] for result in kept}
+    return {label: 100 * result.accuracy for label, result in run.own_results().items()}
 
 
 def _row(data: str, by: str, values: Sequence[Mapping[str, float]]) -> dict[str, object]:

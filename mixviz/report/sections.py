@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,9 @@ from mixviz.analysis.mixpath import bootstrap_interval
 from mixviz.build import seeded_generator
 from mixviz.config import RunConfig
 from mixviz.domains import domain_of
-from mixviz.evaluate.details import CLASSES, read_details
 from mixviz.evaluate.fewshot import LinearFewShot
 from mixviz.evaluate.robustness import LinearCorrupted
+from mixviz.evaluate.storage import with_confusions, with_tables
 from mixviz.film import Film
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.mixing import MIXINGS
@@ -41,6 +40,7 @@ from mixviz.plots.style import figure
 from mixviz.plots.targets import plot_contrast_table, plot_mass
 from mixviz.report.html import Report
 from mixviz.report.overview import NEIGHBOURS, Overview
+from mixviz.result import Confusion
 from mixviz.runs import Run
 
 Found = Mapping[str, Overview]  # by short name
@@ -68,8 +68,8 @@ def what_was_trained(report: Report, found: Found) -> None:
     for name, one in found.items():
         environment = one.run.read_json("environment.json")
         for result in one.run.results:
-            about = [result["data"], result["encoder"], result["protocol"], result["target"]]
-            rows.append([name, *about, f"{100 * result['accuracy']:.1f}", f"{result['seed']}", environment["device"]])
+            about = [result.data, result.encoder, result.label, result.target]
+            rows.append([name, *about, f"{100 * result.accuracy:.1f}", f"{result.seed}", environment["device"]])
     report.heading("What was trained")
     if rows:
         header = ["method", "data", "encoder", "protocol", "target", "test accuracy, %", "seed", "device"]
@@ -91,13 +91,23 @@ def how_it_is_read_out(report: Report, runs: Mapping[str, Run]) -> None:
     if few := {name: intervals for name, intervals in few.items() if intervals}:
         report.heading("With few labels")
         report.figure(drawing(plot_few_shot, few, size=(7.5, 0.8 * len(few) + 1.4)), "A linear classifier (LooC).")
-    tables = details_of(runs, f"{LinearCorrupted.name}.json").get(LinearCorrupted.name, {})
+    own = {name: list(run.own_results().values()) for name, run in runs.items()}
+    tables = {
+        name: result.table
+        for name, results in own.items()
+        for result in with_tables(runs[name].path, results, LinearCorrupted.name)
+        if not result.options
+    }
     if tables:
         report.heading("On corrupted images")
         report.figure(drawing(plot_severities, tables), "The linear classifier was trained on clean images alone.")
     for name, table in tables.items():
         report.figure(drawing(plot_corruption_table, table, name, size=(7.5, 4.5)), f"{name}: kind by kind.")
-    for protocol, confusions in details_of(runs, CLASSES).items():
+    by_protocol: dict[str, dict[str, Confusion]] = {}
+    for name, results in own.items():
+        for result in with_confusions(runs[name].path, results):
+            by_protocol.setdefault(result.label, {})[name] = result.confusion
+    for protocol, confusions in by_protocol.items():
         report.heading(f"Class by class: {protocol}")
         size = len(next(iter(confusions.values())).names)
         report.figure(drawing(plot_class_accuracies, confusions, size=(8, 0.3 * size + 1)), "The hardest class first.")
@@ -108,21 +118,10 @@ def how_it_is_read_out(report: Report, runs: Mapping[str, Run]) -> None:
 def few_shot_intervals(run: Run) -> dict[int, tuple[float, float, float]]:
     """Labels a class -> mean accuracy, low and high, of the backbone's results by ``few-shot``."""
     found = {}
-    for result in run.results:
-        few = result["protocol"].partition(" ")[0] == LinearFewShot.name
-        if few and (result["encoder"], result["target"]) == ("backbone", "label"):
-            settings = result["settings"]
-            found[settings["shots"]] = (result["accuracy"], settings["low"], settings["high"])
-    return found
-
-
-def details_of(runs: Mapping[str, Run], file: str) -> dict[str, dict[str, Any]]:
-    """Protocol -> method -> what the backbone's results of the labels are made of, of those runs that have the file."""
-    found: dict[str, dict[str, Any]] = {}
-    for name, run in runs.items():
-        for detail in read_details(run.path / file):
-            if (detail.about["encoder"], detail.about["target"]) == ("backbone", "label"):
-                found.setdefault(detail.about["protocol"], {})[name] = detail.content
+    for result in run.own_results().values():
+        if result.protocol == LinearFewShot.name:
+            settings = result.settings
+            found[settings["shots"]] = (result.accuracy, settings["low"], settings["high"])
     return found
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mixviz.analysis.verdict import MOST, Verdict, drawn, measured, span_of, verdict
+from mixviz.evaluate import Source
 from mixviz.evaluate.prism import READINGS, prism
 from mixviz.experiments.claims import PATH as LEDGER
 from mixviz.plots.prism import plot_prism
@@ -162,7 +163,7 @@ def table_of(run: Run, images: int) -> pd.DataFrame:
 def _made(path: Path, images: int) -> pd.DataFrame:
     own = network(Run(path))
     train, test = (part.sample(images) for part in (own.train, own.test))
-    return prism(own.encoder, train, test, seed=own.run.config.train.seed)
+    return prism(Source(embedder=own.encoder, train=train, test=test, seed=own.run.config.train.seed))
 
 
 @cache

@@ -11,7 +11,7 @@ from mixviz.build import build_embedder
 from mixviz.config import RunConfig
 from mixviz.data.glyphs import make_glyphs
 from mixviz.errors import UserError
-from mixviz.evaluate import SealedLabels, SealRefused, Source, evaluate, extract, fingerprint, linear_probe
+from mixviz.evaluate import Inputs, SealedLabels, SealRefused, Source, evaluate, extract, fingerprint, linear_probe
 from mixviz.evaluate.corruptions import KINDS, SEVERITIES, corrupt
 from mixviz.evaluate.robustness import (
     PSNR,
@@ -54,8 +54,8 @@ def read():
     """Protocol ``corruptions`` on an encoder: predictions of two kinds at two severities, and what they are of."""
     embedder = build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), (3, 32, 32))
     one = LinearCorrupted(kinds=("brightness", "fog"), severities=(1, 5))
-    source, before = Source(embedder, TRAIN, TEST), fingerprint(embedder)
-    predicted, settings = one.read(source, torch.from_numpy(TRAIN.labels), seed=2)
+    inputs, before = Inputs(embedder, TRAIN, TEST), fingerprint(embedder)
+    predicted, settings = one.read(inputs, torch.from_numpy(TRAIN.labels), seed=2)
     assert fingerprint(embedder) == before
     return embedder, one, predicted, settings
 
@@ -92,8 +92,8 @@ def test_the_test_labels_are_read_once_for_all_corruptions(read, monkeypatch):
             super().__init__(*arguments, **options)
             made.append(self)
 
-    monkeypatch.setattr("mixviz.evaluate.SealedLabels", Counted)
-    (result,) = evaluate(embedder, TRAIN, TEST, protocols=[one], seed=2)
+    monkeypatch.setattr("mixviz.evaluate.evaluation.SealedLabels", Counted)
+    (result,) = evaluate(Source(embedder=embedder, train=TRAIN, test=TEST, seed=2), protocols=[one])
     hits = (predicted.numpy() == TEST.labels).mean(axis=1)
     assert result.table["accuracy"].to_numpy() == pytest.approx(hits)
     assert (result.accuracy, result.settings["clean"]) == pytest.approx((hits[1:].mean(), hits[0]))

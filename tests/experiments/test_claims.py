@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from mixviz.experiments.claims.tables import count_rows, headline_tables, ledger
 from mixviz.experiments.study import CLAIMS, Claim
 from mixviz.experiments.study import judge as judge_claims
 from mixviz.experiments.tables import SCALES, TABLES, recipe
+from mixviz.result import Result
 from mixviz.runs import Run
 
 LEDGER = read()
@@ -326,9 +328,21 @@ def make_runs(root: Path) -> None:
         for seed in (0, 1, 2):
             settings = {"mixing": [mixing] if mixing else [], "mixco_temperature": temperature, "seed": seed}
             run = Run.create(RunConfig.of(**settings, epochs=7), f"{mixing}-{temperature}-{seed}", root)
-            common = {"encoder": "backbone", "target": "label", "seed": seed, "data": "X"}
-            kept = [common | {"protocol": "linear-features", "accuracy": accuracy + 0.01 * seed}]
-            run.add_results([*kept, kept[0] | {"encoder": "random", "accuracy": 0.1}])
+            result = Result(
+                protocol="linear-features",
+                encoder="backbone",
+                target="label",
+                accuracy=accuracy + 0.01 * seed,
+                data="X",
+                split="test",
+                train_images=100,
+                test_images=50,
+                classes=2,
+                seed=seed,
+                device="cpu",
+            )
+            transfer = replace(result, data="Y", accuracy=0.9, settings={"encoder_trained_on": "X"})
+            run.add_results([result, replace(result, encoder="random", accuracy=0.1), transfer])
 
 
 def test_findings_of_run_folders(tmp_path):

@@ -37,6 +37,7 @@ from mixviz.experiments.failures.faults import (
 )
 from mixviz.film import Film
 from mixviz.mixing import IMix
+from mixviz.result import Result
 from mixviz.runs import Run
 from mixviz.train import set_up, train
 
@@ -183,8 +184,10 @@ def evidence(log=None, curves=None, results=(), invariance=None) -> RunEvidence:
     curves = {name: np.array([9.0, 9.0, value], np.float32) for name, value in (curves or {}).items()}
     film = Film(np.arange(3), np.arange(4), None, {}, {}, curves)
     metrics = pd.DataFrame({"epoch": [1, 2], **{name: [9.0, value] for name, value in (log or {}).items()}})
-    rows = [{"encoder": e, "protocol": p, "target": "label", "accuracy": a} for e, p, a in results]
-    return RunEvidence(film, metrics, rows, pd.DataFrame() if invariance is None else invariance)
+    about = {"target": "label", "data": "glyphs", "split": "test", "seed": 0, "device": "cpu"}
+    about |= {"train_images": 100, "test_images": 50, "classes": 16}
+    made = [Result(encoder=encoder, protocol=name, accuracy=value, **about) for encoder, name, value in results]
+    return RunEvidence(film, metrics, made, pd.DataFrame() if invariance is None else invariance)
 
 
 def moved(own: float, other: float) -> pd.DataFrame:
@@ -289,7 +292,7 @@ def test_an_evaluation_needs_no_run_of_its_own(sets, tmp_path):
     assert reading_of(case, table).broken == pytest.approx(found.reading.broken)
     assert "backbone changed" in found.guard_message
     assert load_case(case, tmp_path).reading == found.reading
-    known = {(result["encoder"], result["protocol"]) for result in Run(tmp_path / "healthy-n-pair").results}
+    known = {(result.encoder, result.label) for result in Run(tmp_path / "healthy-n-pair").results}
     assert known >= {(e, p) for e in ("backbone", "random") for p in ("linear-features", UNFROZEN)}
 
 

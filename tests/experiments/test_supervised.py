@@ -7,7 +7,7 @@ import torch
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.errors import UserError
-from mixviz.evaluate import evaluate
+from mixviz.evaluate import Source, evaluate
 from mixviz.experiments.supervised import train_supervised
 
 CONFIG = RunConfig.of(epochs=3, batch_size=32, bn_splits=1, queue_length=64, lr=0.05, dtype="float32", device="cpu")
@@ -30,7 +30,7 @@ def test_it_learns_and_repeats():
     images = torch.rand(2, 3, 16, 16)
     assert torch.equal(first.features(images), second.features(images))
     assert not first.training
-    (result,) = evaluate(first, train, test, protocols=["linear-features"])
+    (result,) = evaluate(Source(embedder=first, train=train, test=test), protocols=["linear-features"])
     assert result.accuracy > 0.8
 
 

@@ -166,7 +166,7 @@ def test_a_laptop_table_end_to_end_and_where_it_was_cut(data, tmp_path, monkeypa
     assert [(e.epochs, e.readouts, e.minutes) for e in plan([made], (1, 2), tmp_path, sets)] == [(0, 0, 0.0)] * 3
     assert len(table["rows"]) == 3 * 2 * 2
     run = Run(tmp_path / table["rows"][0]["run"])
-    kept = {result["protocol"]: 100 * result["accuracy"] for result in run.results}
+    kept = {result.label: 100 * result.accuracy for result in run.results}
     assert [row["value"] for row in table["rows"][:2]] == [kept["linear-features"], kept["knn"]]
     made, about = run.read_json("environment.json"), table["runs"][0]
     assert [about[name] for name in ("commit", "read_out_by")] == [commit(), commit()]

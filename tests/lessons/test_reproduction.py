@@ -6,7 +6,7 @@ import pytest
 from mixviz.config import RunConfig
 from mixviz.data import load
 from mixviz.errors import UserError
-from mixviz.evaluate import evaluate
+from mixviz.evaluate import Source, evaluate, read_out
 from mixviz.lessons import reproduction
 from mixviz.lessons.reproduction import linear_evaluation, pairs_of
 from mixviz.pretrained import add, available
@@ -29,7 +29,7 @@ def root(tmp_path_factory):
         ("mixed", 2, ["mixco"]),
     ]:
         run = train(RunConfig.of(**SMALL, mixing=mixing, seed=seed), f"{name}-seed{seed}", root=runs, progress=False)
-        run.add_results([result.to_dict() for result in evaluate(run.encoder(), *sets, seed=seed)])
+        read_out(run, sets)
         add(run, kept)
     return kept
 
@@ -60,7 +60,7 @@ def test_the_table_is_what_evaluate_finds(root):
     sets = [load("optical-digits", split, image_size=16) for split in ("train", "test")]
     by_name = {}
     for name, run in runs.items():
-        (result,) = evaluate(run.encoder(), *sets, protocols=["linear-features"], seed=run.config.train.seed)
+        (result,) = evaluate(Source.of_run(run, sets), protocols=["linear-features"])
         by_name[name] = 100 * result.accuracy
     differences = [by_name[f"mixed-seed{seed}"] - by_name[f"base-seed{seed}"] for seed in (1, 2)]
     ours = table.iloc[0]

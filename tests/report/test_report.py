@@ -14,8 +14,7 @@ from mixviz.config import RunConfig
 from mixviz.data import load
 from mixviz.data.glyphs import make_glyphs
 from mixviz.errors import UserError
-from mixviz.evaluate import evaluate
-from mixviz.evaluate.details import keep_confusions, keep_tables
+from mixviz.evaluate import Source, evaluate, keep
 from mixviz.pretrained import add, restore
 from mixviz.report.html import Report
 from mixviz.report.overview import look, overview
@@ -157,10 +156,8 @@ def test_read_outs_are_drawn_where_they_are_in_the_run_folder(tmp_path):
     images = make_glyphs("train", images=320), make_glyphs("test", images=60)
     protocols = ["knn", "few-shot:shots=2,trials=2", "corruptions", "few-shot:shots=1,trials=2"]
     rough = [replace(part, stored=part.stored[:, ::8, ::8]) for part in images]
-    results = evaluate(None, *rough, protocols=protocols)
-    run.add_results([result.to_dict() for result in results])
-    keep_tables(run.path, results)
-    keep_confusions(run.path, results)
+    results = evaluate(Source(train=rough[0], test=rough[1]), protocols=protocols)
+    keep(run, [replace(result, encoder="backbone") for result in results], classes=True)
     report = Report("read-outs")
     how_it_is_read_out(report, {"moco-v2": run, "n-pair": Run.create(RunConfig.of(), "not-read-out", tmp_path)})
     text = "".join(report.parts)

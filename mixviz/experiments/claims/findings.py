@@ -185,12 +185,12 @@ def _from_runs(runs: Iterable[Run], root: Path) -> Iterator[Observation]:
     for run in runs:
         config, device = run.config, run.read_json("environment.json")["device"]
         for result in run.results:
-            if result["encoder"] == "backbone":
+            if result.encoder == "backbone":
                 where = (config.encoder.backbone, str(config.train.epochs), device, _name(run.path.parent, root))
-                where = (*where, str(result.get("train_images", "")))
-                measure = f"{result['protocol']}: {result['target']}"
-                setting = Setting(result["data"], *where)
-                yield Observation(arms[run.name], measure, result["seed"], 100 * result["accuracy"], setting)
+                where = (*where, str(result.train_images))
+                measure = f"{result.label}: {result.target}{f' of {result.data}' if result.is_transfer else ''}"
+                setting = Setting(result.data, *where)
+                yield Observation(arms[run.name], measure, result.seed, 100 * result.accuracy, setting)
 
 
 def _arms(runs: Sequence[Run]) -> dict[str, str]:

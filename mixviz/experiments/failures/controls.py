@@ -14,12 +14,11 @@ from mixviz.analysis.invariance import reference_table
 from mixviz.data import Dataset
 from mixviz.domains import clean
 from mixviz.errors import UserError
-from mixviz.evaluate import Result, evaluate
+from mixviz.evaluate import read_out
 from mixviz.experiments.arms import Arm, Experiment, Sets
 from mixviz.experiments.failures.cases import CONTROLS, SHARED, UNFROZEN, FailureCase, failure_case
 from mixviz.experiments.failures.evidence import INVARIANCE, Reading, RunEvidence
 from mixviz.experiments.failures.faults import guard_message, unfrozen_probe
-from mixviz.experiments.result_file import is_of
 from mixviz.experiments.running import run_experiment, write_json
 from mixviz.recorder import reduced
 from mixviz.runs import Run
@@ -54,13 +53,10 @@ class FailureRuns(Experiment):
         return resume(run, images, progress=False, watch=watch, **breaks)
 
     def measure(self, run: Run, sets: Sets) -> dict[str, float]:
-        if not run.results:
-            results = evaluate(run.encoder(), *sets, seed=run.config.train.seed)
-            run.add_results([result.to_dict() for result in results])
+        read_out(run, sets)
         if not self.is_measured(run):
             invariance_table(run, sets[1]).to_csv(run.path / INVARIANCE, index=False)
-        own = [result for result in run.results if is_of(result, "label")]
-        return {f"{result['protocol']}: label": 100 * result["accuracy"] for result in own}
+        return {f"{label}: label": 100 * result.accuracy for label, result in run.own_results().items()}
 
     def is_measured(self, run: Run) -> bool:
         needed = [INVARIANCE] if len(run.config.method.shared) > 1 else []
@@ -154,17 +150,13 @@ def probe_unfrozen(run: Run, sets: Sets) -> str | None:
     train, test = sets
     seed = run.config.train.seed
     encoders = {"backbone": run.encoder(device="cpu"), "random": run.encoder(trained=False, device="cpu")}
-    known = {(result["encoder"], result["protocol"]) for result in run.results}
-    if ("random", "linear-features") not in known:
-        run.add_results([r.to_dict() for r in evaluate(encoders["random"], *sets, "random", seed=seed)])
-    template = next(r for r in run.results if r["protocol"] == "linear-features" and r["target"] == "label")
+    read_out(run, sets, trained=False)
     for name, embedder in encoders.items():
-        if (name, UNFROZEN) not in known:
+        own = run.own_results(encoder=name)
+        if UNFROZEN not in own:
             accuracy = unfrozen_probe(embedder, train, test, seed)
-            result = replace(
-                Result(**template), protocol=UNFROZEN, encoder=name, accuracy=accuracy, device="cpu", settings={}
-            )
-            run.add_results([result.to_dict()])
+            honest = own["linear-features"]
+            run.add_results([replace(honest, protocol=UNFROZEN, accuracy=accuracy, device="cpu", settings={})])
     return guard_message(encoders["random"], train)
 
 

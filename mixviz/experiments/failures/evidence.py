@@ -1,14 +1,14 @@
 """What a finished run left behind, and the signature that tells a broken one from its control run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mixviz.errors import UserError, unknown
 from mixviz.film import Film
+from mixviz.result import Result
 from mixviz.runs import Run
 
 INVARIANCE = "invariance.csv"  # beside a LooC run's other files; see ``analysis.invariance``
@@ -20,7 +20,7 @@ class RunEvidence:
 
     film: Film
     metrics: pd.DataFrame  # one row an epoch
-    results: Sequence[Mapping[str, Any]] = ()  # of evaluation.json
+    results: Sequence[Result] = ()  # on the run's own data
     invariance: pd.DataFrame = field(default_factory=pd.DataFrame)  # head x augmentation, with fall_off; LooC alone
     probe: str = "linear-features"  # the protocol that ``accuracy`` reads
 
@@ -28,14 +28,15 @@ class RunEvidence:
     def of(cls, run: Run) -> "RunEvidence":
         """Raises UserError where the run has no film."""
         table = run.path / INVARIANCE
-        return cls(run.film, run.metrics, run.results, pd.read_csv(table) if table.exists() else pd.DataFrame())
+        own = [result for result in run.results if not result.is_transfer]
+        return cls(run.film, run.metrics, own, pd.read_csv(table) if table.exists() else pd.DataFrame())
 
     def accuracy(self, encoder: str = "backbone", protocol: str | None = None) -> float:
         """Of the class on test, in [0, 1]; protocol: None for ``probe``. Raises UserError where it was not measured."""
         protocol = protocol or self.probe
         for result in self.results:
-            if (result["encoder"], result["protocol"], result["target"]) == (encoder, protocol, "label"):
-                return float(result["accuracy"])
+            if (result.encoder, result.label, result.target) == (encoder, protocol, "label"):
+                return result.accuracy
         raise UserError(f"there is no result of {encoder} by {protocol}: evaluate the run first")
 
     def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -19,10 +19,9 @@ from mixviz.build import hold_out
 from mixviz.data import Dataset
 from mixviz.domains import domain_of
 from mixviz.encoders import Embedder, recompute_statistics
-from mixviz.environment import commit
-from mixviz.evaluate import evaluate, extract
+from mixviz.evaluate import Source, evaluate, extract, read_out
 from mixviz.experiments.arms import Sets
-from mixviz.experiments.result_file import is_of, kept_measures
+from mixviz.experiments.result_file import kept_measures
 from mixviz.experiments.study import blend_measures, head_measures, proxy_measures
 from mixviz.report.overview import look
 from mixviz.runs import Run
@@ -34,18 +33,19 @@ FRECHET_IMAGES = 2000  # of train and of test, at most
 
 def clean_statistics(run: Run, sets: Sets) -> dict[str, float]:
     """Both read-outs of a copy of the encoder whose BatchNorm statistics are those of clean training images."""
-    encoder = copy.deepcopy(run.encoder())
+    source = Source.of_run(run, sets)
+    encoder = copy.deepcopy(source.embedder)
     train = sets[0].select(hold_out(len(sets[0]), run.config.data.holdout)[1].numpy())
     recompute_statistics(
         encoder, (batch.to(encoder.device) for batch in clean_batches(train.tensor(), domain_of(train)))
     )
-    results = evaluate(encoder, *sets, encoder="backbone, clean statistics", seed=run.config.train.seed, run=run.name)
-    return {f"{result.protocol}: label, clean statistics": 100 * result.accuracy for result in results}
+    results = evaluate(replace(source, embedder=encoder, encoder="backbone, clean statistics"))
+    return {f"{result.label}: label, clean statistics": 100 * result.accuracy for result in results}
 
 
 def few_labels(run: Run, sets: Sets) -> dict[str, float]:
     """Five labels a class, ten trials (LooC, Flowers-102)."""
-    (result,) = evaluate(run.encoder(), *sets, protocols=["few-shot"], seed=run.config.train.seed, run=run.name)
+    (result,) = evaluate(Source.of_run(run, sets), protocols=["few-shot"])
     return {"few-shot: label": 100 * result.accuracy}
 
 
@@ -111,25 +111,18 @@ def rotation_by_head(run: Run, sets: Sets) -> dict[str, float]:
 
 def read_outs(run: Run, targets: Sequence[str], sets: Sets) -> dict[str, float]:
     """Every protocol for every target, each evaluated once and kept in the run's folder."""
-    embedder: Embedder | None = None
-    seed, found = run.config.train.seed, {}
+    found = {}
     for target in targets:
-        kept = {result["protocol"]: result for result in run.results if is_of(result, target)}
-        if not kept.keys() >= set(PROTOCOLS):
-            embedder = embedder or run.encoder()
-            turned = target == "rotation" and "rotation" not in sets[0].factors
-            used = tuple(turn(images) for images in sets) if turned else sets
-            results = evaluate(embedder, *used, targets=[target], protocols=PROTOCOLS, seed=seed, run=run.name)
-            new = [replace(result, commit=commit()).to_dict() for result in results]
-            run.add_results(new)
-            kept = {result["protocol"]: result for result in new}
-        found |= {f"{protocol}: {target}": 100 * kept[protocol]["accuracy"] for protocol in PROTOCOLS}
+        turned = target == "rotation" and "rotation" not in sets[0].factors
+        used = (turn(sets[0]), turn(sets[1])) if turned else sets
+        results = read_out(run, used, [target], PROTOCOLS)
+        found |= {f"{result.label}: {target}": 100 * result.accuracy for result in results}
     return found
 
 
 def is_read_out(run: Run) -> bool:
     """Whether every protocol was evaluated for labels."""
-    return {result["protocol"] for result in run.results if is_of(result, "label")} >= set(PROTOCOLS)
+    return run.own_results().keys() >= set(PROTOCOLS)
 
 
 def measures_of(run: Run, names: Sequence[str], sets: Sets) -> dict[str, float]:

@@ -13,7 +13,7 @@ from mixviz import build
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.domains import inputs_of
-from mixviz.evaluate import evaluate
+from mixviz.evaluate import Source, evaluate
 from mixviz.experiments.arms import Arm, Sets
 from mixviz.experiments.tables.measures import PROTOCOLS, is_read_out
 from mixviz.experiments.tables.recipes import Recipe, run_name
@@ -114,5 +114,5 @@ def time_readout(config: RunConfig, sets: Sets) -> float:
     train_few, test_few = (images.sample(PROBED) for images in sets)
     embedder = build.build_embedder(config, *inputs_of(train_few)).eval()
     began = time.perf_counter()
-    evaluate(embedder, train_few, test_few, protocols=PROTOCOLS)
+    evaluate(Source(embedder=embedder, train=train_few, test=test_few), protocols=PROTOCOLS)
     return (time.perf_counter() - began) * len(sets[0]) / len(train_few)

@@ -82,12 +82,7 @@ def _on_gpu(task: Task) -> bool:
 
 def _value(task: Task) -> float:
     protocol, _, target = JUDGED.partition(": ")
-    (found,) = [
-        result["accuracy"]
-        for result in task.run.results
-        if (result["encoder"], result["protocol"], result["target"]) == ("backbone", protocol, target)
-    ]
-    return 100 * found
+    return 100 * task.run.own_results(target)[protocol].accuracy
 
 
 @contextmanager
