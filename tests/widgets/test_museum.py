@@ -41,7 +41,7 @@ def undrawn(guide, monkeypatch) -> MuseumGuide:
 def folders(name: str) -> tuple[Path, Path]:
     """Of the healthy and of the broken run."""
     found = next(found for found in CASES if found.name == name)
-    healthy = ROOT / "museum" / HEALTHY[found.twin]
+    healthy = ROOT / "museum" / HEALTHY[found.control]
     return healthy, ROOT / "museum" / name if found.trains else healthy
 
 
