@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, normalize
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS, Framework
 from mixviz.method import Draws, IncompatibleMixing, Method, proxy_accuracy
-from mixviz.mixing import MIXINGS, IMix, IMixDraw, LooC, MixCo, Mixing, MoCHi, NoMixing
+from mixviz.mixing import MIXINGS, IMix, IMixDraw, LooC, MixCo, Mixing, MoCHi, NoMixing, UnMix, UnMixDraw
 from mixviz.terms import Candidates, replace_known
 
 N = 8
@@ -25,7 +25,7 @@ EXACT = {"rtol": 0, "atol": 1e-9}
 STILL = math.nextafter(1, 0)  # the momentum at which the momentum encoder stays where it is
 LABELS = torch.tensor([0, 1, 2, 0, 1, -1, 3, 4])
 
-QUERIES = [None, MixCo(temperature=0.1), IMix()]
+QUERIES = [None, MixCo(temperature=0.1), IMix(), UnMix(region=0)]
 NEGATIVES = [None, MoCHi(hardest=3, pairs=5, towards_query=2)]
 VIEWS = [None, LooC(left_out=("color", "rotation"))]
 COMBINATIONS = [tuple(part for part in parts if part) for parts in product(QUERIES, NEGATIVES, VIEWS)]
@@ -172,6 +172,11 @@ class Loops:
         if isinstance(mixing, MixCo):
             pairs = [(i, i + len(view) // 2, float(lam)) for i, lam in enumerate(draw)]
             yield *self.blends(view, pairs), mixing.weight, mixing.temperature, "batch"
+        if isinstance(mixing, UnMix):
+            lam = float(draw.lam)
+            inputs = [lam * view[i] + (1 - lam) * view[N - 1 - i] for i in range(N)]
+            yield inputs, [{i: 1.0} for i in range(N)], lam, own, "own"
+            yield inputs, [{N - 1 - i: 1.0} for i in range(N)], 1 - lam, own, "own"
 
     def blends(self, view: Tensor, pairs: list[tuple[int, int, float]]) -> tuple[list[Tensor], list[dict]]:
         inputs = [lam * view[i] + (1 - lam) * view[j] for i, j, lam in pairs]
@@ -274,6 +279,26 @@ def test_every_combination_equals_its_loops(build_framework, make_views, name, m
     views, draws = make_views(1 + spaces_of(mixings), N), drawn(method)
     output = method.training_step(views, labels=LABELS, draws=draws)
     expected = Loops(framework, mixings, views, LABELS if method.oracle else None, draws).loss()
+    assert_same(framework, output.loss, expected)
+
+
+@pytest.mark.parametrize("region", [False, True], ids=["blend", "box"])
+def test_unmix_on_moco_is_algorithm_1(build_framework, make_views, region):
+    """Loss of the clean views, plus λ times that of the blends and 1 - λ times that of the blends in reverse order."""
+    framework, (first, second) = build_framework("moco-v2"), make_views(2, N)
+    lam, mixed = 0.7, 0.7 * first + 0.3 * first.flip(0)
+    if region:  # of sides int(4 * sqrt(0.3)) = 2 around row int(0.6 * 4) = 2 and column int(0.9 * 4) = 3
+        lam, mixed = 1 - 4 / 16, first.clone()
+        mixed[:, :, 1:3, 2:4] = first.flip(0)[:, :, 1:3, 2:4]
+
+    def loss(queries: Tensor) -> Tensor:
+        q, k = normalize(framework.online(queries)[:, 0]), normalize(framework.target(second)[:, 0])
+        logits = torch.cat([(q * k).sum(dim=1, keepdim=True), q @ framework.queue.keys[0].T], dim=1)
+        return cross_entropy(logits / framework.temperature, torch.zeros(N, dtype=torch.long))
+
+    expected = loss(first) + lam * loss(mixed) + (1 - lam) * loss(mixed.flip(0))
+    draw = UnMixDraw(torch.tensor([0.7], dtype=torch.float64), torch.tensor([region]), torch.tensor([[0.6, 0.9]]))
+    output = Method(framework, UnMix()).training_step([first, second], draws=Draws(queries=[draw]))
     assert_same(framework, output.loss, expected)
 
 
@@ -454,8 +479,8 @@ def test_one_seam_takes_one_mixing(build_framework, name, twice):
 
 
 REPORTED = [
-    *[("moco-v2", mixing) for mixing in (MixCo, IMix, MoCHi, LooC)],
-    *[("simclr", MixCo), ("n-pair", IMix), ("byol", IMix)],
+    *[("moco-v2", mixing) for mixing in (MixCo, IMix, UnMix, MoCHi, LooC)],
+    *[("simclr", MixCo), ("n-pair", IMix), ("byol", IMix), ("simclr", UnMix), ("byol", UnMix)],
 ]
 
 
