@@ -126,7 +126,8 @@ class Framework(nn.Module):
     def gap(self, candidates: Candidates) -> tuple[Tensor, float]:
         """(n, M) and a scale: the gradient of a query's loss by the query is scale * sum_j gap_j c_j.
 
-        c_j are the candidates' embeddings, (D,). Below 0 a candidate attracts the query, above 0 it repels it.
+        c_j are the candidates' embeddings, (D,). Below 0 a candidate attracts the query, above 0 it repels it. Without
+        normalisation the sum has the query itself as well.
         """
         return candidates.probabilities - candidates.all_targets, 1 / candidates.temperature
 

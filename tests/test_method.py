@@ -186,13 +186,16 @@ class Loops:
         embedding = self.framework.online(image[None])
         if self.framework.name == "byol":
             embedding = self.framework.predictor(embedding)
-        return normalize(embedding[0, space], dim=0)
+        return self.unit(embedding[0, space])
+
+    def unit(self, embedding: Tensor) -> Tensor:
+        return normalize(embedding, dim=0) if self.framework.normalised else embedding
 
     def key(self, view: int, i: int, space: int) -> Tensor:
         """From the momentum encoder, without gradient, where the framework has one."""
         if self.framework.name in ("moco-v2", "byol"):
-            return normalize(self.framework.target(self.views[view][i][None])[0, space], dim=0).detach()
-        return normalize(self.framework.online(self.views[view][i][None])[0, space], dim=0)
+            return self.unit(self.framework.target(self.views[view][i][None])[0, space]).detach()
+        return self.unit(self.framework.online(self.views[view][i][None])[0, space])
 
     def same_class(self, target: dict[int, float], label: Tensor) -> bool:
         return self.labels is not None and label >= 0 and any(self.labels[i] == label for i in target)
@@ -205,7 +208,7 @@ class Loops:
         """Positives with their shares, negatives, and those negatives that MoCHi may draw on."""
         seen = key_views[:1] if space == 0 else key_views  # Z_0 compares with the first key view alone
         positives = [(share, self.key(key_views[space], j, space)) for j, share in target.items()]
-        if self.framework.name == "byol":
+        if not self.framework.has_negatives:
             return positives, [], []
         own_views = [self.key(v, j, space) for j in target for v in seen if v != key_views[space]]
         others = [j for j in range(N) if j not in target and not self.false(target, j)]
@@ -442,7 +445,7 @@ def test_every_pair_trains(make_views, name, mixings):
     method = Method(framework, *mixings)
     views = [view.float() for view in make_views(1 + spaces, N)]
     before = copy.deepcopy(framework.state_dict())
-    optimiser = torch.optim.SGD(weights(framework), lr=0.05)
+    optimiser = torch.optim.SGD(weights(framework), lr=0.4 * kind.usual["optimizer"]["lr"])
     losses = []
     for _ in range(8):
         output = method.training_step(views, seeded())
