@@ -264,7 +264,7 @@ def test_warming_up_is_the_base_until_it_sets_in(tmp_path):
     assert losses[0][1] != losses[1][1]
 
 
-LEARNERS = [{"framework": "n-pair", "mixing": ["unmix"]}]
+LEARNERS = [{"framework": "n-pair", "mixing": ["unmix"]}, {"framework": "vicreg"}]
 
 
 @pytest.mark.parametrize("settings", LEARNERS, ids=str)
