@@ -344,7 +344,59 @@ class BYOL(Framework):
         ema_update(self.target, self.online, self.settings.momentum)
 
 
-FRAMEWORKS: dict[str, type[Framework]] = {leaf.name: leaf for leaf in (MoCoV2, SimCLR, NPair, BYOL)}
+class VICReg(Framework):
+    """Bardes et al. 2022, arXiv:2105.04906: no negatives; statistics of the batch keep embeddings from collapsing.
+
+    As in the paper's Algorithm 1: the mean squared difference of a query and its key (invariance), how far the
+    deviation of each dimension falls below 1 (variance), and the squared covariances of any two dimensions
+    (covariance); the latter two of the queries and of the keys, the same for every query. Embeddings keep their length,
+    and both sides carry gradient. A soft target is a mean of the squared differences, by its shares.
+    """
+
+    name, label = "vicreg", "VICReg"
+    usual: ClassVar[Usual] = {"encoder": {"projector": "mlpbn1", "bn_splits": 1}, "optimizer": {"lr": 0.03}}
+    has_negatives = False
+    normalised = False
+    beside = "VICReg's variance and covariance are of the whole batch: they move a query too, and no row shows them."
+
+    @dataclass(**FROZEN, kw_only=True)
+    class Settings(FrameworkSettings):
+        invariance_weight: Annotated[float, Field(ge=0, description="of the squared difference to the key")] = 25.0
+        variance_weight: Annotated[float, Field(ge=0, description="of the deviations' hinge")] = 25.0
+        covariance_weight: Annotated[float, Field(ge=0, description="of the squared covariances")] = 1.0
+
+    def candidates(self, term: Term) -> Candidates:
+        q, keys = F.normalize(term.q, dim=1), F.normalize(term.keys.flatten(0, 1), dim=1)
+        return Candidates(q @ keys.T, term.targets, self._temperature(term))
+
+    def loss(self, term: Term) -> Tensor:
+        weights, parts = self.settings, self._parts(term)
+        statistics = weights.variance_weight * parts["variance"] + weights.covariance_weight * parts["covariance"]
+        return weights.invariance_weight * parts["invariance"] + statistics
+
+    def gap(self, candidates: Candidates) -> tuple[Tensor, float]:
+        return -candidates.all_targets, 2 * self.settings.invariance_weight / self.online.dim
+
+    @torch.no_grad()
+    def diagnose(self, term: Term) -> dict[str, Tensor]:
+        """The parts of the loss before they are weighted."""
+        return {name: part.mean() for name, part in self._parts(term).items()}
+
+    def _parts(self, term: Term) -> dict[str, Tensor]:
+        """invariance, (n,); variance and covariance, () each."""
+        q, keys, targets = term.q, term.keys.flatten(0, 1), term.targets.to(term.q.dtype)
+        mean = targets @ keys
+        spread = targets @ keys.square() - mean.square()  # of the keys of a soft target; 0 with one key
+        covariances = [z.T.cov() for z in (q, keys)]
+        deviations = [(covariance.diagonal() + 1e-4).sqrt() for covariance in covariances]
+        return {
+            "invariance": ((q - mean).square() + spread).mean(dim=1),
+            "variance": sum((1 - deviation).relu().mean() for deviation in deviations),
+            "covariance": sum((c.square().sum() - c.diagonal().square().sum()) / len(c) for c in covariances),
+        }
+
+
+FRAMEWORKS: dict[str, type[Framework]] = {leaf.name: leaf for leaf in (MoCoV2, SimCLR, NPair, BYOL, VICReg)}
 
 
 class KeyQueue(nn.Module):

@@ -159,6 +159,11 @@ class Loops:
                         negatives = [*negatives, *self.synthetic(i, q, pool, negative_draw)]
                         losses.append(self.one_loss(q, positives, negatives, temperature))
                     total = total + weight * sum(losses) / len(losses) / self.spaces / len(anchors)
+                    if self.framework.name == "vicreg":
+                        q = [self.query(image, space) for image in inputs]
+                        k = [self.key(key_views[space], j, space) for j in range(N)]
+                        statistics = 25 * (hinge(q) + hinge(k)) + redundancy(q) + redundancy(k)
+                        total = total + weight * statistics / len(anchors)
         return total
 
     def queries(self, view: Tensor, draw) -> Iterator[tuple]:
@@ -239,9 +244,29 @@ class Loops:
     def one_loss(self, q: Tensor, positives: list, negatives: list[Tensor], temperature: float) -> Tensor:
         if self.framework.name == "byol":
             return 2 - 2 * sum(share * (q @ key) for share, key in positives)
+        if self.framework.name == "vicreg":
+            return 25 * sum(share * (q - key).square().mean() for share, key in positives)
         candidates = torch.stack([key for _, key in positives] + negatives)
         normaliser = torch.logsumexp(candidates @ q / temperature, dim=0)
         return sum(share * (normaliser - q @ key / temperature) for share, key in positives)
+
+
+def covariance(rows: list[Tensor], i: int, j: int) -> Tensor:
+    """Of dimensions i and j, over the rows (VICReg, arXiv:2105.04906, eq. 3)."""
+    means = [sum(row[d] for row in rows) / len(rows) for d in (i, j)]
+    return sum((row[i] - means[0]) * (row[j] - means[1]) for row in rows) / (len(rows) - 1)
+
+
+def hinge(rows: list[Tensor]) -> Tensor:
+    """VICReg's variance, eq. 1 and 2, with ε = 1e-4 and γ = 1."""
+    dims = range(len(rows[0]))
+    return sum((1 - (covariance(rows, d, d) + 1e-4).sqrt()).clamp(min=0) for d in dims) / len(dims)
+
+
+def redundancy(rows: list[Tensor]) -> Tensor:
+    """VICReg's covariance, eq. 4."""
+    dims = range(len(rows[0]))
+    return sum(covariance(rows, i, j) ** 2 for i in dims for j in dims if i != j) / len(dims)
 
 
 def drawn(method: Method, seed: int = 0) -> Draws:
@@ -462,16 +487,17 @@ def test_every_pair_trains(make_views, name, mixings):
         assert not torch.equal(framework.target.heads[0].weight, before["target.heads.0.weight"])
 
 
+@pytest.mark.parametrize("name", [name for name, kind in FRAMEWORKS.items() if not kind.has_negatives])
 @pytest.mark.parametrize("mixing", [MoCHi(), LooC()], ids=named)
 @pytest.mark.parametrize("beside", [(), (IMix(),)], ids=named)
-def test_what_needs_negatives_does_not_go_with_byol(build_framework, mixing, beside):
+def test_what_needs_negatives_does_not_go_without(build_framework, name, mixing, beside):
     """The message names two ways out, and both work."""
     with pytest.raises(IncompatibleMixing, match="negatives") as error:
-        Method(build_framework("byol", spaces=spaces_of((mixing,))), *beside, mixing)
-    assert f"take {type(mixing).__name__} on moco-v2, or mixco or imix on byol" in str(error.value)
+        Method(build_framework(name, spaces=spaces_of((mixing,))), *beside, mixing)
+    assert f"take {type(mixing).__name__} on moco-v2, or mixco or imix on {name}" in str(error.value)
     Method(build_framework("moco-v2", spaces=spaces_of((mixing,))), mixing)
-    for name in ("mixco", "imix"):
-        Method(build_framework("byol"), MIXINGS[name]())
+    for other in ("mixco", "imix"):
+        Method(build_framework(name), MIXINGS[other]())
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
@@ -578,6 +604,8 @@ def test_inputmix_comes_before_the_blend_and_changes_key_views_but_no_labels(bui
         ("n-pair", (IMix(),), "chance_loss loss_mixed proxy_accuracy_mixed"),
         ("byol", (), "loss_clean"),
         ("byol", (MixCo(),), "loss_clean loss_mixed"),
+        ("vicreg", (), "covariance invariance loss_clean variance"),
+        ("vicreg", (IMix(),), "covariance invariance loss_mixed variance"),
         ("moco-v2", (LooC(),), "chance_loss loss_clean loss_clean_space1 proxy_accuracy_clean queue_gap"),
         (
             "moco-v2",

@@ -270,14 +270,16 @@ def test_warming_up_is_the_base_until_it_sets_in(tmp_path):
     assert losses[0][1] != losses[1][1]
 
 
-LEARNERS = [{"framework": "simclr", "mixing": ["unmix"]}]
+LEARNERS = [{"framework": "n-pair", "mixing": ["unmix"]}, {"framework": "vicreg"}]
 
 
 @pytest.mark.parametrize("settings", LEARNERS, ids=str)
 def test_it_learns_on_glyphs(tmp_path, settings):
     """The loss falls, and held-out images find their class among their neighbours more often than by chance."""
-    images = make_glyphs(images=900)
-    config = RunConfig.of(epochs=4, batch_size=64, holdout=90, knn_every=4, film_frames=2, dtype="float32", **settings)
+    images = make_glyphs(images=1200)
+    config = RunConfig.of(
+        epochs=4, batch_size=64, holdout=120, hue=0.5, knn_every=4, film_frames=2, dtype="float32", **settings
+    )
     run = train(config, "learner", images, tmp_path, progress=False)
     assert run.metrics["loss"].iloc[-1] < run.metrics["loss"].iloc[0]
     assert run.metrics["knn_accuracy"].iloc[-1] > 2 / 16
