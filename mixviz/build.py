@@ -1,4 +1,4 @@
-"""From a config to what it names: the images, their augmentation, the encoder and the method, from one seed."""
+"""From a config to what it names: the data, the encoder and the method, from one seed."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,14 +6,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 
-import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from mixviz.augment import Augmentation, build_augmentation
-from mixviz.config import AugmentConfig, DataConfig, RunConfig
-from mixviz.data import ImageSet, draw, load
-from mixviz.encoders import Embedder, SpaceWise, build_backbone, fast_dtype, feature_dim, head, split_last_stage
+from mixviz.augment import Shape
+from mixviz.config import DataConfig, RunConfig
+from mixviz.data import Dataset, load
+from mixviz.domains import DOMAINS
+from mixviz.encoders import (
+    Embedder,
+    Head,
+    SpaceWise,
+    build_backbone,
+    fast_dtype,
+    feature_dim,
+    split_last_stage,
+)
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Method
@@ -28,7 +36,7 @@ class TrainSets:
     """The images that a run's data settings name. Test images are loaded when they are first asked for."""
 
     data: DataConfig
-    all_train: ImageSet  # the training split, cut to ``train_images``: what read-outs are trained on
+    all_train: Dataset  # the training split, cut to ``train_images``: what read-outs are trained on
     progress: bool = True
 
     @cached_property
@@ -41,17 +49,17 @@ class TrainSets:
         return self._rows[0]
 
     @cached_property
-    def held_out(self) -> ImageSet:
+    def held_out(self) -> Dataset:
         """Training images that no step of the run sees: for the kNN monitor, the film and the proxy task."""
         return self.all_train.select(self._rows[0])
 
     @cached_property
-    def train(self) -> ImageSet:
+    def train(self) -> Dataset:
         """The images that the run is trained on: all but the held-out ones."""
         return self.all_train.select(self._rows[1])
 
     @cached_property
-    def test(self) -> ImageSet:
+    def test(self) -> Dataset:
         """The test split. Raises UserError."""
         return _load_split(self.data, "test", self.progress)
 
@@ -65,7 +73,7 @@ def load_sets(data: DataConfig, progress: bool = True) -> TrainSets:
     return TrainSets(data=data, all_train=images, progress=progress)
 
 
-def _load_split(data: DataConfig, split: str, progress: bool) -> ImageSet:
+def _load_split(data: DataConfig, split: str, progress: bool) -> Dataset:
     return load(
         data.data, split, image_size=data.image_size, name=data.data_name, skip_bad=data.skip_bad, progress=progress
     )
@@ -76,28 +84,6 @@ def hold_out(n: int, size: int) -> tuple[Tensor, Tensor]:
     order = torch.randperm(n, generator=fixed_generator())
     size = min(size, n // 10)
     return order[:size].sort().values, order[size:].sort().values
-
-
-def augmentation_of(config: AugmentConfig, image_size: int) -> Augmentation:
-    """The augmentation of a config."""
-    return build_augmentation(
-        image_size,
-        crop_scale=(config.crop_min, 1.0),
-        flip=config.flip,
-        jitter=(config.brightness, config.contrast, config.saturation, config.hue),
-        jitter_p=config.jitter,
-        grayscale=config.grayscale,
-        blur=config.blur,
-        rotation=config.rotation,
-        texture=config.texture,
-    )
-
-
-def statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel, (3,) each, in [0, 1]; of at most 10,000 of the (N, H, W, 3)."""
-    rows = torch.from_numpy(np.sort(draw(None, len(pixels), 10_000)))
-    sample = pixels[rows.to(pixels.device)].cpu().double().flatten(0, 2) / 255
-    return sample.mean(dim=0).float(), sample.std(dim=0).clamp(min=1e-3).float()
 
 
 def find_device(name: str) -> torch.device:
@@ -113,47 +99,45 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def build_embedder(
-    config: RunConfig, image_size: int, mean: Tensor | float = 0.0, std: Tensor | float = 1.0
-) -> Embedder:
+def build_embedder(config: RunConfig, shape: Shape, normalise: nn.Module | None = None) -> Embedder:
     """The embedder of a run with its initial weights, on the run's device. Raises UserError.
 
+    shape, normalise: as ``inputs_of`` gives them for training data; normalise: None is one that was fitted to nothing.
     Base and method of a paired comparison get the same weights where they have the same parts.
     """
-    device, encoder = find_device(config.train.device), config.encoder
+    device, encoder, domain = find_device(config.train.device), config.encoder, DOMAINS[config.data.domain]
     spaces = len(config.method.shared)
     with seeded(config.train.seed):
-        backbone = build_backbone(encoder.backbone, image_size, encoder.bn_splits)
-        features = feature_dim(backbone, image_size)
+        backbone = build_backbone(encoder.backbone, shape, encoder.bn_splits, domain.backbones)
+        features = feature_dim(backbone, shape)
         hidden = encoder.hidden or features
-        heads = [head(encoder.projector, features, hidden, encoder.dim, encoder.bn_splits) for _ in range(spaces)]
+        heads = [Head(encoder.projector, features, hidden, encoder.dim, encoder.bn_splits) for _ in range(spaces)]
     branches = ()
     if "looc" in config.method.mixing and config.method.looc.plus_plus:
         backbone, branches = split_last_stage(backbone, spaces)
-    embedder = Embedder(backbone, heads, branches, mean, std, encoder.bn_splits, _dtype(config, device))
+    normalise = domain.normaliser(shape) if normalise is None else normalise
+    embedder = Embedder(normalise, backbone, heads, branches, encoder.bn_splits, _dtype(config, device))
     return embedder.to(device)
 
 
 def build_method(
     config: RunConfig,
-    image_size: int,
-    mean: Tensor | float = 0.0,
-    std: Tensor | float = 1.0,
+    shape: Shape,
+    normalise: nn.Module | None = None,
     mixings: Sequence[Mixing] | None = None,
 ) -> Method:
     """The method of a run with its initial weights, on the run's device. mixings: in place of the config's.
 
-    Raises UserError.
+    Other arguments as for ``build_embedder``. Raises UserError.
     """
     settings = config.method
-    embedder = build_embedder(config, image_size, mean, std)
-    device = embedder.mean.device
+    embedder = build_embedder(config, shape, normalise)
     kind = FRAMEWORKS[settings.framework]
     with seeded(config.train.seed + 1):
         predictor = _predictor(config, embedder) if kind.predicts else None
         framework = kind(embedder, settings.settings, predictor)
     chosen = settings.mixings() if mixings is None else mixings
-    return Method(framework, *chosen, oracle=settings.oracle).to(device)
+    return Method(framework, *chosen, oracle=settings.oracle).to(embedder.device)
 
 
 @contextmanager
@@ -176,11 +160,8 @@ def fixed_generator(device: torch.device | str = "cpu", seed: int = FIXED_SEED) 
 
 
 def _predictor(config: RunConfig, embedder: Embedder) -> nn.Module:
-    encoder = config.encoder
-    hidden = encoder.hidden or next(
-        layer.out_features for layer in embedder.projectors[0] if isinstance(layer, nn.Linear)
-    )
-    heads = [head("mlpbn1", encoder.dim, hidden, encoder.dim) for _ in range(embedder.spaces)]
+    dim, hidden = embedder.dim, config.encoder.hidden or embedder.hidden
+    heads = [Head("mlpbn1", dim, hidden, dim) for _ in range(embedder.spaces)]
     return SpaceWise(heads, embedder.dtype)
 
 

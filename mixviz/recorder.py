@@ -19,10 +19,11 @@ from mixviz.analysis.hardness import hardness, negative_columns, of_own_class, r
 from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.neighbours import nearest
 from mixviz.analysis.projection import turned
-from mixviz.augment import Augmentation, make_views, to_float
+from mixviz.augment import Augmentation, make_views
 from mixviz.build import fixed_generator
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet, draw
+from mixviz.data import Dataset, draw
+from mixviz.domains import clean, prepared
 from mixviz.film import Film, filmed_epochs, joined
 from mixviz.method import Method
 from mixviz.terms import Candidates, Term
@@ -42,7 +43,7 @@ class Recorder:
     the training images, rising.
     """
 
-    def __init__(self, path: Path, config: RunConfig, held_out: ImageSet, rows: Tensor, augmentation: Augmentation):
+    def __init__(self, path: Path, config: RunConfig, held_out: Dataset, rows: Tensor, augmentation: Augmentation):
         self.path, self.config = path, config
         self.held_out, self.held_rows = held_out, rows.numpy()
         self._look_at(draw(held_out.labels, len(held_out), PROBES))
@@ -86,16 +87,16 @@ class Recorder:
     @cached_property
     def _seen(self) -> tuple[Tensor, list[Tensor]]:
         """The probes as they are, and the views of those that are queried; on the CPU, the same in every frame."""
-        images = to_float(self.probes.tensor())
+        images, queries = clean(self.probes), prepared(self.probes, slice(QUERIES))
         generator = fixed_generator()
-        views = make_views(images[:QUERIES], self.augmentation, generator, self.shared)
-        return images, [view.images for view in views]
+        views = make_views(queries, self.augmentation, generator, self.shared)
+        return images, [view.inputs for view in views]
 
     def _frame(self, method: Method) -> dict[str, Any]:
         embedder = method.framework.online
         images, views = self._seen
         labels = None if self.probes.labels is None else torch.as_tensor(self.probes.labels)
-        device = embedder.mean.device
+        device = embedder.device
         curves = self._tasks(method, [v.to(device) for v in views], None if labels is None else labels.to(device))
         pairs = [view[:PAIRS] for view in views[:2]]
         embedded = heads(embedder, torch.cat([images, *pairs]), self.names)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mixviz.analysis.neighbours import nearest
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError
 from mixviz.evaluate import Source, evaluate, frozen
@@ -42,7 +42,7 @@ def heads(embedder: Embedder, images: Tensor, names: Sequence[str] | None = None
     if len(names) != embedder.spaces:
         raise UserError(f"{len(names)} names for {embedder.spaces} embedding spaces: give one each, as head_names does")
     with frozen(embedder):
-        parts = [_spaces(embedder, batch.to(embedder.mean.device)) for batch in images.split(batch_size)]
+        parts = [_spaces(embedder, batch.to(embedder.device)) for batch in images.split(batch_size)]
     columns = zip(*parts, strict=True)
     return {
         name: F.normalize(torch.cat(column), dim=1) for name, column in zip((BACKBONE, *names), columns, strict=True)
@@ -67,8 +67,8 @@ def branches(features: Tensor, names: Sequence[str]) -> Heads:
 def factor_readout(
     train_heads: Mapping[str, Tensor],
     test_heads: Mapping[str, Tensor],
-    train: ImageSet,
-    test: ImageSet,
+    train: Dataset,
+    test: Dataset,
     factors: Sequence[str] = ("label",),
     protocol: str = "linear-features",
     seed: int = 0,

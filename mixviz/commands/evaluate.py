@@ -6,7 +6,7 @@ from mixviz.analysis.heads import head_names
 from mixviz.build import load_sets
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
-from mixviz.data import ImageSet, load
+from mixviz.data import Dataset, load
 from mixviz.errors import UserError
 from mixviz.evaluate import BEST_ON_TEST, DEFAULTS, PROTOCOLS, Result, Source, evaluate, keep, protocol
 from mixviz.evaluate.prism import prism
@@ -81,9 +81,9 @@ def evaluation_sets(run: Run) -> Sets:
     return sets.all_train, sets.test
 
 
-def sets_like(images: ImageSet, data: str) -> Sets:
+def sets_like(images: Dataset, data: str) -> Sets:
     """Train and test of another data set, in the size of these images. Raises UserError."""
-    size = images.images.shape[1]
+    size = images.stored.shape[1]
     return load(data, "train", image_size=size), load(data, "test", image_size=size)
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from mixviz.commands.flags import Parser, add_jobs, jobs_from
 from mixviz.commands.tables import print_table
 from mixviz.config import RunConfig
-from mixviz.experiments.failures import EXHIBITS, Visit, exhibit, run_cases
+from mixviz.experiments.failures import CASES, CaseResult, failure_case, run_cases
 from mixviz.experiments.failures.cases import SHARED
 from mixviz.experiments.reproduced import setting_of
 from mixviz.experiments.tasks import load_data
@@ -24,12 +24,12 @@ HEADER = ["failure case", "quantity", "expected", "control", "broken", "shows?"]
 
 def main(argv: list[str]) -> None:
     parser = Parser("museum", "Train small runs that are broken on purpose, and show what exposes each fault.")
-    names = ", ".join(found.name for found in EXHIBITS)
+    names = ", ".join(found.name for found in CASES)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{names} [default: all]")
     parser.add_argument("--report", type=Path, help="path of the report [default: next to the runs]")
     add_jobs(parser)
     arguments = parser.parse_args(argv)
-    chosen = [exhibit(name) for name in arguments.names] or EXHIBITS
+    chosen = [failure_case(name) for name in arguments.names] or CASES
     root = runs_root() / "museum"
     page = check_writable(arguments.report or root / "report.html")
     kept = check_writable(root / "museum.json")
@@ -41,12 +41,12 @@ def main(argv: list[str]) -> None:
     print(f"\nreport: {write_report(page, caption, visits)}")
 
 
-def row_of(found: Visit) -> list[str]:
+def row_of(found: CaseResult) -> list[str]:
     """The line of the table."""
-    signature, reading = found.exhibit.signature, found.reading
+    signature, reading = found.case.signature, found.reading
     values = [signature.written(value) for value in (reading.healthy, reading.broken)]
     return [
-        found.exhibit.name,
+        found.case.name,
         signature.quantity,
         signature.direction,
         *values,
@@ -54,13 +54,13 @@ def row_of(found: Visit) -> list[str]:
     ]
 
 
-def write_report(path: Path, caption: str, visits: Sequence[Visit]) -> Path:
+def write_report(path: Path, caption: str, visits: Sequence[CaseResult]) -> Path:
     """One HTML file: the table, then each exhibit with its story and its picture."""
     report = Report("mixviz: failure cases")
     report.text(caption, note=True)
     report.table(HEADER, [row_of(found) for found in visits])
     for found in visits:
-        story, reading, signature = found.exhibit, found.reading, found.exhibit.signature
+        story, reading, signature = found.case, found.reading, found.case.signature
         report.heading(story.title)
         report.text(story.broken)
         report.text(f"In practice: {story.seen}")
@@ -73,21 +73,21 @@ def write_report(path: Path, caption: str, visits: Sequence[Visit]) -> Path:
             f"Signature: {signature.quantity}, {signature.direction} than in the control run: {values}. {verdict}"
         )
         if not story.trains:
-            said = f"refuses it: {found.refusal}." if found.refusal else "let it pass."
+            said = f"refuses it: {found.guard_message}." if found.guard_message else "let it pass."
             report.text(f"The freeze guard `evaluate.frozen` {said}")
     return report.write(path)
 
 
-def caption_of(found: Visit) -> str:
+def caption_of(found: CaseResult) -> str:
     names = " and ".join(dict.fromkeys(run.name for run in found.runs))
-    note = "" if found.exhibit.curves or not found.exhibit.trains else f" {HEADS}"
-    return f"{found.exhibit.title}: {names}.{note}"
+    note = "" if found.case.curves or not found.case.trains else f" {HEADS}"
+    return f"{found.case.title}: {names}.{note}"
 
 
-def draw(found: Visit) -> Figure:
+def draw(found: CaseResult) -> Figure:
     """Both runs side by side: the gain that an evaluation finds, what moves which head, or two curves."""
     pair = {"healthy": found.healthy, "broken": found.broken}
-    if not found.exhibit.trains:
+    if not found.case.trains:
         drawn = figure(7, 2.4)
         gains = {twin: (seen.accuracy("random"), seen.accuracy()) for twin, seen in pair.items()}
         plot_gain(drawn.add_subplot(), gains)
@@ -95,10 +95,10 @@ def draw(found: Visit) -> Figure:
     drawn = figure(8.4, 3.2)
     drawn.get_layout_engine().set(wspace=0.06)
     axes = drawn.subplots(1, 2)
-    if not found.exhibit.curves:
+    if not found.case.curves:
         for ax, (twin, seen) in zip(axes, pair.items(), strict=True):
             plot_fingerprint(ax, seen.invariance).set_title(f"{twin}: how far a head is moved")
         return drawn
-    for ax, name in zip(axes, found.exhibit.curves, strict=True):
+    for ax, name in zip(axes, found.case.curves, strict=True):
         plot_twins(ax, {twin: seen.curve(name) for twin, seen in pair.items()}, name)
     return drawn

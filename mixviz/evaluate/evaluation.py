@@ -30,6 +30,8 @@ def evaluate(
     ``SealedLabels``.
     """
     chosen = [as_protocol(given) for given in protocols]  # before any work
+    for one in chosen:
+        one.check_domain(source.train.domain)
     source.check(targets)
     both, inputs = images_in_both(source.train, source.test), source.inputs()
     with frozen(source.embedder):

@@ -107,6 +107,8 @@ def prism(
     images_in_both(train, test)
     readings = [r for r in readings if source.embedder is not None or all(p.layer == "backbone" for p in r.protocols)]
     every = [_scaled(p, scale) for r in readings for p in r.protocols]
+    for one in every:
+        one.check_domain(train.domain)
     with frozen(source.embedder):
         found = _read_all(every, inputs, torch.as_tensor(labels), seed)
     rows = []

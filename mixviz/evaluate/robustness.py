@@ -68,6 +68,7 @@ class LinearCorrupted(Repeated):
     """
 
     name: ClassVar[str] = "corruptions"
+    domains: ClassVar[tuple[str, ...] | None] = ("image",)
 
     kinds: Annotated[tuple[Literal[tuple(SEVERITIES)], ...], Field(min_length=1)] = tuple(SEVERITIES)
     severities: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)] = (1, 2, 3, 4, 5)
@@ -79,7 +80,7 @@ class LinearCorrupted(Repeated):
         classifier = linear_classifier(features, labels, seed)
         predicted = [classifier(test_features)]
         for kind, severity in product(self.kinds, self.severities):
-            corrupted = replace(images, images=corrupt(np.array(images.images), kind, severity, seed))
+            corrupted = replace(images, stored=corrupt(np.array(images.stored), kind, severity, seed))
             predicted.append(classifier(inputs.features_of(corrupted, self.layer)))
         return torch.stack(predicted).cpu(), {"lr": classifier.lr, "weight_decay": classifier.weight_decay}
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError
 from mixviz.evaluate.features import Inputs
 from mixviz.evaluate.transfer import resized, shared_classes
 from mixviz.runs import Run
 
-Sets = tuple[ImageSet, ImageSet]  # train and test
+Sets = tuple[Dataset, Dataset]  # train and test
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,8 +22,8 @@ class Source:
     """What ``evaluate`` reads, and what its results call it."""
 
     embedder: Embedder | None = None  # None: raw pixels, or ``features``
-    train: ImageSet
-    test: ImageSet
+    train: Dataset
+    test: Dataset
     encoder: str = "backbone"  # backbone, random, pixels, ...
     seed: int = 0
     run: str = ""
@@ -54,7 +54,13 @@ class Source:
             raise UserError(f"train is from {train.name} but test from {test.name}: use one data set for both")
         if train.name == self.train.name:
             raise UserError(f"the encoder was trained on {train.name} itself: evaluate it, or take another data set")
-        size, given = self.train.images.shape[1:3], train.images.shape[1:3]
+        if train.domain != self.train.domain:
+            raise UserError(
+                f"{train.name} is {train.domain} data and the encoder was trained on {self.train.domain} data"
+            )
+        if train.domain != "image" and train.stored.shape[1:] != self.train.stored.shape[1:]:
+            raise UserError(f"{train.name} is of another shape than {self.train.name}, and images alone can be resized")
+        size, given = self.train.stored.shape[1:3], train.stored.shape[1:3]
         about = {"encoder_trained_on": self.train.name, "shared_classes": list(shared_classes(self.train, train))}
         about |= {"resized_from": list(given)} if given != size else {}
         return replace(self, train=resized(train, size), test=resized(test, size), settings=about)

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torchvision.transforms.v2 import functional as transforms
 
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 
 
-def shared_classes(first: ImageSet, second: ImageSet) -> tuple[str, ...]:
+def shared_classes(first: Dataset, second: Dataset) -> tuple[str, ...]:
     """Names of classes that both sets have, in the first one's order; cases, blanks, - and _ make no difference.
 
     Only names are compared: "automobile" and "car" count as two classes.
@@ -24,19 +24,19 @@ def plain(name: str) -> str:
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
 
 
-def resized(images: ImageSet, size: tuple[int, int], batch_size: int = 1024) -> ImageSet:
+def resized(images: Dataset, size: tuple[int, int], batch_size: int = 1024) -> Dataset:
     """The set with images of size (height, width), bilinear, with a filter that widens where they shrink.
 
     Images of another aspect are cut to it around their centre first. A set of this size is given back as it is.
     """
-    if images.images.shape[1:3] == tuple(size):
+    if images.stored.shape[1:3] == tuple(size):
         return images
     parts = []
     for part in torch.arange(len(images)).split(batch_size):
         channels_first = images.select(part).tensor().permute(0, 3, 1, 2)
         cut = transforms.center_crop(channels_first, list(_largest_box(channels_first.shape[2:], size)))
         parts.append(transforms.resize(cut, list(size), antialias=True).permute(0, 2, 3, 1).numpy())
-    return replace(images, images=np.concatenate(parts))
+    return replace(images, stored=np.concatenate(parts))
 
 
 def _largest_box(shape: Sequence[int], size: tuple[int, int]) -> tuple[int, int]:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import unknown
 from mixviz.runs import Run, folder_name
 from mixviz.train import Watch, resume
 
-Sets = tuple[ImageSet, ImageSet]  # train and test
+Sets = tuple[Dataset, Dataset]  # train and test
 
 # On glyphs: hue jitter as strong as it can be, or instances are told apart by their colour.
 GLYPHS: dict[str, Any] = {"data": "glyphs", "batch_size": 128, "hue": 0.5, "temperature": 0.2, "knn_every": 0}
@@ -66,7 +66,7 @@ class Experiment:
         """The name of a run's folder."""
         return f"{folder_name(arm.name)}-seed{seed}"
 
-    def train(self, arm: Arm, run: Run, images: ImageSet, watch: Watch | None) -> Run:
+    def train(self, arm: Arm, run: Run, images: Dataset, watch: Watch | None) -> Run:
         """Train a run that has its config, from its last epoch on."""
         return resume(run, images, progress=False, watch=watch)
 

@@ -17,7 +17,7 @@ from mixviz.errors import UserError, unknown
 from mixviz.experiments.claims import headlines
 from mixviz.experiments.claims import read as read_ledger
 from mixviz.experiments.claims.tables import count_rows, headline_tables, ledger_rows, others_tried
-from mixviz.experiments.failures import EXHIBITS
+from mixviz.experiments.failures import CASES
 from mixviz.experiments.failures.controls import reading_of
 from mixviz.experiments.reproduced import JUDGED, NONE, further_rows, reproduced_rows, setting_of
 from mixviz.experiments.study import judge
@@ -157,7 +157,7 @@ def render_failures(folder: Path) -> str:
     """Each failure case with the number that tells it from its control run."""
     table = _read(folder / "museum.json")
     rows = []
-    for case in [case for case in EXHIBITS if case.name in table["against"]]:
+    for case in [case for case in CASES if case.name in table["against"]]:
         signature, reading = case.signature, reading_of(case, table)
         values = [signature.written(value) for value in (reading.healthy, reading.broken)]
         verdict = "shows" if reading.shows else "does not show"

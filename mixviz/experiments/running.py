@@ -127,6 +127,7 @@ class Progress:
     def begin(self, task: Task) -> None:
         self.at_work.append(task)
         self.update()
+        self.bar.refresh()
 
     def finish(self, task: Task) -> None:
         self.at_work.remove(task)

@@ -16,8 +16,8 @@ from mixviz.analysis.geometry import geometry
 from mixviz.analysis.heads import ALL, BACKBONE, Heads, factor_readout, head_names, heads
 from mixviz.analysis.invariance import diagonal_margin, reference_table
 from mixviz.analysis.mixpath import calibration, mix_path, path_measures, unit_embed
-from mixviz.augment import to_float
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
+from mixviz.domains import clean
 from mixviz.experiments.arms import GLYPHS, IMIX, LOOC, MIXCO, MOCHI, MOCO, NPAIR, Arm, Experiment, Sets
 from mixviz.experiments.result_file import has_measures, kept_measures
 from mixviz.paired import mean_interval, settled_sign
@@ -199,10 +199,10 @@ def proxy_measures(run: Run) -> dict[str, float]:
 
 
 @torch.no_grad()
-def blend_measures(run: Run, test: ImageSet) -> dict[str, float]:
+def blend_measures(run: Run, test: Dataset) -> dict[str, float]:
     """How a blend of two test images is read, against how much of each is in it; lower errors are better."""
     embed, method = unit_embed(run.encoder()), run.config.method
-    images = to_float(test.sample(len(test)).tensor())  # in random order
+    images = clean(test.sample(len(test)))  # in random order
     pairs = min(PAIRS, len(images) // 4)
     first, second, rest = images.split([pairs, pairs, len(images) - 2 * pairs])
     others = torch.cat([embed(part) for part in rest.split(512)])
@@ -218,7 +218,7 @@ def blend_measures(run: Run, test: ImageSet) -> dict[str, float]:
     }
 
 
-def _factors(train_heads: Heads, test_heads: Heads, train: ImageSet, test: ImageSet) -> dict[str, float]:
+def _factors(train_heads: Heads, test_heads: Heads, train: Dataset, test: Dataset) -> dict[str, float]:
     """Accuracy, in %, of each factor from each head: kNN; from the backbone also linear."""
     knn = factor_readout(train_heads, test_heads, train, test, ("label", "hue", "rotation"), "knn")
     backbone = [{BACKBONE: part[BACKBONE]} for part in (train_heads, test_heads)]
@@ -227,9 +227,9 @@ def _factors(train_heads: Heads, test_heads: Heads, train: ImageSet, test: Image
     return found | {f"{NAMES.get(r.factor, r.factor)}, linear: {r.head}": 100 * r.accuracy for r in linear.itertuples()}
 
 
-def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: ImageSet) -> dict[str, float]:
+def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: Dataset) -> dict[str, float]:
     """How far each head moves with rotation and hue, at the reference strength; and the mean of those not its own."""
-    table = reference_table(embed_heads, to_float(test.sample(MOVED).tensor()), ("rotation", "hue"))
+    table = reference_table(embed_heads, clean(test.sample(MOVED)), ("rotation", "hue"))
     own = {f"fall-off {row.augmentation}: {row.head}": row.fall_off for row in table.itertuples()}
     margins = diagonal_margin(table).itertuples()
     return own | {f"fall-off {row.augmentation}: others": row.mean_of_others for row in margins}

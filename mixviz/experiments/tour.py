@@ -11,10 +11,11 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from mixviz.augment import make_views, to_float
-from mixviz.build import augmentation_of, build_embedder, seeded_generator, statistics
+from mixviz.augment import make_views
+from mixviz.build import build_embedder, seeded_generator
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
+from mixviz.domains import augmentation_of, clean, inputs_of
 from mixviz.encoders import Embedder
 from mixviz.evaluate import Source, evaluate, read_out
 from mixviz.experiments.arms import GLYPHS, IMIX, LOOC, MIXCO, MOCHI, MOCO, NPAIR, Arm, Experiment, Sets
@@ -29,7 +30,7 @@ from mixviz.plots.style import figure
 from mixviz.report.html import Report
 from mixviz.runs import Run
 
-SHARED = {**GLYPHS, "epochs": 6, "knn_every": 2}
+SHARED = {**GLYPHS, "epochs": 5, "knn_every": 2}
 TURNED = {**SHARED, **NPAIR, "rotation": 0.5}
 ARMS = (
     Arm("moco-v2", {**SHARED, **MOCO}),
@@ -39,12 +40,12 @@ ARMS = (
     Arm("n-pair (turned)", TURNED),
     Arm("n-pair + looc (turned)", {**TURNED, **LOOC}, "n-pair (turned)"),
 )
-QUICK = {"epochs": 2, "train_images": 6000}
+QUICK = {"epochs": 2, "train_images": 4000}
 BELOW, ABOVE = ("raw pixels", "random encoder"), ("supervised",)  # what the methods are compared with
 PROTOCOLS = ("linear-features", "knn")
 ONE_SEED = (
-    "One seed says nothing about which method is better: differences of a few points come and go with it. The README "
-    "has differences over several seeds with their intervals."
+    "One seed says nothing about which method is better: differences of a few points come and go with it. The tables "
+    "in data/results have differences over several seeds with their intervals."
 )
 PROTOCOL_NAMES = {"linear-features": "linear", "knn": "kNN"}
 TARGETS = {"label": "shape", "hue": "hue", "rotation": "orientation"}
@@ -99,13 +100,13 @@ class Reference(Task):
             write_json({"config": self.config.model_dump(mode="json"), "measures": found}, self._file)
         return [{"measure": name, "value": value, "run": ""} for name, value in self._kept()["measures"].items()]
 
-    def encoder(self, images: ImageSet) -> Embedder | None:
+    def encoder(self, images: Dataset) -> Embedder | None:
         """Raw pixels are no encoder."""
         if self.arm.name == "raw pixels":
             return None
         if self.arm.name == "supervised":
             return train_supervised(self.config, images, progress=False)
-        return build_embedder(self.config, images.images.shape[1], *statistics(images.tensor())).eval()
+        return build_embedder(self.config, *inputs_of(images)).eval()
 
     @property
     def _file(self) -> Path:
@@ -191,19 +192,18 @@ def write_report(path: Path, table: Mapping[str, Any], root: Path, sets: Sets) -
     return report.write(path)
 
 
-def draw_samples(images: ImageSet) -> Figure:
+def draw_samples(images: Dataset) -> Figure:
     drawn = figure(7, 7)
     picks = [np.flatnonzero(images.labels == shape)[:16] for shape in range(len(images.class_names))]
-    plot_sheet(drawn.add_subplot(), [images.images[index] for index in picks], images.class_names)
+    plot_sheet(drawn.add_subplot(), [images.stored[index] for index in picks], images.class_names)
     return drawn
 
 
-def draw_views(images: ImageSet, config: RunConfig) -> Figure:
+def draw_views(images: Dataset, config: RunConfig) -> Figure:
     drawn = figure(7, 1.6)
-    batch = to_float(images.select(range(16)).tensor())
-    augmentation = augmentation_of(config.augment, batch.shape[2])
+    batch, augmentation = clean(images, slice(16)), augmentation_of(config.augment, images)
     views = make_views(batch, augmentation, seeded_generator(torch.device("cpu"), 0, "report"))
-    rows = [batch, *[view.images for view in views]]
+    rows = [batch, *[view.inputs for view in views]]
     plot_sheet(drawn.add_subplot(), [row.permute(0, 2, 3, 1).numpy() for row in rows], ["image", "query", "key"])
     return drawn
 

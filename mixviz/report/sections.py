@@ -12,10 +12,12 @@ from matplotlib.figure import Figure
 from mixviz.analysis.mixpath import bootstrap_interval
 from mixviz.build import seeded_generator
 from mixviz.config import RunConfig
+from mixviz.domains import domain_of
 from mixviz.evaluate.fewshot import LinearFewShot
 from mixviz.evaluate.robustness import LinearCorrupted
 from mixviz.evaluate.storage import with_confusions, with_tables
 from mixviz.film import Film
+from mixviz.frameworks import FRAMEWORKS
 from mixviz.mixing import MIXINGS
 from mixviz.plots.classes import plot_class_accuracies, plot_confusion
 from mixviz.plots.corruptions import plot_corruption_table, plot_severities
@@ -43,6 +45,7 @@ from mixviz.runs import Run
 
 Found = Mapping[str, Overview]  # by short name
 ALL = "all"
+MOVED = ("rotation", "hue", "crop")  # augmentations of images that are drawn strength by strength
 NEAREST_OF = 3  # the test image whose neighbours are shown head by head
 
 
@@ -202,6 +205,9 @@ def the_task(report: Report, found: Found) -> None:
             )
     masses = {name: one.task.mass for name, one in found.items()}
     report.figure(drawing(plot_mass, masses, size=(8, 0.45 * len(found) + 1.2)), "Who moves the query.")
+    for name, one in found.items():
+        if beside := FRAMEWORKS[one.run.config.method.framework].beside:
+            report.text(f"{name}: {beside}", note=True)
     tables = {name: one.task.response for name, one in found.items() if one.task.response is not None}
     if tables:
         marked = {name: one.task.temperature for name, one in found.items()}
@@ -260,7 +266,8 @@ def draw_neighbours(ax: Axes, one: Overview, labels: torch.Tensor) -> Axes:
     index = one.neighbourhood.index[picks]
     same = (labels[index] == labels[picks][:, None]).numpy()
     names = [one.test.class_names[int(labels[pick])] for pick in picks] if one.test.class_names else ()
-    return plot_neighbours(ax, one.test.images[picks], one.test.images[index.numpy()], same, names)
+    pictures = domain_of(one.test).thumbnail(one.test.stored)
+    return plot_neighbours(ax, pictures[picks], pictures[index.numpy()], same, names)
 
 
 def the_blends(report: Report, found: Found) -> None:
@@ -295,19 +302,21 @@ def the_invariances(report: Report, found: Found) -> None:
         "how much: the read-out asks a linear map for the augmentation's own parameter."
     )
     for name, one in found.items():
-        size = (7.5, 0.45 * one.invariance["head"].nunique() + 1.4)
-        for column in ("fall_off", "readout"):
-            report.figure(drawing(plot_fingerprint, one.invariance, column, size=size), name)
-        for augmentation in ("rotation", "hue", "crop"):
+        size = (7.5, 0.45 * len(one.per_head) + 1.4)
+        if one.invariance is not None:
+            for column in ("fall_off", "readout"):
+                report.figure(drawing(plot_fingerprint, one.invariance, column, size=size), name)
+        for augmentation in [name for name in MOVED if name in one.moved] or list(one.moved):
             table = one.moved[augmentation]
             report.figure(drawing(plot_invariance, table, size=(7, 3)), f"{name}: the stronger, the farther?")
         if one.factors is not None:
             report.figure(drawing(plot_factor_readout, one.factors, size=size), f"{name}: what each head keeps.")
         if one.contribution is not None:
             report.figure(drawing(plot_contributions, one.contribution, size=(7, 3.5)), f"{name}: who decides.")
+            pictures = domain_of(one.test).thumbnail(one.test.stored)
             nearest = {head: index[NEAREST_OF] for head, index in one.per_head.items()}
             report.figure(
-                drawing(plot_neighbours_per_head, one.test.images, NEAREST_OF, nearest, size=(7, 0.9 * len(nearest))),
+                drawing(plot_neighbours_per_head, pictures, NEAREST_OF, nearest, size=(7, 0.9 * len(nearest))),
                 f"{name}: the nearest images as each head has it.",
             )
 

@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from mixviz.analysis.geometry import alignment, effective_rank, uniformity
 from mixviz.analysis.neighbours import nearest, purity
 from mixviz.build import seeded
-from mixviz.encoders import SpaceWise, head
+from mixviz.encoders import Head, SpaceWise
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS, Framework, FrameworkSettings
 from mixviz.method import Method
@@ -217,7 +217,7 @@ def framework_of(settings: Settings, embedder: nn.Module) -> Framework:
     """The framework that the settings name, around an embedder."""
     kind, predictor = FRAMEWORKS[settings.framework], None
     if kind.predicts and settings.predictor:
-        predictor = SpaceWise([head("mlpbn1", settings.dim, 32, settings.dim)])
+        predictor = SpaceWise([Head("mlpbn1", settings.dim, 32, settings.dim)])
     return kind(embedder, framework_settings(settings), predictor)
 
 

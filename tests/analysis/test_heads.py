@@ -16,7 +16,8 @@ from mixviz.analysis.heads import (
 )
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
+from mixviz.encoders import Normalise
 from mixviz.errors import UserError
 from mixviz.evaluate import SealedLabels
 
@@ -29,7 +30,8 @@ def normal(*shape, seed=0):
 
 def embedder_of(**settings):
     config = RunConfig.of(dim=16, device="cpu", dtype="float32", **settings)
-    return build_embedder(config, 16, 0.5, 0.25), head_names(config)
+    normalise = Normalise(torch.full((3, 1, 1), 0.5), torch.full((3, 1, 1), 0.25), torch.channels_last)
+    return build_embedder(config, (3, 16, 16), normalise), head_names(config)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,13 @@ def test_branches_of_looc_plus_plus_are_what_its_projectors_see(images):
 def factor_set(n, seed):
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 256, (n, 4, 4, 3), dtype=np.uint8)
-    return ImageSet("noise", "train", noise, rng.integers(0, 4, n), factors={"hue": 5 + rng.integers(0, 3, n)})
+    return Dataset(
+        name="noise",
+        split="train",
+        stored=noise,
+        labels=rng.integers(0, 4, n),
+        factors={"hue": 5 + rng.integers(0, 3, n)},
+    )
 
 
 def test_a_factor_is_read_from_the_head_that_has_it_alone():

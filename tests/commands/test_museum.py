@@ -7,8 +7,9 @@ import pytest
 
 from mixviz.__main__ import main
 from mixviz.commands import museum
+from mixviz.data import load
 from mixviz.experiments.arms import Experiment
-from mixviz.experiments.failures import controls, exhibit
+from mixviz.experiments.failures import controls, failure_case
 from mixviz.experiments.failures.cases import SHARED
 from mixviz.paths import runs_root
 
@@ -19,6 +20,8 @@ def _small(tmp_path, monkeypatch):
     small = {"batch_size": 32, "epochs": 1, "train_images": 160}
     for module in (museum, controls):
         monkeypatch.setattr(module, "SHARED", {**SHARED, **small})
+    sets = tuple(load("glyphs", split).select(range(160)) for split in ("train", "test"))
+    monkeypatch.setattr(museum, "load_data", lambda data: sets)
 
 
 def test_museum(capsys, monkeypatch, tmp_path):
@@ -27,7 +30,7 @@ def test_museum(capsys, monkeypatch, tmp_path):
     shown = capsys.readouterr().out
     assert re.search(r"^same-crop .* (shows|does not show)$", shown, re.MULTILINE)
     assert re.search(r"^unfrozen-probe .* \d+\.\d % ", shown, re.MULTILINE)
-    assert "160 training and 2,000 test images), 1 epochs" in shown
+    assert "160 training and 160 test images), 1 epochs" in shown
 
     table = json.loads((runs_root() / "museum" / "museum.json").read_text("utf-8"))
     assert table["against"] == {
@@ -39,7 +42,7 @@ def test_museum(capsys, monkeypatch, tmp_path):
     text = page.read_text("utf-8")
     assert text.count("data:image/png;base64,") == 4  # two pictures, light and dark
     assert "refuses it: the backbone changed" in text
-    assert exhibit("unfrozen-probe").title in text
+    assert failure_case("unfrozen-probe").title in text
 
     monkeypatch.setattr(Experiment, "train", lambda *arguments: pytest.fail("trained again"))
     assert main(["museum", "same-crop", "--jobs", "1"]) == 0

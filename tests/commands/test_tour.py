@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from mixviz.__main__ import main
+from mixviz.commands import tour as command
+from mixviz.data import load
 from mixviz.experiments import tour
 from mixviz.experiments.arms import Experiment
 from mixviz.paths import runs_root
@@ -17,6 +19,8 @@ def _small(tmp_path, monkeypatch):
     monkeypatch.setenv("MIXVIZ_DATA", str(tmp_path / "data"))
     small = {"batch_size": 32, "queue_length": 64, "bn_splits": 2, "mochi_hardest": 8, "mochi_pairs": 4}
     monkeypatch.setattr(tour, "QUICK", {**small, "epochs": 1, "train_images": 300, "mochi_warmup_epochs": 0})
+    sets = tuple(load("glyphs", split).select(range(300)) for split in ("train", "test"))
+    monkeypatch.setattr(command, "load_data", lambda data: sets)
 
 
 def test_quick_tour(capsys, monkeypatch, tmp_path):
@@ -24,7 +28,7 @@ def test_quick_tour(capsys, monkeypatch, tmp_path):
     shown = capsys.readouterr().out
     for name in (*tour.BELOW, *(arm.name for arm in tour.ARMS), *tour.ABOVE):
         assert re.search(rf"^{re.escape(name)} +\d", shown, re.MULTILINE), name
-    assert "glyphs (300 training and 2,000 test images), `convnet`, 1 epochs" in shown
+    assert "glyphs (300 training and 300 test images), `convnet`, 1 epochs" in shown
     assert tour.ONE_SEED in shown
     assert "jupyter lab notebooks" in shown
 

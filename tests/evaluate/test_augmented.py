@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.evaluate import Inputs, LinearAugmented, LinearOnline, NotFrozen
 from mixviz.evaluate import views as views_module
 from mixviz.evaluate.augmented import RECIPES, read_together
@@ -19,7 +19,7 @@ def colours(n, seed, size=8):
     labels = random.integers(0, 3, n)
     images = random.integers(0, 200, (n, size, size, 3))
     images[np.arange(n), :, :, labels] += 40
-    return ImageSet("colours", "train", images.astype(np.uint8), labels)
+    return Dataset(name="colours", split="train", stored=images.astype(np.uint8), labels=labels)
 
 
 TRAIN, TEST = colours(90, 0), colours(60, 1)
@@ -28,7 +28,7 @@ INPUTS = Inputs(None, TRAIN, TEST)
 
 
 def embedder():
-    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), 8)
+    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), (3, 8, 8))
 
 
 def fitted(settings, inputs=INPUTS, epochs=3, counted=None, watch=None, seed=5):
@@ -82,9 +82,9 @@ def test_a_sweep_equals_separate_runs():
 def test_images_that_do_not_count_leave_no_trace():
     counted = torch.ones(90, 1, dtype=torch.bool)
     counted[:30] = False
-    changed = TRAIN.images.copy()
+    changed = TRAIN.stored.copy()
     changed[:30] = 255 - changed[:30]
-    other = Inputs(None, ImageSet("x", "train", changed), TEST)
+    other = Inputs(None, Dataset(name="x", split="train", stored=changed), TEST)
     torch.testing.assert_close(fitted([(0.02, 0.0)], counted=counted), fitted([(0.02, 0.0)], other, counted=counted))
     assert not torch.allclose(fitted([(0.02, 0.0)]), fitted([(0.02, 0.0)], other))
 
@@ -129,7 +129,7 @@ def test_read_together_equals_read_alone():
 def test_the_choice_is_made_on_train():
     """Whatever is handed in as test images, and whatever the labels of train's validation part say decides."""
     sweep = LinearAugmented(scale=0.05, lrs=(1e-6, 0.05))
-    blank = Inputs(None, TRAIN, ImageSet("x", "test", np.zeros((4, 8, 8, 3), np.uint8)))
+    blank = Inputs(None, TRAIN, Dataset(name="x", split="test", stored=np.zeros((4, 8, 8, 3), np.uint8)))
     assert sweep.read(INPUTS, LABELS)[1] == sweep.read(blank, LABELS)[1]
     assert sweep.read(INPUTS, LABELS)[1]["lr"] == 0.05
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import Result, keep, read_out
 from mixviz.evaluate.classes import confusion
@@ -74,7 +74,8 @@ def colours(n, split, seed):
     random = np.random.default_rng(seed)
     labels, images = random.integers(0, 3, n), random.integers(0, 60, (n, 16, 16, 3))
     images[np.arange(n), :, :, labels] += 150
-    return ImageSet("colours", split, images.astype(np.uint8), labels, factors={"hue": labels % 2})
+    images = images.astype(np.uint8)
+    return Dataset(name="colours", split=split, stored=images, labels=labels, factors={"hue": labels % 2})
 
 
 def test_a_run_is_read_out_once(tmp_path, monkeypatch):

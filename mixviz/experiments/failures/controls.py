@@ -11,14 +11,14 @@ import pandas as pd
 
 from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.invariance import reference_table
-from mixviz.augment import to_float
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
+from mixviz.domains import clean
 from mixviz.errors import UserError
 from mixviz.evaluate import read_out
 from mixviz.experiments.arms import Arm, Experiment, Sets
-from mixviz.experiments.failures.cases import SHARED, TWINS, UNFROZEN, Exhibit, exhibit
-from mixviz.experiments.failures.evidence import INVARIANCE, Evidence, Reading
-from mixviz.experiments.failures.faults import refusal, unfrozen_probe
+from mixviz.experiments.failures.cases import CONTROLS, SHARED, UNFROZEN, FailureCase, failure_case
+from mixviz.experiments.failures.evidence import INVARIANCE, Reading, RunEvidence
+from mixviz.experiments.failures.faults import guard_message, unfrozen_probe
 from mixviz.experiments.running import run_experiment, write_json
 from mixviz.recorder import reduced
 from mixviz.runs import Run
@@ -29,15 +29,15 @@ KEPT = ("config.json", "environment.json", "metrics.csv", "evaluation.json", INV
 
 
 @dataclass(frozen=True)
-class Visit:
-    """One exhibit as it was found."""
+class CaseResult:
+    """One case as it was found."""
 
-    exhibit: Exhibit
-    healthy: Evidence
-    broken: Evidence
+    case: FailureCase
+    healthy: RunEvidence
+    broken: RunEvidence
     reading: Reading
-    runs: tuple[Run, Run]  # healthy and broken; the same where the exhibit is an evaluation
-    refusal: str | None = None  # what the freeze guard said, where it was asked
+    runs: tuple[Run, Run]  # healthy and broken; the same where the case is an evaluation
+    guard_message: str | None = None  # what the freeze guard said, where it was asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +47,9 @@ class FailureRuns(Experiment):
     def folder(self, arm: Arm, seed: int) -> str:
         return arm.name
 
-    def train(self, arm: Arm, run: Run, images: ImageSet, watch: Watch | None) -> Run:
+    def train(self, arm: Arm, run: Run, images: Dataset, watch: Watch | None) -> Run:
         """A failure case breaks its training alone."""
-        breaks = exhibit(arm.name).breaks if arm.against else {}
+        breaks = failure_case(arm.name).breaks if arm.against else {}
         return resume(run, images, progress=False, watch=watch, **breaks)
 
     def measure(self, run: Run, sets: Sets) -> dict[str, float]:
@@ -63,11 +63,11 @@ class FailureRuns(Experiment):
         return bool(run.results) and all((run.path / name).exists() for name in needed)
 
 
-def failure_runs(chosen: Sequence[Exhibit], **changes: Any) -> FailureRuns:
+def failure_runs(chosen: Sequence[FailureCase], **changes: Any) -> FailureRuns:
     """What these failure cases need to be trained. changes: to the settings of all runs, such as fewer epochs."""
     arms: dict[str, Arm] = {}
     for case in chosen:
-        control, settings = twin_name(case), {**SHARED, **TWINS[case.twin]}
+        control, settings = control_name(case), {**SHARED, **CONTROLS[case.control]}
         arms[control] = Arm(control, {**settings, **changes})
         if case.trains:
             arms[case.name] = Arm(case.name, {**settings, **case.settings, **changes}, control)
@@ -75,8 +75,8 @@ def failure_runs(chosen: Sequence[Exhibit], **changes: Any) -> FailureRuns:
 
 
 def run_cases(
-    chosen: Sequence[Exhibit], root: Path, sets: Sets, out: Path, *, jobs: int = 1, **changes: Any
-) -> tuple[dict[str, Any], list[Visit]]:
+    chosen: Sequence[FailureCase], root: Path, sets: Sets, out: Path, *, jobs: int = 1, **changes: Any
+) -> tuple[dict[str, Any], list[CaseResult]]:
     """The result file of these failure cases, and each with its signature; what is not there yet is trained.
 
     root: of the run folders. changes: to the settings of all runs.
@@ -84,18 +84,18 @@ def run_cases(
     table = run_experiment(failure_runs(chosen, **changes), (0,), root, sets, out, jobs=jobs)
     found = []
     for case in chosen:
-        control = Run(root / twin_name(case))
+        control = Run(root / control_name(case))
         broken = Run(root / case.name) if case.trains else control
-        found.append(_looked_at(case, control, broken, None if case.trains else probe_unfrozen(control, sets)))
+        found.append(_compared(case, control, broken, None if case.trains else probe_unfrozen(control, sets)))
         table["against"][case.name] = control.name
         table["rows"] += _signature_rows(found[-1])
     write_json(table, out)
     return table, found
 
 
-def _signature_rows(found: Visit) -> list[dict[str, Any]]:
+def _signature_rows(found: CaseResult) -> list[dict[str, Any]]:
     """The signature's quantity in both runs; shares in %."""
-    case, scale = found.exhibit, 100 if found.exhibit.signature.share else 1
+    case, scale = found.case, 100 if found.case.signature.share else 1
     values = {found.runs[0].name: found.reading.healthy, case.name: found.reading.broken}
     names = dict(zip(values, (run.name for run in found.runs), strict=True))
     return [
@@ -104,44 +104,44 @@ def _signature_rows(found: Visit) -> list[dict[str, Any]]:
     ]
 
 
-def reading_of(case: Exhibit, table: Mapping[str, Any]) -> Reading:
+def reading_of(case: FailureCase, table: Mapping[str, Any]) -> Reading:
     """A signature as it stands in a result file."""
     values = {row["arm"]: row["value"] for row in table["rows"] if row["measure"] == case.signature.quantity}
     scale = 100 if case.signature.share else 1
     return case.signature.compare(*(values[arm] / scale for arm in (table["against"][case.name], case.name)))
 
 
-def revisit(exhibit: Exhibit, root: Path) -> Visit:
+def load_case(case: FailureCase, root: Path) -> CaseResult:
     """A failure case whose runs are there: nothing is trained. Raises UserError if they are not."""
     healthy, broken = (
-        Run(root / twin_name(exhibit)),
-        Run(root / (exhibit.name if exhibit.trains else twin_name(exhibit))),
+        Run(root / control_name(case)),
+        Run(root / (case.name if case.trains else control_name(case))),
     )
     for run in (healthy, broken):
         if not (run.path / "film.npz").exists():
-            raise UserError(f"{root} has no run {run.name}: train it with `python -m mixviz museum {exhibit.name}`")
-    return _looked_at(exhibit, healthy, broken)
+            raise UserError(f"{root} has no run {run.name}: train it with `python -m mixviz museum {case.name}`")
+    return _compared(case, healthy, broken)
 
 
-def _looked_at(exhibit: Exhibit, healthy: Run, broken: Run, refusal: str | None = None) -> Visit:
+def _compared(case: FailureCase, healthy: Run, broken: Run, guard_message: str | None = None) -> CaseResult:
     """What both runs left behind, and the signature; where nothing is trained, two read-outs of the one run."""
-    evidence = Evidence.of(healthy)
-    pair = evidence, Evidence.of(broken) if exhibit.trains else evidence.by_protocol(UNFROZEN)
-    return Visit(exhibit, *pair, exhibit.signature.read(*pair), (healthy, broken), refusal)
+    evidence = RunEvidence.of(healthy)
+    pair = evidence, RunEvidence.of(broken) if case.trains else evidence.by_protocol(UNFROZEN)
+    return CaseResult(case, *pair, case.signature.read(*pair), (healthy, broken), guard_message)
 
 
-def twin_name(exhibit: Exhibit) -> str:
+def control_name(case: FailureCase) -> str:
     """Of the healthy run's folder."""
-    return f"healthy-{re.sub(' ', '', exhibit.twin)}"
+    return f"healthy-{re.sub(' ', '', case.control)}"
 
 
-def invariance_table(run: Run, test: ImageSet) -> pd.DataFrame:
+def invariance_table(run: Run, test: Dataset) -> pd.DataFrame:
     """How far hue and rotation move each head, at the strengths at which heads are compared.
 
     One row a head and augmentation, for ``diagonal_margin``.
     """
     embedder, names = run.encoder(), head_names(run.config)
-    images = to_float(test.sample(MOVED).tensor())
+    images = clean(test.sample(MOVED))
     return reference_table(lambda x: heads(embedder, x, names), images, ("hue", "rotation"))
 
 
@@ -157,10 +157,10 @@ def probe_unfrozen(run: Run, sets: Sets) -> str | None:
             accuracy = unfrozen_probe(embedder, train, test, seed)
             honest = own["linear-features"]
             run.add_results([replace(honest, protocol=UNFROZEN, accuracy=accuracy, device="cpu", settings={})])
-    return refusal(encoders["random"], train)
+    return guard_message(encoders["random"], train)
 
 
-def preserve(run: Run, root: Path, dims: int = 4) -> Run:
+def export_small(run: Run, root: Path, dims: int = 4) -> Run:
     """A small copy of a run in the folder ``root``: its files without the checkpoint, its film reduced."""
     folder = root / run.name
     folder.mkdir(parents=True, exist_ok=True)

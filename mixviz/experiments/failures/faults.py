@@ -1,4 +1,4 @@
-"""What the exhibits break: arguments of ``train``, a backbone, and a probe that is not linear."""
+"""What the cases break: arguments of ``train``, a backbone, and a probe that is not linear."""
 
 import copy
 from dataclasses import replace
@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from mixviz.augment import Augmentation, View, make_views, to_float
+from mixviz.augment import Augmentation, View, make_views
 from mixviz.build import seeded
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
+from mixviz.domains import clean
 from mixviz.encoders import Embedder, SplitBatchNorm2d, convnet
 from mixviz.evaluate import NotFrozen, frozen
 from mixviz.mixing import IMix, IMixDraw
@@ -31,7 +32,7 @@ def views_that_share_the_rest(
 
     So the space of that group is taught to ignore it.
     """
-    draws = [augmentation.sample(len(images), *images.shape[2:], generator) for _ in range(1 + len(shared))]
+    draws = [augmentation.sample(len(images), images.shape[1:], generator) for _ in range(1 + len(shared))]
     for key, group in zip(draws[1:], shared, strict=True):
         for operation in augmentation.operations:
             if group is not None and operation.group != group:
@@ -53,7 +54,7 @@ def imagenet_stem() -> nn.Sequential:
 
     Images of 32 px reach the last stage as 2x2, not as 4x4.
     """
-    backbone = convnet(SplitBatchNorm2d, 32)
+    backbone = convnet(SplitBatchNorm2d, (3, 32, 32))
     stem = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
     nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
     backbone[0][0] = stem
@@ -62,41 +63,41 @@ def imagenet_stem() -> nn.Sequential:
 
 
 def learn_along(
-    embedder: Embedder, images: ImageSet, seed: int = 0, epochs: int = 3, batch_size: int = 64, lr: float = 0.05
+    embedder: Embedder, images: Dataset, seed: int = 0, epochs: int = 3, batch_size: int = 64, lr: float = 0.05
 ) -> nn.Linear:
     """A "linear probe" that trains the backbone as well; the classifier.
 
     The line that should freeze it is the one found in practice: it gives the module an attribute and freezes nothing.
     """
-    pixels, labels = images.tensor(), torch.as_tensor(images.targets("label"))
+    inputs, labels = clean(images), torch.as_tensor(images.targets("label"))
     embedder.requires_grad_(True)  # as a network is when it was just built
     embedder.requires_grad = False  # what should have been requires_grad_(False)
     with seeded(seed), torch.no_grad():
-        classifier = nn.Linear(embedder.features(to_float(pixels[:2])).shape[1], int(labels.max()) + 1)
+        classifier = nn.Linear(embedder.features(inputs[:2]).shape[1], int(labels.max()) + 1)
     parameters = [*embedder.backbone.parameters(), *classifier.parameters()]
     optimizer = torch.optim.SGD(parameters, lr=lr, momentum=0.9)
     for epoch in range(epochs):
         for group in optimizer.param_groups:
             group["lr"] = lr * (1 - epoch / epochs)
-        for index in batches(len(pixels), min(batch_size, len(pixels)), seed, epoch):
-            loss = F.cross_entropy(classifier(embedder.features(to_float(pixels[index]))), labels[index])
+        for index in batches(len(inputs), min(batch_size, len(inputs)), seed, epoch):
+            loss = F.cross_entropy(classifier(embedder.features(inputs[index])), labels[index])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
     return classifier
 
 
-def unfrozen_probe(embedder: Embedder, images: ImageSet, test: ImageSet, seed: int = 0, epochs: int = 3) -> float:
+def unfrozen_probe(embedder: Embedder, images: Dataset, test: Dataset, seed: int = 0, epochs: int = 3) -> float:
     """Test accuracy, in [0, 1], of a probe whose backbone learns along; the embedder handed in stays as it is."""
     learner = copy.deepcopy(embedder).train()
     classifier = learn_along(learner, images, seed, epochs)
     learner.eval()
     with torch.no_grad():
-        parts = [classifier(learner.features(to_float(batch))) for batch in test.tensor().split(512)]
+        parts = [classifier(learner.features(batch)) for batch in clean(test).split(512)]
     return float((torch.cat(parts).argmax(dim=1).numpy() == test.targets("label")).mean())
 
 
-def refusal(embedder: Embedder, images: ImageSet) -> str | None:
+def guard_message(embedder: Embedder, images: Dataset) -> str | None:
     """What the freeze guard says of such a probe, after one batch of it; None: it let it pass."""
     learner = copy.deepcopy(embedder)
     try:

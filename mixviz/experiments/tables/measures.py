@@ -16,7 +16,8 @@ from mixviz.analysis.frechet import frechet_distance
 from mixviz.analysis.geometry import geometry
 from mixviz.analysis.heads import ALL, factor_readout, head_names, heads
 from mixviz.build import hold_out
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
+from mixviz.domains import domain_of
 from mixviz.encoders import Embedder, recompute_statistics
 from mixviz.evaluate import Source, evaluate, extract, read_out
 from mixviz.experiments.arms import Sets
@@ -35,7 +36,9 @@ def clean_statistics(run: Run, sets: Sets) -> dict[str, float]:
     source = Source.of_run(run, sets)
     encoder = copy.deepcopy(source.embedder)
     train = sets[0].select(hold_out(len(sets[0]), run.config.data.holdout)[1].numpy())
-    recompute_statistics(encoder, (batch.to(encoder.mean.device) for batch in clean_batches(train.tensor())))
+    recompute_statistics(
+        encoder, (batch.to(encoder.device) for batch in clean_batches(train.tensor(), domain_of(train)))
+    )
     results = evaluate(replace(source, embedder=encoder, encoder="backbone, clean statistics"))
     return {f"{result.label}: label, clean statistics": 100 * result.accuracy for result in results}
 
@@ -77,13 +80,13 @@ def spread(run: Run, sets: Sets) -> dict[str, float]:
     return found
 
 
-def turn(images: ImageSet) -> ImageSet:
+def turn(images: Dataset) -> Dataset:
     """The images, each turned by 0 to 3 quarters, which become its factor ``rotation`` (LooC, Table 1)."""
     quarters = np.random.default_rng(0).integers(0, 4, len(images))
-    turned = np.array(images.images)
+    turned = np.array(images.stored)
     for quarter in (1, 2, 3):
         turned[quarters == quarter] = np.rot90(turned[quarters == quarter], quarter, axes=(1, 2))
-    return replace(images, images=turned, factors={**images.factors, "rotation": quarters})
+    return replace(images, stored=turned, factors={**images.factors, "rotation": quarters})
 
 
 def train_to_test(embedder: Embedder, sets: Sets, holdout: int) -> float:
