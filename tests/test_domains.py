@@ -186,7 +186,6 @@ def source_of(embedder) -> Source:
 
 
 def test_features_are_evaluated_and_so_are_the_rows_themselves(run):
-    train, test = sets()
     for embedder in (run.encoder(), None):
         results = evaluate(source_of(embedder), protocols=["linear-features", "knn"])
         assert [result.protocol for result in results] == ["linear-features", "knn"]
