@@ -141,7 +141,7 @@ def sound(parameters: ToneParameters) -> Array:
     note = np.clip(beat.astype(np.int64), 0, NOTES - 1)
     within = beat - note  # outside [0, 1) before the first note and after the last
     steps = np.array(list(MOTIFS.values()), np.float32)[parameters.motif]
-    octaves = (parameters.pitch + parameters.detune) / PITCHES
+    octaves = ((parameters.pitch + parameters.detune) / PITCHES).astype(np.float32)
     frequencies = LOWEST * 2 ** (octaves[:, None] + steps / 12)  # (N, notes)
     turns = np.take_along_axis(frequencies, note, axis=1) * within * parameters.tempo[:, None]
     wave = np.zeros(time.shape, np.float32)
@@ -149,21 +149,19 @@ def sound(parameters: ToneParameters) -> Array:
         rows = np.flatnonzero(parameters.timbre == index)
         highest = frequencies[rows].max(axis=1, keepdims=True)
         for ratio, height in partials:
-            audible = np.where(ratio * highest < 0.48 * RATE, height, 0)  # nothing above half the rate
-            wave[rows] += audible * np.sin(2 * np.pi * ratio * turns[rows] + parameters.phase[rows, None])
+            audible = np.float32(height) * (ratio * highest < 0.48 * RATE)  # nothing above half the rate
+            wave[rows] += audible * np.sin(np.float32(2 * np.pi * ratio) * turns[rows] + parameters.phase[rows, None])
         wave[rows] /= sum(height for _, height in partials)
-    return (wave * heights(parameters.envelope, within)).astype(np.float32)
+    wave *= heights(parameters.envelope, within.astype(np.float32))
+    return wave
 
 
 def heights(envelope: Array, within: Array) -> Array:
     """(N, T) height of each note, 0 .. 1, at its point ``within`` (N, T) from 0 at its start to 1 at its end."""
-    sounding = (within >= 0) & (within < 1)
-    place = np.where(sounding, within, 0)
-    edges = np.minimum(1, np.minimum(place, 1 - place) / 0.05)  # no clicks
-    shapes = [
-        np.ones_like(place),
-        np.exp(-5 * place),
-        place**2,
-        0.5 - 0.5 * np.cos(2 * np.pi * 3 * place),
-    ]
-    return np.choose(envelope[:, None], shapes) * edges * sounding
+    place = np.where((within >= 0) & (within < 1), within, 0)
+    result = np.minimum(1, np.minimum(place, 1 - place) / 0.05)  # no clicks
+    shapes = (np.ones_like, lambda at: np.exp(-5 * at), np.square, lambda at: 0.5 - 0.5 * np.cos(6 * np.pi * at))
+    for index, shape in enumerate(shapes):
+        rows = envelope == index
+        result[rows] *= shape(place[rows])
+    return result
