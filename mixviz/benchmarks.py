@@ -67,7 +67,7 @@ def _rates(contestants: Mapping[str, Callable[[], Tensor]], batch: int, seconds_
 
 def _mixviz(pixels: Tensor) -> Callable[[], Tensor]:
     augmentation, generator = build_augmentation(pixels.shape[1]), Generator().manual_seed(0)
-    return lambda: make_views(to_float(pixels), augmentation, generator, shared=())[0].images
+    return lambda: make_views(to_float(pixels), augmentation, generator, shared=())[0].inputs
 
 
 def _torchvision_pil(pixels: Tensor) -> Callable[[], Tensor]:
@@ -115,17 +115,17 @@ def step_benchmark(config: RunConfig, seconds_each: float = 5.0, image_size: int
     """
     keep_freed_memory()
     method = build_method(config, image_size)
-    device, batch = method.framework.online.mean.device, config.train.batch_size
+    device, batch = method.framework.online.device, config.train.batch_size
     shape = (batch, image_size, image_size, 3)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=Generator().manual_seed(0)).to(device)
     augmentation, optimizer = augmentation_of(config.augment, image_size), sgd(method, config.optimizer)
     views = make_views(to_float(pixels), augmentation, seeded_generator(device, 0), method.shared)
-    ready = [view.images for view in views]
+    ready = [view.inputs for view in views]
 
     def whole() -> None:
         generator = seeded_generator(device, 1)
         drawn = make_views(to_float(pixels), augmentation, generator, method.shared)
-        output = method.training_step([view.images for view in drawn], generator)
+        output = method.training_step([view.inputs for view in drawn], generator)
         optimize(optimizer, output.loss, 0.01)
         method.update(output)
 

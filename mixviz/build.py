@@ -7,7 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from mixviz.config import RunConfig
-from mixviz.encoders import Embedder, SpaceWise, build_backbone, fast_dtype, feature_dim, head, split_last_stage
+from mixviz.encoders import (
+    Embedder,
+    Head,
+    Normalise,
+    SpaceWise,
+    build_backbone,
+    fast_dtype,
+    feature_dim,
+    split_last_stage,
+)
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Method
@@ -42,11 +51,13 @@ def build_embedder(
         backbone = build_backbone(encoder.backbone, image_size, encoder.bn_splits)
         features = feature_dim(backbone, image_size)
         hidden = encoder.hidden or features
-        heads = [head(encoder.projector, features, hidden, encoder.dim, encoder.bn_splits) for _ in range(spaces)]
+        heads = [Head(encoder.projector, features, hidden, encoder.dim, encoder.bn_splits) for _ in range(spaces)]
     branches = ()
     if looc and looc.plus_plus:
         backbone, branches = split_last_stage(backbone, spaces)
-    embedder = Embedder(backbone, heads, branches, mean, std, encoder.bn_splits, _dtype(config, device))
+    mean, std = (torch.as_tensor(value).expand(3).clone().view(3, 1, 1) for value in (mean, std))
+    normalise = Normalise(mean, std, torch.channels_last)
+    embedder = Embedder(normalise, backbone, heads, branches, encoder.bn_splits, _dtype(config, device))
     return embedder.to(device)
 
 
@@ -54,7 +65,6 @@ def build_method(config: RunConfig, image_size: int, mean: Tensor | float = 0.0,
     """The method of a run with its initial weights, on the run's device. Raises UserError."""
     settings = config.method
     embedder = build_embedder(config, image_size, mean, std)
-    device = embedder.mean.device
     arguments = {"temperature": settings.temperature, "symmetric": settings.symmetric}
     if settings.framework == "moco-v2":
         arguments |= {"momentum": settings.momentum, "queue_length": settings.queue_length}
@@ -63,7 +73,7 @@ def build_method(config: RunConfig, image_size: int, mean: Tensor | float = 0.0,
             arguments = {"symmetric": settings.symmetric, "momentum": settings.momentum}
             arguments["predictor"] = _predictor(config, embedder)
         framework = FRAMEWORKS[settings.framework](embedder, **arguments)
-    return Method(framework, *settings.mixings(), oracle=settings.oracle).to(device)
+    return Method(framework, *settings.mixings(), oracle=settings.oracle).to(embedder.device)
 
 
 @contextmanager
@@ -75,11 +85,8 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def _predictor(config: RunConfig, embedder: Embedder) -> nn.Module:
-    encoder = config.encoder
-    hidden = encoder.hidden or next(
-        layer.out_features for layer in embedder.projectors[0] if isinstance(layer, nn.Linear)
-    )
-    heads = [head("mlpbn1", encoder.dim, hidden, encoder.dim) for _ in range(embedder.spaces)]
+    dim, hidden = embedder.dim, config.encoder.hidden or embedder.hidden
+    heads = [Head("mlpbn1", dim, hidden, dim) for _ in range(embedder.spaces)]
     return SpaceWise(heads, embedder.dtype)
 
 

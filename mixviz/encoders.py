@@ -5,6 +5,7 @@ import importlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,55 +14,80 @@ from torch import Tensor, nn
 from mixviz.errors import UserError, unknown
 
 
-class Embedder(nn.Module):
-    """images in [0, 1] -> normalise -> backbone -> one projector an embedding space: (n, H, D), not of unit length.
+class Normalise(nn.Module):
+    """inputs (n, ...) -> (inputs - mean) / std.
 
-    backbone:  (n, C, H, W) -> (n, F).
-    projectors: one an embedding space, (n, F) -> (n, D).
-    branches:  LooC++: a last stage for each space, put behind the backbone's trunk.
-    mean, std: (C,) of the training images.
-    dtype:     in which backbone and projectors compute; weights, statistics and outputs stay float32.
+    mean, std: of the training data, of a shape that broadcasts with an input. memory_format: of the result.
+    """
+
+    def __init__(self, mean: Tensor, std: Tensor, memory_format: torch.memory_format = torch.contiguous_format):
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+        self.memory_format = memory_format
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return ((inputs - self.mean) / self.std).contiguous(memory_format=self.memory_format)
+
+
+class Embedder(nn.Module):
+    """inputs -> normalise -> backbone -> one projector for each embedding space: (n, H, D), not of unit length.
+
+    normalise:  (n, ...) -> (n, ...), with statistics of the training data.
+    backbone:   (n, ...) -> (n, F).
+    projectors: one for each embedding space, (n, F) -> (n, D).
+    branches:   LooC++: a last stage for each space, put behind the backbone's trunk.
+    dtype:      in which backbone and projectors compute; weights, statistics and outputs stay float32.
     """
 
     def __init__(
         self,
+        normalise: nn.Module,
         backbone: nn.Module,
-        projectors: Sequence[nn.Module],
+        projectors: Sequence["Head"],
         branches: Sequence[nn.Module] = (),
-        mean: Tensor | float = 0.0,
-        std: Tensor | float = 1.0,
         bn_splits: int = 1,
         dtype: torch.dtype = torch.float32,
     ):
         super().__init__()
-        self.backbone, self.projectors, self.branches = backbone, nn.ModuleList(projectors), nn.ModuleList(branches)
-        self.register_buffer("mean", torch.as_tensor(mean).view(-1, 1, 1))
-        self.register_buffer("std", torch.as_tensor(std).view(-1, 1, 1))
+        self.normalise, self.backbone = normalise, backbone
+        self.projectors, self.branches = nn.ModuleList(projectors), nn.ModuleList(branches)
         self.bn_splits, self.dtype = bn_splits, dtype
-        self.spaces = len(projectors)
-        self.dim = [layer for layer in projectors[0].modules() if isinstance(layer, nn.Linear)][-1].out_features
+        self.spaces, self.dim, self.hidden = len(projectors), projectors[0].dim, projectors[0].hidden
         self.to(memory_format=torch.channels_last)
+        self.register_load_state_dict_pre_hook(_rename_statistics)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(n, C, H, W) -> (n, H, D)."""
-        with self._autocast(images):
-            features = self._features(images)
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(n, ...) -> (n, H, D)."""
+        with self._autocast(inputs):
+            features = self._features(inputs)
             return torch.stack([head(part) for head, part in zip(self.projectors, features, strict=True)], dim=1)
 
-    def features(self, images: Tensor) -> Tensor:
-        """(n, C, H, W) -> (n, F) float32, what evaluations read: the backbone's output, LooC++: all branches'."""
-        with self._autocast(images):
-            features = self._features(images)
+    def features(self, inputs: Tensor) -> Tensor:
+        """(n, ...) -> (n, F) float32, what evaluations read: the backbone's output, LooC++: all branches'."""
+        with self._autocast(inputs):
+            features = self._features(inputs)
         return (torch.cat(features, dim=1) if self.branches else features[0]).float()
 
-    def _features(self, images: Tensor) -> list[Tensor]:
-        """One (n, F) for each space; the same tensor for all where there are no branches."""
-        normalised = (images - self.mean) / self.std
-        features = self.backbone(normalised.contiguous(memory_format=torch.channels_last))
+    def _features(self, inputs: Tensor) -> list[Tensor]:
+        """One (n, F) for each space; the same tensor for all if there are no branches."""
+        features = self.backbone(self.normalise(inputs))
         return [branch(features) for branch in self.branches] or [features] * self.spaces
 
-    def _autocast(self, images: Tensor) -> torch.autocast:
-        return torch.autocast(images.device.type, self.dtype, enabled=self.dtype != torch.float32)
+    def _autocast(self, inputs: Tensor) -> torch.autocast:
+        return torch.autocast(inputs.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+
+def _rename_statistics(embedder: Embedder, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Let an embedder load states in which ``mean`` and ``std`` of the images are its own buffers: older runs."""
+    for name in ("mean", "std"):
+        if prefix + name in state:
+            state[f"{prefix}normalise.{name}"] = state.pop(prefix + name)
 
 
 class SpaceWise(nn.Module):
@@ -190,19 +216,23 @@ def mlp(norm: Callable[[int], nn.Module], shape: tuple[int, ...], width: int = 2
 HEADS = ("linear", "mlp", "mlpbn1", "mlpbn")
 
 
-def head(kind: str, inputs: int, hidden: int, outputs: int, bn_splits: int = 1) -> nn.Sequential:
-    """A projector or predictor, (n, inputs) -> (n, outputs).
+class Head(nn.Sequential):
+    """A projector or predictor, (n, inputs) -> (n, dim).
 
     linear: one layer (MoCo). mlp: two layers with ReLU (MoCo-v2, SimCLR). mlpbn1: BatchNorm before the ReLU
     (BYOL). mlpbn: BatchNorm after both layers (N-pair in i-Mix). Raises UserError.
     """
-    if kind not in HEADS:
-        raise unknown("head", kind, HEADS)
-    if kind == "linear":
-        return nn.Sequential(nn.Linear(inputs, outputs))
-    between = [SplitBatchNorm1d(hidden, splits=bn_splits)] if kind != "mlp" else []
-    after = [SplitBatchNorm1d(outputs, splits=bn_splits)] if kind == "mlpbn" else []
-    return nn.Sequential(nn.Linear(inputs, hidden), *between, nn.ReLU(), nn.Linear(hidden, outputs), *after)
+
+    def __init__(self, kind: str, inputs: int, hidden: int, dim: int, bn_splits: int = 1):
+        if kind not in HEADS:
+            raise unknown("head", kind, HEADS)
+        if kind == "linear":
+            super().__init__(nn.Linear(inputs, dim))
+        else:
+            between = [SplitBatchNorm1d(hidden, splits=bn_splits)] if kind != "mlp" else []
+            after = [SplitBatchNorm1d(dim, splits=bn_splits)] if kind == "mlpbn" else []
+            super().__init__(nn.Linear(inputs, hidden), *between, nn.ReLU(), nn.Linear(hidden, dim), *after)
+        self.dim, self.hidden = dim, self[0].out_features
 
 
 class SplitBatchNorm1d(nn.BatchNorm1d):

@@ -160,7 +160,7 @@ def restored(run: Run, train: ImageSet, device: str = "auto") -> tuple[Method, I
         method = run.method(device)
     else:
         weights = run.encoder(device=device).state_dict()
-        method = build_method(config, train.images.shape[1], weights["mean"], weights["std"])
+        method = build_method(config, train.images.shape[1])
         for embedder in (method.framework.online, getattr(method.framework, "target", None)):
             if embedder is not None:
                 embedder.load_state_dict(weights)
@@ -183,14 +183,14 @@ def look(embedder: Embedder, images: ImageSet, names: Sequence[str], batch_size:
 @torch.no_grad()
 def proxy_task(method: Method, config: RunConfig, held_out: ImageSet) -> Task:
     """The proxy task on a batch of images, drawn and mixed as in training."""
-    device = method.framework.online.mean.device
+    device = method.framework.online.device
     size = min(config.train.batch_size, len(held_out) // 2 * 2)
     drawn = held_out.sample(size)
     images = to_float(drawn.tensor().to(device))
     labels = None if drawn.labels is None else torch.as_tensor(drawn.labels, device=device)
     augmentation = augmentation_of(config.augment, images.shape[2])
     made = make_views(images, augmentation, Generator(device).manual_seed(0), method.shared)
-    views = [view.images for view in made]
+    views = [view.inputs for view in made]
     generator = Generator(device).manual_seed(1)
     few = typical(method.terms([view[:SHOWN] for view in views], generator, None if labels is None else labels[:SHOWN]))
     terms = method.terms(views, generator, labels)
@@ -223,17 +223,17 @@ def _fill_queue(method: Method, config: RunConfig, train: ImageSet) -> None:
         images = to_float(torch.from_numpy(train.images[part.numpy()]).to(device))
         (view,) = make_views(images, augmentation, Generator(device).manual_seed(int(part[0])))[1:]
         labels = None if train.labels is None else torch.as_tensor(train.labels[part.numpy()], device=device)
-        queue.enqueue(embed_once(method.framework.target, [view.images])[0], labels)
+        queue.enqueue(embed_once(method.framework.target, [view.inputs])[0], labels)
 
 
 @torch.no_grad()
 def _geometry(method: Method, config: RunConfig, seen: Heads, test: ImageSet) -> dict[str, Geometry]:
     """By embedding; two views of the first images are the pairs of alignment."""
     embedder, names = method.framework.online, head_names(config)
-    device = embedder.mean.device
+    device = embedder.device
     images = to_float(torch.from_numpy(test.images[:PAIRS]).to(device))
     views = make_views(images, augmentation_of(config.augment, images.shape[2]), Generator(device).manual_seed(0))
-    first, second = (heads(embedder, view.images, names) for view in views)
+    first, second = (heads(embedder, view.inputs, names) for view in views)
     labels = None if test.labels is None else torch.as_tensor(test.labels)
     return {name: geometry(x, labels, (first[name], second[name])) for name, x in seen.items()}
 
@@ -259,7 +259,7 @@ def _blends(method: Method, config: RunConfig, test: ImageSet) -> Blends:
     """Blends of test images, read against the network's own clean embeddings of them and of others."""
     embedder = method.framework.online
     pairs = min(PAIRS, len(test) // 4)
-    images = to_float(torch.from_numpy(test.images[: 4 * pairs]).to(embedder.mean.device))
+    images = to_float(torch.from_numpy(test.images[: 4 * pairs]).to(embedder.device))
     first, second, rest = images.split([pairs, pairs, 2 * pairs])
     embed = unit_embed(embedder)
     mixco = "mixco" in config.method.mixing

@@ -89,13 +89,13 @@ class Recorder:
         images = to_float(self.probes.tensor())
         generator = Generator().manual_seed(0)
         views = make_views(images[:QUERIES], self.augmentation, generator, self.shared)
-        return images, [view.images for view in views]
+        return images, [view.inputs for view in views]
 
     def _frame(self, method: Method) -> dict[str, Any]:
         embedder = method.framework.online
         images, views = self._seen
         labels = None if self.probes.labels is None else torch.as_tensor(self.probes.labels)
-        device = embedder.mean.device
+        device = embedder.device
         curves = self._tasks(method, [v.to(device) for v in views], None if labels is None else labels.to(device))
         pairs = [view[:PAIRS] for view in views[:2]]
         embedded = heads(embedder, torch.cat([images, *pairs]), self.names)

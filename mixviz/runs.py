@@ -111,12 +111,10 @@ class Run:
         """
         weights, image_size = self._online_weights()
         embedder = build_embedder(self.config_on(device), image_size)
-        if trained:
-            embedder.mean, embedder.std = weights["mean"], weights["std"]
-            embedder.load_state_dict(weights)
-        else:
-            embedder.mean.data, embedder.std.data = weights["mean"], weights["std"]
-        return embedder.to(embedder.projectors[0][0].weight.device).eval().requires_grad_(False)
+        if not trained:
+            weights = embedder.state_dict() | {name: weights[name] for name in weights if _is_statistic(name)}
+        embedder.load_state_dict(weights)
+        return embedder.eval().requires_grad_(False)
 
     def method(self, device: str = "auto") -> Method:
         """The whole method as the last epoch left it, momentum encoder and queue included, in evaluation mode.
@@ -124,20 +122,18 @@ class Run:
         Raises UserError where there is no checkpoint; a recording keeps the encoder alone.
         """
         state = self.load_checkpoint()
-        weights = state["method"]
-        mean, std = weights["framework.online.mean"], weights["framework.online.std"]
-        method = build_method(self.config_on(device), state["image_size"], mean, std)
-        method.load_state_dict(weights)
+        method = build_method(self.config_on(device), state["image_size"])
+        method.load_state_dict(state["method"])
         return method.eval().requires_grad_(False)
 
     def save_weights(self, path: Path) -> None:
         """The embedder's weights and BatchNorm statistics as float16 arrays, for ``encoder`` to read.
 
-        They are rounded to the eight digits of bfloat16 first, which makes the file a sixth smaller. Mean and deviation
-        of the images stay float32, so that the untrained encoder is the same as well.
+        They are rounded to the eight digits of bfloat16 first, which makes the file a sixth smaller. Statistics of the
+        data stay float32, so that the untrained encoder is the same as well.
         """
         weights, image_size = self._online_weights()
-        halved = {name for name, v in weights.items() if v.is_floating_point() and name not in ("mean", "std")}
+        halved = {name for name, v in weights.items() if v.is_floating_point() and not _is_statistic(name)}
         arrays = {name: (v.bfloat16().half() if name in halved else v).numpy() for name, v in weights.items()}
         np.savez_compressed(path, image_size=np.array(image_size), **arrays)
 
@@ -196,6 +192,11 @@ class Run:
         part = self.path / f".{name}.part"
         write(part)
         os.replace(part, self.path / name)
+
+
+def _is_statistic(name: str) -> bool:
+    """Whether an entry of an embedder's state was measured on the training data; older runs have the last two."""
+    return name.startswith("normalise.") or name in ("mean", "std")
 
 
 def list_runs(root: Path | None = None) -> list[Run]:

@@ -24,7 +24,7 @@ def train_supervised(config: RunConfig, images: ImageSet, progress: bool = True)
     pixels, labels = training.tensor(), torch.as_tensor(training.labels)
     image_size, seed = pixels.shape[1], config.train.seed
     embedder = build_embedder(config.but(framework="simclr", mixing=()), image_size, *statistics(pixels))
-    device = embedder.mean.device
+    device = embedder.device
     pixels, labels = pixels.to(device), labels.to(device)
     with seeded(seed):
         classifier = nn.LazyLinear(classes).to(device)
@@ -38,7 +38,7 @@ def train_supervised(config: RunConfig, images: ImageSet, progress: bool = True)
                 index = index.to(device)
                 crops = seeded_generator(device, seed, "crops", epoch * steps + i)
                 view = make_views(to_float(pixels[index]), augmentation, crops, shared=())[0]
-                loss = F.cross_entropy(classifier(embedder.features(view.images)), labels[index])
+                loss = F.cross_entropy(classifier(embedder.features(view.inputs)), labels[index])
                 optimize(optimizer, loss, learning_rate(config.optimizer, epoch + i / steps, config.train.epochs))
                 bar.update(len(index))
     return embedder.eval().requires_grad_(False)

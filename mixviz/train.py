@@ -149,7 +149,7 @@ def set_up(config: RunConfig, images: ImageSet) -> tuple[Method, TrainingData]:
         images.targets("label")
     pixels = training.tensor()
     method = build_method(config, pixels.shape[1], *statistics(pixels))
-    device = method.framework.online.mean.device
+    device = method.framework.online.device
     labels = None if training.labels is None else torch.as_tensor(training.labels, device=device)
     bank = training.select(np.sort(draw(training.labels, len(training), MONITOR_BANK)))
     return method, TrainingData(pixels.to(device), labels, images.select(held), held, bank)
@@ -244,7 +244,7 @@ def _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, ba
         labels = None if data.labels is None else data.labels[index]  # for an oracle, and for who looks at the queue
         mixing = seeded_generator(device, seed, "mix", step)
         current = method.at_step(epoch, step, len(index))
-        output = current.training_step([view.images for view in views], mixing, labels)
+        output = current.training_step([view.inputs for view in views], mixing, labels)
         rate = learning_rate(config.optimizer, epoch + i / steps, config.train.epochs)
         optimize(optimizer, output.loss, rate)
         method.update(output)

@@ -1,5 +1,7 @@
 """Encoders: shapes, split BatchNorm against separate batches, heads, own backbones, computing dtype."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,12 +12,13 @@ from mixviz.config import RunConfig
 from mixviz.encoders import (
     BACKBONES,
     Embedder,
+    Head,
+    Normalise,
     SplitBatchNorm1d,
     SplitBatchNorm2d,
     build_backbone,
     fast_dtype,
     feature_dim,
-    head,
     mlp,
     recompute_statistics,
     split_last_stage,
@@ -41,7 +44,8 @@ def breaks():
 
 
 def embedder_of(backbone, features, spaces=1, **arguments):
-    return Embedder(backbone, [head("mlp", features, features, 8) for _ in range(spaces)], **arguments)
+    heads = [Head("mlp", features, features, 8) for _ in range(spaces)]
+    return Embedder(arguments.pop("normalise", nn.Identity()), backbone, heads, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +110,7 @@ def test_features_that_are_no_vectors_are_refused():
 
 @pytest.mark.parametrize("kind", ["linear", "mlp", "mlpbn1", "mlpbn"])
 def test_heads(kind):
-    layers = [type(layer).__name__ for layer in head(kind, 6, 7, 4)]
+    layers = [type(layer).__name__ for layer in Head(kind, 6, 7, 4)]
     expected = {
         "linear": ["Linear"],
         "mlp": ["Linear", "ReLU", "Linear"],
@@ -114,7 +118,9 @@ def test_heads(kind):
         "mlpbn": ["Linear", "SplitBatchNorm1d", "ReLU", "Linear", "SplitBatchNorm1d"],
     }
     assert layers == expected[kind]
-    assert head(kind, 6, 7, 4)(torch.randn(5, 6)).shape == (5, 4)
+    made = Head(kind, 6, 7, 4)
+    assert made(torch.randn(5, 6)).shape == (5, 4)
+    assert (made.dim, made.hidden) == (4, 4 if kind == "linear" else 7)
 
 
 @pytest.mark.parametrize("splits", [2, 4])
@@ -148,16 +154,29 @@ def test_split_running_statistics_follow_those_without_splits():
 
 
 def test_embedder_normalises_and_embeds_each_space():
-    embedder = embedder_of(
-        OwnBackbone(), 5, spaces=3, mean=torch.tensor([0.1, 0.2, 0.3]), std=torch.tensor([1.0, 2.0, 4.0])
-    )
+    mean, std = torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1), torch.tensor([1.0, 2.0, 4.0]).view(3, 1, 1)
+    embedder = embedder_of(OwnBackbone(), 5, spaces=3, normalise=Normalise(mean, std, torch.channels_last))
     images = torch.rand(4, 3, 16, 16)
-    normalised = (images - torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1)) / torch.tensor([1.0, 2.0, 4.0]).view(3, 1, 1)
+    normalised = (images - mean) / std
+    assert embedder.normalise(images).is_contiguous(memory_format=torch.channels_last)
     features = embedder.backbone(normalised)
     torch.testing.assert_close(embedder.features(images), features)
     expected = torch.stack([projector(features) for projector in embedder.projectors], dim=1)
     torch.testing.assert_close(embedder(images), expected)
-    assert (embedder.spaces, embedder.dim) == (3, 8)
+    assert (embedder.spaces, embedder.dim, embedder.hidden, embedder.device) == (3, 8, 5, torch.device("cpu"))
+
+
+def test_states_of_older_runs_name_the_statistics_otherwise():
+    """They are loaded into a momentum encoder, a copy, as well."""
+    mean, std = torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1), torch.tensor([1.0, 2.0, 4.0]).view(3, 1, 1)
+    online = embedder_of(OwnBackbone(), 5, normalise=Normalise(torch.zeros_like(mean), torch.ones_like(std)))
+    older = {name: tensor for name, tensor in online.state_dict().items() if not name.startswith("normalise")}
+    older |= {"mean": mean, "std": std}
+    both = nn.ModuleDict({"online": online, "target": copy.deepcopy(online)})
+    both.load_state_dict({f"{part}.{name}": tensor for part in both for name, tensor in older.items()})
+    for embedder in both.values():
+        torch.testing.assert_close(embedder.normalise.mean, mean)
+        torch.testing.assert_close(embedder.normalise.std, std)
 
 
 def test_branches_give_each_space_its_own_features():
@@ -198,7 +217,7 @@ def test_recomputed_statistics_are_those_of_the_images_and_nothing_else_changes(
     recompute_statistics(embedder, images.split(48))
     assert not embedder.training
     first = embedder.backbone[0]
-    inside = first[0]((images - embedder.mean) / embedder.std)
+    inside = first[0](embedder.normalise(images))
     torch.testing.assert_close(first[1].running_mean, inside.mean(dim=(0, 2, 3)))
     parts = torch.stack([part.var(dim=(0, 2, 3)) for part in inside.split(48)])
     torch.testing.assert_close(first[1].running_var, parts.mean(dim=0))

@@ -145,7 +145,7 @@ def test_curves_are_those_of_the_analyses(tmp_path):
     method.eval()
     images = to_float(recorder.probes.tensor())
     x = heads(method.framework.online, images)["all"]
-    views = [v.images for v in make_views(images, augmentation, torch.Generator().manual_seed(0), method.shared)]
+    views = [v.inputs for v in make_views(images, augmentation, torch.Generator().manual_seed(0), method.shared)]
     first, second = (heads(method.framework.online, view)["all"] for view in views)
     assert film.curve("alignment/all")[0] == pytest.approx(float(alignment(first, second).mean()), rel=1e-5)
     assert film.curve("uniformity/all")[0] == pytest.approx(uniformity(x), rel=1e-5)

@@ -43,7 +43,7 @@ def heads(embedder: Embedder, images: Tensor, names: Sequence[str] | None = None
     if len(names) != embedder.spaces:
         raise UserError(f"{len(names)} names for {embedder.spaces} embedding spaces: give one each, as head_names does")
     with frozen(embedder):
-        parts = [_spaces(embedder, batch.to(embedder.mean.device)) for batch in images.split(batch_size)]
+        parts = [_spaces(embedder, batch.to(embedder.device)) for batch in images.split(batch_size)]
     columns = zip(*parts, strict=True)
     return {
         name: F.normalize(torch.cat(column), dim=1) for name, column in zip((BACKBONE, *names), columns, strict=True)

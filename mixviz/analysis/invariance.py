@@ -73,7 +73,7 @@ def blurred(sigma: Tensor, size: int, generator: Generator) -> Change:
 
 def textured(strength: Tensor, size: int, generator: Generator) -> Change:
     operation = RandomTexture(p=1.0)
-    drawn = operation.sample(len(strength), size, size, generator).to(strength.device)
+    drawn = operation.sample(len(strength), (3, size, size), generator).to(strength.device)
     return operation, replace(drawn, applied=strength > 0, share=1 - strength)
 
 

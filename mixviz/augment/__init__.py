@@ -4,7 +4,7 @@ from mixviz.augment.color import ColorJitter, RandomGrayscale
 from mixviz.augment.filters import GaussianBlur, RandomTexture
 from mixviz.augment.geometry import HorizontalFlip, RandomResizedCrop, RandomRotation90
 from mixviz.augment.operation import Operation, Parameters
-from mixviz.augment.views import Augmentation, View, build_augmentation, make_views, to_float
+from mixviz.augment.views import Augmentation, View, build_augmentation, crop_and_flip, make_views, to_float
 
 __all__ = [
     "Augmentation",
@@ -19,6 +19,7 @@ __all__ = [
     "RandomTexture",
     "View",
     "build_augmentation",
+    "crop_and_flip",
     "make_views",
     "to_float",
 ]

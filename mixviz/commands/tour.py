@@ -211,7 +211,7 @@ def draw_views(images: ImageSet, config: RunConfig) -> Figure:
     batch = to_float(images.select(range(16)).tensor())
     augmentation = augmentation_of(config.augment, batch.shape[2])
     views = make_views(batch, augmentation, seeded_generator(torch.device("cpu"), 0, "report"))
-    rows = [batch, *[view.images for view in views]]
+    rows = [batch, *[view.inputs for view in views]]
     plot_sheet(drawn.add_subplot(), [row.permute(0, 2, 3, 1).numpy() for row in rows], ["image", "query", "key"])
     return drawn
 

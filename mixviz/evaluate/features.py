@@ -59,7 +59,7 @@ def frozen(module: nn.Module | None) -> Iterator[nn.Module | None]:
 @torch.no_grad()
 def extract(embedder: Embedder, images: ImageSet, batch_size: int = 512, layer: Layer = "backbone") -> Tensor:
     """Features of all images, without augmentation, float32 on the CPU: (N, F), of the head (N, D)."""
-    device = embedder.mean.device
+    device = embedder.device
     with frozen(embedder):
         parts = [
             read(embedder, to_float(images.select(part).tensor().to(device)), layer).cpu()
@@ -96,7 +96,7 @@ class Source:
 
     @property
     def device(self) -> torch.device:
-        return torch.device("cpu") if self.embedder is None else self.embedder.mean.device
+        return torch.device("cpu") if self.embedder is None else self.embedder.device
 
     def features(self, layer: Layer = "backbone") -> tuple[Tensor, Tensor]:
         """(N, F) of train and (n, F) of test, on the encoder's device. Raises UserError, NotFrozen."""

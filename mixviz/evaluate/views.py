@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from mixviz.augment import Augmentation, HorizontalFlip, RandomResizedCrop, build_augmentation
+from mixviz.augment import Augmentation, HorizontalFlip, RandomResizedCrop, build_augmentation, crop_and_flip
 from mixviz.evaluate.features import Layer, Source, frozen, read
 from mixviz.evaluate.linear import gradient, with_bias
 
@@ -89,14 +89,16 @@ def view_maker(views: Views, size: int) -> Callable[[Tensor, Generator], Tensor]
     if views == "padded-crop":
         flip = Augmentation((HorizontalFlip(),))
         return lambda images, generator: augmented(flip, padded_crop(images, max(1, size // 8), generator), generator)
-    crop_and_flip = Augmentation((RandomResizedCrop(size, (0.08, 1.0)), HorizontalFlip()))
-    augmentation = crop_and_flip if views == "resized-crop" else build_augmentation(size, blur=0.0)
+    if views == "resized-crop":
+        augmentation = crop_and_flip(RandomResizedCrop(size, (0.08, 1.0)), HorizontalFlip())
+    else:
+        augmentation = build_augmentation(size, blur=0.0)
     return lambda images, generator: augmented(augmentation, images, generator)
 
 
 def augmented(augmentation: Augmentation, images: Tensor, generator: Generator) -> Tensor:
     """Images (n, C, H, W), each with random choices of its own."""
-    return augmentation.apply(images, augmentation.sample(len(images), *images.shape[2:], generator))
+    return augmentation.apply(images, augmentation.sample(len(images), images.shape[1:], generator))
 
 
 def padded_crop(images: Tensor, padding: int, generator: Generator) -> Tensor:

@@ -58,7 +58,7 @@ def views_that_share_the_rest(
 
     So the space of that group is taught to ignore it.
     """
-    draws = [augmentation.sample(len(images), *images.shape[2:], generator) for _ in range(1 + len(shared))]
+    draws = [augmentation.sample(len(images), images.shape[1:], generator) for _ in range(1 + len(shared))]
     for key, group in zip(draws[1:], shared, strict=True):
         for operation in augmentation.operations:
             if group is not None and operation.group != group:

@@ -33,7 +33,7 @@ def clean_statistics(run: Run, sets: Sets) -> dict[str, float]:
     """Both read-outs of a copy of the encoder whose BatchNorm statistics are those of clean training images."""
     encoder = copy.deepcopy(run.encoder())
     train = sets[0].select(hold_out(len(sets[0]), run.config.data.holdout)[1].numpy())
-    recompute_statistics(encoder, (batch.to(encoder.mean.device) for batch in clean_batches(train.tensor())))
+    recompute_statistics(encoder, (batch.to(encoder.device) for batch in clean_batches(train.tensor())))
     results = evaluate(encoder, *sets, encoder="backbone, clean statistics", seed=run.config.train.seed, run=run.name)
     return {f"{result.protocol}: label, clean statistics": 100 * result.accuracy for result in results}
 

@@ -70,7 +70,7 @@ class Network:
         looc = self.run.config.method.looc if "looc" in self.run.config.method.mixing else None
         shared = looc.shared if looc else (None,)
         drawn = make_views(self.pixels(rows), self.augmentation, Generator().manual_seed(seed), shared)
-        return [view.images for view in drawn]
+        return [view.inputs for view in drawn]
 
     @torch.no_grad()
     def embedded(self, rows: list[int], seed: int = 0) -> list[Tensor]:
@@ -89,7 +89,7 @@ class Network:
         images = to_float(torch.from_numpy(self.train.images[rows]))
         generator = Generator().manual_seed(0)
         with torch.no_grad():
-            views = [make_views(part, self.augmentation, generator)[1].images for part in images.split(512)]
+            views = [make_views(part, self.augmentation, generator)[1].inputs for part in images.split(512)]
             keys = torch.cat([embed_once(self.encoder, [view])[0] for view in views])
         labels = self.train.labels
         return keys.transpose(0, 1), torch.full((len(rows),), -1) if labels is None else torch.as_tensor(labels[rows])

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from mixviz.analysis.geometry import alignment, effective_rank, uniformity
 from mixviz.analysis.neighbours import nearest, purity
 from mixviz.build import seeded
-from mixviz.encoders import SpaceWise, head
+from mixviz.encoders import Head, SpaceWise
 from mixviz.errors import UserError
 from mixviz.frameworks import BYOL, FRAMEWORKS, Framework, MoCoV2
 from mixviz.method import Method
@@ -218,7 +218,7 @@ class Playground:
 def framework_of(settings: Settings, embedder: nn.Module) -> Framework:
     """The framework that the settings name, around an embedder."""
     if settings.framework == "byol":
-        predictor = SpaceWise([head("mlpbn1", settings.dim, 32, settings.dim)]) if settings.predictor else nn.Identity()
+        predictor = SpaceWise([Head("mlpbn1", settings.dim, 32, settings.dim)]) if settings.predictor else nn.Identity()
         return BYOL(embedder, predictor, momentum=settings.momentum)
     arguments: dict[str, Any] = {"temperature": settings.temperature}
     if settings.framework == MoCoV2.name:
