@@ -20,7 +20,8 @@ COMMANDS = {
     "ledger": "what the papers claim, and what was found of it",
     "export": "write a notebook as one HTML file, with sliders that need no kernel",
     "recordings": "list and check the real runs that come with the project",
-    "results": "fill the README's tables from the result files",
+    "results": "fill the tables of the README and its pages from the result files",
+    "pictures": "draw the pictures of the README from the bundled runs",
 }
 
 

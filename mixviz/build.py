@@ -1,12 +1,18 @@
-"""From a config to a method: the encoder, its heads, the framework and its mixings, from one seed."""
+"""From a config to what it names: the images, their augmentation, the encoder and the method, from one seed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from mixviz.config import RunConfig
+from mixviz.augment import Augmentation, build_augmentation
+from mixviz.config import AugmentConfig, DataConfig, RunConfig
+from mixviz.data import ImageSet, draw, load
 from mixviz.encoders import (
     Embedder,
     Head,
@@ -22,6 +28,84 @@ from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Method
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+FIXED_SEED = 0  # of what does not depend on a run's own seed
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainSets:
+    """The images that a run's data settings name. Test images are loaded when they are first asked for."""
+
+    data: DataConfig
+    all_train: ImageSet  # the training split, cut to ``train_images``: what read-outs are trained on
+    progress: bool = True
+
+    @cached_property
+    def _rows(self) -> tuple[Tensor, Tensor]:
+        return hold_out(len(self.all_train), self.data.holdout)
+
+    @property
+    def held_rows(self) -> Tensor:
+        """Rows of the held-out images in ``all_train``, rising."""
+        return self._rows[0]
+
+    @cached_property
+    def held_out(self) -> ImageSet:
+        """Training images that no step of the run sees: for the kNN monitor, the film and the proxy task."""
+        return self.all_train.select(self._rows[0])
+
+    @cached_property
+    def train(self) -> ImageSet:
+        """The images that the run is trained on: all but the held-out ones."""
+        return self.all_train.select(self._rows[1])
+
+    @cached_property
+    def test(self) -> ImageSet:
+        """The test split. Raises UserError."""
+        return _load_split(self.data, "test", self.progress)
+
+
+def load_sets(data: DataConfig, progress: bool = True) -> TrainSets:
+    """The images of a run, by its data settings. Raises UserError; MissingData if they are not on this machine."""
+    images = _load_split(data, "train", progress)
+    if data.train_images is not None and data.train_images < len(images):
+        keep = torch.randperm(len(images), generator=fixed_generator())[: data.train_images]
+        images = images.select(keep.sort().values.numpy())
+    return TrainSets(data=data, all_train=images, progress=progress)
+
+
+def _load_split(data: DataConfig, split: str, progress: bool) -> ImageSet:
+    return load(
+        data.data, split, image_size=data.image_size, name=data.data_name, skip_bad=data.skip_bad, progress=progress
+    )
+
+
+def hold_out(n: int, size: int) -> tuple[Tensor, Tensor]:
+    """Indices of the held-out images, at most a tenth, and of the others; the same for every seed."""
+    order = torch.randperm(n, generator=fixed_generator())
+    size = min(size, n // 10)
+    return order[:size].sort().values, order[size:].sort().values
+
+
+def augmentation_of(config: AugmentConfig, image_size: int) -> Augmentation:
+    """The augmentation of a config."""
+    return build_augmentation(
+        image_size,
+        crop_scale=(config.crop_min, 1.0),
+        flip=config.flip,
+        jitter=(config.brightness, config.contrast, config.saturation, config.hue),
+        jitter_p=config.jitter,
+        grayscale=config.grayscale,
+        blur=config.blur,
+        rotation=config.rotation,
+        texture=config.texture,
+    )
+
+
+def statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel, (3,) each, in [0, 1]; of at most 10,000 of the (N, H, W, 3)."""
+    rows = torch.from_numpy(np.sort(draw(None, len(pixels), 10_000)))
+    sample = pixels[rows.to(pixels.device)].cpu().double().flatten(0, 2) / 255
+    return sample.mean(dim=0).float(), sample.std(dim=0).clamp(min=1e-3).float()
 
 
 def find_device(name: str) -> torch.device:
@@ -82,6 +166,17 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
+
+
+def seeded_generator(device: torch.device | str, *key: int | str) -> Generator:
+    """A generator of its own for each key, such as (seed, "crops", step)."""
+    digest = blake2b(repr(key).encode(), digest_size=7).digest()
+    return Generator(device).manual_seed(int.from_bytes(digest, "big"))
+
+
+def fixed_generator(device: torch.device | str = "cpu", seed: int = FIXED_SEED) -> Generator:
+    """A generator of what is the same for every seed of a run, such as which images are held out."""
+    return Generator(device).manual_seed(seed)
 
 
 def _predictor(config: RunConfig, embedder: Embedder) -> nn.Module:

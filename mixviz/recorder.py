@@ -20,6 +20,7 @@ from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.neighbours import nearest
 from mixviz.analysis.projection import turned
 from mixviz.augment import Augmentation, make_views, to_float
+from mixviz.build import fixed_generator
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet, draw
 from mixviz.film import Film, filmed_epochs, joined
@@ -87,7 +88,7 @@ class Recorder:
     def _seen(self) -> tuple[Tensor, list[Tensor]]:
         """The probes as they are, and the views of those that are queried; on the CPU, the same in every frame."""
         images = to_float(self.probes.tensor())
-        generator = Generator().manual_seed(0)
+        generator = fixed_generator()
         views = make_views(images[:QUERIES], self.augmentation, generator, self.shared)
         return images, [view.inputs for view in views]
 

@@ -11,18 +11,25 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from tqdm.auto import tqdm
 
-from mixviz.augment import Augmentation, build_augmentation, make_views, to_float
-from mixviz.build import build_method
-from mixviz.config import AugmentConfig, OptimizerConfig, RunConfig
-from mixviz.data import ImageSet, draw, load
+from mixviz.augment import make_views, to_float
+from mixviz.build import (
+    TrainSets,
+    augmentation_of,
+    build_method,
+    fixed_generator,
+    load_sets,
+    seeded_generator,
+    statistics,
+)
+from mixviz.config import OptimizerConfig, RunConfig
+from mixviz.data import ImageSet, draw
 from mixviz.encoders import recompute_statistics
 from mixviz.errors import UserError
 from mixviz.evaluate import extract, read_out_knn
@@ -40,7 +47,7 @@ class NonFiniteLoss(UserError):
     """The loss became NaN or infinite; the last good checkpoint is kept."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingData:
     """Training images on the device, and the held-out part of train that the monitor queries with."""
 
@@ -70,14 +77,14 @@ def train(
     Raises UserError on bad input before anything is written, and NonFiniteLoss.
     """
     Run.check_new(config, name, root)
-    images = load_training_images(config, progress) if images is None else images
+    images = load_sets(config.data, progress).all_train if images is None else images
     method, data = set_up(config, images)
     return _fit(Run.create(config, name, root), method, data, progress, watch)
 
 
 def resume(run: Run, images: ImageSet | None = None, progress: bool = True, watch: Watch | None = None) -> Run:
     """Go on from the run's last epoch; equals training without a break. Raises UserError, NonFiniteLoss."""
-    images = load_training_images(run.config, progress) if images is None else images
+    images = load_sets(run.config.data, progress).all_train if images is None else images
     method, data = set_up(run.config, images)
     return _fit(run, method, data, progress, watch)
 
@@ -123,43 +130,25 @@ def _fit(run: Run, method: Method, data: TrainingData, progress: bool, watch: Wa
     return run
 
 
-def load_training_images(config: RunConfig, progress: bool = True) -> ImageSet:
-    """The training split of ``config.data``, cut to ``train_images``. Raises UserError."""
-    data = config.data
-    images = load(
-        data.data, "train", image_size=data.image_size, name=data.data_name, skip_bad=data.skip_bad, progress=progress
-    )
-    if data.train_images is not None and data.train_images < len(images):
-        keep = torch.randperm(len(images), generator=Generator().manual_seed(0))[: data.train_images]
-        images = images.select(keep.sort().values.numpy())
-    return images
-
-
 def set_up(config: RunConfig, images: ImageSet) -> tuple[Method, TrainingData]:
     """The untrained method and its data, on the run's device. Raises UserError."""
-    held, kept = hold_out(len(images), config.data.holdout)
-    if config.train.batch_size > len(kept):
+    sets = TrainSets(data=config.data, all_train=images)
+    if config.train.batch_size > len(sets.train):
         raise UserError(
-            f"--batch-size {config.train.batch_size} is larger than the {len(kept)} training images: "
-            f"take {len(kept)} or fewer"
+            f"--batch-size {config.train.batch_size} is larger than the {len(sets.train)} training images: "
+            f"take {len(sets.train)} or fewer"
         )
     keep_freed_memory()
-    training = images.select(kept)
     if config.method.oracle:
         images.targets("label")
-    pixels = training.tensor()
+    pixels = sets.train.tensor()
     method = build_method(config, pixels.shape[1], *statistics(pixels))
     device = method.framework.online.device
-    labels = None if training.labels is None else torch.as_tensor(training.labels, device=device)
-    bank = training.select(np.sort(draw(training.labels, len(training), MONITOR_BANK)))
-    return method, TrainingData(pixels.to(device), labels, images.select(held), held, bank)
-
-
-def statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel, (3,) each, in [0, 1]; of at most 10,000 of the (N, H, W, 3)."""
-    rows = torch.from_numpy(np.sort(draw(None, len(pixels), 10_000)))
-    sample = pixels[rows.to(pixels.device)].cpu().double().flatten(0, 2) / 255
-    return sample.mean(dim=0).float(), sample.std(dim=0).clamp(min=1e-3).float()
+    labels = None if sets.train.labels is None else torch.as_tensor(sets.train.labels, device=device)
+    bank = sets.train.select(np.sort(draw(sets.train.labels, len(sets.train), MONITOR_BANK)))
+    return method, TrainingData(
+        pixels=pixels.to(device), labels=labels, held_out=sets.held_out, held_rows=sets.held_rows, bank=bank
+    )
 
 
 def keep_freed_memory() -> None:
@@ -173,32 +162,10 @@ def keep_freed_memory() -> None:
 
 def clean_batches(pixels: Tensor, batch_size: int = 512) -> Iterator[Tensor]:
     """Up to 10,000 of the (N, H, W, 3) training images as they are, in random order: (n, 3, H, W) in [0, 1] each."""
-    order = torch.randperm(len(pixels), generator=Generator().manual_seed(0))[:10_000].to(pixels.device)
+    order = torch.randperm(len(pixels), generator=fixed_generator())[:10_000].to(pixels.device)
     for index in order.split(batch_size):
         if len(index) > 1:  # of one image there are no statistics
             yield to_float(pixels[index])
-
-
-def hold_out(n: int, size: int) -> tuple[Tensor, Tensor]:
-    """Indices of the held-out images, at most a tenth, and of the others; the same for every seed."""
-    order = torch.randperm(n, generator=Generator().manual_seed(0))
-    size = min(size, n // 10)
-    return order[:size].sort().values, order[size:].sort().values
-
-
-def augmentation_of(config: AugmentConfig, image_size: int) -> Augmentation:
-    """The augmentation of a config."""
-    return build_augmentation(
-        image_size,
-        crop_scale=(config.crop_min, 1.0),
-        flip=config.flip,
-        jitter=(config.brightness, config.contrast, config.saturation, config.hue),
-        jitter_p=config.jitter,
-        grayscale=config.grayscale,
-        blur=config.blur,
-        rotation=config.rotation,
-        texture=config.texture,
-    )
 
 
 def sgd(module: torch.nn.Module, config: OptimizerConfig) -> torch.optim.SGD:
@@ -217,12 +184,6 @@ def learning_rate(config: OptimizerConfig, epoch: float, epochs: int) -> float:
         return config.lr * config.decay_factor ** sum(epoch >= drop for drop in config.decay_epochs)
     progress = (epoch - config.warmup_epochs) / max(epochs - config.warmup_epochs, 1e-9)
     return config.lr * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-
-
-def seeded_generator(device: torch.device, *key: int | str) -> Generator:
-    """A generator of its own for each key, such as (seed, "crops", step)."""
-    digest = blake2b(repr(key).encode(), digest_size=7).digest()
-    return Generator(device).manual_seed(int.from_bytes(digest, "big"))
 
 
 def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:

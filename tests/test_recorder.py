@@ -8,13 +8,14 @@ from mixviz.analysis.geometry import alignment, effective_rank, uniformity
 from mixviz.analysis.hardness import hardness
 from mixviz.analysis.heads import heads
 from mixviz.augment import make_views, to_float
+from mixviz.build import augmentation_of, hold_out
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.film import Film
 from mixviz.method import Method
 from mixviz.recorder import PAIRS, QUERIES, Recorder, leave_one_out, log_ranks, principal
 from mixviz.runs import Run
-from mixviz.train import augmentation_of, hold_out, resume, set_up, train
+from mixviz.train import resume, set_up, train
 
 SMALL = {"epochs": 3, "batch_size": 16, "queue_length": 48, "bn_splits": 2, "dim": 8, "hidden": 16, "holdout": 32}
 MOCHI = {"mixing": ["mochi"], "mochi_hardest": 8, "mochi_pairs": 4, "mochi_towards_query": 2, "mochi_warmup_epochs": 1}

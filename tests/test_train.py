@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mixviz.build import hold_out, seeded_generator, statistics
 from mixviz.config import OptimizerConfig, RunConfig
 from mixviz.data import ImageSet
 from mixviz.errors import UserError
@@ -13,13 +14,10 @@ from mixviz.runs import Run
 from mixviz.train import (
     NonFiniteLoss,
     batches,
-    hold_out,
     knn_monitor,
     learning_rate,
     resume,
-    seeded_generator,
     set_up,
-    statistics,
     train,
 )
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -13,8 +12,8 @@ from mixviz.analysis.neighbours import nearest
 from mixviz.config import RunConfig
 from mixviz.data import ImageSet
 from mixviz.encoders import Embedder
-from mixviz.errors import UserError, unknown
-from mixviz.evaluate import PROTOCOLS, frozen
+from mixviz.errors import UserError
+from mixviz.evaluate import frozen, read_out
 from mixviz.evaluate.linear import linear_classifier
 
 BACKBONE = "backbone"  # what evaluations read; not an embedding space
@@ -79,19 +78,18 @@ def factor_readout(
     ``linear-features`` finds a factor even in directions in which the head hardly varies; ``knn`` finds it only where
     it decides which images are near. factors: ``label`` or names of factors. One row a head and factor: head, factor,
     protocol, accuracy in [0, 1] on test, chance (one over the number of classes).
-    Raises UserError for a factor or protocol that is not there.
+    Test labels stay sealed, as in every result. Raises UserError for a factor or protocol that is not there, and for
+    images that are in both train and test.
     """
-    if protocol not in PROTOCOLS:
-        raise unknown("protocol", protocol, PROTOCOLS)
-    rows = []
-    for factor in factors:
-        classes, labels = np.unique(train.targets(factor), return_inverse=True)
-        wanted = test.targets(factor)
-        for head, features in train_heads.items():
-            predicted, _ = PROTOCOLS[protocol](features, torch.as_tensor(labels), test_heads[head], seed)
-            accuracy = float((classes[predicted.numpy()] == wanted).mean())
-            row = {"head": head, "factor": factor, "protocol": protocol, "accuracy": accuracy}
-            rows.append(row | {"chance": 1 / len(classes)})
+    results = [
+        result
+        for head, features in train_heads.items()
+        for result in read_out(features, test_heads[head], train, test, head, factors, [protocol], seed)
+    ]
+    rows = [
+        {"head": r.encoder, "factor": r.target, "protocol": r.protocol, "accuracy": r.accuracy, "chance": 1 / r.classes}
+        for r in sorted(results, key=lambda result: factors.index(result.target))
+    ]
     return pd.DataFrame(rows)
 
 

@@ -30,6 +30,7 @@ from mixviz.augment import (
 from mixviz.augment.color import JitterParameters
 from mixviz.augment.filters import BlurParameters
 from mixviz.augment.geometry import CropParameters, RotationParameters
+from mixviz.build import fixed_generator
 from mixviz.data.glyphs import render_glyphs, sample_glyphs
 from mixviz.errors import UserError, unknown
 from mixviz.evaluate import linear_probe
@@ -200,7 +201,7 @@ def invariance(
     if len(images) < 2:
         raise UserError("invariance is measured against other images: give 2 or more")
     strengths = knob(augmentation).strengths if strengths is None else tuple(strengths)
-    generator = Generator().manual_seed(0) if generator is None else generator
+    generator = fixed_generator() if generator is None else generator
     before = embed_heads(images)
     after = [embed_heads(vary(images, augmentation, strength, generator)) for strength in strengths]
     similarity = [torch.stack([(z * moved[head]).sum(dim=1) for moved in after]) for head, z in before.items()]
@@ -231,7 +232,7 @@ def follow(
     before: head -> (N, D) embeddings of a set of images, in which this one has the row. generator: default a new one
     with seed 0. Raises UserError as ``vary``.
     """
-    generator = Generator().manual_seed(0) if generator is None else generator
+    generator = fixed_generator() if generator is None else generator
     changed = vary(image[None], augmentation, strength, generator)
     after = embed_heads(changed)
     similarity = torch.stack([after[head] @ z[row] for head, z in before.items()])

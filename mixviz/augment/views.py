@@ -14,7 +14,9 @@ from mixviz.augment.geometry import CropAndFlip, HorizontalFlip, RandomResizedCr
 from mixviz.augment.operation import Draw, Operation, Parameters, Shape
 from mixviz.errors import UserError
 
-CHUNK = 2**20  # pixels that take each step together on a CPU: fewer share the work badly, more leave its cache
+CHUNK = (
+    2**20
+)  # pixels or samples that take each step together on a CPU: fewer share the work badly, more leave its cache
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Augmentation:
         Raises UserError for inputs that are not float.
         """
         _check_float(inputs)
-        size = len(inputs) if inputs.is_cuda else max(1, CHUNK // math.prod(inputs.shape[2:]))
+        size = len(inputs) if inputs.is_cuda else max(1, CHUNK // math.prod(inputs.shape[2:] or inputs.shape[1:]))
         if len(inputs) <= size:
             return self._apply(inputs, parameters)
         pieces = [slice(start, start + size) for start in range(0, len(inputs), size)]

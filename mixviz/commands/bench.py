@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from mixviz.benchmarks import augmentation_benchmark, step_benchmark
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
+from mixviz.experiments.speed import augmentation_benchmark, step_benchmark
 from mixviz.paths import check_writable
 from mixviz.runs import environment
 

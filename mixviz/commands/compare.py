@@ -5,13 +5,9 @@ import math
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.errors import UserError, unknown
-from mixviz.evaluate.compare import (
-    PairedDifference,
-    differing_settings,
-    paired_differences,
-    results_table,
-    seeds_to_settle,
-)
+from mixviz.evaluate.compare import results_table
+from mixviz.labels import differing_settings
+from mixviz.paired import PairedDifference, paired_differences, seeds_to_settle
 from mixviz.runs import Run, list_runs
 
 
@@ -41,7 +37,7 @@ def main(argv: list[str]) -> None:
         list(wide.columns),
         [[str(row[c]) if c not in protocols else f"{row[c]:.1%}" for c in wide.columns] for _, row in wide.iterrows()],
     )
-    differing = differing_settings([run for run in runs if run.name in set(table["run"])])
+    differing = differing_settings([run.config for run in runs if run.name in set(table["run"])])
     if differing:
         print(f"\nnote: these runs differ in more than the method: {', '.join(differing)}")
     for (data, protocol), rows in table.groupby(["data", "protocol"], sort=False):

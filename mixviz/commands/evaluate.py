@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mixviz.analysis.heads import head_names
+from mixviz.build import load_sets
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.data import ImageSet, load
@@ -13,9 +14,8 @@ from mixviz.evaluate.prism import prism
 from mixviz.evaluate.robustness import CLEAN
 from mixviz.evaluate.spaces import read_out_spaces
 from mixviz.evaluate.transfer import transfer
-from mixviz.overview import look
+from mixviz.report.overview import look
 from mixviz.runs import Run
-from mixviz.train import load_training_images
 
 PROTOCOL_HELP = (
     f"{' '.join(PROTOCOLS)}; options behind a colon, as in knn:k=20,layer=head or linear-augmented:recipe=imix or "
@@ -166,6 +166,5 @@ def show_prism(run: Run, train: ImageSet, test: ImageSet, target: str, scale: fl
 
 def evaluation_sets(run: Run) -> tuple[ImageSet, ImageSet]:
     """All of train that the run was given, held-out part included, and test. Raises UserError."""
-    config = run.config.data
-    test = load(config.data, "test", image_size=config.image_size, name=config.data_name, skip_bad=config.skip_bad)
-    return load_training_images(run.config), test
+    sets = load_sets(run.config.data)
+    return sets.all_train, sets.test

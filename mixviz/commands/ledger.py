@@ -3,8 +3,8 @@
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.errors import UserError
-from mixviz.ledger import PATH, VERDICTS, Row, fill, read, read_findings, write
-from mixviz.ledger.tables import count_rows, headline_tables, ledger_rows, others_tried
+from mixviz.experiments.claims import PATH, VERDICTS, Row, fill, read, read_findings, write
+from mixviz.experiments.claims.tables import count_rows, headline_tables, ledger_rows, others_tried
 
 
 def main(argv: list[str]) -> None:

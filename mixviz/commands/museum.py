@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.data import load
-from mixviz.museum import EXHIBITS, Visit, exhibit, visit
+from mixviz.experiments.failures import EXHIBITS, Visit, exhibit, visit
 from mixviz.paths import check_writable, runs_root
 from mixviz.plots.invariance import plot_fingerprint
 from mixviz.plots.museum import plot_gain, plot_twins
 from mixviz.plots.style import figure
-from mixviz.report import Report
+from mixviz.report.html import Report
 
 HEADS = "0: the head ignores the change, 1: as far as another image; framed: the head's own augmentation."
 HEADER = ["exhibit", "quantity", "expected", "healthy", "broken", "shows?"]

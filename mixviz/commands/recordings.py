@@ -5,7 +5,7 @@ from pathlib import Path
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.errors import UserError
-from mixviz.recordings import LARGEST, ROOT, Check, record, recorded, total_size, verify
+from mixviz.pretrained import LARGEST, ROOT, Check, add, available, total_size, verify
 from mixviz.runs import Run
 
 
@@ -26,11 +26,11 @@ def main(argv: list[str]) -> int:
             raise UserError(f"--name {arguments.name} is one name for {len(arguments.run)} runs: add them one by one")
         kept = {"weights": not arguments.no_weights, "name": arguments.name, "dims": arguments.dims}
         for run in [Run.open(name) for name in arguments.run]:
-            print(f"kept {record(run, root, **kept).path}")
+            print(f"kept {add(run, root, **kept).path}")
         return 0
     if arguments.action == "list":
         rows = [
-            [run.name, run.config.method.name, f"{run.config.train.epochs}", *_parts(run)] for run in recorded(root)
+            [run.name, run.config.method.name, f"{run.config.train.epochs}", *_parts(run)] for run in available(root)
         ]
         print_table(["recording", "method", "epochs", "frames", "weights"], rows)
         return 0

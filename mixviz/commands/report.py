@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mixviz.commands.flags import Parser
-from mixviz.commands.report_sections import write_report
 from mixviz.errors import UserError
-from mixviz.overview import Overview, overview
 from mixviz.paths import check_writable
-from mixviz.recordings import ROOT
+from mixviz.pretrained import ROOT
+from mixviz.report.overview import Overview, overview
+from mixviz.report.sections import write_report
 from mixviz.runs import Run, short_names
 
 

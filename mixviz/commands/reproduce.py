@@ -12,13 +12,13 @@ from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.config import DataConfig
 from mixviz.errors import UserError, unknown
-from mixviz.ledger import PATH, fill, read, read_findings, write
-from mixviz.ledger.tables import ledger_rows
+from mixviz.experiments.claims import PATH, fill, read, read_findings, write
+from mixviz.experiments.claims.tables import ledger_rows
+from mixviz.experiments.reproduced import reproduced_rows
+from mixviz.experiments.tables import SCALES, TABLES, Recipe, recipe, slug
+from mixviz.experiments.tables.making import run_recipe
+from mixviz.experiments.tables.running import Estimate, Sets, fitting, load_sets, plan
 from mixviz.paths import check_writable, runs_root
-from mixviz.recipes import SCALES, TABLES, Recipe, recipe, slug
-from mixviz.recipes.making import run_recipe
-from mixviz.recipes.running import Estimate, Sets, fitting, load_sets, plan
-from mixviz.reproduced import reproduced_rows
 
 
 def main(argv: list[str]) -> None:

@@ -10,10 +10,10 @@ from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.data import load
 from mixviz.errors import UserError, unknown
+from mixviz.experiments.readme import claim_rows
+from mixviz.experiments.study import ARMS, config_of, judge, run_study
 from mixviz.paths import check_writable, runs_root
-from mixviz.results import claim_rows
 from mixviz.runs import environment
-from mixviz.study import ARMS, config_of, judge, run_study
 
 SHORT = {"epochs": 4, "train_images": 6000}
 SHORT_ARMS = ("n-pair (turned)", "n-pair + looc (color, rotation)")

@@ -9,7 +9,7 @@ from mixviz.data.cache import cached, stamp_of
 from mixviz.data.checks import reason
 from mixviz.data.decode import Encoded, Reading, decode_all
 from mixviz.data.imageset import ImageSet
-from mixviz.errors import UserError
+from mixviz.errors import MissingData, UserError
 from mixviz.paths import datasets_root
 
 NAMES = {
@@ -43,7 +43,7 @@ def _download(source: str, split: str) -> ImageSet:
         else:
             found = datasets.STL10(root, "unlabeled" if source == "stl10-unlabeled" else split, download=True)
     except (OSError, RuntimeError, HTTPException) as error:
-        raise UserError(
+        raise MissingData(
             f"{source} is not in {root} and cannot be downloaded ({reason(error)}): "
             "put the publisher's files there, or use folder:PATH or parquet:PATH"
         ) from error
@@ -73,7 +73,7 @@ def read_tiny_imagenet(split: str, reading: Reading) -> ImageSet:
     """Tiny ImageNet as unpacked: ``tiny-imagenet-200/train/CLASS/images``, ``val`` with its list of classes is test."""
     root = datasets_root() / "tiny-imagenet-200"
     if not root.exists():
-        raise UserError(
+        raise MissingData(
             f"tiny-imagenet is not in {root}: unpack the publisher's tiny-imagenet-200.zip in {root.parent}"
         )
     try:

@@ -14,7 +14,7 @@ from mixviz.data.files import folder_has_test, parquet_has_test, read_folder, re
 from mixviz.data.glyphs import make_glyphs
 from mixviz.data.imageset import ImageSet
 from mixviz.data.published import read_optical_digits, read_published, read_tiny_imagenet
-from mixviz.errors import UserError, unknown
+from mixviz.errors import MissingData, UserError, unknown
 
 SPLITS = ("train", "test")
 
@@ -50,7 +50,7 @@ def load(
     source: a name of SOURCES, or folder:PATH, parquet:PATH, numpy:PATH. image_size: px, resized and centre-cropped.
     name: what results call it. skip_bad: leave out what cannot be decoded, and count it. seed: of glyphs.
     A source of one's own without a test split gives a fixed fifth of its labelled images as test, whatever the seed.
-    Raises UserError in one line.
+    Raises UserError in one line; MissingData if the images are not on this machine.
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
@@ -75,7 +75,7 @@ def _reader(source: str, seed: int) -> Callable[[str, Reading], ImageSet]:
     if path and kind in PATH_SOURCES:
         where = Path(path).expanduser()
         if not where.exists():
-            raise UserError(f"{source}: there is nothing at {where}: give the path of a file or folder that exists")
+            raise MissingData(f"{source}: there is nothing at {where}: give the path of a file or folder that exists")
         read = {"folder": read_folder, "parquet": read_parquet, "numpy": read_arrays}[kind]
         has_test = {"folder": folder_has_test, "parquet": parquet_has_test, "numpy": arrays_have_test}[kind]
         return lambda split, reading: _read_own(partial(read, where), has_test(where), split, reading)

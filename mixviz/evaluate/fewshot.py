@@ -12,8 +12,8 @@ from torch import Generator, Tensor
 
 from mixviz.errors import UserError
 from mixviz.evaluate.base import Count, Protocol, Readout, Repeated
-from mixviz.evaluate.compare import mean_interval
 from mixviz.evaluate.linear import linear_probe, standardised, with_bias
+from mixviz.paired import mean_interval
 
 LR, ITERATIONS = 0.03, 250  # LooC (arXiv:2008.05659): Adam, all labelled images in each step
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
+from mixviz.build import fixed_generator
 from mixviz.lessons.exercise import Exercise
 from mixviz.mixing import Mixing
 from mixviz.terms import Query
@@ -79,7 +80,7 @@ def _one_number(maps: Tensor) -> Tensor:
 
 
 def _maps(*shape: int) -> Tensor:
-    return torch.rand(shape, generator=Generator().manual_seed(0))
+    return torch.rand(shape, generator=fixed_generator())
 
 
 pooled = Exercise(

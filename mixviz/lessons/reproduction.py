@@ -13,11 +13,9 @@ from mixviz.config import RunConfig
 from mixviz.data import ImageSet, load
 from mixviz.errors import UserError
 from mixviz.evaluate import DEFAULTS, evaluate
-from mixviz.evaluate.compare import mean_interval, settled_sign
-from mixviz.recordings import recorded
+from mixviz.paired import VERDICTS, mean_interval, settled_sign
+from mixviz.pretrained import available
 from mixviz.runs import Run
-
-VERDICTS = {1: "higher", -1: "lower", 0: "not settled"}
 
 
 def pairs_of(base: str, method: str) -> list[tuple[Run, Run]]:
@@ -25,7 +23,7 @@ def pairs_of(base: str, method: str) -> list[tuple[Run, Run]]:
 
     Raises UserError where there is none.
     """
-    by_name = {run.name: run for run in recorded()}
+    by_name = {run.name: run for run in available()}
     seeds = [name.rpartition("-seed")[2] for name in by_name if name.rpartition("-seed")[0] == base]
     names = [(f"{base}-seed{seed}", f"{method}-seed{seed}") for seed in sorted(seeds)]
     found = [(by_name[one], by_name[other]) for one, other in names if other in by_name]

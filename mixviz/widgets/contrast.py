@@ -14,8 +14,8 @@ from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Draws
 from mixviz.mixing import IMix, MixCo, MoCHi
-from mixviz.overview import typical
 from mixviz.plots.targets import LABELS, draw_contrast_table, draw_loss_parts, name_contrast_table, name_loss_parts
+from mixviz.report.overview import typical
 from mixviz.runs import Run
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget

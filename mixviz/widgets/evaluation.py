@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mixviz.analysis.verdict import MOST, Verdict, drawn, measured, span_of, verdict
 from mixviz.evaluate.prism import READINGS, prism
-from mixviz.ledger import PATH as LEDGER
+from mixviz.experiments.claims import PATH as LEDGER
 from mixviz.plots.prism import plot_prism
 from mixviz.plots.verdict import draw_chances, draw_differences, name_chances, name_differences
 from mixviz.runs import Run

@@ -15,7 +15,6 @@ from torch import Tensor
 from mixviz.analysis.heads import BACKBONE, Heads, heads, nearest_per_head
 from mixviz.analysis.invariance import KNOBS, EmbedHeads, Followed, follow, invariance, reference_table
 from mixviz.analysis.neighbours import purity
-from mixviz.overview import AUGMENTATIONS
 from mixviz.plots.images import plot_sheet
 from mixviz.plots.invariance import (
     FACTORS,
@@ -25,6 +24,7 @@ from mixviz.plots.invariance import (
     plot_invariance,
     plot_neighbours_per_head,
 )
+from mixviz.report.overview import AUGMENTATIONS
 from mixviz.runs import Run
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget

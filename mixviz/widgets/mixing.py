@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Generator, Tensor
+from torch import Tensor
 
 from mixviz.analysis.mixpath import (
     Calibration,
@@ -24,6 +24,7 @@ from mixviz.analysis.mixpath import (
     unit_embed,
 )
 from mixviz.analysis.targets import contrast_table, query_row
+from mixviz.build import fixed_generator
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Draws
@@ -201,7 +202,7 @@ def blend_path(network: Network, kind: str) -> MixPath:
     first, second, others = network.pixels(list(range(4 * pairs))).split([pairs, pairs, 2 * pairs])
     embed = unit_embed(network.encoder)
     with torch.no_grad():
-        return mix_path(embed, first, second, embed(others), LAMS, kind, Generator().manual_seed(0))
+        return mix_path(embed, first, second, embed(others), LAMS, kind, fixed_generator())
 
 
 def _calibration(path: MixPath, temperature: float | None) -> Calibration:

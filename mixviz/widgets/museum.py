@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
-from mixviz import recordings
 from mixviz.errors import UserError
-from mixviz.museum import EXHIBITS, Evidence, Visit, exhibit, revisit
+from mixviz.experiments.failures import EXHIBITS, Evidence, Visit, exhibit, revisit
 from mixviz.plots.invariance import plot_fingerprint
 from mixviz.plots.museum import LABELS, plot_gain, plot_twins
+from mixviz.pretrained import ROOT
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, toggle
 
@@ -43,7 +43,7 @@ class MuseumGuide(Widget):
     size = (9.0, 3.6)
 
     def __init__(self, root: Path | str | None = None, **values: Any):
-        self.root = Path(root) if root else recordings.ROOT / "museum"
+        self.root = Path(root) if root else ROOT / "museum"
         pairs = {f"pair {place}": found.name for place, found in enumerate(EXHIBITS, 1)}
         causes = {NOT_YET: NOT_YET, **dict(sorted((found.title, found.name) for found in EXHIBITS))}
         controls = {

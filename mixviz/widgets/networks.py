@@ -11,32 +11,45 @@ from torch import Generator, Tensor, nn
 
 from mixviz.analysis.heads import Heads, head_names, heads
 from mixviz.augment import Augmentation, make_views, to_float
-from mixviz.config import DataConfig, RunConfig
-from mixviz.data import ImageSet, load
+from mixviz.build import TrainSets, augmentation_of, load_sets
+from mixviz.config import DataConfig
+from mixviz.data import ImageSet
 from mixviz.encoders import Embedder
-from mixviz.errors import UserError
+from mixviz.errors import MissingData
 from mixviz.frameworks import BYOL, FRAMEWORKS, Framework, MoCoV2, embed_once
 from mixviz.method import Method
 from mixviz.mixing import Mixing
-from mixviz.recordings import recorded
+from mixviz.pretrained import available, bank_keys, bank_rows
 from mixviz.runs import Run
-from mixviz.train import augmentation_of, hold_out, load_training_images
 
 GLYPHS = "glyphs-moco-v2-seed1"  # the recording that widgets look at where nothing else is asked for
 GLYPHS_LOOC = "glyphs-n-pair+looc-turned-seed1"  # the one that has LooC's spaces, for colour and for rotation
 LONGEST_QUEUE = 2048
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Network:
     """A run's encoder, in float32 on the CPU so that it says the same everywhere, and its images."""
 
     run: Run
     encoder: Embedder
-    train: ImageSet  # without what is held out
-    held_out: ImageSet
-    test: ImageSet
+    sets: TrainSets
     stand_in: bool  # the run's own images are not on this machine, and glyphs stand in for them
+
+    @property
+    def train(self) -> ImageSet:
+        """The images that the run was trained on, without the held-out ones."""
+        return self.sets.train
+
+    @property
+    def held_out(self) -> ImageSet:
+        """Training images that the run has never seen."""
+        return self.sets.held_out
+
+    @property
+    def test(self) -> ImageSet:
+        """Raises UserError if the data have no test split."""
+        return self.sets.test
 
     @property
     def name(self) -> str:
@@ -80,19 +93,13 @@ class Network:
     @cached_property
     def bank_rows(self) -> np.ndarray:
         """(K,) which of the training images the bank's keys are of."""
-        return np.random.default_rng(0).permutation(len(self.train))[:LONGEST_QUEUE]
+        return bank_rows(self.train, LONGEST_QUEUE)
 
     @cached_property
     def bank(self) -> tuple[Tensor, Tensor]:
         """Keys of augmented training images for queues, (H, K, D) of unit length; their classes, (K,), -1: unknown."""
-        rows = self.bank_rows
-        images = to_float(torch.from_numpy(self.train.images[rows]))
-        generator = Generator().manual_seed(0)
-        with torch.no_grad():
-            views = [make_views(part, self.augmentation, generator)[1].inputs for part in images.split(512)]
-            keys = torch.cat([embed_once(self.encoder, [view])[0] for view in views])
-        labels = self.train.labels
-        return keys.transpose(0, 1), torch.full((len(rows),), -1) if labels is None else torch.as_tensor(labels[rows])
+        keys, labels = bank_keys(self.encoder, self.train.select(self.bank_rows), self.run.config.augment)
+        return keys.transpose(0, 1), labels
 
     def method(
         self,
@@ -137,9 +144,8 @@ def network(run: Run | str = GLYPHS) -> Network:
     run = find(run)
     encoder = run.encoder(device="cpu")
     encoder.dtype = torch.float32
-    train, test, stand_in = images(run.config.data)
-    held, kept = hold_out(len(train), run.config.data.holdout)
-    return Network(run, encoder, train.select(kept.numpy()), train.select(held.numpy()), test, stand_in)
+    sets, stand_in = images(run.config.data)
+    return Network(run=run, encoder=encoder, sets=sets, stand_in=stand_in)
 
 
 @lru_cache(maxsize=16)
@@ -165,20 +171,16 @@ def seen(network: Network, n: int) -> Heads:
 
 
 @lru_cache(maxsize=2)
-def images(data: DataConfig) -> tuple[ImageSet, ImageSet, bool]:
-    """Train and test of a data set; or, where it is not on this machine, of glyphs, and True. Raises UserError."""
+def images(data: DataConfig) -> tuple[TrainSets, bool]:
+    """The images of a run; or, if they are not on this machine, glyphs, and True. Raises UserError."""
     try:
-        train = load_training_images(RunConfig(data=data), progress=False)
-        test = load(data.data, "test", image_size=data.image_size, name=data.data_name, progress=False)
-    except UserError:
-        if data.data == "glyphs":
-            raise
-        return *images(DataConfig(image_size=data.image_size))[:2], True
-    return train, test, False
+        return load_sets(data, progress=False), False
+    except MissingData:
+        return images(DataConfig(image_size=data.image_size, holdout=data.holdout))[0], True
 
 
 def find(run: Run | str | Path) -> Run:
     """A run as it is, a recording by its name, or else one of yours by name or path. Raises UserError."""
     if isinstance(run, Run):
         return run
-    return next((one for one in recorded() if one.name == str(run)), None) or Run.open(run)
+    return next((one for one in available() if one.name == str(run)), None) or Run.open(run)

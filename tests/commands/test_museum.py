@@ -8,7 +8,7 @@ import pytest
 from mixviz.__main__ import main
 from mixviz.commands import museum
 from mixviz.data import load
-from mixviz.museum import exhibits, twins
+from mixviz.experiments.failures import cases, controls
 from mixviz.paths import runs_root
 
 
@@ -18,7 +18,7 @@ def _small(tmp_path, monkeypatch):
     sets = {split: load("glyphs", split).select(range(160)) for split in ("train", "test")}
     monkeypatch.setattr(museum, "load", lambda source, split: sets[split])
     small = {"batch_size": 32, "epochs": 1}
-    monkeypatch.setattr(exhibits, "TWINS", {name: {**twin, **small} for name, twin in exhibits.TWINS.items()})
+    monkeypatch.setattr(cases, "TWINS", {name: {**twin, **small} for name, twin in cases.TWINS.items()})
 
 
 def test_museum(capsys, monkeypatch, tmp_path):
@@ -41,7 +41,7 @@ def test_museum(capsys, monkeypatch, tmp_path):
     assert "refuses it" in text
     assert second["title"] in text
 
-    monkeypatch.setattr(twins, "trained", lambda *arguments: pytest.fail("trained again"))
+    monkeypatch.setattr(controls, "trained", lambda *arguments: pytest.fail("trained again"))
     assert main(["museum", "same-crop"]) == 0
 
 

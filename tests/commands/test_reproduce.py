@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from mixviz.__main__ import main
-from mixviz.ledger import PATH, read
+from mixviz.experiments.claims import PATH, read
+from mixviz.experiments.tables import SCHEDULES, TABLES
 from mixviz.paths import runs_root
-from mixviz.recipes import SCHEDULES, TABLES
 from mixviz.runs import Run
 
 

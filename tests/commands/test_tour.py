@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from mixviz.__main__ import main
-from mixviz.commands import tour
+from mixviz.commands import tour as command
 from mixviz.data import load
+from mixviz.experiments import tour
 from mixviz.paths import runs_root
 
 
@@ -16,7 +17,7 @@ from mixviz.paths import runs_root
 def _small(tmp_path, monkeypatch):
     monkeypatch.setenv("MIXVIZ_DATA", str(tmp_path / "data"))
     sets = {split: load("glyphs", split).select(range(300)) for split in ("train", "test")}
-    monkeypatch.setattr(tour, "load", lambda source, split: sets[split])
+    monkeypatch.setattr(command, "load", lambda source, split: sets[split])
     small = {"batch_size": 32, "queue_length": 64, "bn_splits": 2, "mochi_hardest": 8, "mochi_pairs": 4}
     monkeypatch.setattr(tour, "SHARED", {**tour.SHARED, **small})
     monkeypatch.setattr(tour, "QUICK_EPOCHS", 1)

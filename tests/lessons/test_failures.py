@@ -1,8 +1,8 @@
 """What an exercise says of the museum's recordings is so."""
 
+from mixviz.experiments.failures import EXHIBITS, revisit
 from mixviz.lessons import failures
-from mixviz.museum import EXHIBITS, revisit
-from mixviz.recordings import ROOT
+from mixviz.pretrained import ROOT
 
 
 def test_the_loss_does_not_tell_that_many():

@@ -9,7 +9,7 @@ from mixviz.errors import UserError
 from mixviz.evaluate import evaluate
 from mixviz.lessons import reproduction
 from mixviz.lessons.reproduction import linear_evaluation, pairs_of
-from mixviz.recordings import record, recorded
+from mixviz.pretrained import add, available
 from mixviz.train import train
 
 SETTINGS = {"data": "optical-digits", "image_size": 16, "train_images": 200, "epochs": 1, "batch_size": 32}
@@ -30,13 +30,13 @@ def root(tmp_path_factory):
     ]:
         run = train(RunConfig.of(**SMALL, mixing=mixing, seed=seed), f"{name}-seed{seed}", root=runs, progress=False)
         run.add_results([result.to_dict() for result in evaluate(run.encoder(), *sets, seed=seed)])
-        record(run, kept)
+        add(run, kept)
     return kept
 
 
 @pytest.fixture(autouse=True)
 def only_these(root, monkeypatch):
-    monkeypatch.setattr(reproduction, "recorded", lambda: recorded(root))
+    monkeypatch.setattr(reproduction, "available", lambda: available(root))
 
 
 def test_recordings_are_paired_by_seed():
@@ -56,7 +56,7 @@ def test_the_table_is_what_evaluate_finds(root):
     assert table["seeds"].tolist() == [2] * 4
     assert abs(table["base"][0] - table["base"][2]) < 3  # recorded on the very same images, with weights in full
     assert set(table["verdict"]) == {"not settled"}  # two seeds settle nothing
-    runs = {run.name: run for run in recorded(root)}
+    runs = {run.name: run for run in available(root)}
     sets = [load("optical-digits", split, image_size=16) for split in ("train", "test")]
     by_name = {}
     for name, run in runs.items():
@@ -71,7 +71,7 @@ def test_the_table_is_what_evaluate_finds(root):
 
 
 def test_one_seed_has_no_interval(monkeypatch, root):
-    monkeypatch.setattr(reproduction, "recorded", lambda: [run for run in recorded(root) if "seed1" in run.name])
+    monkeypatch.setattr(reproduction, "available", lambda: [run for run in available(root) if "seed1" in run.name])
     table = linear_evaluation("base", "mixed")
     assert set(table["seeds"]) == {1}
     assert table["difference"].str.fullmatch(r"[+-]\d+\.\d").all()

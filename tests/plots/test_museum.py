@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mixviz.museum import EXHIBITS
+from mixviz.experiments.failures import EXHIBITS
 from mixviz.plots.museum import LABELS, plot_gain, plot_twins
 from mixviz.plots.style import figure
 

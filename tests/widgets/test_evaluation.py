@@ -9,8 +9,8 @@ import pytest
 from mixviz.analysis.verdict import drawn
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
-from mixviz.evaluate.compare import mean_interval, seeds_to_settle
 from mixviz.evaluate.prism import READINGS, prism
+from mixviz.paired import mean_interval, seeds_to_settle
 from mixviz.train import train
 from mixviz.widgets import ProtocolPrism, SeedVerdict
 from mixviz.widgets.controls import stops

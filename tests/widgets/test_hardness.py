@@ -136,14 +136,16 @@ def test_without_labels_nothing_is_called_false(monkeypatch):
     from mixviz.widgets import networks
 
     glyphs = network(GLYPHS)
-    bare = replace(glyphs, train=replace(glyphs.train, labels=None), held_out=replace(glyphs.held_out, labels=None))
+    unlabelled = replace(glyphs.sets, all_train=replace(glyphs.sets.all_train, labels=None))
+    bare = replace(glyphs, sets=unlabelled)
     monkeypatch.setattr(networks, "network", lambda run: bare)
     microscope = HardnessMicroscope()
     assert microscope.controls["oracle"].disabled
     assert "false among N" not in microscope.numbers()
     assert "own class" not in microscope.caption()
     assert microscope.seen.candidates["false"].isna().all()
-    monkeypatch.setattr(networks, "network", lambda run: replace(glyphs, held_out=glyphs.held_out.select([])))
+    nothing = replace(glyphs.sets, data=glyphs.sets.data.model_copy(update={"holdout": 0}))
+    monkeypatch.setattr(networks, "network", lambda run: replace(glyphs, sets=nothing))
     with pytest.raises(UserError, match="holdout"):
         HardnessMicroscope()
 

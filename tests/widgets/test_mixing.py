@@ -227,7 +227,8 @@ def test_networks_of_one_name_are_told_apart_by_their_runs():
 def test_bad_input_is_one_clear_line(monkeypatch):
     with pytest.raises(UserError, match="glyphs-moco-v3"):
         MixingLab("glyphs-moco-v3")
-    few = replace(networks.network(GLYPHS), held_out=networks.network(GLYPHS).held_out.select(range(5)))
+    glyphs = networks.network(GLYPHS)
+    few = replace(glyphs, sets=replace(glyphs.sets, data=glyphs.sets.data.model_copy(update={"holdout": 5})))
     monkeypatch.setattr(networks, "network", lambda run: few)
     with pytest.raises(UserError, match="holds out 5 images, 8 are wanted"):
         MixingLab(GLYPHS)

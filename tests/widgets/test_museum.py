@@ -9,9 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from mixviz.errors import UserError
+from mixviz.experiments.failures import EXHIBITS
 from mixviz.film import Film
-from mixviz.museum import EXHIBITS
-from mixviz.recordings import ROOT
+from mixviz.pretrained import ROOT
 from mixviz.widgets import MuseumGuide
 from mixviz.widgets.controls import stops
 from mixviz.widgets.museum import BROKEN, CURVES, GAIN, HEADS, PICTURES

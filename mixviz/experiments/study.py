@@ -1,0 +1,286 @@
+"""What the papers say of hardness, calibration and invariance, put to the test on glyphs, where the factors are known.
+
+Each claim is a difference of one measure between two arms, or two heads of one arm, seed by seed. Arms of one seed
+share initial weights, order and crops. Measures are taken on the test images; settings were chosen on another seed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mixviz.analysis.geometry import geometry
+from mixviz.analysis.heads import ALL, BACKBONE, Heads, factor_readout, head_names, heads
+from mixviz.analysis.invariance import diagonal_margin, reference_table
+from mixviz.analysis.mixpath import calibration, mix_path, path_measures, unit_embed
+from mixviz.augment import to_float
+from mixviz.config import RunConfig
+from mixviz.data import ImageSet
+from mixviz.paired import mean_interval, settled_sign
+from mixviz.report.overview import LAMS, look
+from mixviz.runs import Run, folder_name
+from mixviz.train import trained
+
+SHARED: dict[str, Any] = {"data": "glyphs", "batch_size": 128, "hue": 0.5, "temperature": 0.2, "knn_every": 0}
+# A queue of two batches: otherwise a run as short as this one learns to tell new keys from old, not images apart.
+MOCO: dict[str, Any] = {
+    **{"epochs": 10, "lr": 0.06, "momentum": 0.99, "queue_length": 256, "projector": "mlpbn"},
+    **{"mixco_temperature": 1.0, "mochi_hardest": 16, "mochi_pairs": 16, "mochi_towards_query": 2},
+    "mochi_warmup_epochs": 1,
+}
+# Without flips: a flip turns "up" round on a glyph that lies on its side. All four orientations are equally likely.
+TURNED: dict[str, Any] = {"framework": "n-pair", "epochs": 8, "lr": 0.3, "flip": 0.0, "rotation": 0.75}
+ARMS: dict[str, dict[str, Any]] = {
+    "moco-v2": MOCO,
+    "moco-v2 + mochi": {**MOCO, "mixing": ["mochi"]},
+    "moco-v2 + mixco": {**MOCO, "mixing": ["mixco"]},
+    "moco-v2 + imix": {**MOCO, "mixing": ["imix"]},
+    "n-pair (not turned)": {**TURNED, "rotation": 0.0},
+    "n-pair (turned)": TURNED,
+    "n-pair + looc (rotation)": {**TURNED, "mixing": ["looc"], "looc_left_out": ["rotation"]},
+    "n-pair + looc (color, rotation)": {**TURNED, "mixing": ["looc"], "looc_left_out": ["color", "rotation"]},
+}
+PAIRS = 400  # of images that are blended
+MOVED = 500  # images that are moved by an augmentation
+NAMES = {"label": "shape", "rotation": "orientation"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One measure of one arm against that of another; ``sign`` says which way the paper has it."""
+
+    name: str
+    paper: str
+    measure: tuple[str, str]  # arm and measure
+    against: tuple[str, str]
+    sign: int
+    unit: str = ""
+    margin: float = 0.0  # by how much, at least, for the claim to count as shown
+
+
+BASE, PLAIN, TURNED_BASE = "moco-v2", "n-pair (not turned)", "n-pair (turned)"
+ROTATION, COLOUR = "n-pair + looc (rotation)", "n-pair + looc (color, rotation)"
+
+
+def against_base(name: str, paper: str, arm: str, measure: str, sign: int, base: str = BASE, **more: Any) -> Claim:
+    return Claim(name, paper, (arm, measure), (base, measure), sign, **more)
+
+
+CLAIMS: tuple[Claim, ...] = (
+    against_base("MoCHi makes the proxy task harder", "MoCHi", "moco-v2 + mochi", "proxy accuracy", -1, unit="points"),
+    Claim(
+        "MoCHi's encoder ranks the key above real negatives less often",
+        "MoCHi",
+        ("moco-v2 + mochi", "proxy accuracy, real negatives"),
+        (BASE, "proxy accuracy"),
+        -1,
+        unit="points",
+    ),
+    against_base("MoCHi spreads the embedding wider (uniformity)", "MoCHi", "moco-v2 + mochi", "uniformity", -1),
+    *(
+        against_base(
+            f"{name} reads blends by their shares, {how}", name, f"moco-v2 + {name.lower().replace('-', '')}", m, -1
+        )
+        for name in ("MixCo", "i-Mix")
+        for how, m in (
+            ("at its own temperature", "calibration error"),
+            ("at the temperature that suits each network best", "fitted calibration error"),
+        )
+    ),
+    *(
+        against_base(
+            f"{name}'s blends change hands evenly",
+            name,
+            f"moco-v2 + {name.lower().replace('-', '')}",
+            "balance error",
+            -1,
+        )
+        for name in ("MixCo", "i-Mix")
+    ),
+    Claim(
+        "LooC's rotation head moves with rotation more than its other heads",
+        "LooC",
+        (COLOUR, "fall-off rotation: rotation"),
+        (COLOUR, "fall-off rotation: others"),
+        1,
+        margin=0.3,
+    ),
+    Claim(
+        "LooC's colour head moves with hue more than its other heads",
+        "LooC",
+        (COLOUR, "fall-off hue: color"),
+        (COLOUR, "fall-off hue: others"),
+        1,
+        margin=0.3,
+    ),
+    Claim(
+        "LooC's rotation head keeps orientation, its other head does not (kNN)",
+        "LooC",
+        (ROTATION, "orientation: rotation"),
+        (ROTATION, "orientation: all"),
+        1,
+        "points",
+        0.2,
+    ),
+    Claim(
+        "rotation among the augmentations takes orientation away from the head (kNN)",
+        "LooC",
+        (TURNED_BASE, "orientation: all"),
+        (PLAIN, "orientation: all"),
+        -1,
+        "points",
+        0.2,
+    ),
+    Claim(
+        "rotation among the augmentations takes orientation away from the backbone (linear)",
+        "LooC",
+        (TURNED_BASE, "orientation, linear: backbone"),
+        (PLAIN, "orientation, linear: backbone"),
+        -1,
+        "points",
+    ),
+    Claim(
+        "LooC's backbone keeps the orientation that its base loses (linear)",
+        "LooC",
+        (ROTATION, "orientation, linear: backbone"),
+        (TURNED_BASE, "orientation, linear: backbone"),
+        1,
+        "points",
+    ),
+    Claim(
+        "LooC's backbone keeps the hue that its base loses (linear)",
+        "LooC",
+        (COLOUR, "hue, linear: backbone"),
+        (TURNED_BASE, "hue, linear: backbone"),
+        1,
+        "points",
+        0.2,
+    ),
+)
+
+
+def config_of(arm: str, seed: int, **changes: Any) -> RunConfig:
+    """The config of an arm of the study."""
+    return RunConfig.of(**{**SHARED, **ARMS[arm], "seed": seed, **changes})
+
+
+def measure_arm(run: Run, train: ImageSet, test: ImageSet) -> dict[str, float]:
+    """Every measure of one run; shares and accuracies in [0, 1]."""
+    config, embedder = run.config, run.encoder()
+    names = head_names(config)
+    seen = look(embedder, test, names)
+    if config.method.framework == "moco-v2":
+        return proxy_measures(run) | {"uniformity": geometry(seen[ALL]).uniformity} | blend_measures(run, test)
+    return _factors(look(embedder, train, names), seen, train, test) | head_measures(
+        partial(heads, embedder, names=names), test
+    )
+
+
+def proxy_measures(run: Run) -> dict[str, float]:
+    """Proxy accuracy over the last epoch as trained, synthetic negatives included; and without them."""
+    last = run.metrics.iloc[-1]
+    kind = "clean" if "proxy_accuracy_clean" in last else "mixed"
+    real = last.get(f"proxy_accuracy_{kind}_without_synthetic", last[f"proxy_accuracy_{kind}"])
+    return {"proxy accuracy": float(last[f"proxy_accuracy_{kind}"]), "proxy accuracy, real negatives": float(real)}
+
+
+@torch.no_grad()
+def blend_measures(run: Run, test: ImageSet) -> dict[str, float]:
+    """How a blend of two test images is read, against how much of each is in it; lower errors are better."""
+    embed, method = unit_embed(run.encoder()), run.config.method
+    images = to_float(test.sample(len(test)).tensor())  # in random order
+    pairs = min(PAIRS, len(images) // 4)
+    first, second, rest = images.split([pairs, pairs, len(images) - 2 * pairs])
+    others = torch.cat([embed(part) for part in rest.split(512)])
+    path = mix_path(embed, first, second, others, LAMS)
+    own = method.mixco.temperature if "mixco" in method.mixing else method.temperature
+    measures = path_measures(path, own).mean()
+    return {
+        "calibration error": float(measures["calibration_error"]),
+        "calibration error at the base's temperature": float(calibration(path, method.temperature).error),
+        "fitted calibration error": float(measures["fitted_error"]),
+        "balance error": float(measures["balance_error"]),
+        "monotonicity": float(measures["monotonicity"]),
+    }
+
+
+def _factors(train_heads: Heads, test_heads: Heads, train: ImageSet, test: ImageSet) -> dict[str, float]:
+    """Accuracy of each factor from each head: kNN; from the backbone also linear."""
+    knn = factor_readout(train_heads, test_heads, train, test, ("label", "hue", "rotation"), "knn")
+    backbone = [{BACKBONE: part[BACKBONE]} for part in (train_heads, test_heads)]
+    linear = factor_readout(*backbone, train, test, ("label", "hue", "rotation"))
+    found = {f"{NAMES.get(row.factor, row.factor)}: {row.head}": row.accuracy for row in knn.itertuples()}
+    return found | {f"{NAMES.get(r.factor, r.factor)}, linear: {r.head}": r.accuracy for r in linear.itertuples()}
+
+
+def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: ImageSet) -> dict[str, float]:
+    """How far each head moves with rotation and hue, at the reference strength; and the mean of those not its own."""
+    table = reference_table(embed_heads, to_float(test.sample(MOVED).tensor()), ("rotation", "hue"))
+    own = {f"fall-off {row.augmentation}: {row.head}": row.fall_off for row in table.itertuples()}
+    margins = diagonal_margin(table).itertuples()
+    return own | {f"fall-off {row.augmentation}: others": row.mean_of_others for row in margins}
+
+
+def run_study(
+    seeds: Sequence[int],
+    root: Path,
+    sets: tuple[ImageSet, ImageSet],
+    arms: Sequence[str] = tuple(ARMS),
+    on_arm: Callable[[str, int], None] = lambda arm, seed: None,
+    **changes: Any,
+) -> list[dict[str, Any]]:
+    """Train what is not there yet, and measure: one row for each arm, seed and measure.
+
+    changes: to the settings of all arms, such as fewer epochs. on_arm is called before each.
+    """
+    rows = []
+    for seed in seeds:
+        for arm in arms:
+            on_arm(arm, seed)
+            run = trained(config_of(arm, seed, **changes), f"{folder_name(arm)}-seed{seed}", root, sets[0])
+            measures = measure_arm(run, *sets)
+            rows += [{"arm": arm, "seed": seed, "measure": name, "value": value} for name, value in measures.items()]
+    return rows
+
+
+def judge(rows: Sequence[Mapping[str, Any]], claims: Sequence[Claim] = CLAIMS) -> list[dict[str, Any]]:
+    """For each claim whose arms are there: both means, the paired difference with its 95 % interval, and a verdict.
+
+    shown: the interval of the mean difference lies on the paper's side of 0, and the mean beyond the claim's margin.
+    refuted: the interval lies on the other side. not settled: anything else, as always below three seeds.
+    """
+    values = {(row["arm"], row["measure"], row["seed"]): row["value"] for row in rows}
+    found = []
+    for claim in claims:
+        seeds = sorted(seed for arm, measure, seed in values if (arm, measure) == claim.measure)
+        pairs = [(values[*claim.measure, s], values[*claim.against, s]) for s in seeds if (*claim.against, s) in values]
+        if not pairs:
+            continue
+        differences = [one - other for one, other in pairs]
+        mean, low, high = mean_interval(differences)
+        means = [float(np.mean(part)) for part in zip(*pairs, strict=True)]
+        found.append(
+            {
+                "claim": claim.name,
+                "paper": claim.paper,
+                "value": means[0],
+                "against": means[1],
+                "difference": mean,
+                "low": low,
+                "high": high,
+                "seeds": len(pairs),
+                "unit": claim.unit,
+                "verdict": _verdict(claim, mean, settled_sign(low, high, len(pairs))),
+            }
+        )
+    return found
+
+
+def _verdict(claim: Claim, mean: float, sign: int) -> str:
+    if sign == claim.sign:
+        return "shown" if claim.sign * mean >= claim.margin else "not settled"
+    return "refuted" if sign else "not settled"
