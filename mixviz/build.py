@@ -1,6 +1,6 @@
 """From a config to what it names: the images, their augmentation, the encoder and the method, from one seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from mixviz.augment import Augmentation, build_augmentation
 from mixviz.config import AugmentConfig, DataConfig, RunConfig
-from mixviz.data import ImageSet, draw, load
+from mixviz.data import Dataset, draw, load
 from mixviz.encoders import (
     Embedder,
     Head,
@@ -26,6 +26,7 @@ from mixviz.encoders import (
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Method
+from mixviz.mixing import Mixing
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 FIXED_SEED = 0  # of what does not depend on a run's own seed
@@ -36,7 +37,7 @@ class TrainSets:
     """The images that a run's data settings name. Test images are loaded when they are first asked for."""
 
     data: DataConfig
-    all_train: ImageSet  # the training split, cut to ``train_images``: what read-outs are trained on
+    all_train: Dataset  # the training split, cut to ``train_images``: what read-outs are trained on
     progress: bool = True
 
     @cached_property
@@ -49,17 +50,17 @@ class TrainSets:
         return self._rows[0]
 
     @cached_property
-    def held_out(self) -> ImageSet:
+    def held_out(self) -> Dataset:
         """Training images that no step of the run sees: for the kNN monitor, the film and the proxy task."""
         return self.all_train.select(self._rows[0])
 
     @cached_property
-    def train(self) -> ImageSet:
+    def train(self) -> Dataset:
         """The images that the run is trained on: all but the held-out ones."""
         return self.all_train.select(self._rows[1])
 
     @cached_property
-    def test(self) -> ImageSet:
+    def test(self) -> Dataset:
         """The test split. Raises UserError."""
         return _load_split(self.data, "test", self.progress)
 
@@ -73,7 +74,7 @@ def load_sets(data: DataConfig, progress: bool = True) -> TrainSets:
     return TrainSets(data=data, all_train=images, progress=progress)
 
 
-def _load_split(data: DataConfig, split: str, progress: bool) -> ImageSet:
+def _load_split(data: DataConfig, split: str, progress: bool) -> Dataset:
     return load(
         data.data, split, image_size=data.image_size, name=data.data_name, skip_bad=data.skip_bad, progress=progress
     )
@@ -129,15 +130,14 @@ def build_embedder(
     Base and method of a paired comparison get the same weights where they have the same parts.
     """
     device, encoder = find_device(config.train.device), config.encoder
-    looc = config.method.looc if "looc" in config.method.mixing else None
-    spaces = len(looc.shared) if looc else 1
+    spaces = len(config.method.shared)
     with seeded(config.train.seed):
         backbone = build_backbone(encoder.backbone, image_size, encoder.bn_splits)
         features = feature_dim(backbone, image_size)
         hidden = encoder.hidden or features
         heads = [Head(encoder.projector, features, hidden, encoder.dim, encoder.bn_splits) for _ in range(spaces)]
     branches = ()
-    if looc and looc.plus_plus:
+    if "looc" in config.method.mixing and config.method.looc.plus_plus:
         backbone, branches = split_last_stage(backbone, spaces)
     mean, std = (torch.as_tensor(value).expand(3).clone().view(3, 1, 1) for value in (mean, std))
     normalise = Normalise(mean, std, torch.channels_last)
@@ -145,19 +145,25 @@ def build_embedder(
     return embedder.to(device)
 
 
-def build_method(config: RunConfig, image_size: int, mean: Tensor | float = 0.0, std: Tensor | float = 1.0) -> Method:
-    """The method of a run with its initial weights, on the run's device. Raises UserError."""
+def build_method(
+    config: RunConfig,
+    image_size: int,
+    mean: Tensor | float = 0.0,
+    std: Tensor | float = 1.0,
+    mixings: Sequence[Mixing] | None = None,
+) -> Method:
+    """The method of a run with its initial weights, on the run's device. mixings: in place of the config's.
+
+    Raises UserError.
+    """
     settings = config.method
     embedder = build_embedder(config, image_size, mean, std)
-    arguments = {"temperature": settings.temperature, "symmetric": settings.symmetric}
-    if settings.framework == "moco-v2":
-        arguments |= {"momentum": settings.momentum, "queue_length": settings.queue_length}
+    kind = FRAMEWORKS[settings.framework]
     with seeded(config.train.seed + 1):
-        if settings.framework == "byol":
-            arguments = {"symmetric": settings.symmetric, "momentum": settings.momentum}
-            arguments["predictor"] = _predictor(config, embedder)
-        framework = FRAMEWORKS[settings.framework](embedder, **arguments)
-    return Method(framework, *settings.mixings(), oracle=settings.oracle).to(embedder.device)
+        predictor = _predictor(config, embedder) if kind.predicts else None
+        framework = kind(embedder, settings.settings, predictor)
+    chosen = settings.mixings() if mixings is None else mixings
+    return Method(framework, *chosen, oracle=settings.oracle).to(embedder.device)
 
 
 @contextmanager

@@ -4,19 +4,18 @@ Fields are grouped in sections; their names are unique, so a flag is the field's
 mixing's name before it). Everything is checked here, before anything is loaded or written.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from types import UnionType
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 
 from mixviz.encoders import BACKBONES, HEADS
 from mixviz.errors import UserError, unknown
-from mixviz.frameworks import FRAMEWORKS
+from mixviz.frameworks import BATCH_SIZE, FRAMEWORKS, FrameworkSettings
 from mixviz.method import check_compatible
-from mixviz.mixing import MIXINGS, IMix, LooC, MixCo, Mixing, MoCHi
+from mixviz.mixing import MIXINGS, Mixing, NoMixing
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Strength = Annotated[float, Field(ge=0)]
@@ -72,25 +71,49 @@ class EncoderConfig(Section):
     )
 
 
-class MethodConfig(Section):
-    """The framework and its mixings."""
+class MethodChoice(Section):
+    """The framework and its mixings by name."""
 
     framework: str = Field("moco-v2", description=", ".join(FRAMEWORKS))
     mixing: tuple[str, ...] = Field((), description=f"any of {', '.join(MIXINGS)}, each changing something else")
-    temperature: Positive | None = Field(None, description="τ; default: the framework's")
-    momentum: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of the momentum encoder")
-    queue_length: Count | None = Field(None, description="K, keys in MoCo's queue; default: those of 4 steps")
-    symmetric: bool | None = Field(None, description="query both views in turn")
     oracle: bool = Field(False, description="drop negatives of the query's class (reads labels: an upper bound)")
-    mixco: MixCo = MixCo()
-    imix: IMix = IMix()
-    mochi: MoCHi = MoCHi()
-    looc: LooC = LooC()
+
+
+def _with_settings() -> type[MethodChoice]:
+    """With one field for each setting of the frameworks, None standing for the framework's default, and one for each
+    mixing.
+    """
+    settings = {}
+    for framework in FRAMEWORKS.values():
+        for name, field in framework.Settings.__pydantic_fields__.items():
+            kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+            settings[name] = (kind | None, Field(None, description=field.description))
+    mixings = {name: (kind, kind()) for name, kind in MIXINGS.items()}
+    return create_model("MethodFields", __base__=MethodChoice, **settings, **mixings)
+
+
+class MethodConfig(_with_settings()):
+    """The framework, its mixings, and the settings of all of them, as ``FRAMEWORKS`` and ``MIXINGS`` declare them."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     @property
     def name(self) -> str:
         """Framework and mixings, such as ``moco-v2 + mixco``."""
         return " + ".join([self.framework, *self.mixing])
+
+    @property
+    def settings(self) -> FrameworkSettings:
+        """Those of the framework."""
+        kind = FRAMEWORKS[self.framework].Settings
+        return kind(**{name: getattr(self, name) for name in kind.__pydantic_fields__})
+
+    @property
+    def shared(self) -> tuple[str | None, ...]:
+        """One entry a key view, so one an embedding space: the augmentation shared with the query, or None."""
+        return next((mixing.shared for mixing in self.mixings() if mixing.seam == "views"), NoMixing().shared)
 
     def mixings(self) -> list[Mixing]:
         """The mixings that are switched on."""
@@ -113,7 +136,7 @@ class TrainConfig(Section):
     """The loop."""
 
     epochs: Count = Field(20, description="passes over the training images")
-    batch_size: Annotated[int, Field(ge=2)] = Field(256, description="N, images a step")
+    batch_size: Annotated[int, Field(ge=2)] = Field(BATCH_SIZE, description="N, images a step")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="of weights, order, crops and mixing")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
@@ -154,35 +177,13 @@ class RunConfig(Section):
 
     @property
     def staleness(self) -> float:
-        """L (1 - m), with L the steps that a key stays in MoCo's queue; 0 without a queue.
-
-        How far the key encoder moves meanwhile: 0.08 in MoCo's CIFAR demo, 0.016 in i-Mix's code. Where it is large,
-        fresh keys of other images lie nearer to a query than old keys do, and a network lowers its loss by telling
-        new from old.
-        """
-        if self.method.framework != "moco-v2":
-            return 0.0
-        return round(self.method.queue_length / self._keys_a_step * (1 - self.method.momentum), 9)
+        """How far the key encoder moves while a key is in the queue; 0 without a queue."""
+        return self.method.settings.staleness(self.train.batch_size)
 
     @property
     def warning(self) -> str:
         """One line on settings that can be trained but should not be, with the flag that mends them; else empty."""
-        if self.staleness <= STALE:
-            return ""
-        method, steps = self.method, self.method.queue_length / self._keys_a_step
-        shorter = int(round(STALE / (1 - method.momentum), 9)) * self._keys_a_step
-        cures = [f"--queue-length {shorter}"] if shorter else []
-        decimals = math.ceil(-math.log10(STALE / steps))
-        cures.append(f"--momentum {1 - math.floor(STALE / steps * 10**decimals) / 10**decimals:g}")
-        return (
-            f"the queue will be stale: its oldest keys were made {steps:g} steps ago, and the key encoder moves by "
-            f"{self.staleness:.2g} of its distance to the encoder in that time (at most {STALE} is good): take "
-            + " or ".join(cures)
-        )
-
-    @property
-    def _keys_a_step(self) -> int:
-        return self.train.batch_size * (2 if self.method.symmetric else 1)
+        return self.method.settings.warning(self.train.batch_size)
 
     @classmethod
     def parse(cls, nested: Mapping[str, Any]) -> Self:
@@ -221,14 +222,15 @@ class RunConfig(Section):
         name = nested.get("method", {}).get("framework", "moco-v2")
         if name not in FRAMEWORKS:
             raise unknown("framework", str(name), FRAMEWORKS)
-        for section, defaults in framework_defaults(name, _as_count(nested.get("train", {}).get("batch_size"))).items():
+        batch_size = _as_count(nested.get("train", {}).get("batch_size"))
+        for section, defaults in FRAMEWORKS[name].defaults(batch_size).items():
             given = nested.setdefault(section, {})
             for key, value in defaults.items():
                 if given.get(key) is None:
                     given[key] = value
-        if name in MIXCO_TEMPERATURES:
-            given = nested["method"].get("mixco", {})
-            nested["method"]["mixco"] = {"temperature": MIXCO_TEMPERATURES[name], **given}
+        for mixing, kind in MIXINGS.items():
+            if name in kind.usual:
+                nested["method"][mixing] = {**kind.usual[name], **nested["method"].get(mixing, {})}
         return nested
 
     @model_validator(mode="after")
@@ -238,81 +240,23 @@ class RunConfig(Section):
             if name not in MIXINGS:
                 raise unknown("mixing", name, MIXINGS)
         check_compatible(FRAMEWORKS[method.framework], method.mixings(), method.oracle)
-        if "mixco" in method.mixing and batch % 2:
-            raise UserError(f"MixCo pairs the halves of a batch: make --batch-size even, not {batch}")
         if batch < 2 * self.encoder.bn_splits:
             raise UserError(
                 f"--batch-size {batch} leaves fewer than 2 images for each of {self.encoder.bn_splits} BatchNorm "
                 f"splits: take --bn-splits {max(1, batch // 2)} or a larger batch"
             )
-        self._check_negatives(batch)
-        for group in method.looc.left_out if "looc" in method.mixing else ():
-            if not self._switched_on(group):
+        method.settings.check(batch)
+        for mixing in method.mixings():
+            mixing.check(batch, method.settings.pool_size(batch))
+        for group in method.shared:
+            if group is not None and not self._switched_on(group):
                 flag = {"color": "jitter"}.get(group, group)
                 raise UserError(f"LooC leaves out {group}, which is switched off: give --{flag} a probability over 0")
         return self
 
-    def _check_negatives(self, batch: int) -> None:
-        method = self.method
-        if method.framework == "moco-v2" and method.queue_length < self._keys_a_step:
-            raise UserError(
-                f"--queue-length {method.queue_length} is shorter than the {self._keys_a_step} keys of a step: "
-                f"take {self._keys_a_step} or more, or a smaller --batch-size"
-            )
-        available = method.queue_length if method.framework == "moco-v2" else batch - 2
-        if "mochi" in method.mixing and method.mochi.hardest > available:
-            raise UserError(
-                f"--mochi-hardest {method.mochi.hardest} is more than the {available} negatives of a query: "
-                f"take {available} or fewer"
-            )
-
     def _switched_on(self, group: str) -> bool:
         augment = self.augment
         return {"color": augment.jitter or augment.grayscale, "crop": True}.get(group, getattr(augment, group, 0)) > 0
-
-
-STALE = 0.1  # L (1 - m) above which MoCo's queue counts as stale
-MIXCO_TEMPERATURES = {"moco-v2": 0.05, "simclr": 0.5}  # the authors', in their scripts for small images
-
-
-def framework_defaults(framework: str, batch_size: int | None = None) -> dict[str, dict[str, Any]]:
-    """Section -> field -> value: what stands where nothing is given. batch_size: None is the default of all.
-
-    On MoCo-v2 BatchNorm is split into parts of 64 images, as in MoCo's CIFAR demo, but into two at least, or the
-    statistics give the key away. The queue holds the keys of 4 steps, which stay fresh at momentum 0.99. The head ends
-    with BatchNorm, which takes away what the keys of one step have in common: with a plain one a short training on
-    glyphs learned to tell new keys from old.
-    """
-    defaults = {section: dict(values) for section, values in FRAMEWORK_DEFAULTS[framework].items()}
-    if framework == "moco-v2":
-        batch = batch_size or TrainConfig().batch_size
-        defaults["encoder"]["bn_splits"] = max(1, min(8, max(2, batch // 64), batch // 2))
-        defaults["method"]["queue_length"] = 4 * batch
-    return defaults
-
-
-FRAMEWORK_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
-    "moco-v2": {
-        "method": {"temperature": 0.2, "momentum": 0.99, "symmetric": False},
-        "encoder": {"projector": "mlpbn"},
-        "optimizer": {"lr": 0.12},
-    },
-    "simclr": {
-        "method": {"temperature": 0.5, "symmetric": True},
-        "encoder": {"projector": "mlp", "bn_splits": 1},
-        "optimizer": {"lr": 0.12},
-    },
-    "n-pair": {
-        "method": {"temperature": 0.2, "symmetric": False},
-        "encoder": {"projector": "mlpbn", "bn_splits": 1},
-        "optimizer": {"lr": 0.125},
-    },
-    "byol": {
-        "method": {"momentum": 0.99, "symmetric": True},
-        "encoder": {"projector": "mlpbn1", "bn_splits": 1},
-        "optimizer": {"lr": 0.12},
-    },
-}
 
 
 class Flag(BaseModel):
@@ -370,12 +314,12 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
     return (annotation,)
 
 
-def _as_count(value: Any) -> int | None:
-    """A whole number, also as it is written on the command line; None for anything else, which is refused later."""
+def _as_count(value: Any) -> int:
+    """A batch size, also as it is written on the command line; the usual one for what is refused later."""
     try:
         return max(1, int(value))
     except (TypeError, ValueError):
-        return None
+        return BATCH_SIZE
 
 
 def _plain(value: Any) -> Any:

@@ -17,7 +17,7 @@ from mixviz.analysis.heads import head_names, heads
 from mixviz.augment import make_views, to_float
 from mixviz.build import TrainSets, augmentation_of, build_method, fixed_generator, load_sets
 from mixviz.config import AugmentConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder
 from mixviz.errors import MissingData, UserError, unknown
 from mixviz.frameworks import embed_once
@@ -59,7 +59,7 @@ def restore(run: Run, sets: TrainSets | None = None, device: str = "auto") -> Me
 def _rebuild(run: Run, sets: TrainSets, device: str) -> Method:
     """The method of a recording."""
     config, weights = run.config_on(device), run.encoder(device=device).state_dict()
-    method = build_method(config, sets.all_train.images.shape[1])
+    method = build_method(config, sets.all_train.stored.shape[1])
     framework = method.framework
     for embedder in (framework.online, getattr(framework, "target", None)):
         if embedder is not None:
@@ -72,22 +72,22 @@ def _rebuild(run: Run, sets: TrainSets, device: str) -> Method:
     return method
 
 
-def bank_rows(images: ImageSet, length: int) -> np.ndarray:
+def bank_rows(images: Dataset, length: int) -> np.ndarray:
     """(K,) rows of at most ``length`` images whose keys stand for those of a queue, in random order."""
     return np.random.default_rng(0).permutation(len(images))[:length]
 
 
 @torch.no_grad()
-def bank_keys(encoder: Embedder, images: ImageSet, augment: AugmentConfig) -> tuple[Tensor, Tensor]:
+def bank_keys(encoder: Embedder, images: Dataset, augment: AugmentConfig) -> tuple[Tensor, Tensor]:
     """Keys of one augmented view of each image, as a queue holds them: (K, H, D) of unit length; and their classes.
 
     Classes are (K,), -1 if unknown. images: to be taken from those that the run was trained on, without the held-out
     ones, which are its queries.
     """
     device, keys = encoder.device, []
-    augmentation, generator = augmentation_of(augment, images.images.shape[1]), fixed_generator(device)
+    augmentation, generator = augmentation_of(augment, images.stored.shape[1]), fixed_generator(device)
     for start in range(0, len(images), 512):
-        pixels = torch.tensor(images.images[start : start + 512], device=device)
+        pixels = torch.tensor(images.stored[start : start + 512], device=device)
         view = make_views(to_float(pixels), augmentation, generator)[1]
         keys.append(embed_once(encoder, [view.inputs])[0])
     labels = np.full(len(images), -1) if images.labels is None else images.labels
@@ -149,7 +149,7 @@ def verify(root: Path = ROOT, names: Sequence[str] = ()) -> list[Check]:
             raise unknown("recording", name, runs)
     chosen = [runs[name] for name in names or runs]
     sums = read_sums(root)
-    images: dict[str, ImageSet | None] = {}
+    images: dict[str, Dataset | None] = {}
     return [_check(run, root, sums, images) for run in chosen]
 
 
@@ -158,12 +158,19 @@ def available(root: Path = ROOT) -> list[Run]:
     return [Run(path.parent) for path in sorted(root.rglob("config.json"))]
 
 
+def find(run: Run | str | Path) -> Run:
+    """A run as it is, a recording by its name, or else one of the user's runs by name or path. Raises UserError."""
+    if isinstance(run, Run):
+        return run
+    return next((kept for kept in available() if kept.name == str(run)), None) or Run.open(run)
+
+
 def total_size(root: Path = ROOT) -> int:
     """Bytes of all recordings together."""
     return sum(path.stat().st_size for path in _files(root))
 
 
-def _check(run: Run, root: Path, sums: dict[str, str], images: dict[str, ImageSet | None]) -> Check:
+def _check(run: Run, root: Path, sums: dict[str, str], images: dict[str, Dataset | None]) -> Check:
     prefix = run.path.relative_to(root).as_posix()
     there = {path.relative_to(root).as_posix(): path for path in _files(run.path)}
     expected = {name for name in sums if name.startswith(f"{prefix}/")}
@@ -182,12 +189,12 @@ def _check(run: Run, root: Path, sums: dict[str, str], images: dict[str, ImageSe
     return Check(prefix, tuple(wrong), difference)
 
 
-def last_frame_difference(run: Run, images: ImageSet | None) -> float | None:
+def last_frame_difference(run: Run, images: Dataset | None) -> float | None:
     """Mean difference of the probes' cosines between the film's last frame and the weights; None without images."""
     if images is None:
         return None
     film = run.film
-    pixels = to_float(torch.from_numpy(images.images[film.rows]))
+    pixels = to_float(torch.from_numpy(images.stored[film.rows]))
     found = 0.0
     for name, x in heads(run.encoder(device="cpu"), pixels, head_names(run.config)).items():
         shown = film.embedding(len(film) - 1, name)
@@ -196,7 +203,7 @@ def last_frame_difference(run: Run, images: ImageSet | None) -> float | None:
     return found
 
 
-def _images(run: Run, images: dict[str, ImageSet | None]) -> ImageSet | None:
+def _images(run: Run, images: dict[str, Dataset | None]) -> Dataset | None:
     """The run's training images, loaded once; None where they are not on this machine."""
     key = run.config.data.model_dump_json()
     if key not in images:

@@ -22,7 +22,7 @@ from mixviz.analysis.projection import turned
 from mixviz.augment import Augmentation, make_views, to_float
 from mixviz.build import fixed_generator
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet, draw
+from mixviz.data import Dataset, draw
 from mixviz.film import Film, filmed_epochs, joined
 from mixviz.method import Method
 from mixviz.terms import Candidates, Term
@@ -42,15 +42,14 @@ class Recorder:
     the training images, rising.
     """
 
-    def __init__(self, path: Path, config: RunConfig, held_out: ImageSet, rows: Tensor, augmentation: Augmentation):
+    def __init__(self, path: Path, config: RunConfig, held_out: Dataset, rows: Tensor, augmentation: Augmentation):
         self.path, self.config = path, config
         self.held_out, self.held_rows = held_out, rows.numpy()
         self._look_at(draw(held_out.labels, len(held_out), PROBES))
         self.augmentation = augmentation
         self.due = filmed_epochs(config.train.epochs, config.train.film_frames) if len(self.probes) > 1 else ()
         self.names = head_names(config)
-        looc = config.method.looc
-        self.shared = looc.shared if "looc" in config.method.mixing else (None,)
+        self.shared = config.method.shared
         self.frames: list[dict[str, Any]] = []
         self.about: dict[str, Any] = {}
 
@@ -136,10 +135,10 @@ class Recorder:
 
     def _task(self, method: Method, term: Term, labels: Tensor | None) -> dict[str, Any]:
         framework = method.framework
-        candidates = framework.candidates(term)
-        task = {"loss": float(framework.loss(candidates).mean())}
+        task = {"loss": float(framework.loss(term).mean())}
         if not framework.has_negatives:
             return task
+        candidates = framework.candidates(term)
         same = None if labels is None else of_own_class(framework, term, candidates, labels)
         if "ranks" not in self.about:
             count = int(negative_columns(torch.cat(real_parts(candidates), dim=1), candidates).sum(dim=1).max())

@@ -1,6 +1,7 @@
 """Methods against the authors' numbers, the papers' equations written as loops, and the identities between them."""
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -17,10 +18,11 @@ from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS, Framework
 from mixviz.method import Draws, IncompatibleMixing, Method, proxy_accuracy
 from mixviz.mixing import MIXINGS, IMix, IMixDraw, LooC, MixCo, Mixing, MoCHi, NoMixing
-from mixviz.terms import Candidates
+from mixviz.terms import Candidates, replace_known
 
 N = 8
 EXACT = {"rtol": 0, "atol": 1e-9}
+STILL = math.nextafter(1, 0)  # the momentum at which the momentum encoder stays where it is
 LABELS = torch.tensor([0, 1, 2, 0, 1, -1, 3, 4])
 
 QUERIES = [None, MixCo(temperature=0.1), IMix()]
@@ -80,11 +82,12 @@ GOLDEN_CASES = [
 
 
 def golden_framework(build_framework, base: str) -> Framework:
-    options = {"byol": {"symmetric": False}, "moco": {"queue_length": len(GOLDEN["queue"]), "momentum": 1.0}}
+    moco = {"queue_length": len(GOLDEN["queue"]), "momentum": STILL}
+    options = {"byol": {"symmetric": False}, "moco": moco}
     framework = build_framework(GOLDEN_NAMES[base], dim=len(GOLDEN["w_query"]), **options.get(base, {}))
     framework.online.weight.data[0] = GOLDEN["w_query"]
     if base != "byol":
-        framework.temperature = float(GOLDEN["temperature"])
+        framework.settings = replace(framework.settings, temperature=float(GOLDEN["temperature"]))
     if base in ("byol", "moco"):
         framework.target.weight.data[0] = GOLDEN["w_key"]
     if base == "byol":
@@ -138,7 +141,7 @@ class Loops:
         self.key = cache(self.key)
 
     def loss(self) -> Tensor:
-        anchors = [0, 1] if self.framework.symmetric and "views" not in self.mixings else [0]
+        anchors = [0, 1] if self.framework.settings.symmetric and "views" not in self.mixings else [0]
         negative_draws, total = iter(self.draws.negatives), 0.0
         for anchor, draw in zip(anchors, self.draws.queries, strict=True):
             key_views = [view for view in range(len(self.views)) if view != anchor]
@@ -234,7 +237,7 @@ class Loops:
 def drawn(method: Method, seed: int = 0) -> Draws:
     """Random choices in double precision for one step of the method, as if they came from elsewhere."""
     generator = seeded(seed)
-    queries = [method.query_mixing.sample(N, generator) for _ in range(2 if method.framework.symmetric else 1)]
+    queries = [method.query_mixing.sample(N, generator) for _ in range(2 if method.framework.settings.symmetric else 1)]
     queries = queries[: 1 if len(method.shared) > 1 else 2]
     negatives = []
     for _ in queries:
@@ -296,7 +299,7 @@ def test_looc_is_equation_2(build_framework, make_views):
 
 @pytest.mark.parametrize(("queue", "key_views"), [("own", (0, 1, 2)), ("first", (0, 0, 0))])
 def test_looc_fills_queue_h_from_key_view_h_or_from_the_first(build_framework, make_views, queue, key_views):
-    framework, views = build_framework("moco-v2", spaces=3, momentum=1.0), make_views(4, N)
+    framework, views = build_framework("moco-v2", spaces=3, momentum=STILL), make_views(4, N)
     method = Method(framework, LooC(left_out=("color", "rotation"), queue=queue), MixCo())
     method.update(method.training_step(views))
     for space, key_view in enumerate(key_views):
@@ -406,8 +409,9 @@ def test_every_pair_trains(make_views, name, mixings):
     """The loss falls on a fixed batch with fixed random choices, every weight learns, and updates go on."""
     torch.manual_seed(0)
     spaces = spaces_of(mixings)
-    options = {"moco-v2": {"queue_length": 20}, "byol": {"predictor": nn.Linear(6, 6)}}.get(name, {})
-    framework = FRAMEWORKS[name](Convolution(spaces), **options)
+    kind = FRAMEWORKS[name]
+    settings = replace_known(kind.Settings(), queue_length=20)
+    framework = kind(Convolution(spaces), settings, nn.Linear(6, 6) if kind.predicts else None)
     method = Method(framework, *mixings)
     views = [view.float() for view in make_views(1 + spaces, N)]
     before = copy.deepcopy(framework.state_dict())

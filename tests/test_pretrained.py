@@ -11,8 +11,9 @@ import torch
 from mixviz import pretrained
 from mixviz.__main__ import main
 from mixviz.build import load_sets
-from mixviz.config import STALE, RunConfig
+from mixviz.config import RunConfig
 from mixviz.errors import UserError
+from mixviz.frameworks import STALE
 from mixviz.pretrained import ROOT, add, available, total_size, verify
 from mixviz.runs import Run
 from mixviz.train import train

@@ -10,7 +10,7 @@ from mixviz.analysis.heads import heads
 from mixviz.augment import make_views, to_float
 from mixviz.build import augmentation_of, hold_out
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.film import Film
 from mixviz.method import Method
 from mixviz.recorder import PAIRS, QUERIES, Recorder, leave_one_out, log_ranks, principal
@@ -32,7 +32,13 @@ EVERY = [
 def pictures(n=400, size=16, labels=True):
     random = np.random.default_rng(0)
     shown = random.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
-    return ImageSet("noise", "train", shown, random.integers(0, 4, n) if labels else None, tuple("abcd"))
+    return Dataset(
+        name="noise",
+        split="train",
+        stored=shown,
+        labels=random.integers(0, 4, n) if labels else None,
+        class_names=tuple("abcd"),
+    )
 
 
 def config_of(**settings) -> RunConfig:
@@ -104,7 +110,9 @@ def test_frames_beyond_the_checkpoint_are_taken_anew(tmp_path):
 
 def test_probes_are_of_all_classes_of_a_sorted_folder(tmp_path):
     """20 classes of 300: 600 images are held out, 400 of them filmed; queries and pairs come first among these."""
-    images = ImageSet("sorted", "train", np.zeros((6000, 8, 8, 3), np.uint8), np.repeat(np.arange(20), 300))
+    images = Dataset(
+        name="sorted", split="train", stored=np.zeros((6000, 8, 8, 3), np.uint8), labels=np.repeat(np.arange(20), 300)
+    )
     config = config_of(holdout=600)
     held, _ = hold_out(len(images), 600)
     recorder = Recorder(tmp_path / "film.npz", config, images.select(held), held, augmentation_of(config.augment, 8))
@@ -128,7 +136,7 @@ def test_a_film_goes_on_with_the_probes_that_it_has(tmp_path):
     older.take(method, 0)
     now.rewind(1)
     assert np.array_equal(now.rows, data.held_rows[:20])
-    assert np.array_equal(now.probes.images, data.held_out.images[:20])
+    assert np.array_equal(now.probes.stored, data.held_out.stored[:20])
 
 
 def test_curves_are_those_of_the_analyses(tmp_path):
@@ -176,7 +184,7 @@ def test_the_probes_are_held_out_of_training(tmp_path):
     film = run.film
     _, data = set_up(run.config, images)
     order = np.argsort(film.rows)
-    np.testing.assert_array_equal(images.images[film.rows[order]], data.held_out.images)
+    np.testing.assert_array_equal(images.stored[film.rows[order]], data.held_out.stored)
     np.testing.assert_array_equal(images.labels[film.rows], film.labels)
 
 

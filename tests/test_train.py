@@ -8,7 +8,7 @@ import torch
 
 from mixviz.build import hold_out, seeded_generator, statistics
 from mixviz.config import OptimizerConfig, RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.runs import Run
 from mixviz.train import (
@@ -35,7 +35,13 @@ EVERY = [
 def pictures(n=80, size=16, labels=True, seed=0):
     random = np.random.default_rng(seed)
     shown = random.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
-    return ImageSet("noise", "train", shown, np.arange(n) % 4 if labels else None, tuple("abcd"))
+    return Dataset(
+        name="noise",
+        split="train",
+        stored=shown,
+        labels=np.arange(n) % 4 if labels else None,
+        class_names=tuple("abcd"),
+    )
 
 
 def config_of(**settings):
@@ -145,10 +151,10 @@ def test_the_monitor_compares_with_all_classes_of_a_sorted_folder():
     labels = np.repeat(np.arange(20), 1000)
     images = np.zeros((20_000, 8, 8, 3), np.uint8)
     images[:, 0, 0, :2] = np.stack([np.arange(20_000) // 256, np.arange(20_000) % 256], axis=1)
-    _, data = set_up(config_of(), ImageSet("sorted", "train", images, labels))
+    _, data = set_up(config_of(), Dataset(name="sorted", split="train", stored=images, labels=labels))
     assert len(data.bank) == 10_000
     assert np.abs(np.bincount(data.bank.labels) - 500).max() < 10
-    bank, held = ({tuple(image[0, 0]) for image in part.images} for part in (data.bank, data.held_out))
+    bank, held = ({tuple(image[0, 0]) for image in part.stored} for part in (data.bank, data.held_out))
     assert not bank & held
 
 
@@ -185,7 +191,7 @@ def test_held_out_images_are_apart_and_at_most_a_tenth():
 
 
 def test_statistics_are_those_of_numpy():
-    images = pictures().images
+    images = pictures().stored
     mean, std = statistics(torch.from_numpy(images))
     np.testing.assert_allclose(mean, images.mean(axis=(0, 1, 2)) / 255, rtol=1e-5)
     np.testing.assert_allclose(std, images.std(axis=(0, 1, 2), ddof=1) / 255, rtol=1e-5)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mixviz.analysis.neighbours import nearest
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError
 from mixviz.evaluate import frozen, read_out
@@ -27,7 +27,7 @@ def head_names(config: RunConfig) -> tuple[str, ...]:
 
     Without LooC there is ``all`` alone, since the only space is trained to ignore every augmentation, as space 0 is.
     """
-    return (ALL, *(config.method.looc.left_out if "looc" in config.method.mixing else ()))
+    return tuple(group or ALL for group in config.method.shared)
 
 
 @torch.no_grad()
@@ -67,8 +67,8 @@ def branches(features: Tensor, names: Sequence[str]) -> Heads:
 def factor_readout(
     train_heads: Mapping[str, Tensor],
     test_heads: Mapping[str, Tensor],
-    train: ImageSet,
-    test: ImageSet,
+    train: Dataset,
+    test: Dataset,
     factors: Sequence[str] = ("label",),
     protocol: str = "linear-features",
     seed: int = 0,

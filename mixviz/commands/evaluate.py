@@ -6,7 +6,7 @@ from mixviz.analysis.heads import head_names
 from mixviz.build import load_sets
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
-from mixviz.data import ImageSet, load
+from mixviz.data import Dataset, load
 from mixviz.errors import UserError
 from mixviz.evaluate import BEST_ON_TEST, DEFAULTS, PROTOCOLS, Protocol, Result, evaluate, protocol
 from mixviz.evaluate.details import keep_confusions, keep_tables
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
         train, test = evaluation_sets(run)
         trained_on = None
         if arguments.transfer:
-            trained_on, size = train, train.images.shape[1]
+            trained_on, size = train, train.stored.shape[1]
             train, test = (load(arguments.transfer, split, image_size=size) for split in ("train", "test"))
         sizes = f"{len(train):,} training and {len(test):,} test images"
         print(f"{run.name}, epoch {len(run.metrics)}, {train.name}: {sizes}, seed {run.config.train.seed}")
@@ -68,13 +68,13 @@ def main(argv: list[str]) -> None:
 
 def read_out_run(
     run: Run,
-    train: ImageSet,
-    test: ImageSet,
+    train: Dataset,
+    test: Dataset,
     encoders: list[bool],
     targets: list[str],
     protocols: list[Protocol],
     device: str,
-    trained_on: ImageSet | None = None,
+    trained_on: Dataset | None = None,
 ) -> list[Result]:
     """Results of the run's encoder, trained or as it was before, with the run's name and seed.
 
@@ -92,7 +92,7 @@ def read_out_run(
 
 
 def read_out_spaces_of_run(
-    run: Run, train: ImageSet, test: ImageSet, targets: list[str], protocols: list[Protocol], device: str
+    run: Run, train: Dataset, test: Dataset, targets: list[str], protocols: list[Protocol], device: str
 ) -> list[Result]:
     """Results of the run's embedding spaces, alone and together."""
     embedder, names = run.encoder(device=device), [f"space {name}" for name in head_names(run.config)]
@@ -151,7 +151,7 @@ def show_classes(results: Sequence[Result]) -> None:
         print_table(["classes", "images"], rows)
 
 
-def show_prism(run: Run, train: ImageSet, test: ImageSet, target: str, scale: float, device: str) -> None:
+def show_prism(run: Run, train: Dataset, test: Dataset, target: str, scale: float, device: str) -> None:
     """Print the prism, and write it beside the run's results, which it is no part of."""
     table = prism(run.encoder(device=device), train, test, target, scale=scale, seed=run.config.train.seed)
     name = "prism.csv" if target == "label" else f"prism-{target}.csv"
@@ -164,7 +164,7 @@ def show_prism(run: Run, train: ImageSet, test: ImageSet, target: str, scale: fl
     )
 
 
-def evaluation_sets(run: Run) -> tuple[ImageSet, ImageSet]:
+def evaluation_sets(run: Run) -> tuple[Dataset, Dataset]:
     """All of train that the run was given, held-out part included, and test. Raises UserError."""
     sets = load_sets(run.config.data)
     return sets.all_train, sets.test

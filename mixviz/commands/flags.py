@@ -5,7 +5,7 @@ import typing
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from mixviz.config import Flag, RunConfig, flags, framework_defaults
+from mixviz.config import Flag, RunConfig, flags
 from mixviz.errors import UserError, unknown
 from mixviz.frameworks import FRAMEWORKS
 
@@ -60,7 +60,8 @@ def _hint(flag: Flag) -> str:
     """[range; default], for the help."""
     default = flag.default
     if default is None:
-        by_framework = {name: framework_defaults(name).get(flag.path[0], {}).get(flag.path[-1]) for name in FRAMEWORKS}
+        section, field = flag.path[0], flag.path[-1]
+        by_framework = {name: kind.defaults().get(section, {}).get(field) for name, kind in FRAMEWORKS.items()}
         given = [f"{name} {value}" for name, value in by_framework.items() if value is not None]
         default = ", ".join(given) or "none"
     elif isinstance(default, tuple):

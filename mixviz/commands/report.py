@@ -6,7 +6,7 @@ from pathlib import Path
 from mixviz.commands.flags import Parser
 from mixviz.errors import UserError
 from mixviz.paths import check_writable
-from mixviz.pretrained import ROOT
+from mixviz.pretrained import ROOT, find
 from mixviz.report.overview import Overview, overview
 from mixviz.report.sections import write_report
 from mixviz.runs import Run, short_names
@@ -41,10 +41,3 @@ def check_same_data(runs: Sequence[Run]) -> None:
     if len(set(data.values())) > 1:
         found = ", ".join(f"{name} of {source}" for name, source in data.items())
         raise UserError(f"runs of one report look at the same images, and here are {found}: report them apart")
-
-
-def find(name: str) -> Run:
-    """A run by name or folder, or a recording by name. Raises UserError."""
-    if (ROOT / name / "config.json").exists():
-        return Run(ROOT / name)
-    return Run.open(name)

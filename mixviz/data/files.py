@@ -15,8 +15,8 @@ from PIL import Image
 
 from mixviz.data.cache import cached, content_of, stamp_of
 from mixviz.data.checks import check_labels, reason
+from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Encoded, Reading, decode_all
-from mixviz.data.imageset import ImageSet
 from mixviz.errors import UserError
 
 TEST_NAMES = ("test", "val", "valid", "validation")
@@ -29,7 +29,7 @@ def folder_has_test(root: Path) -> bool:
     return (root / "train").is_dir() and _test_folder(root) is not None
 
 
-def read_folder(root: Path, split: str, reading: Reading) -> ImageSet:
+def read_folder(root: Path, split: str, reading: Reading) -> Dataset:
     """A folder of images.
 
     One sub-folder a class, numbered in the order of train's names, or images directly and no labels. Where there is a
@@ -70,7 +70,7 @@ def parquet_has_test(path: Path) -> bool:
     return bool(shards(path, "test"))
 
 
-def read_parquet(path: Path, split: str, reading: Reading) -> ImageSet:
+def read_parquet(path: Path, split: str, reading: Reading) -> Dataset:
     """Parquet as Hugging Face lays it out: ``image`` (or ``img``), a struct with ``bytes``, and perhaps ``label``."""
     files = shards(path, split)
     name = f"parquet:{path.stem if path.is_file() else path.resolve().name}"
@@ -180,7 +180,15 @@ def _class_names(file: Path) -> list[str]:
 
 def _decoded(
     encoded: Encoded, labels: np.ndarray | None, classes: Sequence[str], name: str, split: str, reading: Reading
-) -> ImageSet:
+) -> Dataset:
     pixels, kept = decode_all(encoded, reading, f"{name} {split}")
     labels = None if labels is None else labels[kept]
-    return ImageSet(name, split, pixels, labels, tuple(classes), skipped=len(encoded.items) - len(kept))
+    return Dataset(
+        name=name,
+        split=split,
+        stored=pixels,
+        labels=labels,
+        class_names=tuple(classes),
+        origins=np.array(encoded.names)[kept],
+        skipped=len(encoded.items) - len(kept),
+    )

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError
 from mixviz.evaluate.augmented import LinearAugmented, LinearOnline
@@ -66,8 +66,8 @@ class Result:
 
 def evaluate(
     embedder: Embedder | None,
-    train: ImageSet,
-    test: ImageSet,
+    train: Dataset,
+    test: Dataset,
     encoder: str = "backbone",
     targets: Sequence[str] = ("label",),
     protocols: Sequence[str | Protocol] = DEFAULTS,
@@ -97,8 +97,8 @@ def evaluate(
 def read_out(
     features: Tensor,
     test_features: Tensor,
-    train: ImageSet,
-    test: ImageSet,
+    train: Dataset,
+    test: Dataset,
     encoder: str,
     targets: Sequence[str],
     protocols: Sequence[str | Protocol],
@@ -117,12 +117,12 @@ def read_out(
     return [_judged(*each, train, test, shared, about) for each in found]
 
 
-def _from_zero(train: ImageSet, target: str) -> Tensor:
+def _from_zero(train: Dataset, target: str) -> Tensor:
     """(N,) the target's values, numbered in their order."""
     return torch.as_tensor(np.unique(train.targets(target), return_inverse=True)[1])
 
 
-def _shared(train: ImageSet, test: ImageSet) -> dict[str, int]:
+def _shared(train: Dataset, test: Dataset) -> dict[str, int]:
     """What a result's settings tell of images that are in both; nothing where there are none. Raises UserError."""
     both = images_in_both(train, test)
     return {"images_in_both": both} if both else {}
@@ -132,8 +132,8 @@ def _judged(
     one: Protocol,
     target: str,
     found: Readout,
-    train: ImageSet,
-    test: ImageSet,
+    train: Dataset,
+    test: Dataset,
     shared: dict[str, int],
     about: dict[str, Any],
 ) -> Result:

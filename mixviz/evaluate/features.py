@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mixviz.augment import to_float
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError
 
@@ -57,7 +57,7 @@ def frozen(module: nn.Module | None) -> Iterator[nn.Module | None]:
 
 
 @torch.no_grad()
-def extract(embedder: Embedder, images: ImageSet, batch_size: int = 512, layer: Layer = "backbone") -> Tensor:
+def extract(embedder: Embedder, images: Dataset, batch_size: int = 512, layer: Layer = "backbone") -> Tensor:
     """Features of all images, without augmentation, float32 on the CPU: (N, F), of the head (N, D)."""
     device = embedder.device
     with frozen(embedder):
@@ -78,7 +78,7 @@ def read(embedder: Embedder | None, images: Tensor, layer: Layer = "backbone") -
     return embedder.features(images) if layer == "backbone" else embedder(images)[:, 0].float()
 
 
-def raw_pixels(images: ImageSet) -> Tensor:
+def raw_pixels(images: Dataset) -> Tensor:
     """(N, H * W * 3) in [0, 1]: the features of no encoder at all."""
     return images.tensor().flatten(1).float() / 255
 
@@ -89,7 +89,7 @@ class Source:
     embedder: None stands for raw pixels. Features are made when they are first asked for.
     """
 
-    def __init__(self, embedder: Embedder | None, train: ImageSet, test: ImageSet):
+    def __init__(self, embedder: Embedder | None, train: Dataset, test: Dataset):
         self.embedder, self.train = embedder, replace(train, labels=None, factors={})
         self.test = replace(test, labels=None, factors={})
         self._features: dict[Layer, tuple[Tensor, Tensor]] = {}
@@ -104,7 +104,7 @@ class Source:
             self._features[layer] = self.features_of(self.train, layer), self.features_of(self.test, layer)
         return self._features[layer]
 
-    def features_of(self, images: ImageSet, layer: Layer = "backbone") -> Tensor:
+    def features_of(self, images: Dataset, layer: Layer = "backbone") -> Tensor:
         """(N, F) of any images, on the encoder's device; made anew each time. Raises UserError, NotFrozen."""
         if self.embedder is None:
             if layer == "head":

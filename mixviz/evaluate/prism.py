@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError
 from mixviz.evaluate.augmented import LinearAugmented, LinearOnline, read_together
@@ -89,8 +89,8 @@ READINGS: tuple[Reading, ...] = (
 
 def prism(
     embedder: Embedder | None,
-    train: ImageSet,
-    test: ImageSet,
+    train: Dataset,
+    test: Dataset,
     target: str = "label",
     readings: Sequence[Reading] = READINGS,
     scale: float = 0.1,

@@ -78,7 +78,7 @@ class LinearCorrupted(Repeated):
         classifier = linear_classifier(features, labels, seed)
         predicted = [classifier(test_features)]
         for kind, severity in product(self.kinds, self.severities):
-            corrupted = replace(source.test, images=corrupt(np.array(source.test.images), kind, severity, seed))
+            corrupted = replace(source.test, stored=corrupt(np.array(source.test.stored), kind, severity, seed))
             predicted.append(classifier(source.features_of(corrupted, self.layer)))
         return torch.stack(predicted).cpu(), {"lr": classifier.lr, "weight_decay": classifier.weight_decay}
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import DEFAULTS, Protocol, Result, read_out
 
@@ -32,8 +32,8 @@ def space_features(spaces: Mapping[str, Tensor], backbone: str = "backbone") -> 
 def read_out_spaces(
     train_spaces: Mapping[str, Tensor],
     test_spaces: Mapping[str, Tensor],
-    train: ImageSet,
-    test: ImageSet,
+    train: Dataset,
+    test: Dataset,
     targets: Sequence[str] = ("label",),
     protocols: Sequence[str | Protocol] = DEFAULTS,
     seed: int = 0,

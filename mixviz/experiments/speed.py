@@ -16,7 +16,7 @@ from mixviz.augment import build_augmentation, make_views, to_float
 from mixviz.augment.filters import default_kernel_size
 from mixviz.build import augmentation_of, build_method, seeded_generator
 from mixviz.config import RunConfig
-from mixviz.train import keep_freed_memory, optimize, sgd
+from mixviz.train import optimize, sgd
 
 ROUNDS = 4  # the contestants take turns, so that whatever else the machine does slows all of them
 
@@ -114,7 +114,6 @@ def step_benchmark(config: RunConfig, seconds_each: float = 5.0, image_size: int
     Bare: forward and backward of the queries and forward of the keys, on tensors that are ready; nothing else. The
     two take turns. ``milliseconds`` are medians; ``times_the_bare_passes`` is their ratio, 1 at best.
     """
-    keep_freed_memory()
     method = build_method(config, image_size)
     device, batch = method.framework.online.device, config.train.batch_size
     shape = (batch, image_size, image_size, 3)

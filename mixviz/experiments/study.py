@@ -19,7 +19,7 @@ from mixviz.analysis.invariance import diagonal_margin, reference_table
 from mixviz.analysis.mixpath import calibration, mix_path, path_measures, unit_embed
 from mixviz.augment import to_float
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.paired import mean_interval, settled_sign
 from mixviz.report.overview import LAMS, look
 from mixviz.runs import Run, folder_name
@@ -168,7 +168,7 @@ def config_of(arm: str, seed: int, **changes: Any) -> RunConfig:
     return RunConfig.of(**{**SHARED, **ARMS[arm], "seed": seed, **changes})
 
 
-def measure_arm(run: Run, train: ImageSet, test: ImageSet) -> dict[str, float]:
+def measure_arm(run: Run, train: Dataset, test: Dataset) -> dict[str, float]:
     """Every measure of one run; shares and accuracies in [0, 1]."""
     config, embedder = run.config, run.encoder()
     names = head_names(config)
@@ -189,7 +189,7 @@ def proxy_measures(run: Run) -> dict[str, float]:
 
 
 @torch.no_grad()
-def blend_measures(run: Run, test: ImageSet) -> dict[str, float]:
+def blend_measures(run: Run, test: Dataset) -> dict[str, float]:
     """How a blend of two test images is read, against how much of each is in it; lower errors are better."""
     embed, method = unit_embed(run.encoder()), run.config.method
     images = to_float(test.sample(len(test)).tensor())  # in random order
@@ -208,7 +208,7 @@ def blend_measures(run: Run, test: ImageSet) -> dict[str, float]:
     }
 
 
-def _factors(train_heads: Heads, test_heads: Heads, train: ImageSet, test: ImageSet) -> dict[str, float]:
+def _factors(train_heads: Heads, test_heads: Heads, train: Dataset, test: Dataset) -> dict[str, float]:
     """Accuracy of each factor from each head: kNN; from the backbone also linear."""
     knn = factor_readout(train_heads, test_heads, train, test, ("label", "hue", "rotation"), "knn")
     backbone = [{BACKBONE: part[BACKBONE]} for part in (train_heads, test_heads)]
@@ -217,7 +217,7 @@ def _factors(train_heads: Heads, test_heads: Heads, train: ImageSet, test: Image
     return found | {f"{NAMES.get(r.factor, r.factor)}, linear: {r.head}": r.accuracy for r in linear.itertuples()}
 
 
-def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: ImageSet) -> dict[str, float]:
+def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: Dataset) -> dict[str, float]:
     """How far each head moves with rotation and hue, at the reference strength; and the mean of those not its own."""
     table = reference_table(embed_heads, to_float(test.sample(MOVED).tensor()), ("rotation", "hue"))
     own = {f"fall-off {row.augmentation}: {row.head}": row.fall_off for row in table.itertuples()}
@@ -228,7 +228,7 @@ def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: ImageSet) 
 def run_study(
     seeds: Sequence[int],
     root: Path,
-    sets: tuple[ImageSet, ImageSet],
+    sets: tuple[Dataset, Dataset],
     arms: Sequence[str] = tuple(ARMS),
     on_arm: Callable[[str, int], None] = lambda arm, seed: None,
     **changes: Any,

@@ -8,12 +8,12 @@ from tqdm.auto import tqdm
 from mixviz.augment import make_views, to_float
 from mixviz.build import TrainSets, augmentation_of, build_embedder, seeded, seeded_generator, statistics
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder
 from mixviz.train import batches, learning_rate, optimize, sgd
 
 
-def train_supervised(config: RunConfig, images: ImageSet, progress: bool = True) -> Embedder:
+def train_supervised(config: RunConfig, images: Dataset, progress: bool = True) -> Embedder:
     """An embedder whose backbone was trained by cross entropy on labels; config as for a run, its method unused.
 
     It sees the images that a run of this config would see, one augmented view of each. Raises UserError without labels.

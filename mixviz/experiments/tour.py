@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mixviz.augment import make_views, to_float
 from mixviz.build import augmentation_of, build_embedder, seeded_generator, statistics
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.evaluate import Result, evaluate
 from mixviz.experiments.study import MOCO
 from mixviz.experiments.supervised import train_supervised
@@ -55,7 +55,7 @@ TARGETS = {"label": "shape", "hue": "hue", "rotation": "orientation"}
 
 def tour_of_one_seed(
     seed: int,
-    sets: tuple[ImageSet, ImageSet],
+    sets: tuple[Dataset, Dataset],
     root: Path,
     quick: bool,
     rows: list[dict[str, Any]],
@@ -79,13 +79,13 @@ def tour_config(name: str, seed: int, quick: bool) -> RunConfig:
     return RunConfig.of(**settings)
 
 
-def references(seed: int, sets: tuple[ImageSet, ImageSet], config: RunConfig, quick: bool) -> list[dict[str, Any]]:
+def references(seed: int, sets: tuple[Dataset, Dataset], config: RunConfig, quick: bool) -> list[dict[str, Any]]:
     """Rows of what stands below and above the methods: raw pixels, an untrained encoder, a supervised one.
 
     quick: of raw pixels, whose probe is the slowest of all, shape alone.
     """
     images = sets[0]
-    untrained = build_embedder(config, images.images.shape[1], *statistics(images.tensor())).eval()
+    untrained = build_embedder(config, images.stored.shape[1], *statistics(images.tensor())).eval()
     supervised = train_supervised(config, images)
     encoders = {"raw pixels": None, "random encoder": untrained, "supervised": supervised}
     rows = []
@@ -123,7 +123,7 @@ def _mean(accuracies: pd.Series) -> str:
     return f"{100 * accuracies.mean():.1f}{spread}"
 
 
-def describe(runs: Sequence[Run], sets: tuple[ImageSet, ImageSet], seeds: int, minutes: float) -> str:
+def describe(runs: Sequence[Run], sets: tuple[Dataset, Dataset], seeds: int, minutes: float) -> str:
     """What stands beside every number of the tour."""
     config, environment = runs[0].config, runs[0].read_json("environment.json")
     epochs = " and ".join(map(str, sorted({run.config.train.epochs for run in runs})))
@@ -136,7 +136,7 @@ def describe(runs: Sequence[Run], sets: tuple[ImageSet, ImageSet], seeds: int, m
 
 
 def write_report(
-    path: Path, caption: str, table: pd.DataFrame, runs: Sequence[tuple[str, Run]], sets: tuple[ImageSet, ImageSet]
+    path: Path, caption: str, table: pd.DataFrame, runs: Sequence[tuple[str, Run]], sets: tuple[Dataset, Dataset]
 ) -> Path:
     """One HTML file with everything that the tour found."""
     config = runs[0][1].config
@@ -166,14 +166,14 @@ def write_report(
     return report.write(path)
 
 
-def draw_samples(images: ImageSet) -> Figure:
+def draw_samples(images: Dataset) -> Figure:
     drawn = figure(7, 7)
     picks = [np.flatnonzero(images.labels == shape)[:16] for shape in range(len(images.class_names))]
-    plot_sheet(drawn.add_subplot(), [images.images[index] for index in picks], images.class_names)
+    plot_sheet(drawn.add_subplot(), [images.stored[index] for index in picks], images.class_names)
     return drawn
 
 
-def draw_views(images: ImageSet, config: RunConfig) -> Figure:
+def draw_views(images: Dataset, config: RunConfig) -> Figure:
     drawn = figure(7, 1.6)
     batch = to_float(images.select(range(16)).tensor())
     augmentation = augmentation_of(config.augment, batch.shape[2])

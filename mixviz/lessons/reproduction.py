@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet, load
+from mixviz.data import Dataset, load
 from mixviz.errors import UserError
 from mixviz.evaluate import DEFAULTS, evaluate
 from mixviz.paired import VERDICTS, mean_interval, settled_sign
@@ -62,7 +62,7 @@ def _sides(pair: tuple[Run, Run]) -> list[tuple[str, Run]]:
     return list(zip(("base", "method"), pair, strict=True))
 
 
-def _read(run: Run, train: ImageSet, test: ImageSet) -> dict[str, float]:
+def _read(run: Run, train: Dataset, test: Dataset) -> dict[str, float]:
     results = evaluate(run.encoder(), train, test, seed=run.config.train.seed)
     return {result.protocol: 100 * result.accuracy for result in results}
 

@@ -33,7 +33,7 @@ from mixviz.analysis.targets import ContrastTable, contrast_table, mean_mass
 from mixviz.augment import make_views, to_float
 from mixviz.build import augmentation_of, load_sets, seeded_generator
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder
 from mixviz.evaluate import frozen
 from mixviz.film import Film
@@ -90,7 +90,7 @@ class Overview:
 
     run: Run
     film: Film | None
-    test: ImageSet
+    test: Dataset
     exact: bool  # False: a recording, whose keys and queue were made anew by its encoder
     task: Task
     geometry: dict[str, Geometry]  # by embedding
@@ -123,19 +123,20 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
     seen = {"train": look(embedder, train, names), "test": look(embedder, test, names)}
     projected = seen["test"][BACKBONE][:PROJECTED]
     layout = PROJECTIONS[projection](projected)
+    task = proxy_task(method, config, sets.held_out)
     return Overview(
         run=run,
         film=run.film if (run.path / "film.npz").exists() else None,
         test=test,
         exact=(run.path / "checkpoint.pt").exists(),
-        task=proxy_task(method, config, sets.held_out),
+        task=task,
         geometry=_geometry(method, config, seen["test"], test),
         neighbourhood=_neighbourhood(seen["test"][BACKBONE], test),
         layout=layout,
         projection=projection,
         trust=trustworthiness(projected, layout),
         regularisation=_regularisation(seen, train, test),
-        blends=_blends(method, config, test),
+        blends=_blends(method, task.temperature, test),
         moved=_moved(embedder, names, test),
         invariance=_invariance(embedder, names, train, test),
         per_head=nearest_per_head(seen["test"], torch.arange(SHOWN), NEIGHBOURS),
@@ -145,18 +146,18 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
 
 
 @torch.no_grad()
-def look(embedder: Embedder, images: ImageSet, names: Sequence[str], batch_size: int = 512) -> Heads:
+def look(embedder: Embedder, images: Dataset, names: Sequence[str], batch_size: int = 512) -> Heads:
     """Embeddings of a whole set in every space, without ever holding all of it as floats."""
     with frozen(embedder):
         parts = [
-            heads(embedder, to_float(torch.tensor(images.images[start : start + batch_size])), names)
+            heads(embedder, to_float(torch.tensor(images.stored[start : start + batch_size])), names)
             for start in range(0, len(images), batch_size)
         ]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 @torch.no_grad()
-def proxy_task(method: Method, config: RunConfig, held_out: ImageSet) -> Task:
+def proxy_task(method: Method, config: RunConfig, held_out: Dataset) -> Task:
     """The proxy task on a batch of images, drawn and mixed as in training."""
     device = method.framework.online.device
     size = min(config.train.batch_size, len(held_out) // 2 * 2)
@@ -187,11 +188,11 @@ def typical(terms: list[Term]) -> Term:
 
 
 @torch.no_grad()
-def _geometry(method: Method, config: RunConfig, seen: Heads, test: ImageSet) -> dict[str, Geometry]:
+def _geometry(method: Method, config: RunConfig, seen: Heads, test: Dataset) -> dict[str, Geometry]:
     """By embedding; two views of the first images are the pairs of alignment."""
     embedder, names = method.framework.online, head_names(config)
     device = embedder.device
-    images = to_float(torch.from_numpy(test.images[:PAIRS]).to(device))
+    images = to_float(torch.from_numpy(test.stored[:PAIRS]).to(device))
     augmentation = augmentation_of(config.augment, images.shape[2])
     views = make_views(images, augmentation, seeded_generator(device, "alignment"))
     first, second = (heads(embedder, view.inputs, names) for view in views)
@@ -199,7 +200,7 @@ def _geometry(method: Method, config: RunConfig, seen: Heads, test: ImageSet) ->
     return {name: geometry(x, labels, (first[name], second[name])) for name, x in seen.items()}
 
 
-def _neighbourhood(x: Tensor, test: ImageSet) -> Neighbourhood:
+def _neighbourhood(x: Tensor, test: Dataset) -> Neighbourhood:
     index = nearest(x, NEIGHBOURS).index
     classes = None
     if test.labels is not None:
@@ -208,7 +209,7 @@ def _neighbourhood(x: Tensor, test: ImageSet) -> Neighbourhood:
     return Neighbourhood(index, hubness(index, len(x)), classes)
 
 
-def _regularisation(seen: dict[str, Heads], train: ImageSet, test: ImageSet) -> Regularisation:
+def _regularisation(seen: dict[str, Heads], train: Dataset, test: Dataset) -> Regularisation:
     known = train.labels is not None and test.labels is not None
     labels = [torch.as_tensor(part.labels) for part in (train, test)] if known else (None, None)
     features = seen["train"][BACKBONE], seen["test"][BACKBONE]
@@ -216,15 +217,13 @@ def _regularisation(seen: dict[str, Heads], train: ImageSet, test: ImageSet) -> 
 
 
 @torch.no_grad()
-def _blends(method: Method, config: RunConfig, test: ImageSet) -> Blends:
+def _blends(method: Method, temperature: float, test: Dataset) -> Blends:
     """Blends of test images, read against the network's own clean embeddings of them and of others."""
     embedder = method.framework.online
     pairs = min(PAIRS, len(test) // 4)
-    images = to_float(torch.from_numpy(test.images[: 4 * pairs]).to(embedder.device))
+    images = to_float(torch.from_numpy(test.stored[: 4 * pairs]).to(embedder.device))
     first, second, rest = images.split([pairs, pairs, 2 * pairs])
     embed = unit_embed(embedder)
-    mixco = "mixco" in config.method.mixing
-    temperature = config.method.mixco.temperature if mixco else method.framework.temperature
     paths = {
         kind: mix_path(embed, first, second, embed(rest), LAMS, kind, seeded_generator(images.device, "blends"))
         for kind in ("mixup", "cutmix")
@@ -236,14 +235,14 @@ def _blends(method: Method, config: RunConfig, test: ImageSet) -> Blends:
     )
 
 
-def _moved(embedder: Embedder, names: tuple[str, ...], test: ImageSet) -> dict[str, pd.DataFrame]:
-    images = to_float(torch.from_numpy(test.images[:MOVED]))
+def _moved(embedder: Embedder, names: tuple[str, ...], test: Dataset) -> dict[str, pd.DataFrame]:
+    images = to_float(torch.from_numpy(test.stored[:MOVED]))
     embed_heads = partial(heads, embedder, names=names)
     return {augmentation: invariance(embed_heads, images, augmentation).table() for augmentation in AUGMENTATIONS}
 
 
 def _contribution(
-    seen: dict[str, Heads], names: tuple[str, ...], train: ImageSet, test: ImageSet
+    seen: dict[str, Heads], names: tuple[str, ...], train: Dataset, test: Dataset
 ) -> HeadContribution | None:
     """Of the embedding spaces; of few images, since the probe is the slow part."""
     if len(names) < 2 or train.labels is None or test.labels is None:
@@ -253,18 +252,18 @@ def _contribution(
     return head_contribution(parts[0], labels[0], parts[1], labels[1])
 
 
-def _factors(seen: dict[str, Heads], train: ImageSet, test: ImageSet) -> pd.DataFrame | None:
+def _factors(seen: dict[str, Heads], train: Dataset, test: Dataset) -> pd.DataFrame | None:
     """By kNN, which sees what varies much; a linear map finds directions in which a head hardly varies."""
     if not train.factors:
         return None
     return factor_readout(seen["train"], seen["test"], train, test, ("label", *train.factors), "knn")
 
 
-def _invariance(embedder: Embedder, names: tuple[str, ...], train: ImageSet, test: ImageSet) -> pd.DataFrame:
+def _invariance(embedder: Embedder, names: tuple[str, ...], train: Dataset, test: Dataset) -> pd.DataFrame:
     """Glyphs are read out in one pose and colour: in all poses and colours there is nothing to read."""
-    moved = to_float(torch.from_numpy(test.images[:MOVED]))
+    moved = to_float(torch.from_numpy(test.stored[:MOVED]))
     if train.name == "glyphs":
         read = [canonical_glyphs(READ, seed) for seed in (1, 2)]
     else:
-        read = [to_float(torch.from_numpy(part.images[:READ])) for part in (train, test)]
+        read = [to_float(torch.from_numpy(part.stored[:READ])) for part in (train, test)]
     return fingerprint(partial(heads, embedder, names=names), moved, *read, AUGMENTATIONS)

@@ -261,7 +261,7 @@ def draw_neighbours(ax: Axes, one: Overview, labels: torch.Tensor) -> Axes:
     index = one.neighbourhood.index[picks]
     same = (labels[index] == labels[picks][:, None]).numpy()
     names = [one.test.class_names[int(labels[pick])] for pick in picks] if one.test.class_names else ()
-    return plot_neighbours(ax, one.test.images[picks], one.test.images[index.numpy()], same, names)
+    return plot_neighbours(ax, one.test.stored[picks], one.test.stored[index.numpy()], same, names)
 
 
 def the_blends(report: Report, found: Found) -> None:
@@ -308,7 +308,7 @@ def the_invariances(report: Report, found: Found) -> None:
             report.figure(drawing(plot_contributions, one.contribution, size=(7, 3.5)), f"{name}: who decides.")
             nearest = {head: index[NEAREST_OF] for head, index in one.per_head.items()}
             report.figure(
-                drawing(plot_neighbours_per_head, one.test.images, NEAREST_OF, nearest, size=(7, 0.9 * len(nearest))),
+                drawing(plot_neighbours_per_head, one.test.stored, NEAREST_OF, nearest, size=(7, 0.9 * len(nearest))),
                 f"{name}: the nearest images as each head has it.",
             )
 

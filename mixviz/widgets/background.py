@@ -16,7 +16,7 @@ import torch
 
 from mixviz.build import load_sets
 from mixviz.config import DataConfig, RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.runs import Run
 from mixviz.train import resume, train
@@ -131,7 +131,7 @@ class Training:
 
 
 @lru_cache(maxsize=1)
-def _images(config: DataConfig) -> ImageSet:
+def _images(config: DataConfig) -> Dataset:
     """Training images; kept, since the next run is mostly trained on the same."""
     return load_sets(config, progress=False).all_train
 

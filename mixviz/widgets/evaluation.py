@@ -14,10 +14,11 @@ from mixviz.evaluate.prism import READINGS, prism
 from mixviz.experiments.claims import PATH as LEDGER
 from mixviz.plots.prism import plot_prism
 from mixviz.plots.verdict import draw_chances, draw_differences, name_chances, name_differences
+from mixviz.pretrained import find
 from mixviz.runs import Run
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, slider, steps, toggle
-from mixviz.widgets.networks import GLYPHS, find, network
+from mixviz.widgets.networks import GLYPHS, network
 
 FEW = 1000  # images of train and of test that a run is read with where it has no table yet
 ANYONE = "anyone"

@@ -3,7 +3,6 @@
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,14 +12,15 @@ from mixviz.analysis.heads import Heads, head_names, heads
 from mixviz.augment import Augmentation, make_views, to_float
 from mixviz.build import TrainSets, augmentation_of, load_sets
 from mixviz.config import DataConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder
 from mixviz.errors import MissingData
-from mixviz.frameworks import BYOL, FRAMEWORKS, Framework, MoCoV2, embed_once
+from mixviz.frameworks import FRAMEWORKS, Framework, embed_once
 from mixviz.method import Method
 from mixviz.mixing import Mixing
-from mixviz.pretrained import available, bank_keys, bank_rows
+from mixviz.pretrained import bank_keys, bank_rows, find
 from mixviz.runs import Run
+from mixviz.terms import replace_known
 
 GLYPHS = "glyphs-moco-v2-seed1"  # the recording that widgets look at where nothing else is asked for
 GLYPHS_LOOC = "glyphs-n-pair+looc-turned-seed1"  # the one that has LooC's spaces, for colour and for rotation
@@ -37,17 +37,17 @@ class Network:
     stand_in: bool  # the run's own images are not on this machine, and glyphs stand in for them
 
     @property
-    def train(self) -> ImageSet:
+    def train(self) -> Dataset:
         """The images that the run was trained on, without the held-out ones."""
         return self.sets.train
 
     @property
-    def held_out(self) -> ImageSet:
+    def held_out(self) -> Dataset:
         """Training images that the run has never seen."""
         return self.sets.held_out
 
     @property
-    def test(self) -> ImageSet:
+    def test(self) -> Dataset:
         """Raises UserError if the data have no test split."""
         return self.sets.test
 
@@ -72,16 +72,15 @@ class Network:
     @cached_property
     def augmentation(self) -> Augmentation:
         """What the run was trained with."""
-        return augmentation_of(self.run.config.augment, self.train.images.shape[1])
+        return augmentation_of(self.run.config.augment, self.train.stored.shape[1])
 
     def pixels(self, rows: np.ndarray | list[int], test: bool = False) -> Tensor:
         """(n, 3, H, W) in [0, 1], of the held-out training images or of the test images."""
-        return to_float(torch.from_numpy((self.test if test else self.held_out).images[rows]))
+        return to_float(torch.from_numpy((self.test if test else self.held_out).stored[rows]))
 
     def views(self, rows: list[int], seed: int = 0) -> list[Tensor]:
         """A query view and one key view for each space of held-out images, as in training; each (n, 3, H, W)."""
-        looc = self.run.config.method.looc if "looc" in self.run.config.method.mixing else None
-        shared = looc.shared if looc else (None,)
+        shared = self.run.config.method.shared
         drawn = make_views(self.pixels(rows), self.augmentation, Generator().manual_seed(seed), shared)
         return [view.inputs for view in drawn]
 
@@ -110,15 +109,14 @@ class Network:
         oracle: bool = False,
         embedded: bool = False,
     ) -> Method:
-        """This encoder in any framework, under any mixings: in place of the momentum encoder, of BYOL's prediction too.
+        """This encoder in any framework, under any mixings: in place of the momentum encoder and the prediction too.
 
         queue_length: K, at most 2048 keys of training images. embedded: the views of ``Method.terms`` are those of
         ``embedded``, which saves embedding images again and again. Methods share their encoder and queue, so they are
         to be looked at, not trained. Raises UserError, IncompatibleMixing.
         """
         built = copy(_framework(self, framework, queue_length, embedded))
-        if built.has_negatives:
-            built.temperature = temperature
+        built.settings = replace_known(built.settings, temperature=temperature)
         return Method(built, *mixings, oracle=oracle).eval().requires_grad_(False)
 
 
@@ -139,7 +137,7 @@ class Embedded(nn.Module):
 def network(run: Run | str = GLYPHS) -> Network:
     """The network of a recording or of a run of yours, by name, path or ``Run``. Raises UserError.
 
-    Where the run's images are not on this machine, glyphs stand in for them.
+    If the run's images are not on this machine, glyphs are shown instead.
     """
     run = find(run)
     encoder = run.encoder(device="cpu")
@@ -152,15 +150,12 @@ def network(run: Run | str = GLYPHS) -> Network:
 def _framework(network: Network, name: str, queue_length: int, embedded: bool) -> Framework:
     """The framework of ``Network.method`` at any temperature; to make it takes longer than a look at a batch."""
     encoder = Embedded(network.encoder.dim) if embedded else network.encoder
-    if name == "byol":
-        return BYOL(encoder, nn.Identity(), symmetric=False)
-    if name != "moco-v2":
-        return FRAMEWORKS[name](encoder, symmetric=False)
-    keys, labels = network.bank
-    length = min(queue_length, len(labels))
-    built = MoCoV2(encoder, queue_length=length)
-    built.queue.keys.copy_(keys[: encoder.spaces, :length])
-    built.queue.labels.copy_(labels[:length])
+    kind, length = FRAMEWORKS[name], min(queue_length, len(network.bank_rows))
+    built = kind(encoder, replace_known(kind.Settings(symmetric=False), queue_length=length))
+    if built.queue_length:
+        keys, labels = network.bank
+        built.queue.keys.copy_(keys[: encoder.spaces, :length])
+        built.queue.labels.copy_(labels[:length])
     return built
 
 
@@ -177,10 +172,3 @@ def images(data: DataConfig) -> tuple[TrainSets, bool]:
         return load_sets(data, progress=False), False
     except MissingData:
         return images(DataConfig(image_size=data.image_size, holdout=data.holdout))[0], True
-
-
-def find(run: Run | str | Path) -> Run:
-    """A run as it is, a recording by its name, or else one of yours by name or path. Raises UserError."""
-    if isinstance(run, Run):
-        return run
-    return next((one for one in available() if one.name == str(run)), None) or Run.open(run)

@@ -16,7 +16,7 @@ from mixviz.analysis.heads import (
 )
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import SealedLabels
 
@@ -85,7 +85,13 @@ def test_branches_of_looc_plus_plus_are_what_its_projectors_see(images):
 def factor_set(n, seed):
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 256, (n, 4, 4, 3), dtype=np.uint8)
-    return ImageSet("noise", "train", noise, rng.integers(0, 4, n), factors={"hue": 5 + rng.integers(0, 3, n)})
+    return Dataset(
+        name="noise",
+        split="train",
+        stored=noise,
+        labels=rng.integers(0, 4, n),
+        factors={"hue": 5 + rng.integers(0, 3, n)},
+    )
 
 
 def test_a_factor_is_read_from_the_head_that_has_it_alone():

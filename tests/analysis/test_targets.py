@@ -74,7 +74,7 @@ def make_terms(build_framework, make_views):
 def vectors(framework, term) -> Tensor:
     """(n, M, D): the candidates themselves, in the table's order."""
     parts = [term.keys.flatten(0, 1)]
-    if framework.name == "simclr" and not term.query.mixed:
+    if framework.name == "simclr" and term.query.candidates == "own":
         parts.append(term.q)
     if framework.name == "moco-v2":
         parts.append(framework.queue.keys[term.space])
@@ -90,7 +90,7 @@ def test_the_gradient_by_the_query_is_the_tables(make_terms, name, mixings, orac
         table = contrast_table(framework, term)
         q = term.q.detach().requires_grad_()
         leaf = replace(term, q=q, keys=term.keys.detach())
-        losses = framework.loss(framework.candidates(leaf))
+        losses = framework.loss(leaf)
         rows = [torch.autograd.grad(loss, q, retain_graph=True)[0][i] for i, loss in enumerate(losses)]
         weights = torch.where(table.gap == 0, 0.0, table.gap)
         expected = table.scale * torch.einsum("nm,nmd->nd", weights, vectors(framework, term))

@@ -1,9 +1,12 @@
 """The command line end to end on small images: train, resume, evaluate, compare, list; and every refusal."""
 
+import platform
+import resource
+
 import numpy as np
 import pytest
 
-from mixviz.__main__ import COMMANDS, main
+from mixviz.__main__ import COMMANDS, keep_freed_memory, main
 from mixviz.paths import runs_root
 
 SMALL = {"epochs": 1, "batch-size": 16, "queue-length": 32, "bn-splits": 2, "dim": 8, "hidden": 16}
@@ -179,3 +182,13 @@ def test_an_interrupt_tells_how_to_go_on(data, capsys, monkeypatch):
     monkeypatch.setattr("mixviz.commands.train.train", interrupt)
     assert call("train", "--data", data, *SMALL) == 130
     assert "--resume" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc alone")
+def test_freed_memory_is_kept():
+    keep_freed_memory()
+    for _ in range(2):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        np.ones(24 * 2**20, np.uint8)
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert faults < 24 * 2**20 / resource.getpagesize() / 4  # the second time the block is there already

@@ -11,7 +11,7 @@ import torch
 
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import DEFAULTS, PROTOCOLS, Protocol, Result, SealRefused, evaluate, protocol, read_out
 
@@ -32,7 +32,7 @@ def stripes(n, split, seed, labels=(3, 7, 40), labelled=True):
     images[np.arange(n), :, :, kind] += 100
     images[:, :8] += 60 * hue[:, None, None, None]
     shown = np.asarray(labels)[kind] if labelled else None
-    return ImageSet("stripes", split, images.astype(np.uint8), shown, factors={"hue": hue})
+    return Dataset(name="stripes", split=split, stored=images.astype(np.uint8), labels=shown, factors={"hue": hue})
 
 
 def small_embedder():
@@ -88,7 +88,10 @@ def test_accuracy_is_the_share_of_hits():
     wrong = np.arange(90) % 3
     wrong[:9] = (wrong[:9] + 1) % 3
     images = np.zeros((90, 8, 8, 3), np.uint8)
-    train, test = ImageSet("x", "train", images, np.arange(90) % 3), ImageSet("x", "test", images + 1, wrong)
+    train, test = (
+        Dataset(name="x", split="train", stored=images, labels=np.arange(90) % 3),
+        Dataset(name="x", split="test", stored=images + 1, labels=wrong),
+    )
     for name in STORED:
         (result,) = read_out(features, features, train, test, "x", ["label"], [name])
         assert result.accuracy == pytest.approx(0.9)
@@ -115,8 +118,8 @@ def test_stored_features_cannot_be_augmented_nor_be_another_layer():
 
 def test_the_head_is_the_embedding_of_the_first_space():
     embedder = small_embedder().eval()
-    images = torch.from_numpy(np.array(TRAIN.images)).permute(0, 3, 1, 2) / 255
-    shown = torch.from_numpy(np.array(TEST.images)).permute(0, 3, 1, 2) / 255
+    images = torch.from_numpy(np.array(TRAIN.stored)).permute(0, 3, 1, 2) / 255
+    shown = torch.from_numpy(np.array(TEST.stored)).permute(0, 3, 1, 2) / 255
     with torch.no_grad():
         features, test_features = embedder(images)[:, 0], embedder(shown)[:, 0]
     (expected,) = read_out(features, test_features, TRAIN, TEST, "x", ["label"], ["knn"])

@@ -10,7 +10,7 @@ import torch
 
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import NotFrozen, Protocol, evaluate, protocol, read_out
 from mixviz.evaluate.base import Repeated
@@ -25,7 +25,7 @@ def stripes(n, split, seed):
     images = random.integers(0, 40, (n, 16, 16, 3))
     images[np.arange(n), :, :, labels] += 100
     images[:, :8] += 60 * hue[:, None, None, None]
-    return ImageSet("stripes", split, images.astype(np.uint8), labels, factors={"hue": hue})
+    return Dataset(name="stripes", split=split, stored=images.astype(np.uint8), labels=labels, factors={"hue": hue})
 
 
 def small_embedder():
@@ -168,9 +168,9 @@ def test_train_and_test_that_share_images_are_refused():
 def test_few_shared_images_are_tolerated_and_told():
     test = stripes(200, "test", 1)
     for shared, told in ((2, 2), (0, None)):
-        images = np.concatenate([TRAIN.images[:shared], test.images[shared:]])
-        results = evaluate(None, TRAIN, replace(test, images=images))
+        images = np.concatenate([TRAIN.stored[:shared], test.stored[shared:]])
+        results = evaluate(None, TRAIN, replace(test, stored=images))
         assert [result.settings.get("images_in_both") for result in results] == [told, told]
-    images = np.concatenate([TRAIN.images[:3], test.images[3:]])
+    images = np.concatenate([TRAIN.stored[:3], test.stored[3:]])
     with pytest.raises(UserError, match=r"^3 of 200 test images"):
-        evaluate(None, TRAIN, replace(test, images=images))
+        evaluate(None, TRAIN, replace(test, stored=images))

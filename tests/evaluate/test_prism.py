@@ -5,7 +5,7 @@ import pytest
 
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import Knn, LinearAugmented, LinearFeatures, evaluate
 from mixviz.evaluate.prism import READINGS, Reading, prism
@@ -16,7 +16,7 @@ def colours(n, split, seed):
     labels = random.integers(0, 3, n)
     images = random.integers(0, 190, (n, 8, 8, 3))
     images[np.arange(n), :, :, labels] += 15
-    return ImageSet("colours", split, images.astype(np.uint8), labels)
+    return Dataset(name="colours", split=split, stored=images.astype(np.uint8), labels=labels)
 
 
 TRAIN, TEST = colours(120, "train", 0), colours(80, "test", 1)

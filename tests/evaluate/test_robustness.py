@@ -35,7 +35,7 @@ def table(clean, **errors):
 
 def test_each_severity_is_stronger():
     """On glyphs, and in what is stated of CIFAR-10 (JPEG)."""
-    table = calibration(TEST.images).pivot(index="kind", columns="severity", values="psnr")
+    table = calibration(TEST.stored).pivot(index="kind", columns="severity", values="psnr")
     assert list(table.columns) == [1, 2, 3, 4, 5]
     assert (table.diff(axis=1).iloc[:, 1:] < -0.2).all(axis=None)
     assert all(np.all(np.diff(PSNR[kind]) < 0) for kind in SEVERITIES)
@@ -63,10 +63,10 @@ def read():
 def test_predictions_are_those_of_the_probe_on_corrupted_images(read):
     embedder, _, predicted, settings = read
     labels, features = torch.from_numpy(TRAIN.labels), extract(embedder, TRAIN)
-    shown = [TEST.images] + [corrupt(TEST.images, kind, s, seed=2) for kind in ("brightness", "fog") for s in (1, 5)]
+    shown = [TEST.stored] + [corrupt(TEST.stored, kind, s, seed=2) for kind in ("brightness", "fog") for s in (1, 5)]
     assert predicted.shape == (5, 90)
     for found, images in zip(predicted, shown, strict=True):
-        probe = linear_probe(features, labels, extract(embedder, replace(TEST, images=images)), seed=2)
+        probe = linear_probe(features, labels, extract(embedder, replace(TEST, stored=images)), seed=2)
         assert torch.equal(found, probe.predicted)
         assert (settings["lr"], settings["weight_decay"]) == (probe.lr, probe.weight_decay)
     assert not torch.equal(predicted[0], predicted[4])

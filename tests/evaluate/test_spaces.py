@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import read_out
 from mixviz.evaluate.spaces import read_out_spaces, space_features
@@ -40,7 +40,7 @@ def test_what_no_space_holds_alone_is_read_from_all():
         for name, bit, extra in zip(("all", "color"), bits, noise, strict=True)
     }
     data, test = (
-        ImageSet("bits", split, np.full((200, 1, 1, 3), shade, np.uint8), labels)
+        Dataset(name="bits", split=split, stored=np.full((200, 1, 1, 3), shade, np.uint8), labels=labels)
         for shade, split in enumerate(("train", "test"))
     )
     results = read_out_spaces(spaces, spaces, data, test, protocols=["linear-features"], run="mine")

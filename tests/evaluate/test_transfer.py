@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import read_out
 from mixviz.evaluate.features import extract
@@ -22,7 +22,9 @@ def colours(n, split, seed, size=(16, 16), name="colours"):
     labels = random.integers(0, 3, n)
     images = random.integers(0, 40, (n, *size, 3))
     images[np.arange(n), :, :, labels] += 100
-    return ImageSet(name, split, images.astype(np.uint8), labels, ("red", "green", "blue"))
+    return Dataset(
+        name=name, split=split, stored=images.astype(np.uint8), labels=labels, class_names=("red", "green", "blue")
+    )
 
 
 HOME = replace(colours(4, "train", 9, name="home"), class_names=("Red", "dark_blue", "cat"))
@@ -62,11 +64,11 @@ def test_images_of_another_size_are_resized(embedder):
 def test_resizing_cuts_to_the_centre_and_keeps_the_rest():
     wide = colours(5, "train", 0, (24, 40))
     small = resized(wide, (12, 12))
-    middle = torch.from_numpy(wide.images[:, :, 8:32].astype(np.float32)).permute(0, 3, 1, 2)
+    middle = torch.from_numpy(wide.stored[:, :, 8:32].astype(np.float32)).permute(0, 3, 1, 2)
     expected = F.interpolate(middle, (12, 12), mode="bilinear", antialias=True).permute(0, 2, 3, 1).numpy()
-    np.testing.assert_allclose(small.images, expected, atol=1.01)  # bytes are resized in whole numbers
+    np.testing.assert_allclose(small.stored, expected, atol=1.01)  # bytes are resized in whole numbers
     assert (small.labels == wide.labels).all()
-    assert small.images.dtype == np.uint8
+    assert small.stored.dtype == np.uint8
     assert resized(small, (12, 12)) is small
 
 

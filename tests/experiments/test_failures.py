@@ -5,10 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from mixviz import train as training
 from mixviz.augment import build_augmentation, make_views, to_float
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet, load
+from mixviz.data import Dataset, load
 from mixviz.encoders import convnet
 from mixviz.errors import UserError
 from mixviz.evaluate import fingerprint
@@ -20,37 +19,29 @@ from mixviz.experiments.failures import (
     exhibit,
     preserve,
     reduced,
-    replaced,
     revisit,
     visit,
 )
 from mixviz.experiments.failures.cases import UNFROZEN
 from mixviz.experiments.failures.evidence import INVARIANCE
 from mixviz.experiments.failures.faults import (
+    WrongPartners,
     imagenet_stem,
-    inverted_views,
     refusal,
-    same_crop,
     unfrozen_probe,
     views_of_one_crop,
     views_that_share_the_rest,
-    wrong_partners,
 )
 from mixviz.film import Film
 from mixviz.mixing import IMix
 from mixviz.runs import Run
-from mixviz.train import set_up
+from mixviz.train import set_up, train
 
 TINY = {"epochs": 1, "batch_size": 16, "queue_length": 32, "dim": 8, "hidden": 16, "holdout": 24, "dtype": "float32"}
-BREAKS = [
-    (same_crop, training, "make_views"),
-    (inverted_views, training, "make_views"),
-    (wrong_partners, IMix, "queries"),
-]
 
 
 @pytest.fixture(scope="module")
-def sets() -> tuple[ImageSet, ImageSet]:
+def sets() -> tuple[Dataset, Dataset]:
     return load("glyphs", "train").select(range(240)), load("glyphs", "test").select(range(60))
 
 
@@ -63,21 +54,20 @@ def same(first, second) -> bool:
     return all(torch.equal(getattr(first, name), getattr(second, name)) for name in vars(first))
 
 
-@pytest.mark.parametrize(("make", "owner", "name"), BREAKS)
-def test_a_break_lasts_as_long_as_its_block_and_no_longer(make, owner, name):
-    before = vars(owner)[name]
-    with make():
-        assert vars(owner)[name] is not before
-    assert vars(owner)[name] is before
-    with pytest.raises(KeyError, match="inside"), make():
-        raise KeyError("inside")
-    assert vars(owner)[name] is before
+def test_the_loop_takes_its_views_and_mixings_as_arguments(sets, tmp_path):
+    config, drawn = RunConfig.of(**{**TWINS["n-pair + imix"], **TINY, "film_frames": 0, "knn_every": 0}), []
 
+    def views(*given):
+        drawn.append(given[3])
+        return make_views(*given)
 
-def test_a_break_of_what_is_not_there_breaks_nothing():
-    with pytest.raises(KeyError), replaced(training, "no_such_name", 1):
-        pass
-    assert not hasattr(training, "no_such_name")
+    usual = train(config, "usual", sets[0], tmp_path, progress=False)
+    same = train(config, "same", sets[0], tmp_path, progress=False, views=views, mixings=[IMix()])
+    other = train(config, "other", sets[0], tmp_path, progress=False, mixings=[WrongPartners()])
+    assert drawn == [(None,)] * 13  # steps
+    losses = [run.metrics["loss_mixed"].item() for run in (usual, same, other)]
+    assert losses[0] == losses[1] != losses[2]
+    assert (tmp_path / "other" / "config.json").read_bytes() == (tmp_path / "usual" / "config.json").read_bytes()
 
 
 def test_every_exhibit_differs_from_its_twin_in_what_it_says_alone():
@@ -85,7 +75,7 @@ def test_every_exhibit_differs_from_its_twin_in_what_it_says_alone():
     for found in EXHIBITS:
         healthy, broken = found.twin_config().flat(), found.config().flat()
         assert {name for name in healthy if healthy[name] != broken[name]} == set(found.settings)
-        by_config, by_code = bool(found.settings), any(found.breaks is make for make, *_ in BREAKS)
+        by_config, by_code = bool(found.settings), bool(found.breaks)
         assert by_config + by_code + (not found.trains) == 1, found.name
         assert found.twin in TWINS
         assert all(text.endswith(".") for text in (found.broken, found.seen, found.explanation))
@@ -125,8 +115,7 @@ def test_wrong_partners_are_named_in_the_label_and_not_in_the_blend(kind, genera
     view = torch.rand(n, 3, 8, 8, generator=generator)
     draw = mixing.sample(n, generator)
     (right,) = mixing.queries(view, draw)
-    with wrong_partners():
-        (wrong,) = mixing.queries(view, draw)
+    (wrong,) = WrongPartners(kind=kind).queries(view, draw)
     torch.testing.assert_close(wrong.inputs, right.inputs)
     torch.testing.assert_close(wrong.targets.sum(dim=1), torch.ones(n))
     for i, partner in enumerate(draw.partner.tolist()):
@@ -136,7 +125,6 @@ def test_wrong_partners_are_named_in_the_label_and_not_in_the_blend(kind, genera
             assert right.targets[i, partner] == pytest.approx(float(share), abs=1e-6)
             assert wrong.targets[i, partner] == 0
             assert wrong.targets[i, blamed] == pytest.approx(float(share), abs=1e-6)
-    assert mixing.queries(view, draw)[0].targets.equal(right.targets)
 
 
 def test_no_momentum_makes_the_key_encoder_a_copy(sets):
@@ -270,7 +258,6 @@ def test_a_visit_trains_both_runs_once_and_reads_them(sets, tmp_path):
     assert healthy.config == broken.config
     assert not np.allclose(healthy.metrics["loss"], broken.metrics["loss"])  # as the views were others
     assert set(first.broken.invariance["head"]) == {"backbone", "all", "color", "rotation"}
-    assert training.make_views is make_views
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     again = visit(story, tmp_path, sets, **TINY)
     assert again.reading == first.reading

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from mixviz.build import build_embedder, hold_out, statistics
-from mixviz.config import STALE
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.environment import commit, processor
 from mixviz.errors import UserError
 from mixviz.experiments.claims.findings import read_findings
@@ -19,6 +18,7 @@ from mixviz.experiments.tables import SCALES, TABLES, measures, recipe, run_name
 from mixviz.experiments.tables.making import run_recipe
 from mixviz.experiments.tables.measures import MEASURES, measures_of, train_to_test, turn
 from mixviz.experiments.tables.running import load_sets, plan, runs_of
+from mixviz.frameworks import STALE
 from mixviz.runs import Run
 from mixviz.train import train
 
@@ -129,9 +129,9 @@ def test_unknown_names():
 
 def test_turned_images_come_with_how_they_were_turned():
     images = np.arange(6 * 4 * 4 * 3, dtype=np.uint8).reshape(6, 4, 4, 3)
-    found = turn(ImageSet("x", "train", images, np.arange(6)))
+    found = turn(Dataset(name="x", split="train", stored=images, labels=np.arange(6)))
     assert found.factors["rotation"].tolist() == np.random.default_rng(0).integers(0, 4, 6).tolist()
-    for before, after, quarters in zip(images, found.images, found.factors["rotation"], strict=True):
+    for before, after, quarters in zip(images, found.stored, found.factors["rotation"], strict=True):
         for _ in range(quarters):  # by hand: what was at the right edge comes to the top
             before = before.transpose(1, 0, 2)[::-1]
         assert (before == after).all()
@@ -220,14 +220,17 @@ def test_the_frechet_distance_leaves_out_what_was_held_out(data, tmp_path):
     embedder = build_embedder(made.config, 16, *statistics(train.tensor())).eval()
     held, kept = hold_out(len(train), 8)
     assert train_to_test(embedder, (train, train.select(kept)), 8) == pytest.approx(0, abs=1e-6)
-    blank = replace(train, images=train.images.copy())
-    blank.images[held] = 0  # would be seen, were they counted
+    blank = replace(train, stored=train.stored.copy())
+    blank.stored[held] = 0  # would be seen, were they counted
     assert train_to_test(embedder, (blank, train.select(kept)), 8) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_frechet_distance_sees_all_classes_of_a_sorted_set(monkeypatch):
     seen, images = [], np.zeros((6000, 1, 1, 3), np.uint8)
-    sets = [ImageSet("sorted", split, images, np.repeat(np.arange(20), 300)) for split in ("train", "test")]
+    sets = [
+        Dataset(name="sorted", split=split, stored=images, labels=np.repeat(np.arange(20), 300))
+        for split in ("train", "test")
+    ]
     monkeypatch.setattr(measures, "extract", lambda _, part: seen.append(part.labels) or torch.eye(8)[part.labels % 8])
     train_to_test(None, sets, 600)
     assert [np.abs(np.bincount(labels) - 100).max() < 10 for labels in seen] == [True, True]

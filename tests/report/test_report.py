@@ -55,10 +55,10 @@ def test_an_overview_sees_a_share_of_every_class_and_nothing_held_out_as_train(r
     for part, images in ((sets.train, train), (load("glyphs", "test"), test)):
         shares = np.bincount(part.labels) / len(part)
         assert np.abs(np.bincount(images.labels) - len(images) * shares).max() < 2
-    held = {image.tobytes() for image in sets.held_out.images}
+    held = {image.tobytes() for image in sets.held_out.stored}
     assert len(held) == 60
-    assert not held & {image.tobytes() for image in train.images}
-    assert np.array_equal(test.images, one.test.images)
+    assert not held & {image.tobytes() for image in train.stored}
+    assert np.array_equal(test.stored, one.test.stored)
 
 
 def test_an_overview_has_every_analysis(one):
@@ -156,7 +156,7 @@ def test_read_outs_are_drawn_where_they_are_in_the_run_folder(tmp_path):
     assert len(empty.parts) == 1  # the title
     images = make_glyphs("train", images=320), make_glyphs("test", images=60)
     protocols = ["knn", "few-shot:shots=2,trials=2", "corruptions", "few-shot:shots=1,trials=2"]
-    rough = [replace(part, images=part.images[:, ::8, ::8]) for part in images]
+    rough = [replace(part, stored=part.stored[:, ::8, ::8]) for part in images]
     results = evaluate(None, *rough, protocols=protocols)
     run.add_results([result.to_dict() for result in results])
     keep_tables(run.path, results)

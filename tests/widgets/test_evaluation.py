@@ -11,11 +11,12 @@ from mixviz.config import RunConfig
 from mixviz.errors import UserError
 from mixviz.evaluate.prism import READINGS, prism
 from mixviz.paired import mean_interval, seeds_to_settle
+from mixviz.pretrained import find
 from mixviz.train import train
 from mixviz.widgets import ProtocolPrism, SeedVerdict
 from mixviz.widgets.controls import stops
 from mixviz.widgets.evaluation import TABLES
-from mixviz.widgets.networks import GLYPHS, find
+from mixviz.widgets.networks import GLYPHS
 
 
 @pytest.fixture(scope="module")

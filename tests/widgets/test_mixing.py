@@ -33,7 +33,7 @@ def picture(lab: MixingLab) -> np.ndarray:
 
 
 def image(name: str, row: int) -> torch.Tensor:
-    return torch.from_numpy(networks.network(name).held_out.images[row]).permute(2, 0, 1) / 255
+    return torch.from_numpy(networks.network(name).held_out.stored[row]).permute(2, 0, 1) / 255
 
 
 def embed(name: str, *images: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,6 @@
 from mixviz.experiments.failures.cases import EXHIBITS, TWINS, Exhibit, exhibit
 from mixviz.experiments.failures.controls import Visit, preserve, reduced, revisit, visit
 from mixviz.experiments.failures.evidence import Evidence, Reading, Signature
-from mixviz.experiments.failures.faults import replaced
 
 __all__ = ["EXHIBITS", "TWINS", "Evidence", "Exhibit", "Reading", "Signature", "Visit", "exhibit", "preserve"]
-__all__ += ["reduced", "replaced", "revisit", "visit"]
+__all__ += ["reduced", "revisit", "visit"]

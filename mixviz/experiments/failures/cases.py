@@ -4,8 +4,7 @@ The healthy twins are settings with which a run of a few minutes on glyphs learn
 its twin in one thing alone.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +12,7 @@ from mixviz.analysis.invariance import diagonal_margin
 from mixviz.config import RunConfig
 from mixviz.errors import unknown
 from mixviz.experiments.failures.evidence import Evidence, Signature
-from mixviz.experiments.failures.faults import inverted_views, same_crop, wrong_partners
+from mixviz.experiments.failures.faults import WrongPartners, views_of_one_crop, views_that_share_the_rest
 
 UNFROZEN = "unfrozen probe"  # a protocol, as results call it
 
@@ -51,7 +50,7 @@ class Exhibit:
     twin: str  # of TWINS
     curves: tuple[str, ...] = ()  # that show it over the epochs, and what it costs; see ``Evidence.curve``
     settings: Mapping[str, Any] = field(default_factory=dict)
-    breaks: Callable[[], AbstractContextManager[None]] = nullcontext
+    breaks: Mapping[str, Any] = field(default_factory=dict)  # arguments of ``train``: views or mixings
     trains: bool = True  # False: it is an evaluation of the twin
 
     def config(self, **changes: Any) -> RunConfig:
@@ -151,7 +150,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
         signature=Signature("loss of the blends, nats, last epoch", 1, 0.1, _excess, share=False),
         twin="n-pair + imix",
         curves=("loss_mixed", "knn_accuracy"),
-        breaks=wrong_partners,
+        breaks={"mixings": [WrongPartners()]},
     ),
     Exhibit(
         name="unfrozen-probe",
@@ -190,7 +189,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
         signature=Signature("queries whose key ranks first, in training minus on honest views", 1, 0.1, _leak),
         twin="n-pair",
         curves=("proxy_accuracy_clean", "proxy_accuracy"),
-        breaks=same_crop,
+        breaks={"views": views_of_one_crop},
     ),
     Exhibit(
         name="inverted-views",
@@ -208,7 +207,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
             share=False,
         ),
         twin="n-pair + looc",
-        breaks=inverted_views,
+        breaks={"views": views_that_share_the_rest},
     ),
     Exhibit(
         name="stale-queue",

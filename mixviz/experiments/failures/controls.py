@@ -2,10 +2,10 @@
 
 import re
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,7 @@ from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.invariance import reference_table
 from mixviz.augment import to_float
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import Result, evaluate
 from mixviz.experiments.failures.cases import UNFROZEN, Exhibit
@@ -26,7 +26,7 @@ from mixviz.train import trained
 
 MOVED = 256  # test images that the invariance table moves
 KEPT = ("config.json", "environment.json", "metrics.csv", "evaluation.json", INVARIANCE)
-Sets = tuple[ImageSet, ImageSet]  # train and test
+Sets = tuple[Dataset, Dataset]  # train and test
 
 
 @dataclass(frozen=True)
@@ -89,17 +89,16 @@ def finished(
     root: Path,
     sets: Sets,
     on_run: Callable[[str], None] = lambda name: None,
-    breaks: Callable[[], AbstractContextManager[None]] = nullcontext,
+    breaks: Mapping[str, Any] = MappingProxyType({}),
 ) -> Run:
-    """The run of this config, as it is or trained to its end, and read out. Its training alone is broken."""
+    """The run of this config, as it is or trained to its end, and read out. breaks: arguments of its training."""
     on_run(name)
     run = Run(root / name)
     if not _is_finished(run, config):
-        with breaks():
-            run = trained(config, name, root, sets[0])
+        run = trained(config, name, root, sets[0], **breaks)
     if not run.results:
         run.add_results([result.to_dict() for result in evaluate(run.encoder(), *sets, seed=config.train.seed)])
-    if "looc" in config.method.mixing and not (run.path / INVARIANCE).exists():
+    if len(config.method.shared) > 1 and not (run.path / INVARIANCE).exists():
         invariance_table(run, sets[1]).to_csv(run.path / INVARIANCE, index=False)
     return run
 
@@ -110,7 +109,7 @@ def _is_finished(run: Run, config: RunConfig) -> bool:
     return len(run.metrics) == config.train.epochs and (run.path / "film.npz").exists()
 
 
-def invariance_table(run: Run, test: ImageSet) -> pd.DataFrame:
+def invariance_table(run: Run, test: Dataset) -> pd.DataFrame:
     """How far hue and rotation move each head, at the strengths at which heads are compared.
 
     One row a head and augmentation, for ``diagonal_margin``.

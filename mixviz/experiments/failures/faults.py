@@ -1,42 +1,20 @@
-"""What the exhibits break, from outside the library: each break lasts as long as its ``with`` block."""
+"""What the exhibits break: arguments of ``train``, a backbone, and a probe that is not linear."""
 
 import copy
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from mixviz import train
 from mixviz.augment import Augmentation, View, make_views, to_float
 from mixviz.build import seeded
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder, SplitBatchNorm2d, convnet
 from mixviz.evaluate import NotFrozen, frozen
 from mixviz.mixing import IMix, IMixDraw
 from mixviz.terms import Query
 from mixviz.train import batches
-
-right_queries = IMix.queries
-
-
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """``owner.name`` is ``value`` inside, and afterwards what it was before, also where an exception ends the block."""
-    before = vars(owner)[name]
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
-
-
-def same_crop() -> AbstractContextManager[None]:
-    """Training draws every key view with the query's own crop."""
-    return replaced(train, "make_views", views_of_one_crop)
 
 
 def views_of_one_crop(
@@ -44,11 +22,6 @@ def views_of_one_crop(
 ) -> list[View]:
     """As ``make_views``, but a key view that should share nothing has the query's crop."""
     return make_views(images, augmentation, generator, tuple(group or "crop" for group in shared))
-
-
-def inverted_views() -> AbstractContextManager[None]:
-    """Training draws LooC's key views the wrong way round."""
-    return replaced(train, "make_views", views_that_share_the_rest)
 
 
 def views_that_share_the_rest(
@@ -66,16 +39,13 @@ def views_that_share_the_rest(
     return [View(augmentation.apply(images, draw), draw) for draw in draws]
 
 
-def wrong_partners() -> AbstractContextManager[None]:
-    """Training labels i-Mix's blends by the wrong partners."""
-    return replaced(IMix, "queries", queries_with_wrong_partners)
+class WrongPartners(IMix):
+    """i-Mix whose inputs are blended by the permutation and whose targets are blended by its inverse."""
 
-
-def queries_with_wrong_partners(mixing: IMix, view: Tensor, draw: IMixDraw) -> list[Query]:
-    """i-Mix's queries, the inputs blended by the permutation and the targets by its inverse."""
-    inverse = draw._replace(partner=draw.partner.argsort())
-    pairs = zip(right_queries(mixing, view, draw), right_queries(mixing, view, inverse), strict=True)
-    return [replace(blended, targets=labelled.targets) for blended, labelled in pairs]
+    def queries(self, view: Tensor, draw: IMixDraw) -> list[Query]:
+        inverse = draw._replace(partner=draw.partner.argsort())
+        pairs = zip(super().queries(view, draw), super().queries(view, inverse), strict=True)
+        return [replace(blended, targets=labelled.targets) for blended, labelled in pairs]
 
 
 def imagenet_stem() -> nn.Sequential:
@@ -92,7 +62,7 @@ def imagenet_stem() -> nn.Sequential:
 
 
 def learn_along(
-    embedder: Embedder, images: ImageSet, seed: int = 0, epochs: int = 3, batch_size: int = 64, lr: float = 0.05
+    embedder: Embedder, images: Dataset, seed: int = 0, epochs: int = 3, batch_size: int = 64, lr: float = 0.05
 ) -> nn.Linear:
     """A "linear probe" that trains the backbone as well; the classifier.
 
@@ -116,7 +86,7 @@ def learn_along(
     return classifier
 
 
-def unfrozen_probe(embedder: Embedder, images: ImageSet, test: ImageSet, seed: int = 0, epochs: int = 3) -> float:
+def unfrozen_probe(embedder: Embedder, images: Dataset, test: Dataset, seed: int = 0, epochs: int = 3) -> float:
     """Test accuracy, in [0, 1], of a probe whose backbone learns along; the embedder handed in stays as it is."""
     learner = copy.deepcopy(embedder).train()
     classifier = learn_along(learner, images, seed, epochs)
@@ -126,7 +96,7 @@ def unfrozen_probe(embedder: Embedder, images: ImageSet, test: ImageSet, seed: i
     return float((torch.cat(parts).argmax(dim=1).numpy() == test.targets("label")).mean())
 
 
-def refusal(embedder: Embedder, images: ImageSet) -> str | None:
+def refusal(embedder: Embedder, images: Dataset) -> str | None:
     """What the freeze guard says of such a probe, after one batch of it; None: it let it pass."""
     learner = copy.deepcopy(embedder)
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.environment import environment
 from mixviz.experiments.tables.recipes import Recipe
 from mixviz.runs import Run
@@ -14,7 +14,7 @@ KNOWN = ("device", "processor", "dtype", "threads", "commit")  # of a run's envi
 
 
 def describe(
-    recipe: Recipe, root: Path, rows: Sequence[dict[str, Any]], sets: tuple[ImageSet, ImageSet]
+    recipe: Recipe, root: Path, rows: Sequence[dict[str, Any]], sets: tuple[Dataset, Dataset]
 ) -> dict[str, Any]:
     """The result file of a table from the rows of the runs that are done: one at least.
 

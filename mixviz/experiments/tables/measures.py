@@ -17,7 +17,7 @@ from mixviz.analysis.frechet import frechet_distance
 from mixviz.analysis.geometry import geometry
 from mixviz.analysis.heads import ALL, factor_readout, head_names, heads
 from mixviz.build import hold_out
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder, recompute_statistics
 from mixviz.evaluate import evaluate, extract
 from mixviz.experiments.study import blend_measures, head_measures, proxy_measures
@@ -25,7 +25,7 @@ from mixviz.report.overview import look
 from mixviz.runs import Run
 from mixviz.train import clean_batches
 
-Sets = tuple[ImageSet, ImageSet]  # train and test
+Sets = tuple[Dataset, Dataset]  # train and test
 FILE = "measures.json"
 FRECHET_IMAGES = 2000  # of train and of test, at most
 
@@ -76,13 +76,13 @@ def spread(run: Run, sets: Sets) -> dict[str, float]:
     return found
 
 
-def turn(images: ImageSet) -> ImageSet:
+def turn(images: Dataset) -> Dataset:
     """The images, each turned by 0 to 3 quarters, which become its factor ``rotation`` (LooC, Table 1)."""
     quarters = np.random.default_rng(0).integers(0, 4, len(images))
-    turned = np.array(images.images)
+    turned = np.array(images.stored)
     for quarter in (1, 2, 3):
         turned[quarters == quarter] = np.rot90(turned[quarters == quarter], quarter, axes=(1, 2))
-    return replace(images, images=turned, factors={**images.factors, "rotation": quarters})
+    return replace(images, stored=turned, factors={**images.factors, "rotation": quarters})
 
 
 def train_to_test(embedder: Embedder, sets: Sets, holdout: int) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mixviz import build
 from mixviz.config import DataConfig, RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder
 from mixviz.environment import commit
 from mixviz.evaluate import evaluate
@@ -117,7 +117,7 @@ def fitting(plan: Sequence[Estimate], minutes: float, jobs: int = 1) -> list[int
     return done
 
 
-def time_epoch(config: RunConfig, images: ImageSet) -> float:
+def time_epoch(config: RunConfig, images: Dataset) -> float:
     """Seconds of an epoch with its mixing at work, by the last steps of a very short run on a few of the images."""
     batch = config.train.batch_size
     few = images.sample(2 * batch * 10 // 9 + 2)  # two steps, beside what is held out
@@ -131,7 +131,7 @@ def time_epoch(config: RunConfig, images: ImageSet) -> float:
 def time_readout(config: RunConfig, sets: Sets) -> float:
     """Seconds of a read-out, by that of an untrained encoder on a few of the images, in proportion."""
     train_few, test_few = (images.sample(PROBED) for images in sets)
-    embedder = build.build_embedder(config, train_few.images.shape[1], *build.statistics(train_few.tensor())).eval()
+    embedder = build.build_embedder(config, train_few.stored.shape[1], *build.statistics(train_few.tensor())).eval()
     began = time.perf_counter()
     evaluate(embedder, train_few, test_few, protocols=PROTOCOLS)
     return (time.perf_counter() - began) * len(sets[0]) / len(train_few)

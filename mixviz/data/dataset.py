@@ -1,4 +1,4 @@
-"""Images in memory, with optional labels and named factors."""
+"""Examples in memory as they are stored, with optional labels and named factors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,37 +11,44 @@ from mixviz.data.draws import draw
 from mixviz.errors import UserError, unknown
 
 
-@dataclass(frozen=True, eq=False)
-class ImageSet:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
     """One split of a data set; the arrays may be memory-mapped and are never written to."""
 
     name: str  # as printed beside every number, such as "CIFAR-10 (JPEG)"
     split: str  # train or test
-    images: np.ndarray  # (N, H, W, 3) uint8
+    domain: str = "image"  # what an example is: a name of DOMAINS
+    stored: np.ndarray  # (N, ...), of images (N, H, W, 3) uint8
     labels: np.ndarray | None = None  # (N,) int64
     class_names: tuple[str, ...] = ()
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)  # name -> (N,)
-    skipped: int = 0  # images that could not be decoded and were left out
+    origins: np.ndarray | None = None  # (N,) names of the files, or rows; None becomes the rows of ``stored``
+    skipped: int = 0  # examples that could not be read and were left out
+
+    def __post_init__(self) -> None:
+        if self.origins is None:
+            object.__setattr__(self, "origins", np.arange(len(self.stored)))
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.stored)
 
-    def select(self, index: Sequence[int] | np.ndarray) -> "ImageSet":
-        """Some of the images, by row or by a mask, with their labels and factors, in the order of the index."""
+    def select(self, index: Sequence[int] | np.ndarray) -> "Dataset":
+        """Some of the examples, by row or by a mask, with all that is known of them, in the order of the index."""
         index = np.asarray(index) if len(index) else np.zeros(0, np.int64)
         return replace(
             self,
-            images=self.images[index],
+            stored=self.stored[index],
             labels=None if self.labels is None else self.labels[index],
             factors={name: values[index] for name, values in self.factors.items()},
+            origins=self.origins[index],
         )
 
-    def sample(self, size: int) -> "ImageSet":
-        """At most so many of the images, drawn at random, each class with its share: see ``draw``."""
+    def sample(self, size: int) -> "Dataset":
+        """At most that many of the examples, drawn at random, each class with its share: see ``draw``."""
         return self.select(draw(self.labels, len(self), size))
 
     def targets(self, name: str = "label") -> np.ndarray:
-        """The labels, or a factor, (N,), for what needs them. Raises UserError where there is nothing to tell apart."""
+        """The labels, or a factor, (N,), for what needs them. Raises UserError if there is nothing to tell apart."""
         if name == "label" and self.labels is None:
             raise UserError(f"{self.name} has no labels, and this needs them: give each class a folder, or add labels")
         if name != "label" and name not in self.factors:
@@ -52,5 +59,5 @@ class ImageSet:
         return values
 
     def tensor(self) -> Tensor:
-        """The images as a tensor of their own, (N, H, W, 3) uint8."""
-        return torch.from_numpy(np.array(self.images))
+        """``stored`` as a tensor of its own."""
+        return torch.from_numpy(np.array(self.stored))
