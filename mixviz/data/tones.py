@@ -4,11 +4,12 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from mixviz.data.dataset import Dataset
 from mixviz.errors import UserError, unknown
 
 Array = np.ndarray
 RATE = 8_000  # samples a second
-LENGTH = 8_000  # samples of a clip
+LENGTH = RATE  # samples of a clip: a second
 NOTES = 4
 PITCHES = 8  # steps of an octave
 LOWEST = 260.0  # Hz, of pitch 0
@@ -59,17 +60,7 @@ class ToneParameters:
         return len(self.motif)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tones:
-    """One split: waves (N, T) int16, and what they are."""
-
-    split: str
-    waves: Array
-    labels: Array  # (N,) index into MOTIFS
-    factors: dict[str, Array]  # pitch, timbre and envelope, (N,) each
-
-
-def make_tones(split: str = "train", seed: int = 0, clips: int | None = None) -> Tones:
+def make_tones(split: str = "train", seed: int = 0, clips: int | None = None) -> Dataset:
     """Motifs with known factors, all independent: label ``motif``; ``pitch``, ``timbre`` and ``envelope``.
 
     split: "train" (5,000 clips of a second) or "test" (1,000), from seeds that share nothing; clips: another number of
@@ -85,7 +76,15 @@ def make_tones(split: str = "train", seed: int = 0, clips: int | None = None) ->
         raise UserError(f"seed {seed} of tones: take 0 or more")
     parameters = sample_tones(count, [seed, list(DEFAULT_CLIPS).index(split)])
     factors = {name: getattr(parameters, name) for name in ("pitch", "timbre", "envelope")}
-    return Tones(split=split, waves=render_tones(parameters), labels=parameters.motif, factors=factors)
+    return Dataset(
+        name="tones",
+        split=split,
+        domain="audio",
+        stored=render_tones(parameters),
+        labels=parameters.motif,
+        class_names=tuple(MOTIFS),
+        factors=factors,
+    )
 
 
 def sample_tones(n: int, seed: int | list[int]) -> ToneParameters:

@@ -104,10 +104,10 @@ def test_the_motif_fits_into_the_clip(parameters):
 
 def test_a_set_and_its_splits():
     train, test = make_tones("train", clips=40), make_tones("test", clips=20)
-    assert (train.waves.shape, train.waves.dtype) == ((40, LENGTH), np.int16)
-    assert np.abs(train.waves.astype(int)).max() < 2**15
+    assert (train.stored.shape, train.stored.dtype) == ((40, LENGTH), np.int16)
+    assert np.abs(train.stored.astype(int)).max() < 2**15
     assert np.array_equal(train.labels[:10], make_tones("train", clips=10).labels)
-    assert np.array_equal(train.waves, make_tones("train", clips=40).waves)
+    assert np.array_equal(train.stored, make_tones("train", clips=40).stored)
     assert not np.array_equal(train.labels[:20], test.labels)
     assert not np.array_equal(train.labels, make_tones("train", seed=1, clips=40).labels)
     assert set(train.factors) == {"pitch", "timbre", "envelope"}
