@@ -1,4 +1,4 @@
-"""From a config to what it names: the images, their augmentation, the encoder and the method, from one seed."""
+"""From a config to what it names: the data, the encoder and the method, from one seed."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 
-import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from mixviz.augment import Augmentation, build_augmentation
-from mixviz.config import AugmentConfig, DataConfig, RunConfig
-from mixviz.data import Dataset, draw, load
+from mixviz.augment import Shape
+from mixviz.config import DataConfig, RunConfig
+from mixviz.data import Dataset, load
+from mixviz.domains import DOMAINS
 from mixviz.encoders import (
     Embedder,
     Head,
-    Normalise,
     SpaceWise,
     build_backbone,
     fast_dtype,
@@ -87,28 +86,6 @@ def hold_out(n: int, size: int) -> tuple[Tensor, Tensor]:
     return order[:size].sort().values, order[size:].sort().values
 
 
-def augmentation_of(config: AugmentConfig, image_size: int) -> Augmentation:
-    """The augmentation of a config."""
-    return build_augmentation(
-        image_size,
-        crop_scale=(config.crop_min, 1.0),
-        flip=config.flip,
-        jitter=(config.brightness, config.contrast, config.saturation, config.hue),
-        jitter_p=config.jitter,
-        grayscale=config.grayscale,
-        blur=config.blur,
-        rotation=config.rotation,
-        texture=config.texture,
-    )
-
-
-def statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel, (3,) each, in [0, 1]; of at most 10,000 of the (N, H, W, 3)."""
-    rows = torch.from_numpy(np.sort(draw(None, len(pixels), 10_000)))
-    sample = pixels[rows.to(pixels.device)].cpu().double().flatten(0, 2) / 255
-    return sample.mean(dim=0).float(), sample.std(dim=0).clamp(min=1e-3).float()
-
-
 def find_device(name: str) -> torch.device:
     """``auto`` is the GPU where there is one. Raises UserError."""
     if name == "auto":
@@ -122,42 +99,39 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def build_embedder(
-    config: RunConfig, image_size: int, mean: Tensor | float = 0.0, std: Tensor | float = 1.0
-) -> Embedder:
+def build_embedder(config: RunConfig, shape: Shape, normalise: nn.Module | None = None) -> Embedder:
     """The embedder of a run with its initial weights, on the run's device. Raises UserError.
 
+    shape, normalise: as ``inputs_of`` gives them for training data; normalise: None is one that was fitted to nothing.
     Base and method of a paired comparison get the same weights where they have the same parts.
     """
-    device, encoder = find_device(config.train.device), config.encoder
+    device, encoder, domain = find_device(config.train.device), config.encoder, DOMAINS[config.data.domain]
     spaces = len(config.method.shared)
     with seeded(config.train.seed):
-        backbone = build_backbone(encoder.backbone, image_size, encoder.bn_splits)
-        features = feature_dim(backbone, image_size)
+        backbone = build_backbone(encoder.backbone, shape, encoder.bn_splits, domain.backbones)
+        features = feature_dim(backbone, shape)
         hidden = encoder.hidden or features
         heads = [Head(encoder.projector, features, hidden, encoder.dim, encoder.bn_splits) for _ in range(spaces)]
     branches = ()
     if "looc" in config.method.mixing and config.method.looc.plus_plus:
         backbone, branches = split_last_stage(backbone, spaces)
-    mean, std = (torch.as_tensor(value).expand(3).clone().view(3, 1, 1) for value in (mean, std))
-    normalise = Normalise(mean, std, torch.channels_last)
+    normalise = domain.normaliser(shape) if normalise is None else normalise
     embedder = Embedder(normalise, backbone, heads, branches, encoder.bn_splits, _dtype(config, device))
     return embedder.to(device)
 
 
 def build_method(
     config: RunConfig,
-    image_size: int,
-    mean: Tensor | float = 0.0,
-    std: Tensor | float = 1.0,
+    shape: Shape,
+    normalise: nn.Module | None = None,
     mixings: Sequence[Mixing] | None = None,
 ) -> Method:
     """The method of a run with its initial weights, on the run's device. mixings: in place of the config's.
 
-    Raises UserError.
+    Other arguments as for ``build_embedder``. Raises UserError.
     """
     settings = config.method
-    embedder = build_embedder(config, image_size, mean, std)
+    embedder = build_embedder(config, shape, normalise)
     kind = FRAMEWORKS[settings.framework]
     with seeded(config.train.seed + 1):
         predictor = _predictor(config, embedder) if kind.predicts else None

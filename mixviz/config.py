@@ -8,10 +8,22 @@ from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
-from mixviz.encoders import BACKBONES, HEADS
+from mixviz.data.sources import find_source
+from mixviz.domains import DOMAINS, AugmentSettings, Domain
+from mixviz.encoders import HEADS
 from mixviz.errors import UserError, unknown
 from mixviz.frameworks import BATCH_SIZE, FRAMEWORKS, FrameworkSettings
 from mixviz.method import check_compatible
@@ -41,27 +53,20 @@ class DataConfig(Section):
         2000, description="training images (at most a tenth) kept for the kNN monitor"
     )
 
-
-class AugmentConfig(Section):
-    """MoCo-v2's augmentations; a probability of 0 switches one off."""
-
-    crop_min: Annotated[float, Field(gt=0, le=1)] = Field(0.2, description="smallest share of the area that is cropped")
-    flip: Probability = Field(0.5, description="probability of a horizontal flip")
-    jitter: Probability = Field(0.8, description="probability of colour jitter")
-    brightness: Strength = Field(0.4, description="jitter: factor within 1 +- this")
-    contrast: Strength = Field(0.4, description="jitter: factor within 1 +- this")
-    saturation: Strength = Field(0.4, description="jitter: factor within 1 +- this")
-    hue: Annotated[float, Field(ge=0, le=0.5)] = Field(0.1, description="jitter: shift within +- this, in full turns")
-    grayscale: Probability = Field(0.2, description="probability of greyscale")
-    blur: Probability = Field(0.5, description="probability of Gaussian blur, sigma 0.1 to 2 px")
-    rotation: Probability = Field(0.0, description="probability of a rotation by 90, 180 or 270 degrees")
-    texture: Probability = Field(0.0, description="probability of a new texture by random convolution")
+    @property
+    def domain(self) -> str:
+        """What an example is, which follows from the source. Raises UserError for an unknown source."""
+        return find_source(self.data).domain
 
 
 class EncoderConfig(Section):
-    """What embeds the images."""
+    """What embeds the data."""
 
-    backbone: str = Field("convnet", description=f"{', '.join(BACKBONES)}, or an nn.Module as package.module:Class")
+    backbone: str = Field(
+        next(iter(DOMAINS["image"].backbones)),
+        description=f"{', '.join(dict.fromkeys(name for domain in DOMAINS.values() for name in domain.backbones))}, or "
+        "an nn.Module as package.module:Class",
+    )
     dim: Count = Field(128, description="D, embedding size")
     hidden: Count | None = Field(None, description="hidden units of the heads; default: as many as features")
     projector: Literal[HEADS] | None = Field(None, description="head on the backbone; default: the framework's")
@@ -153,7 +158,7 @@ class RunConfig(Section):
     """All of it. ``RunConfig.of(framework="simclr", mixing=["mixco"], mixco_weight=0.5)`` takes flat names."""
 
     data: DataConfig = DataConfig()
-    augment: AugmentConfig = AugmentConfig()
+    augment: SerializeAsAny[AugmentSettings] = Field(default_factory=dict, validate_default=True)
     encoder: EncoderConfig = EncoderConfig()
     method: MethodConfig = MethodConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -162,17 +167,21 @@ class RunConfig(Section):
     @classmethod
     def of(cls, **flat: Any) -> Self:
         """A config from flat names (the flags, with underscores); None stands for the default. Raises UserError."""
-        places = {flag.name: flag.path for flag in flags()}
-        nested: dict[str, Any] = {}
+        known, nested = {flag.name: flag for flag in flags()}, {}
         for name, value in flat.items():
-            if name not in places:
-                raise unknown("setting", name, places)
+            if name not in known:
+                raise unknown("setting", name, known)
             if value is None:
                 continue
             section = nested
-            for key in places[name][:-1]:
+            for key in known[name].path[:-1]:
                 section = section.setdefault(key, {})
-            section[places[name][-1]] = value
+            section[known[name].path[-1]] = value
+        domain = _domain(nested)
+        for name, value in flat.items():
+            if value is not None and known[name].domain not in (None, domain.name):
+                flag = name.replace("_", "-")
+                raise UserError(f"--{flag} is for the domain {known[name].domain}, and this data is of {domain.name}")
         return cls.parse(nested)
 
     @property
@@ -191,13 +200,13 @@ class RunConfig(Section):
         try:
             return cls.model_validate(nested)
         except ValidationError as error:
-            raise UserError(_one_line(error)) from error
+            raise UserError(_one_line(error, _domain(nested))) from error
 
     def flat(self) -> dict[str, Any]:
         """All values by flat name."""
         values = self.model_dump()
         result = {}
-        for flag in flags():
+        for flag in flags(self.data.domain):
             value = values
             for key in flag.path:
                 value = value[key]
@@ -211,14 +220,16 @@ class RunConfig(Section):
 
     def changed(self) -> dict[str, Any]:
         """Values by flat name that are not the defaults of the framework at this batch size."""
-        usual = type(self).of(framework=self.method.framework, batch_size=self.train.batch_size).flat()
+        kept = {"data": self.data.data, "framework": self.method.framework, "batch_size": self.train.batch_size}
+        usual = type(self).of(**kept).flat() | {"data": DataConfig().data}
         return {name: value for name, value in self.flat().items() if value != usual[name]}
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in_framework_defaults(cls, nested: Any) -> Any:
-        """Write the defaults of framework and batch size where nothing is given: config.json says what was used."""
+        """Write the defaults of data, framework and batch size if nothing is given: config.json says what was used."""
         nested = {key: _plain(value) for key, value in dict(nested).items()}
+        nested["encoder"] = {"backbone": next(iter(_domain(nested).backbones)), **nested.get("encoder", {})}
         name = nested.get("method", {}).get("framework", "moco-v2")
         if name not in FRAMEWORKS:
             raise unknown("framework", str(name), FRAMEWORKS)
@@ -232,6 +243,12 @@ class RunConfig(Section):
             if name in kind.usual:
                 nested["method"][mixing] = {**kind.usual[name], **nested["method"].get(mixing, {})}
         return nested
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _take_settings_of_the_domain(cls, value: Any, info: ValidationInfo) -> Any:
+        """The settings are those of the data's domain."""
+        return value if "data" not in info.data else DOMAINS[info.data["data"].domain].settings.model_validate(value)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -248,24 +265,22 @@ class RunConfig(Section):
         method.settings.check(batch)
         for mixing in method.mixings():
             mixing.check(batch, method.settings.pool_size(batch))
-        for group in method.shared:
-            if group is not None and not self._switched_on(group):
-                flag = {"color": "jitter"}.get(group, group)
-                raise UserError(f"LooC leaves out {group}, which is switched off: give --{flag} a probability over 0")
+        for group in filter(None, method.shared):
+            DOMAINS[self.data.domain].check_left_out(group, self.augment)
         return self
-
-    def _switched_on(self, group: str) -> bool:
-        augment = self.augment
-        return {"color": augment.jitter or augment.grayscale, "crop": True}.get(group, getattr(augment, group, 0)) > 0
 
 
 class Flag(BaseModel):
-    """One field of the config: its flat name, where it lies, and what pydantic knows of it."""
+    """One field of the config: its flat name, its path in the config, and what pydantic knows of it.
+
+    domain: of the data for which it is; None: of any.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True)
     name: str
     path: tuple[str, ...]
     field: FieldInfo
+    domain: str | None = None
 
     @property
     def kinds(self) -> tuple[Any, ...]:
@@ -294,15 +309,20 @@ class Flag(BaseModel):
         return self.field.get_default(call_default_factory=True)
 
 
-def flags() -> Iterator[Flag]:
-    """Every field of the config, in order."""
+def flags(domain: str | None = None) -> Iterator[Flag]:
+    """Every field of the config, in order; domain: without those of other domains' augmentations."""
     for section, section_field in RunConfig.model_fields.items():
+        if section == "augment":
+            for one in DOMAINS.values() if domain is None else [DOMAINS[domain]]:
+                for name, field in one.settings.model_fields.items():
+                    yield Flag(name=one.flag(name), path=(section, name), field=field, domain=one.name)
+            continue
         for name, field in section_field.annotation.model_fields.items():
-            if name in MIXINGS:
-                for leaf, leaf_field in MIXINGS[name].__pydantic_fields__.items():
-                    yield Flag(name=f"{name}_{leaf}", path=(section, name, leaf), field=leaf_field)
-            else:
+            fields = getattr(field.annotation, "__pydantic_fields__", None)  # of a mixing
+            if fields is None:
                 yield Flag(name=name, path=(section, name), field=field)
+            for leaf, leaf_field in (fields or {}).items():
+                yield Flag(name=f"{name}_{leaf}", path=(section, name, leaf), field=leaf_field)
 
 
 def _kinds(annotation: Any) -> tuple[Any, ...]:
@@ -326,12 +346,18 @@ def _plain(value: Any) -> Any:
     return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else dict(value)
 
 
-def _one_line(error: ValidationError) -> str:
+def _domain(nested: Mapping[str, Any]) -> Domain:
+    """Of nested values, however they are given. Raises UserError for an unknown source."""
+    data = _plain(nested.get("data", {})).get("data", DataConfig().data)
+    return DOMAINS[find_source(str(data)).domain]
+
+
+def _one_line(error: ValidationError, domain: Domain) -> str:
     """pydantic's first complaint as one line that names the flag."""
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ")
     place = tuple(part for part in first["loc"] if isinstance(part, str))
-    names = {flag.path: flag.name for flag in flags()}
+    names = {flag.path: flag.name for flag in flags(domain.name)}
     if place in names:
         return f"--{names[place].replace('_', '-')} {first['input']}: {message[0].lower()}{message[1:]}"
     return f"{'.'.join(place)}: {message}" if place else message

@@ -2,7 +2,7 @@
 
 import copy
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -12,6 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mixviz.errors import UserError, unknown
+
+Norm = Callable[[int], nn.Module]  # channels -> a BatchNorm of them
+Backbone = Callable[[Norm, tuple[int, ...]], nn.Module]  # of inputs of a shape, (n, *shape) -> (n, F)
 
 
 class Normalise(nn.Module):
@@ -102,14 +105,14 @@ class SpaceWise(nn.Module):
             return torch.stack([module(embeddings[:, h]) for h, module in enumerate(self.spaces)], dim=1)
 
 
-def convnet(norm: Callable[[int], nn.Module], image_size: int, width: float = 1.0) -> nn.Sequential:
-    """The laptop's backbone: four 3x3 convolutions, 0.41 M parameters, 256 features.
+def convnet(norm: Norm, shape: tuple[int, ...], width: float = 1.0) -> nn.Sequential:
+    """The laptop's backbone of (n, C, H, W): four 3x3 convolutions, 0.41 M parameters, 256 features.
 
     It halves the image at once and keeps the last stage at 4x4: of five shapes tried, the fastest on a CPU and the
     most accurate. width: a factor to all channels.
     """
-    widths = (3, *(round(width * channels) for channels in (64, 64, 128, 256)))
-    strides = (2, 2, 2, 1 if image_size <= 40 else 2)
+    widths = (shape[0], *(round(width * channels) for channels in (64, 64, 128, 256)))
+    strides = (2, 2, 2, 1 if max(shape[1:]) <= 40 else 2)
 
     def stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
         conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
@@ -120,17 +123,24 @@ def convnet(norm: Callable[[int], nn.Module], image_size: int, width: float = 1.
     return nn.Sequential(*stages, global_pool())
 
 
-def residual(name: str, norm: Callable[[int], nn.Module], image_size: int) -> nn.Sequential:
+def residual(name: str, norm: Norm, shape: tuple[int, ...]) -> nn.Sequential:
     """torchvision's ResNet; up to 64 px with a 3x3 stem of stride 1 and without max-pool, as is usual on CIFAR."""
     from torchvision.models import resnet  # slow to import
 
     net = getattr(resnet, name)(norm_layer=norm)
     stem = [net.conv1, net.bn1, net.relu, net.maxpool]
-    if image_size <= 64:
-        conv = nn.Conv2d(3, 64, 3, padding=1, bias=False)
-        nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-        stem = [conv, net.bn1, net.relu]
+    if max(shape[1:]) <= 64:
+        stem = [_conv(shape[0], 3), net.bn1, net.relu]
+    elif shape[0] != 3:
+        stem[0] = _conv(shape[0], 7, stride=2)
     return nn.Sequential(nn.Sequential(*stem), net.layer1, net.layer2, net.layer3, net.layer4, global_pool())
+
+
+def _conv(channels: int, size: int, stride: int = 1) -> nn.Conv2d:
+    """The first convolution of a ResNet, initialised as torchvision does."""
+    conv = nn.Conv2d(channels, 64, size, stride, padding=size // 2, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    return conv
 
 
 def global_pool() -> nn.Sequential:
@@ -138,7 +148,7 @@ def global_pool() -> nn.Sequential:
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-BACKBONES: dict[str, Callable[[Callable[[int], nn.Module], int], nn.Module]] = {
+BACKBONES: dict[str, Backbone] = {  # of images
     "convnet": convnet,
     "convnet-narrow": partial(convnet, width=0.5),
     "resnet18": partial(residual, "resnet18"),
@@ -147,15 +157,19 @@ BACKBONES: dict[str, Callable[[Callable[[int], nn.Module], int], nn.Module]] = {
 }
 
 
-def build_backbone(name: str, image_size: int, bn_splits: int = 1) -> nn.Module:
+def build_backbone(
+    name: str, shape: tuple[int, ...], bn_splits: int = 1, backbones: Mapping[str, Backbone] = BACKBONES
+) -> nn.Module:
     """A backbone by name, or an own one by import path, ``package.module:Class``, called without arguments.
 
+    shape: of one input. backbones: those that are known by name, by default those of images.
     Weights come from torch's global generator: seed it around the call. Raises UserError.
     """
-    if name in BACKBONES:
-        return BACKBONES[name](partial(SplitBatchNorm2d, splits=bn_splits), image_size)
+    if name in backbones:
+        norm = SplitBatchNorm1d if len(shape) == 1 else SplitBatchNorm2d
+        return backbones[name](partial(norm, splits=bn_splits), shape)
     if ":" not in name:
-        raise unknown("backbone", name, [*BACKBONES, "package.module:Class"])
+        raise unknown("backbone", name, [*backbones, "package.module:Class"])
     module, _, attribute = name.partition(":")
     try:
         backbone = getattr(importlib.import_module(module), attribute)()
@@ -166,15 +180,15 @@ def build_backbone(name: str, image_size: int, bn_splits: int = 1) -> nn.Module:
     return backbone
 
 
-def feature_dim(backbone: nn.Module, image_size: int) -> int:
-    """F of a backbone (n, 3, H, W) -> (n, F), by trying it. Raises UserError."""
+def feature_dim(backbone: nn.Module, shape: tuple[int, ...]) -> int:
+    """F of a backbone (n, *shape) -> (n, F), by trying it. Raises UserError."""
     training = backbone.training
     try:
         with torch.no_grad():
-            features = backbone.eval()(torch.zeros(2, 3, image_size, image_size))
+            features = backbone.eval()(torch.zeros(2, *shape))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"the backbone does not take images of {image_size} x {image_size} px: {reason}") from error
+        raise UserError(f"the backbone does not take inputs of {' x '.join(map(str, shape))}: {reason}") from error
     finally:
         backbone.train(training)
     if features.dim() != 2:
@@ -200,7 +214,7 @@ class MaxOut(nn.Module):
         return inputs.unflatten(1, (-1, self.pieces)).amax(dim=2)
 
 
-def mlp(norm: Callable[[int], nn.Module], shape: tuple[int, ...], width: int = 256) -> nn.Sequential:
+def mlp(norm: Norm, shape: tuple[int, ...], width: int = 256) -> nn.Sequential:
     """i-Mix's backbone of rows (arXiv:2010.08887), (n, F) -> (n, width): five layers, the last one max-out of 4 pieces.
 
     The authors' is 2,048 wide, behind one linear layer of 64 units for each kind of column, which is left out here.
@@ -275,7 +289,7 @@ def split_batch_norm(layer: SplitBatchNorm1d | SplitBatchNorm2d, inputs: Tensor)
 
 @torch.no_grad()
 def recompute_statistics(embedder: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Give every BatchNorm the mean statistics of these batches, (n, C, H, W) each, in place of the running ones.
+    """Give every BatchNorm the mean statistics of these batches, (n, *shape) each, in place of the running ones.
 
     Training leaves statistics of what was trained on, blends and augmented images included; evaluation reads clean
     images with them. Weights stay as they are, and so does the mode.

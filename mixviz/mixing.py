@@ -302,8 +302,8 @@ class LooC(Mixing):
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2",)
 
     left_out: Annotated[
-        tuple[Literal["color", "rotation", "texture", "blur", "crop", "flip"], ...],
-        Field(min_length=1, description="augmentations that get an embedding space of their own"),
+        tuple[str, ...],
+        Field(min_length=1, description="augmentations (groups of the data's domain) that get a space of their own"),
         AfterValidator(lambda names: tuple(dict.fromkeys(names))),
     ] = ("color",)
     plus_plus: Annotated[bool, Field(description="LooC++: a last stage for each space; features are concatenated")] = (

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from mixviz.analysis.heads import head_names, heads
-from mixviz.augment import make_views, to_float
-from mixviz.build import TrainSets, augmentation_of, build_method, fixed_generator, load_sets
-from mixviz.config import AugmentConfig
+from mixviz.augment import make_views
+from mixviz.build import TrainSets, build_method, fixed_generator, load_sets
 from mixviz.data import Dataset
+from mixviz.domains import AugmentSettings, augmentation_of, clean, inputs_of, prepared
 from mixviz.encoders import Embedder
 from mixviz.errors import MissingData, UserError, unknown
 from mixviz.frameworks import embed_once
@@ -59,7 +59,7 @@ def restore(run: Run, sets: TrainSets | None = None, device: str = "auto") -> Me
 def _rebuild(run: Run, sets: TrainSets, device: str) -> Method:
     """The method of a recording."""
     config, weights = run.config_on(device), run.encoder(device=device).state_dict()
-    method = build_method(config, sets.all_train.stored.shape[1])
+    method = build_method(config, inputs_of(sets.train)[0])
     framework = method.framework
     for embedder in (framework.online, getattr(framework, "target", None)):
         if embedder is not None:
@@ -78,17 +78,17 @@ def bank_rows(images: Dataset, length: int) -> np.ndarray:
 
 
 @torch.no_grad()
-def bank_keys(encoder: Embedder, images: Dataset, augment: AugmentConfig) -> tuple[Tensor, Tensor]:
+def bank_keys(encoder: Embedder, images: Dataset, augment: AugmentSettings) -> tuple[Tensor, Tensor]:
     """Keys of one augmented view of each image, as a queue holds them: (K, H, D) of unit length; and their classes.
 
     Classes are (K,), -1 if unknown. images: to be taken from those that the run was trained on, without the held-out
     ones, which are its queries.
     """
     device, keys = encoder.device, []
-    augmentation, generator = augmentation_of(augment, images.stored.shape[1]), fixed_generator(device)
+    augmentation, generator = augmentation_of(augment, images), fixed_generator(device)
     for start in range(0, len(images), 512):
-        pixels = torch.tensor(images.stored[start : start + 512], device=device)
-        view = make_views(to_float(pixels), augmentation, generator)[1]
+        inputs = prepared(images, slice(start, start + 512), device)
+        view = make_views(inputs, augmentation, generator)[1]
         keys.append(embed_once(encoder, [view.inputs])[0])
     labels = np.full(len(images), -1) if images.labels is None else images.labels
     return torch.cat(keys), torch.as_tensor(labels, device=device)
@@ -194,9 +194,9 @@ def last_frame_difference(run: Run, images: Dataset | None) -> float | None:
     if images is None:
         return None
     film = run.film
-    pixels = to_float(torch.from_numpy(images.stored[film.rows]))
+    inputs = clean(images, film.rows)
     found = 0.0
-    for name, x in heads(run.encoder(device="cpu"), pixels, head_names(run.config)).items():
+    for name, x in heads(run.encoder(device="cpu"), inputs, head_names(run.config)).items():
         shown = film.embedding(len(film) - 1, name)
         seen = principal(x, shown.shape[1])[0].astype(np.float32)
         found = max(found, float(np.abs(seen @ seen.T - shown @ shown.T).mean()))

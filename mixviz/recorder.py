@@ -19,10 +19,11 @@ from mixviz.analysis.hardness import hardness, negative_columns, of_own_class, r
 from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.neighbours import nearest
 from mixviz.analysis.projection import turned
-from mixviz.augment import Augmentation, make_views, to_float
+from mixviz.augment import Augmentation, make_views
 from mixviz.build import fixed_generator
 from mixviz.config import RunConfig
 from mixviz.data import Dataset, draw
+from mixviz.domains import clean, prepared
 from mixviz.film import Film, filmed_epochs, joined
 from mixviz.method import Method
 from mixviz.terms import Candidates, Term
@@ -86,9 +87,9 @@ class Recorder:
     @cached_property
     def _seen(self) -> tuple[Tensor, list[Tensor]]:
         """The probes as they are, and the views of those that are queried; on the CPU, the same in every frame."""
-        images = to_float(self.probes.tensor())
+        images, queries = clean(self.probes), prepared(self.probes, slice(QUERIES))
         generator = fixed_generator()
-        views = make_views(images[:QUERIES], self.augmentation, generator, self.shared)
+        views = make_views(queries, self.augmentation, generator, self.shared)
         return images, [view.inputs for view in views]
 
     def _frame(self, method: Method) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from mixviz.augment import Shape
 from mixviz.build import build_embedder, build_method, dtype_name
 from mixviz.config import RunConfig
 from mixviz.encoders import Embedder
@@ -109,8 +110,8 @@ class Run:
 
         From the checkpoint or, in a recording, from its float16 weights. Raises UserError.
         """
-        weights, image_size = self._online_weights()
-        embedder = build_embedder(self.config_on(device), image_size)
+        weights, shape = self._online_weights()
+        embedder = build_embedder(self.config_on(device), shape)
         if not trained:
             weights = embedder.state_dict() | {name: weights[name] for name in weights if _is_statistic(name)}
         embedder.load_state_dict(weights)
@@ -122,7 +123,7 @@ class Run:
         Raises UserError where there is no checkpoint; a recording keeps the encoder alone.
         """
         state = self.load_checkpoint()
-        method = build_method(self.config_on(device), state["image_size"])
+        method = build_method(self.config_on(device), _shape(state))
         method.load_state_dict(state["method"])
         return method.eval().requires_grad_(False)
 
@@ -132,27 +133,26 @@ class Run:
         They are rounded to the eight digits of bfloat16 first, which makes the file a sixth smaller. Statistics of the
         data stay float32, so that the untrained encoder is the same as well.
         """
-        weights, image_size = self._online_weights()
+        weights, shape = self._online_weights()
         halved = {name for name, v in weights.items() if v.is_floating_point() and not _is_statistic(name)}
         arrays = {name: (v.bfloat16().half() if name in halved else v).numpy() for name, v in weights.items()}
-        np.savez_compressed(path, image_size=np.array(image_size), **arrays)
+        np.savez_compressed(path, shape=np.array(shape), **arrays)
 
-    def _online_weights(self) -> tuple[dict[str, Tensor], int]:
-        """The embedder's state and the image size that it was trained on."""
+    def _online_weights(self) -> tuple[dict[str, Tensor], Shape]:
+        """The embedder's state and the shape of its inputs."""
         path = self.path / "weights.npz"
         if (self.path / "checkpoint.pt").exists() or not path.exists():
             state, prefix = self.load_checkpoint(), "framework.online."
-            return {k.removeprefix(prefix): v for k, v in state["method"].items() if k.startswith(prefix)}, state[
-                "image_size"
-            ]
+            weights = {k.removeprefix(prefix): v for k, v in state["method"].items() if k.startswith(prefix)}
+            return weights, _shape(state)
         try:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
         except Exception as error:
             raise UserError(f"the weights {path} are damaged ({type(error).__name__}): fetch them anew") from error
-        image_size = int(arrays.pop("image_size"))
+        shape = _shape({name: arrays.pop(name) for name in ("shape", "image_size") if name in arrays})
         weights = {name: torch.from_numpy(np.asarray(value)) for name, value in arrays.items()}
-        return {name: v.float() if v.is_floating_point() else v for name, v in weights.items()}, image_size
+        return {name: v.float() if v.is_floating_point() else v for name, v in weights.items()}, shape
 
     def config_on(self, device: str) -> RunConfig:
         """The config, but for the device."""
@@ -192,6 +192,13 @@ class Run:
         part = self.path / f".{name}.part"
         write(part)
         os.replace(part, self.path / name)
+
+
+def _shape(state: Mapping[str, Any]) -> Shape:
+    """Of the encoder's inputs; older runs are of square images and keep their size."""
+    if "image_size" in state:
+        return (3, int(state["image_size"]), int(state["image_size"]))
+    return tuple(int(size) for size in state["shape"])
 
 
 def _is_statistic(name: str) -> bool:

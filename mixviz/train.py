@@ -18,18 +18,17 @@ import torch
 from torch import Generator, Tensor
 from tqdm.auto import tqdm
 
-from mixviz.augment import Augmentation, View, make_views, to_float
+from mixviz.augment import Augmentation, Shape, View, make_views
 from mixviz.build import (
     TrainSets,
-    augmentation_of,
     build_method,
     fixed_generator,
     load_sets,
     seeded_generator,
-    statistics,
 )
 from mixviz.config import OptimizerConfig, RunConfig
 from mixviz.data import Dataset, draw
+from mixviz.domains import Domain, augmentation_of, domain_of, inputs_of
 from mixviz.encoders import recompute_statistics
 from mixviz.errors import UserError
 from mixviz.evaluate import extract, read_out_knn
@@ -51,17 +50,15 @@ class NonFiniteLoss(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """Training images on the device, and the held-out part of train that the monitor queries with."""
+    """Training examples on the device, and the held-out part of train that the monitor queries with."""
 
-    pixels: Tensor  # (N, H, W, 3) uint8
+    stored: Tensor  # (N, ...), of images (N, H, W, 3) uint8
+    domain: Domain
+    shape: Shape  # of the encoder's inputs
     labels: Tensor | None  # (N,)
     held_out: Dataset
-    held_rows: Tensor  # where they lie in the training images
+    held_rows: Tensor  # where they are in the training split
     bank: Dataset
-
-    @property
-    def image_size(self) -> int:
-        return self.pixels.shape[1]
 
 
 def train(
@@ -134,7 +131,7 @@ class Loop:
     @property
     def steps(self) -> int:
         """Steps of an epoch."""
-        return len(self.data.pixels) // self.config.train.batch_size
+        return len(self.data.stored) // self.config.train.batch_size
 
     def epoch(self, epoch: int, bar: tqdm, watch: Watch | None = None) -> dict[str, float]:
         """One pass over the data, epochs counted from 0; its row of the log. Raises NonFiniteLoss."""
@@ -142,7 +139,7 @@ class Loop:
         sums: dict[str, Tensor | float] = defaultdict(float)
         counts: Counter[str] = Counter()
         self.method.train()
-        for i, index in enumerate(batches(len(self.data.pixels), settings.batch_size, settings.seed, epoch)):
+        for i, index in enumerate(batches(len(self.data.stored), settings.batch_size, settings.seed, epoch)):
             step = epoch * self.steps + i
             rate = learning_rate(self.config.optimizer, epoch + i / self.steps, settings.epochs)
             for name, value in self.step(epoch, step, index, rate).items():
@@ -161,10 +158,10 @@ class Loop:
     def step(self, epoch: int, step: int, index: Tensor, rate: float) -> dict[str, Tensor]:
         """One step on the images with these indices, (n,); the loss and the diagnostics, one number each."""
         seed, data = self.config.train.seed, self.data
-        device = data.pixels.device
+        device = data.stored.device
         index = index.to(device)
         crops, mixing = (seeded_generator(device, seed, stream, step) for stream in ("crops", "mix"))
-        views = self.views(to_float(data.pixels[index]), self.augmentation, crops, self.method.shared)
+        views = self.views(data.domain.prepare(data.stored[index]), self.augmentation, crops, self.method.shared)
         labels = None if data.labels is None else data.labels[index]  # for an oracle, and for diagnostics of the queue
         current = self.method.at_step(epoch, step, len(index))
         output = current.training_step([view.inputs for view in views], mixing, labels)
@@ -176,8 +173,8 @@ class Loop:
 def _fit(run: Run, method: Method, data: TrainingData, progress: bool, watch: Watch | None, views: ViewMaker) -> Run:
     config = run.config
     optimizer = sgd(method, config.optimizer)
-    start, epochs = _restore(run, method, optimizer, data.pixels.device), config.train.epochs
-    augmentation = augmentation_of(config.augment, data.image_size)
+    start, epochs = _restore(run, method, optimizer, data.stored.device), config.train.epochs
+    augmentation = augmentation_of(config.augment, data.bank)
     loop = Loop(config=config, method=method, optimizer=optimizer, data=data, augmentation=augmentation, views=views)
     recorder = Recorder(run.path / "film.npz", config, data.held_out, data.held_rows, augmentation)
     recorder.rewind(start)
@@ -192,13 +189,13 @@ def _fit(run: Run, method: Method, data: TrainingData, progress: bool, watch: Wa
             if not all(torch.isfinite(p).all() for p in method.parameters()):
                 raise _non_finite(epoch, loop.steps - 1, row["lr"])
             if config.train.clean_statistics and epoch + 1 == epochs:
-                recompute_statistics(method.framework.online, clean_batches(data.pixels))
+                recompute_statistics(method.framework.online, clean_batches(data.stored, data.domain))
             seconds = time.perf_counter() - began
             row |= {"seconds": seconds, "images_per_second": per_epoch / seconds}
             if _is_due(epoch, config):
                 row["knn_accuracy"] = knn_monitor(method, data)
             row["film_seconds"] = recorder.take(method, epoch + 1)
-            run.save_checkpoint(_state(method, optimizer, epoch, data.image_size))
+            run.save_checkpoint(_state(method, optimizer, epoch, data.shape))
             run.log(row)
     return run
 
@@ -213,22 +210,28 @@ def set_up(config: RunConfig, images: Dataset, mixings: Sequence[Mixing] | None 
         )
     if config.method.oracle:
         images.targets("label")
-    pixels = sets.train.tensor()
-    method = build_method(config, pixels.shape[1], *statistics(pixels), mixings=mixings)
+    shape, normalise = inputs_of(sets.train)
+    method = build_method(config, shape, normalise, mixings)
     device = method.framework.online.device
     labels = None if sets.train.labels is None else torch.as_tensor(sets.train.labels, device=device)
     bank = sets.train.select(np.sort(draw(sets.train.labels, len(sets.train), MONITOR_BANK)))
     return method, TrainingData(
-        pixels=pixels.to(device), labels=labels, held_out=sets.held_out, held_rows=sets.held_rows, bank=bank
+        stored=sets.train.tensor().to(device),
+        domain=domain_of(sets.train),
+        shape=shape,
+        labels=labels,
+        held_out=sets.held_out,
+        held_rows=sets.held_rows,
+        bank=bank,
     )
 
 
-def clean_batches(pixels: Tensor, batch_size: int = 512) -> Iterator[Tensor]:
-    """Up to 10,000 of the (N, H, W, 3) training images as they are, in random order: (n, 3, H, W) in [0, 1] each."""
-    order = torch.randperm(len(pixels), generator=fixed_generator())[:10_000].to(pixels.device)
+def clean_batches(stored: Tensor, domain: Domain, batch_size: int = 512) -> Iterator[Tensor]:
+    """Up to 10,000 of the training examples, not augmented, in random order: (n, *shape) float each."""
+    order = torch.randperm(len(stored), generator=fixed_generator())[:10_000].to(stored.device)
     for index in order.split(batch_size):
-        if len(index) > 1:  # of one image there are no statistics
-            yield to_float(pixels[index])
+        if len(index) > 1:  # of one example there are no statistics
+            yield domain.clean(stored[index])
 
 
 def sgd(module: torch.nn.Module, config: OptimizerConfig) -> torch.optim.SGD:
@@ -283,8 +286,8 @@ def _is_due(epoch: int, config: RunConfig) -> bool:
     return bool(every) and ((epoch + 1) % every == 0 or epoch + 1 == config.train.epochs)
 
 
-def _state(method: Method, optimizer: torch.optim.Optimizer, epoch: int, image_size: int) -> dict:
-    state = {"epoch": epoch + 1, "image_size": image_size}
+def _state(method: Method, optimizer: torch.optim.Optimizer, epoch: int, shape: Shape) -> dict:
+    state = {"epoch": epoch + 1, "shape": shape}
     return state | {"method": method.state_dict(), "optimizer": optimizer.state_dict()}
 
 

@@ -146,7 +146,7 @@ REFUSED = [
     ({"mixco_weight": -1}, "--mixco-weight -1"),
     ({"mochi_hardest": 1}, "--mochi-hardest 1"),
     ({"imix_kind": "cut"}, "--imix-kind cut"),
-    ({"looc_left_out": ["colour"]}, "--looc-left-out colour"),
+    ({"mixing": ["looc"], "looc_left_out": ["colour"]}, "--looc-left-out 'colour': did you mean 'color'"),
     ({"mixing": ["mochi"], "framework": "byol"}, "MoCHi is defined on negatives .* take MoCHi on moco-v2"),
     ({"mixing": ["looc"], "framework": "byol"}, "LooC is defined on negatives"),
     ({"mixing": ["mixco", "imix"]}, "both change the queries: take one"),

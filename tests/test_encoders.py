@@ -52,21 +52,21 @@ def embedder_of(backbone, features, spaces=1, **arguments):
     ("name", "features"), [("convnet", 256), ("resnet18", 512), ("resnet34", 512), ("resnet50", 2048)]
 )
 def test_feature_dim(name, features):
-    assert feature_dim(build_backbone(name, 32), 32) == features
+    assert feature_dim(build_backbone(name, (3, 32, 32)), (3, 32, 32)) == features
 
 
 @pytest.mark.parametrize("image_size", [28, 32, 48, 64, 96])
 def test_convnet_takes_any_size(image_size):
-    assert feature_dim(build_backbone("convnet", image_size), image_size) == 256
+    assert feature_dim(build_backbone("convnet", (3, image_size, image_size)), (3, image_size, image_size)) == 256
 
 
 def test_convnet_is_of_laptop_size():
-    parameters = sum(p.numel() for p in build_backbone("convnet", 32).parameters())
+    parameters = sum(p.numel() for p in build_backbone("convnet", (3, 32, 32)).parameters())
     assert 0.2e6 < parameters < 0.45e6
 
 
 def test_resnet_stem_keeps_small_images_large():
-    small, large = build_backbone("resnet18", 64), build_backbone("resnet18", 96)
+    small, large = build_backbone("resnet18", (3, 64, 64)), build_backbone("resnet18", (3, 96, 96))
     images = torch.zeros(1, 3, 64, 64)
     assert small[0](images).shape[2:] == (64, 64)
     assert large[0](images).shape[2:] == (16, 16)
@@ -74,17 +74,17 @@ def test_resnet_stem_keeps_small_images_large():
 
 def test_backbones_end_with_a_stage_and_pooling():
     for name in BACKBONES:
-        trunk, stages = split_last_stage(build_backbone(name, 32), spaces=3)
+        trunk, stages = split_last_stage(build_backbone(name, (3, 32, 32)), spaces=3)
         features = trunk.eval()(torch.zeros(2, 3, 32, 32))
         assert features.dim() == 4
         assert [stage.eval()(features).dim() for stage in stages] == [2, 2, 2]
 
 
 def test_own_backbone_by_import_path():
-    backbone = build_backbone(f"{__name__}:OwnBackbone", 16)
-    assert feature_dim(backbone, 16) == 5
-    with pytest.raises(UserError, match="does not take images of 32 x 32"):
-        feature_dim(backbone, 32)
+    backbone = build_backbone(f"{__name__}:OwnBackbone", (3, 16, 16))
+    assert feature_dim(backbone, (3, 16, 16)) == 5
+    with pytest.raises(UserError, match="does not take inputs of 3 x 32 x 32"):
+        feature_dim(backbone, (3, 32, 32))
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,13 @@ def test_own_backbone_by_import_path():
 )
 def test_backbones_that_cannot_be_made(name, message):
     with pytest.raises(UserError, match=message) as caught:
-        build_backbone(name, 32)
+        build_backbone(name, (3, 32, 32))
     assert "\n" not in str(caught.value)
 
 
 def test_features_that_are_no_vectors_are_refused():
     with pytest.raises(UserError, match=r"make them \(n, F\)"):
-        feature_dim(nn.Conv2d(3, 4, 3), 16)
+        feature_dim(nn.Conv2d(3, 4, 3), (3, 16, 16))
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp", "mlpbn1", "mlpbn"])
@@ -180,7 +180,7 @@ def test_states_of_older_runs_name_the_statistics_otherwise():
 
 
 def test_branches_give_each_space_its_own_features():
-    trunk, branches = split_last_stage(build_backbone("convnet", 32), spaces=2)
+    trunk, branches = split_last_stage(build_backbone("convnet", (3, 32, 32)), spaces=2)
     embedder = embedder_of(trunk, 256, spaces=2, branches=branches).eval()
     with torch.no_grad():
         branches[1][0][0].weight.mul_(-1)
@@ -193,7 +193,7 @@ def test_branches_give_each_space_its_own_features():
 
 def test_bfloat16_gives_float32_features_close_to_float32():
     torch.manual_seed(0)
-    embedder = embedder_of(build_backbone("convnet", 32), 256).eval()
+    embedder = embedder_of(build_backbone("convnet", (3, 32, 32)), 256).eval()
     images = torch.rand(4, 3, 32, 32)
     with torch.no_grad():
         exact = embedder.features(images)
@@ -210,7 +210,7 @@ def test_fast_dtype_is_one_that_the_device_has():
 
 def test_recomputed_statistics_are_those_of_the_images_and_nothing_else_changes():
     torch.manual_seed(0)
-    embedder = build_embedder(RunConfig.of(bn_splits=2, projector="mlpbn", dtype="float32", device="cpu"), 16)
+    embedder = build_embedder(RunConfig.of(bn_splits=2, projector="mlpbn", dtype="float32", device="cpu"), (3, 16, 16))
     before = {name: tensor.clone() for name, tensor in embedder.state_dict().items()}
     images = torch.rand(96, 3, 16, 16)
     embedder.eval()

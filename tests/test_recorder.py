@@ -7,10 +7,11 @@ import torch
 from mixviz.analysis.geometry import alignment, effective_rank, uniformity
 from mixviz.analysis.hardness import hardness
 from mixviz.analysis.heads import heads
-from mixviz.augment import make_views, to_float
-from mixviz.build import augmentation_of, hold_out
+from mixviz.augment import make_views
+from mixviz.build import hold_out
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
+from mixviz.domains import augmentation_of, clean
 from mixviz.film import Film
 from mixviz.method import Method
 from mixviz.recorder import PAIRS, QUERIES, Recorder, leave_one_out, log_ranks, principal
@@ -100,7 +101,7 @@ def test_the_film_of_a_resumed_run_is_that_of_an_uninterrupted_one(tmp_path, mon
 def test_frames_beyond_the_checkpoint_are_taken_anew(tmp_path):
     config = config_of()
     method, data = set_up(config, pictures())
-    augmentation = augmentation_of(config.augment, 16)
+    augmentation = augmentation_of(config.augment, data.held_out)
     recorders = [Recorder(tmp_path / "film.npz", config, data.held_out, data.held_rows, augmentation) for _ in range(2)]
     for epoch in range(3):
         recorders[0].take(method, epoch)
@@ -115,7 +116,9 @@ def test_probes_are_of_all_classes_of_a_sorted_folder(tmp_path):
     )
     config = config_of(holdout=600)
     held, _ = hold_out(len(images), 600)
-    recorder = Recorder(tmp_path / "film.npz", config, images.select(held), held, augmentation_of(config.augment, 8))
+    recorder = Recorder(
+        tmp_path / "film.npz", config, images.select(held), held, augmentation_of(config.augment, images)
+    )
     assert len(recorder.probes) == 400
     assert np.array_equal(recorder.probes.labels, images.labels[recorder.rows])
     for first in (PAIRS, QUERIES, 400):
@@ -128,7 +131,7 @@ def test_a_film_goes_on_with_the_probes_that_it_has(tmp_path):
     """One of an older version, which took the first of what was held out."""
     config = config_of()
     method, data = set_up(config, pictures())
-    augmentation = augmentation_of(config.augment, 16)
+    augmentation = augmentation_of(config.augment, data.held_out)
     older, now = (
         Recorder(tmp_path / "film.npz", config, data.held_out, data.held_rows, augmentation) for _ in range(2)
     )
@@ -142,7 +145,7 @@ def test_a_film_goes_on_with_the_probes_that_it_has(tmp_path):
 def test_curves_are_those_of_the_analyses(tmp_path):
     config = config_of(mixing=["mixco"])
     method, data = set_up(config, pictures())
-    augmentation = augmentation_of(config.augment, 16)
+    augmentation = augmentation_of(config.augment, data.held_out)
     recorder = Recorder(tmp_path / "film.npz", config, data.held_out, data.held_rows, augmentation)
     before = {name: tensor.clone() for name, tensor in method.state_dict().items()}
     assert recorder.take(method, 0) > 0
@@ -152,7 +155,7 @@ def test_curves_are_those_of_the_analyses(tmp_path):
     film = Film.load(tmp_path / "film.npz")
 
     method.eval()
-    images = to_float(recorder.probes.tensor())
+    images = clean(recorder.probes)
     x = heads(method.framework.online, images)["all"]
     views = [v.inputs for v in make_views(images, augmentation, torch.Generator().manual_seed(0), method.shared)]
     first, second = (heads(method.framework.online, view)["all"] for view in views)

@@ -8,15 +8,19 @@ import torch
 
 from mixviz.build import build_method, dtype_name
 from mixviz.config import RunConfig
+from mixviz.encoders import Normalise
 from mixviz.errors import UserError
 from mixviz.runs import Run, default_name, list_runs
 
 CONFIG = RunConfig.of(framework="simclr", mixing=["mixco"], epochs=3, seed=7)
 
 
+MEAN, STD = torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1), torch.tensor([0.5, 0.6, 0.7]).view(3, 1, 1)
+
+
 def saved(run):
-    method = build_method(run.config, 32, torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.5, 0.6, 0.7]))
-    run.save_checkpoint({"epoch": 1, "image_size": 32, "method": method.state_dict()})
+    method = build_method(run.config, (3, 32, 32), Normalise(MEAN, STD, torch.channels_last))
+    run.save_checkpoint({"epoch": 1, "shape": (3, 32, 32), "method": method.state_dict()})
     return method
 
 
@@ -95,7 +99,7 @@ def test_encoder_comes_back_with_its_weights_frozen(tmp_path):
     with torch.no_grad():
         for parameter in method.framework.online.parameters():
             parameter.add_(0.01)
-    run.save_checkpoint({"epoch": 1, "image_size": 32, "method": method.state_dict()})
+    run.save_checkpoint({"epoch": 1, "shape": (3, 32, 32), "method": method.state_dict()})
     images = torch.rand(3, 3, 32, 32)
     encoder = run.encoder()
     assert not encoder.training
@@ -104,15 +108,27 @@ def test_encoder_comes_back_with_its_weights_frozen(tmp_path):
     torch.testing.assert_close(encoder.features(images), expected, rtol=0, atol=0)
 
 
+def test_checkpoints_of_older_runs_are_read(tmp_path):
+    """They keep the size of their square images, and call the statistics of the data otherwise."""
+    run = Run.create(CONFIG, root=tmp_path)
+    method, images = saved(run).eval(), torch.rand(3, 3, 32, 32)
+    renamed = {name.replace("normalise.", ""): tensor for name, tensor in method.state_dict().items()}
+    run.save_checkpoint({"epoch": 1, "image_size": 32, "method": renamed})
+    expected = method.framework.online.features(images)
+    torch.testing.assert_close(run.encoder().features(images), expected, rtol=0, atol=0)
+    torch.testing.assert_close(run.encoder(trained=False).features(images), expected, rtol=0, atol=0)
+    torch.testing.assert_close(run.method().framework.online.features(images), expected, rtol=0, atol=0)
+
+
 def test_untrained_encoder_is_the_initial_one_with_the_data_statistics(tmp_path):
     run = Run.create(CONFIG, root=tmp_path)
     initial = saved(run).framework.online.eval()
     images = torch.rand(3, 3, 32, 32)
     expected = initial.features(images)
-    method = build_method(run.config, 32, torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.5, 0.6, 0.7]))
+    method = build_method(run.config, (3, 32, 32), Normalise(MEAN, STD, torch.channels_last))
     with torch.no_grad():
         method.framework.online.backbone[0][0].weight.zero_()
-    run.save_checkpoint({"epoch": 1, "image_size": 32, "method": method.state_dict()})
+    run.save_checkpoint({"epoch": 1, "shape": (3, 32, 32), "method": method.state_dict()})
     torch.testing.assert_close(run.encoder(trained=False).features(images), expected, rtol=0, atol=0)
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from mixviz.build import hold_out, seeded_generator, statistics
+from mixviz.build import hold_out, seeded_generator
 from mixviz.config import OptimizerConfig, RunConfig
 from mixviz.data import Dataset
+from mixviz.domains import inputs_of
 from mixviz.errors import UserError
 from mixviz.runs import Run
 from mixviz.train import (
@@ -192,18 +193,19 @@ def test_held_out_images_are_apart_and_at_most_a_tenth():
 
 def test_statistics_are_those_of_numpy():
     images = pictures().stored
-    mean, std = statistics(torch.from_numpy(images))
-    np.testing.assert_allclose(mean, images.mean(axis=(0, 1, 2)) / 255, rtol=1e-5)
-    np.testing.assert_allclose(std, images.std(axis=(0, 1, 2), ddof=1) / 255, rtol=1e-5)
+    shape, normalise = inputs_of(pictures())
+    assert shape == (3, *images.shape[1:3])
+    np.testing.assert_allclose(normalise.mean[:, 0, 0], images.mean(axis=(0, 1, 2)) / 255, rtol=1e-5)
+    np.testing.assert_allclose(normalise.std[:, 0, 0], images.std(axis=(0, 1, 2), ddof=1) / 255, rtol=1e-5)
 
 
 def test_statistics_of_many_images_are_of_a_random_part():
     """Dark images first, as where classes are sorted by brightness."""
-    pixels = torch.zeros(20_000, 2, 2, 3, dtype=torch.uint8)
+    pixels = np.zeros((20_000, 2, 2, 3), np.uint8)
     pixels[10_000:] = 255
-    mean, std = statistics(pixels)
-    assert mean.tolist() == pytest.approx([0.5] * 3, abs=0.02)
-    assert std.tolist() == pytest.approx([0.5] * 3, abs=0.02)
+    _, normalise = inputs_of(Dataset(name="dark first", split="train", stored=pixels))
+    assert normalise.mean.flatten().tolist() == pytest.approx([0.5] * 3, abs=0.02)
+    assert normalise.std.flatten().tolist() == pytest.approx([0.5] * 3, abs=0.02)
 
 
 def test_learning_rate_schedules():

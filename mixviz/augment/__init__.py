@@ -3,7 +3,7 @@
 from mixviz.augment.color import ColorJitter, RandomGrayscale
 from mixviz.augment.filters import GaussianBlur, RandomTexture
 from mixviz.augment.geometry import HorizontalFlip, RandomResizedCrop, RandomRotation90
-from mixviz.augment.operation import Operation, Parameters
+from mixviz.augment.operation import Operation, Parameters, Shape
 from mixviz.augment.views import Augmentation, View, build_augmentation, crop_and_flip, make_views, to_float
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "RandomResizedCrop",
     "RandomRotation90",
     "RandomTexture",
+    "Shape",
     "View",
     "build_augmentation",
     "crop_and_flip",

@@ -82,6 +82,8 @@ def evaluate(
     options such as ``knn:k=20``, or protocols. Test labels stay sealed: see ``SealedLabels``.
     """
     chosen = [as_protocol(given) for given in protocols]  # before any work
+    for one in chosen:
+        one.check_domain(train.domain)
     for target in targets:
         train.targets(target), test.targets(target)
     shared = _shared(train, test)

@@ -64,6 +64,7 @@ class LinearAugmented(Protocol):
     """
 
     name: ClassVar[str] = "linear-augmented"
+    domains: ClassVar[tuple[str, ...] | None] = ("image",)
 
     recipe: Literal[tuple(RECIPES)] = "moco"
     scale: Positive = 1.0  # of the recipe's epochs and of the epochs at which its learning rate falls
@@ -152,6 +153,7 @@ class LinearOnline(Protocol):
     """
 
     name: ClassVar[str] = "linear-online"
+    domains: ClassVar[tuple[str, ...] | None] = ("image",)
 
     lr: Positive = 0.1
     epochs: Count = 10

@@ -34,6 +34,7 @@ class Protocol:
     """What all protocols have: a name, options, and a label that names the options which are not the defaults."""
 
     name: ClassVar[str]
+    domains: ClassVar[tuple[str, ...] | None] = None  # on which it is defined; None: on all
     layer: Layer = "backbone"  # the head is the embedding of the first space, which is trained on and then thrown away
 
     @property
@@ -51,6 +52,12 @@ class Protocol:
     def peeks(self) -> bool:
         """Whether test labels choose: such a number flatters, and is left out of comparisons."""
         return BEST_ON_TEST in self.options.values()
+
+    def check_domain(self, domain: str) -> None:
+        """Raises UserError if the protocol means nothing for such data."""
+        if self.domains is not None and domain not in self.domains:
+            needed = " or ".join(self.domains)
+            raise UserError(f"{self.name} needs {needed} data, and this is {domain} data: take linear-features or knn")
 
     def read(self, source: Source, labels: Tensor, seed: int = 0) -> Readout:
         """Predictions for the test images. labels: (N,) of train, from 0. Raises UserError, NotFrozen."""

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mixviz.augment import to_float
 from mixviz.data import Dataset
+from mixviz.domains import clean, domain_of
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError
 
@@ -62,7 +62,7 @@ def extract(embedder: Embedder, images: Dataset, batch_size: int = 512, layer: L
     device = embedder.device
     with frozen(embedder):
         parts = [
-            read(embedder, to_float(images.select(part).tensor().to(device)), layer).cpu()
+            read(embedder, clean(images, part.numpy(), device), layer).cpu()
             for part in torch.arange(len(images)).split(batch_size)
         ]
     return torch.cat(parts)
@@ -79,8 +79,8 @@ def read(embedder: Embedder | None, images: Tensor, layer: Layer = "backbone") -
 
 
 def raw_pixels(images: Dataset) -> Tensor:
-    """(N, H * W * 3) in [0, 1]: the features of no encoder at all."""
-    return images.tensor().flatten(1).float() / 255
+    """(N, F), of images (N, H * W * 3) in [0, 1]: the features of no encoder at all."""
+    return domain_of(images).raw(images.tensor())
 
 
 class Source:

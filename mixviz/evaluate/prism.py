@@ -113,6 +113,8 @@ def prism(
     source = Source(embedder, train, test)
     readings = [r for r in readings if embedder is not None or all(p.layer == "backbone" for p in r.protocols)]
     every = [_scaled(p, scale) for r in readings for p in r.protocols]
+    for one in every:
+        one.check_domain(train.domain)
     with frozen(embedder):
         found = _read_all(every, source, torch.as_tensor(labels), seed)
     rows = []

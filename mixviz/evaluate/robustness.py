@@ -68,6 +68,7 @@ class LinearCorrupted(Repeated):
     """
 
     name: ClassVar[str] = "corruptions"
+    domains: ClassVar[tuple[str, ...] | None] = ("image",)
 
     kinds: Annotated[tuple[Literal[tuple(SEVERITIES)], ...], Field(min_length=1)] = tuple(SEVERITIES)
     severities: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)] = (1, 2, 3, 4, 5)

@@ -51,6 +51,10 @@ def check_transfer(train: Dataset, test: Dataset, trained_on: Dataset, targets: 
         raise UserError(f"train is of {train.name} and test of {test.name}: take both from one data set")
     if train.name == trained_on.name:
         raise UserError(f"the encoder was trained on {trained_on.name} itself: evaluate it, or take another data set")
+    if train.domain != trained_on.domain:
+        raise UserError(f"{train.name} is {train.domain} data and the encoder was trained on {trained_on.domain} data")
+    if train.domain != "image" and train.stored.shape[1:] != trained_on.stored.shape[1:]:
+        raise UserError(f"{train.name} is of another shape than {trained_on.name}, and images alone can be resized")
     for target in targets:
         missing = np.setdiff1d(test.targets(target), train.targets(target))
         if len(missing):

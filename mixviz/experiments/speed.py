@@ -14,8 +14,9 @@ from torchvision.transforms import v2
 
 from mixviz.augment import build_augmentation, make_views, to_float
 from mixviz.augment.filters import default_kernel_size
-from mixviz.build import augmentation_of, build_method, seeded_generator
+from mixviz.build import build_method, seeded_generator
 from mixviz.config import RunConfig
+from mixviz.domains import DOMAINS
 from mixviz.train import optimize, sgd
 
 ROUNDS = 4  # the contestants take turns, so that whatever else the machine does slows all of them
@@ -114,17 +115,18 @@ def step_benchmark(config: RunConfig, seconds_each: float = 5.0, image_size: int
     Bare: forward and backward of the queries and forward of the keys, on tensors that are ready; nothing else. The
     two take turns. ``milliseconds`` are medians; ``times_the_bare_passes`` is their ratio, 1 at best.
     """
-    method = build_method(config, image_size)
+    domain, size = DOMAINS["image"], (3, image_size, image_size)
+    method = build_method(config, size)
     device, batch = method.framework.online.device, config.train.batch_size
     shape = (batch, image_size, image_size, 3)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=seeded_generator("cpu", "pixels")).to(device)
-    augmentation, optimizer = augmentation_of(config.augment, image_size), sgd(method, config.optimizer)
-    views = make_views(to_float(pixels), augmentation, seeded_generator(device, 0), method.shared)
+    augmentation, optimizer = domain.augmentation(config.augment, size), sgd(method, config.optimizer)
+    views = make_views(domain.prepare(pixels), augmentation, seeded_generator(device, 0), method.shared)
     ready = [view.inputs for view in views]
 
     def whole() -> None:
         generator = seeded_generator(device, 1)
-        drawn = make_views(to_float(pixels), augmentation, generator, method.shared)
+        drawn = make_views(domain.prepare(pixels), augmentation, generator, method.shared)
         output = method.training_step([view.inputs for view in drawn], generator)
         optimize(optimizer, output.loss, 0.01)
         method.update(output)

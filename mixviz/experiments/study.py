@@ -17,9 +17,9 @@ from mixviz.analysis.geometry import geometry
 from mixviz.analysis.heads import ALL, BACKBONE, Heads, factor_readout, head_names, heads
 from mixviz.analysis.invariance import diagonal_margin, reference_table
 from mixviz.analysis.mixpath import calibration, mix_path, path_measures, unit_embed
-from mixviz.augment import to_float
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
+from mixviz.domains import clean
 from mixviz.paired import mean_interval, settled_sign
 from mixviz.report.overview import LAMS, look
 from mixviz.runs import Run, folder_name
@@ -192,7 +192,7 @@ def proxy_measures(run: Run) -> dict[str, float]:
 def blend_measures(run: Run, test: Dataset) -> dict[str, float]:
     """How a blend of two test images is read, against how much of each is in it; lower errors are better."""
     embed, method = unit_embed(run.encoder()), run.config.method
-    images = to_float(test.sample(len(test)).tensor())  # in random order
+    images = clean(test.sample(len(test)))  # in random order
     pairs = min(PAIRS, len(images) // 4)
     first, second, rest = images.split([pairs, pairs, len(images) - 2 * pairs])
     others = torch.cat([embed(part) for part in rest.split(512)])
@@ -219,7 +219,7 @@ def _factors(train_heads: Heads, test_heads: Heads, train: Dataset, test: Datase
 
 def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: Dataset) -> dict[str, float]:
     """How far each head moves with rotation and hue, at the reference strength; and the mean of those not its own."""
-    table = reference_table(embed_heads, to_float(test.sample(MOVED).tensor()), ("rotation", "hue"))
+    table = reference_table(embed_heads, clean(test.sample(MOVED)), ("rotation", "hue"))
     own = {f"fall-off {row.augmentation}: {row.head}": row.fall_off for row in table.itertuples()}
     margins = diagonal_margin(table).itertuples()
     return own | {f"fall-off {row.augmentation}: others": row.mean_of_others for row in margins}

@@ -5,10 +5,11 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm.auto import tqdm
 
-from mixviz.augment import make_views, to_float
-from mixviz.build import TrainSets, augmentation_of, build_embedder, seeded, seeded_generator, statistics
+from mixviz.augment import make_views
+from mixviz.build import TrainSets, build_embedder, seeded, seeded_generator
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
+from mixviz.domains import augmentation_of, domain_of, inputs_of
 from mixviz.encoders import Embedder
 from mixviz.train import batches, learning_rate, optimize, sgd
 
@@ -20,23 +21,22 @@ def train_supervised(config: RunConfig, images: Dataset, progress: bool = True) 
     """
     classes = len(set(images.targets("label").tolist()))
     training = TrainSets(data=config.data, all_train=images).train
-    pixels, labels = training.tensor(), torch.as_tensor(training.labels)
-    image_size, seed = pixels.shape[1], config.train.seed
-    embedder = build_embedder(config.but(framework="simclr", mixing=()), image_size, *statistics(pixels))
+    domain, seed = domain_of(training), config.train.seed
+    embedder = build_embedder(config.but(framework="simclr", mixing=()), *inputs_of(training))
     device = embedder.device
-    pixels, labels = pixels.to(device), labels.to(device)
+    stored, labels = training.tensor().to(device), torch.as_tensor(training.labels, device=device)
     with seeded(seed):
         classifier = nn.LazyLinear(classes).to(device)
-        classifier(embedder.features(to_float(pixels[:2])))
+        classifier(embedder.features(domain.clean(stored[:2])))
     optimizer = sgd(nn.ModuleList([embedder.backbone, classifier]), config.optimizer)
-    augmentation = augmentation_of(config.augment, image_size)
-    steps = len(pixels) // config.train.batch_size
-    with tqdm(total=config.train.epochs * len(pixels), desc="supervised", unit=" images", disable=not progress) as bar:
+    augmentation = augmentation_of(config.augment, training)
+    steps = len(stored) // config.train.batch_size
+    with tqdm(total=config.train.epochs * len(stored), desc="supervised", unit=" images", disable=not progress) as bar:
         for epoch in range(config.train.epochs):
-            for i, index in enumerate(batches(len(pixels), config.train.batch_size, seed, epoch)):
+            for i, index in enumerate(batches(len(stored), config.train.batch_size, seed, epoch)):
                 index = index.to(device)
                 crops = seeded_generator(device, seed, "crops", epoch * steps + i)
-                view = make_views(to_float(pixels[index]), augmentation, crops, shared=())[0]
+                view = make_views(domain.prepare(stored[index]), augmentation, crops, shared=())[0]
                 loss = F.cross_entropy(classifier(embedder.features(view.inputs)), labels[index])
                 optimize(optimizer, loss, learning_rate(config.optimizer, epoch + i / steps, config.train.epochs))
                 bar.update(len(index))

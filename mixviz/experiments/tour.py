@@ -9,10 +9,11 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from mixviz.augment import make_views, to_float
-from mixviz.build import augmentation_of, build_embedder, seeded_generator, statistics
+from mixviz.augment import make_views
+from mixviz.build import build_embedder, seeded_generator
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
+from mixviz.domains import augmentation_of, clean, inputs_of
 from mixviz.evaluate import Result, evaluate
 from mixviz.experiments.study import MOCO
 from mixviz.experiments.supervised import train_supervised
@@ -85,7 +86,7 @@ def references(seed: int, sets: tuple[Dataset, Dataset], config: RunConfig, quic
     quick: of raw pixels, whose probe is the slowest of all, shape alone.
     """
     images = sets[0]
-    untrained = build_embedder(config, images.stored.shape[1], *statistics(images.tensor())).eval()
+    untrained = build_embedder(config, *inputs_of(images)).eval()
     supervised = train_supervised(config, images)
     encoders = {"raw pixels": None, "random encoder": untrained, "supervised": supervised}
     rows = []
@@ -175,8 +176,7 @@ def draw_samples(images: Dataset) -> Figure:
 
 def draw_views(images: Dataset, config: RunConfig) -> Figure:
     drawn = figure(7, 1.6)
-    batch = to_float(images.select(range(16)).tensor())
-    augmentation = augmentation_of(config.augment, batch.shape[2])
+    batch, augmentation = clean(images, slice(16)), augmentation_of(config.augment, images)
     views = make_views(batch, augmentation, seeded_generator(torch.device("cpu"), 0, "report"))
     rows = [batch, *[view.inputs for view in views]]
     plot_sheet(drawn.add_subplot(), [row.permute(0, 2, 3, 1).numpy() for row in rows], ["image", "query", "key"])

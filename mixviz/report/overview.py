@@ -30,10 +30,11 @@ from mixviz.analysis.mixpath import Calibration, MixPath, calibration, mix_path,
 from mixviz.analysis.neighbours import Hubness, hubness, nearest, purity, purity_table
 from mixviz.analysis.projection import pca, project_umap, trustworthiness
 from mixviz.analysis.targets import ContrastTable, contrast_table, mean_mass
-from mixviz.augment import make_views, to_float
-from mixviz.build import augmentation_of, load_sets, seeded_generator
+from mixviz.augment import make_views
+from mixviz.build import load_sets, seeded_generator
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
+from mixviz.domains import augmentation_of, clean, domain_of, prepared
 from mixviz.encoders import Embedder
 from mixviz.evaluate import frozen
 from mixviz.film import Film
@@ -101,7 +102,7 @@ class Overview:
     regularisation: Regularisation
     blends: Blends
     moved: dict[str, pd.DataFrame]  # by augmentation: how far each head moves at each strength
-    invariance: pd.DataFrame  # head x augmentation
+    invariance: pd.DataFrame | None  # head x augmentation; None if the data have no factors
     per_head: Heads  # nearest neighbours among the test images: head -> (SHOWN, k) rows
     contribution: HeadContribution | None  # to a classifier's decisions; None with one embedding space
     factors: pd.DataFrame | None  # how well each factor of the data is read from each head; None where it has none
@@ -150,7 +151,7 @@ def look(embedder: Embedder, images: Dataset, names: Sequence[str], batch_size: 
     """Embeddings of a whole set in every space, without ever holding all of it as floats."""
     with frozen(embedder):
         parts = [
-            heads(embedder, to_float(torch.tensor(images.stored[start : start + batch_size])), names)
+            heads(embedder, clean(images, slice(start, start + batch_size)), names)
             for start in range(0, len(images), batch_size)
         ]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
@@ -162,10 +163,9 @@ def proxy_task(method: Method, config: RunConfig, held_out: Dataset) -> Task:
     device = method.framework.online.device
     size = min(config.train.batch_size, len(held_out) // 2 * 2)
     drawn = held_out.sample(size)
-    images = to_float(drawn.tensor().to(device))
     labels = None if drawn.labels is None else torch.as_tensor(drawn.labels, device=device)
-    augmentation = augmentation_of(config.augment, images.shape[2])
-    made = make_views(images, augmentation, seeded_generator(device, "proxy task", "crops"), method.shared)
+    augmentation, crops = augmentation_of(config.augment, drawn), seeded_generator(device, "proxy task", "crops")
+    made = make_views(prepared(drawn, device=device), augmentation, crops, method.shared)
     views = [view.inputs for view in made]
     generator = seeded_generator(device, "proxy task", "mix")
     few = typical(method.terms([view[:SHOWN] for view in views], generator, None if labels is None else labels[:SHOWN]))
@@ -192,9 +192,8 @@ def _geometry(method: Method, config: RunConfig, seen: Heads, test: Dataset) -> 
     """By embedding; two views of the first images are the pairs of alignment."""
     embedder, names = method.framework.online, head_names(config)
     device = embedder.device
-    images = to_float(torch.from_numpy(test.stored[:PAIRS]).to(device))
-    augmentation = augmentation_of(config.augment, images.shape[2])
-    views = make_views(images, augmentation, seeded_generator(device, "alignment"))
+    inputs, augmentation = prepared(test, slice(PAIRS), device), augmentation_of(config.augment, test)
+    views = make_views(inputs, augmentation, seeded_generator(device, "alignment"))
     first, second = (heads(embedder, view.inputs, names) for view in views)
     labels = None if test.labels is None else torch.as_tensor(test.labels)
     return {name: geometry(x, labels, (first[name], second[name])) for name, x in seen.items()}
@@ -221,12 +220,12 @@ def _blends(method: Method, temperature: float, test: Dataset) -> Blends:
     """Blends of test images, read against the network's own clean embeddings of them and of others."""
     embedder = method.framework.online
     pairs = min(PAIRS, len(test) // 4)
-    images = to_float(torch.from_numpy(test.stored[: 4 * pairs]).to(embedder.device))
-    first, second, rest = images.split([pairs, pairs, 2 * pairs])
+    inputs = clean(test, slice(4 * pairs), embedder.device)
+    first, second, rest = inputs.split([pairs, pairs, 2 * pairs])
     embed = unit_embed(embedder)
     paths = {
-        kind: mix_path(embed, first, second, embed(rest), LAMS, kind, seeded_generator(images.device, "blends"))
-        for kind in ("mixup", "cutmix")
+        kind: mix_path(embed, first, second, embed(rest), LAMS, kind, seeded_generator(inputs.device, "blends"))
+        for kind in (("mixup", "cutmix") if inputs.dim() == 4 else ("mixup",))
     }
     return Blends(
         paths,
@@ -236,9 +235,9 @@ def _blends(method: Method, temperature: float, test: Dataset) -> Blends:
 
 
 def _moved(embedder: Embedder, names: tuple[str, ...], test: Dataset) -> dict[str, pd.DataFrame]:
-    images = to_float(torch.from_numpy(test.stored[:MOVED]))
+    inputs = clean(test, slice(MOVED))
     embed_heads = partial(heads, embedder, names=names)
-    return {augmentation: invariance(embed_heads, images, augmentation).table() for augmentation in AUGMENTATIONS}
+    return {factor: invariance(embed_heads, inputs, factor).table() for factor in factors_of(test)}
 
 
 def _contribution(
@@ -259,11 +258,19 @@ def _factors(seen: dict[str, Heads], train: Dataset, test: Dataset) -> pd.DataFr
     return factor_readout(seen["train"], seen["test"], train, test, ("label", *train.factors), "knn")
 
 
-def _invariance(embedder: Embedder, names: tuple[str, ...], train: Dataset, test: Dataset) -> pd.DataFrame:
-    """Glyphs are read out in one pose and colour: in all poses and colours there is nothing to read."""
-    moved = to_float(torch.from_numpy(test.stored[:MOVED]))
+def factors_of(data: Dataset) -> tuple[str, ...]:
+    """What is moved of such data: of images the factors of the papers, of others all that there are."""
+    return tuple(name for name in domain_of(data).factors if data.domain != "image" or name in AUGMENTATIONS)
+
+
+def _invariance(embedder: Embedder, names: tuple[str, ...], train: Dataset, test: Dataset) -> pd.DataFrame | None:
+    """None without factors. Glyphs are read out in one pose and colour: in all of them there is nothing to read."""
+    factors = factors_of(test)
+    if not factors:
+        return None
+    moved = clean(test, slice(MOVED))
     if train.name == "glyphs":
         read = [canonical_glyphs(READ, seed) for seed in (1, 2)]
     else:
-        read = [to_float(torch.from_numpy(part.stored[:READ])) for part in (train, test)]
-    return fingerprint(partial(heads, embedder, names=names), moved, *read, AUGMENTATIONS)
+        read = [clean(part, slice(READ)) for part in (train, test)]
+    return fingerprint(partial(heads, embedder, names=names), moved, *read, factors)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from mixviz.analysis.mixpath import bootstrap_interval
 from mixviz.build import seeded_generator
 from mixviz.config import RunConfig
+from mixviz.domains import domain_of
 from mixviz.evaluate.details import CLASSES, read_details
 from mixviz.evaluate.fewshot import LinearFewShot
 from mixviz.evaluate.robustness import LinearCorrupted
@@ -43,6 +44,7 @@ from mixviz.runs import Run
 
 Found = Mapping[str, Overview]  # by short name
 ALL = "all"
+MOVED = ("rotation", "hue", "crop")  # augmentations of images that are drawn strength by strength
 NEAREST_OF = 3  # the test image whose neighbours are shown head by head
 
 
@@ -261,7 +263,8 @@ def draw_neighbours(ax: Axes, one: Overview, labels: torch.Tensor) -> Axes:
     index = one.neighbourhood.index[picks]
     same = (labels[index] == labels[picks][:, None]).numpy()
     names = [one.test.class_names[int(labels[pick])] for pick in picks] if one.test.class_names else ()
-    return plot_neighbours(ax, one.test.stored[picks], one.test.stored[index.numpy()], same, names)
+    pictures = domain_of(one.test).thumbnail(one.test.stored)
+    return plot_neighbours(ax, pictures[picks], pictures[index.numpy()], same, names)
 
 
 def the_blends(report: Report, found: Found) -> None:
@@ -296,19 +299,21 @@ def the_invariances(report: Report, found: Found) -> None:
         "how much: the read-out asks a linear map for the augmentation's own parameter."
     )
     for name, one in found.items():
-        size = (7.5, 0.45 * one.invariance["head"].nunique() + 1.4)
-        for column in ("fall_off", "readout"):
-            report.figure(drawing(plot_fingerprint, one.invariance, column, size=size), name)
-        for augmentation in ("rotation", "hue", "crop"):
+        size = (7.5, 0.45 * len(one.per_head) + 1.4)
+        if one.invariance is not None:
+            for column in ("fall_off", "readout"):
+                report.figure(drawing(plot_fingerprint, one.invariance, column, size=size), name)
+        for augmentation in [name for name in MOVED if name in one.moved] or list(one.moved):
             table = one.moved[augmentation]
             report.figure(drawing(plot_invariance, table, size=(7, 3)), f"{name}: the stronger, the farther?")
         if one.factors is not None:
             report.figure(drawing(plot_factor_readout, one.factors, size=size), f"{name}: what each head keeps.")
         if one.contribution is not None:
             report.figure(drawing(plot_contributions, one.contribution, size=(7, 3.5)), f"{name}: who decides.")
+            pictures = domain_of(one.test).thumbnail(one.test.stored)
             nearest = {head: index[NEAREST_OF] for head, index in one.per_head.items()}
             report.figure(
-                drawing(plot_neighbours_per_head, one.test.stored, NEAREST_OF, nearest, size=(7, 0.9 * len(nearest))),
+                drawing(plot_neighbours_per_head, pictures, NEAREST_OF, nearest, size=(7, 0.9 * len(nearest))),
                 f"{name}: the nearest images as each head has it.",
             )
 

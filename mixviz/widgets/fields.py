@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from mixviz.config import Flag
 from mixviz.data.sources import SOURCES
-from mixviz.encoders import BACKBONES
+from mixviz.domains import DOMAINS
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.widgets.controls import Control, choice, choices, slider, steps, text, toggle, written
@@ -16,7 +16,7 @@ from mixviz.widgets.controls import Control, choice, choices, slider, steps, tex
 NAMES: Mapping[str, Iterable[str]] = {"framework": FRAMEWORKS}  # fields that take one of these names
 SUGGESTED: Mapping[str, Iterable[str]] = {  # fields that take other words as well
     "data": [name for name in SOURCES if name != "stl10-unlabeled"],
-    "backbone": BACKBONES,
+    "backbone": [name for domain in DOMAINS.values() for name in domain.backbones],
     "device": ("auto", "cpu", "cuda"),
     "looc_left_out": ("color", "rotation", "color rotation"),
 }

@@ -9,10 +9,11 @@ import torch
 from torch import Generator, Tensor, nn
 
 from mixviz.analysis.heads import Heads, head_names, heads
-from mixviz.augment import Augmentation, make_views, to_float
-from mixviz.build import TrainSets, augmentation_of, load_sets
+from mixviz.augment import Augmentation, make_views
+from mixviz.build import TrainSets, load_sets
 from mixviz.config import DataConfig
 from mixviz.data import Dataset
+from mixviz.domains import augmentation_of, clean, prepared
 from mixviz.encoders import Embedder
 from mixviz.errors import MissingData
 from mixviz.frameworks import FRAMEWORKS, Framework, embed_once
@@ -72,16 +73,16 @@ class Network:
     @cached_property
     def augmentation(self) -> Augmentation:
         """What the run was trained with."""
-        return augmentation_of(self.run.config.augment, self.train.stored.shape[1])
+        return augmentation_of(self.run.config.augment, self.train)
 
     def pixels(self, rows: np.ndarray | list[int], test: bool = False) -> Tensor:
         """(n, 3, H, W) in [0, 1], of the held-out training images or of the test images."""
-        return to_float(torch.from_numpy((self.test if test else self.held_out).stored[rows]))
+        return clean(self.test if test else self.held_out, rows)
 
     def views(self, rows: list[int], seed: int = 0) -> list[Tensor]:
         """A query view and one key view for each space of held-out images, as in training; each (n, 3, H, W)."""
         shared = self.run.config.method.shared
-        drawn = make_views(self.pixels(rows), self.augmentation, Generator().manual_seed(seed), shared)
+        drawn = make_views(prepared(self.held_out, rows), self.augmentation, Generator().manual_seed(seed), shared)
         return [view.inputs for view in drawn]
 
     @torch.no_grad()
@@ -171,4 +172,6 @@ def images(data: DataConfig) -> tuple[TrainSets, bool]:
     try:
         return load_sets(data, progress=False), False
     except MissingData:
+        if data.domain != "image":
+            raise
         return images(DataConfig(image_size=data.image_size, holdout=data.holdout))[0], True

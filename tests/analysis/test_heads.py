@@ -17,6 +17,7 @@ from mixviz.analysis.heads import (
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
+from mixviz.encoders import Normalise
 from mixviz.errors import UserError
 from mixviz.evaluate import SealedLabels
 
@@ -29,7 +30,8 @@ def normal(*shape, seed=0):
 
 def embedder_of(**settings):
     config = RunConfig.of(dim=16, device="cpu", dtype="float32", **settings)
-    return build_embedder(config, 16, 0.5, 0.25), head_names(config)
+    normalise = Normalise(torch.full((3, 1, 1), 0.5), torch.full((3, 1, 1), 0.25), torch.channels_last)
+    return build_embedder(config, (3, 16, 16), normalise), head_names(config)
 
 
 @pytest.fixture(scope="module")

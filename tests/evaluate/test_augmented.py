@@ -28,7 +28,7 @@ SOURCE = Source(None, TRAIN, TEST)
 
 
 def embedder():
-    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), 8)
+    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), (3, 8, 8))
 
 
 def fitted(settings, source=SOURCE, epochs=3, counted=None, watch=None, seed=5):

@@ -18,7 +18,7 @@ def pictures(n=10):
 
 
 def embedder():
-    return build_embedder(RunConfig.of(dtype="float32", device="cpu"), 16)
+    return build_embedder(RunConfig.of(dtype="float32", device="cpu"), (3, 16, 16))
 
 
 def test_extract_gives_the_features_of_clean_images_in_order():

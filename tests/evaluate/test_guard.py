@@ -29,7 +29,7 @@ def stripes(n, split, seed):
 
 
 def small_embedder():
-    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), 16)
+    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), (3, 16, 16))
 
 
 TRAIN, TEST = stripes(120, "train", 0), stripes(60, "test", 1)

@@ -24,7 +24,7 @@ TRAIN, TEST = colours(120, "train", 0), colours(80, "test", 1)
 
 @pytest.fixture(scope="module")
 def embedder():
-    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), 8)
+    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), (3, 8, 8))
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ def test_psnr_of_a_known_error():
 @pytest.fixture(scope="module")
 def read():
     """Protocol ``corruptions`` on an encoder: predictions of two kinds at two severities, and what they are of."""
-    embedder = build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), 32)
+    embedder = build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), (3, 32, 32))
     one = LinearCorrupted(kinds=("brightness", "fog"), severities=(1, 5))
     source, before = Source(embedder, TRAIN, TEST), fingerprint(embedder)
     predicted, settings = one.read(source, torch.from_numpy(TRAIN.labels), seed=2)

@@ -32,7 +32,7 @@ HOME = replace(colours(4, "train", 9, name="home"), class_names=("Red", "dark_bl
 
 @pytest.fixture(scope="module")
 def embedder():
-    return build_embedder(RunConfig.of(dtype="float32", device="cpu"), 16)
+    return build_embedder(RunConfig.of(dtype="float32", device="cpu"), (3, 16, 16))
 
 
 def test_results_say_where_the_encoder_comes_from(embedder):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mixviz.augment import build_augmentation, make_views, to_float
+from mixviz.augment import build_augmentation, make_views
 from mixviz.config import RunConfig
 from mixviz.data import Dataset, load
 from mixviz.encoders import convnet
@@ -142,7 +142,7 @@ def test_no_momentum_makes_the_key_encoder_a_copy(sets):
 def test_one_batchnorm_gives_queries_and_keys_of_one_batch_the_same_statistics(sets):
     assert exhibit("batchnorm-leak").twin_config().encoder.bn_splits == 2
     method, data = set_up(exhibit("batchnorm-leak").config(**TINY), sets[0])
-    view = to_float(data.pixels[:16])
+    view = data.domain.prepare(data.stored[:16])
     (term,) = method.terms([view, view])  # the key encoder still equals the query encoder
     torch.testing.assert_close(term.q, term.keys[:, 0])
     split, _ = set_up(exhibit("batchnorm-leak").twin_config(**TINY), sets[0])
@@ -152,7 +152,7 @@ def test_one_batchnorm_gives_queries_and_keys_of_one_batch_the_same_statistics(s
 
 def test_imagenet_stem_leaves_a_quarter_of_the_places():
     images, norm = torch.rand(2, 3, 32, 32), torch.nn.BatchNorm2d
-    for backbone, places in ((convnet(norm, 32), 4), (imagenet_stem(), 2)):
+    for backbone, places in ((convnet(norm, (3, 32, 32)), (3, 4, 4)), (imagenet_stem(), (3, 2, 2))):
         assert backbone[:-1](images).shape == (2, 256, places, places)
     stem = imagenet_stem()[0]
     assert stem[0].kernel_size == (7, 7)

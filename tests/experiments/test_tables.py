@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from mixviz.build import build_embedder, hold_out, statistics
+from mixviz.build import build_embedder, hold_out
 from mixviz.data import Dataset
+from mixviz.domains import inputs_of
 from mixviz.environment import commit, processor
 from mixviz.errors import UserError
 from mixviz.experiments.claims.findings import read_findings
@@ -217,7 +218,7 @@ def test_the_frechet_distance_leaves_out_what_was_held_out(data, tmp_path):
     """Against the very images that were trained on it is 0, and what was held out is none of them."""
     made = small("imix-table", "laptop", data)
     train, _ = load_sets(made)
-    embedder = build_embedder(made.config, 16, *statistics(train.tensor())).eval()
+    embedder = build_embedder(made.config, *inputs_of(train)).eval()
     held, kept = hold_out(len(train), 8)
     assert train_to_test(embedder, (train, train.select(kept)), 8) == pytest.approx(0, abs=1e-6)
     blank = replace(train, stored=train.stored.copy())

@@ -64,7 +64,7 @@ def random_images(n: int = 16, size: int = 16) -> Tensor:
 
 def tables(framework: str, n: int, **settings: Any) -> list[ContrastTable]:
     """The contrast tables of a small network's method, one for each space, on random images."""
-    method = build_method(RunConfig.of(framework=framework, dim=8, hidden=16, device="cpu", **settings), 16)
+    method = build_method(RunConfig.of(framework=framework, dim=8, hidden=16, device="cpu", **settings), (3, 16, 16))
     views = list(random_images(n * (1 + len(method.shared))).split(n))
     return [contrast_table(method.framework, term) for term in method.terms(views, Generator().manual_seed(0))]
 

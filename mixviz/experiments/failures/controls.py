@@ -12,9 +12,9 @@ import pandas as pd
 
 from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.invariance import reference_table
-from mixviz.augment import to_float
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
+from mixviz.domains import clean
 from mixviz.errors import UserError
 from mixviz.evaluate import Result, evaluate
 from mixviz.experiments.failures.cases import UNFROZEN, Exhibit
@@ -115,7 +115,7 @@ def invariance_table(run: Run, test: Dataset) -> pd.DataFrame:
     One row a head and augmentation, for ``diagonal_margin``.
     """
     embedder, names = run.encoder(), head_names(run.config)
-    images = to_float(test.sample(MOVED).tensor())
+    images = clean(test.sample(MOVED))
     return reference_table(lambda x: heads(embedder, x, names), images, ("hue", "rotation"))
 
 

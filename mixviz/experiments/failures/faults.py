@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from mixviz.augment import Augmentation, View, make_views, to_float
+from mixviz.augment import Augmentation, View, make_views
 from mixviz.build import seeded
 from mixviz.data import Dataset
+from mixviz.domains import clean
 from mixviz.encoders import Embedder, SplitBatchNorm2d, convnet
 from mixviz.evaluate import NotFrozen, frozen
 from mixviz.mixing import IMix, IMixDraw
@@ -53,7 +54,7 @@ def imagenet_stem() -> nn.Sequential:
 
     Images of 32 px reach the last stage as 2x2, not as 4x4.
     """
-    backbone = convnet(SplitBatchNorm2d, 32)
+    backbone = convnet(SplitBatchNorm2d, (3, 32, 32))
     stem = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
     nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
     backbone[0][0] = stem
@@ -68,18 +69,18 @@ def learn_along(
 
     The line that should freeze it is the one found in practice: it gives the module an attribute and freezes nothing.
     """
-    pixels, labels = images.tensor(), torch.as_tensor(images.targets("label"))
+    inputs, labels = clean(images), torch.as_tensor(images.targets("label"))
     embedder.requires_grad_(True)  # as a network is when it was just built
     embedder.requires_grad = False  # what should have been requires_grad_(False)
     with seeded(seed), torch.no_grad():
-        classifier = nn.Linear(embedder.features(to_float(pixels[:2])).shape[1], int(labels.max()) + 1)
+        classifier = nn.Linear(embedder.features(inputs[:2]).shape[1], int(labels.max()) + 1)
     parameters = [*embedder.backbone.parameters(), *classifier.parameters()]
     optimizer = torch.optim.SGD(parameters, lr=lr, momentum=0.9)
     for epoch in range(epochs):
         for group in optimizer.param_groups:
             group["lr"] = lr * (1 - epoch / epochs)
-        for index in batches(len(pixels), min(batch_size, len(pixels)), seed, epoch):
-            loss = F.cross_entropy(classifier(embedder.features(to_float(pixels[index]))), labels[index])
+        for index in batches(len(inputs), min(batch_size, len(inputs)), seed, epoch):
+            loss = F.cross_entropy(classifier(embedder.features(inputs[index])), labels[index])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -92,7 +93,7 @@ def unfrozen_probe(embedder: Embedder, images: Dataset, test: Dataset, seed: int
     classifier = learn_along(learner, images, seed, epochs)
     learner.eval()
     with torch.no_grad():
-        parts = [classifier(learner.features(to_float(batch))) for batch in test.tensor().split(512)]
+        parts = [classifier(learner.features(batch)) for batch in clean(test).split(512)]
     return float((torch.cat(parts).argmax(dim=1).numpy() == test.targets("label")).mean())
 
 

@@ -18,6 +18,7 @@ from mixviz.analysis.geometry import geometry
 from mixviz.analysis.heads import ALL, factor_readout, head_names, heads
 from mixviz.build import hold_out
 from mixviz.data import Dataset
+from mixviz.domains import domain_of
 from mixviz.encoders import Embedder, recompute_statistics
 from mixviz.evaluate import evaluate, extract
 from mixviz.experiments.study import blend_measures, head_measures, proxy_measures
@@ -34,7 +35,9 @@ def clean_statistics(run: Run, sets: Sets) -> dict[str, float]:
     """Both read-outs of a copy of the encoder whose BatchNorm statistics are those of clean training images."""
     encoder = copy.deepcopy(run.encoder())
     train = sets[0].select(hold_out(len(sets[0]), run.config.data.holdout)[1].numpy())
-    recompute_statistics(encoder, (batch.to(encoder.device) for batch in clean_batches(train.tensor())))
+    recompute_statistics(
+        encoder, (batch.to(encoder.device) for batch in clean_batches(train.tensor(), domain_of(train)))
+    )
     results = evaluate(encoder, *sets, encoder="backbone, clean statistics", seed=run.config.train.seed, run=run.name)
     return {f"{result.protocol}: label, clean statistics": 100 * result.accuracy for result in results}
 

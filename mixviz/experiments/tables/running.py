@@ -14,6 +14,7 @@ from typing import Any
 from mixviz import build
 from mixviz.config import DataConfig, RunConfig
 from mixviz.data import Dataset
+from mixviz.domains import inputs_of
 from mixviz.encoders import Embedder
 from mixviz.environment import commit
 from mixviz.evaluate import evaluate
@@ -131,7 +132,7 @@ def time_epoch(config: RunConfig, images: Dataset) -> float:
 def time_readout(config: RunConfig, sets: Sets) -> float:
     """Seconds of a read-out, by that of an untrained encoder on a few of the images, in proportion."""
     train_few, test_few = (images.sample(PROBED) for images in sets)
-    embedder = build.build_embedder(config, train_few.stored.shape[1], *build.statistics(train_few.tensor())).eval()
+    embedder = build.build_embedder(config, *inputs_of(train_few)).eval()
     began = time.perf_counter()
     evaluate(embedder, train_few, test_few, protocols=PROTOCOLS)
     return (time.perf_counter() - began) * len(sets[0]) / len(train_few)
