@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
         train, test = evaluation_sets(run)
         trained_on = None
         if arguments.transfer:
-            trained_on, size = train, train.stored.shape[1]
+            trained_on, size = train, train.stored.shape[1] if train.domain == "image" else None
             train, test = (load(arguments.transfer, split, image_size=size) for split in ("train", "test"))
         sizes = f"{len(train):,} training and {len(test):,} test images"
         print(f"{run.name}, epoch {len(run.metrics)}, {train.name}: {sizes}, seed {run.config.train.seed}")

@@ -20,7 +20,8 @@ from mixviz.data.checks import reason
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import CHUNK, THREADS, Encoded, Reading
 from mixviz.data.files import folder_has_test, index_folder, parquet_has_test, read_shards, shards
-from mixviz.errors import UserError
+from mixviz.errors import MissingData, UserError
+from mixviz.paths import datasets_root
 
 SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au"))
 AUDIO_COLUMNS = ("audio",)
@@ -29,6 +30,7 @@ SPOKEN_DIGIT = re.compile(r"(\d)_([a-z]+)_(\d+)$")  # digit, speaker and take, a
 TEST_TAKES = 5  # the first so many of each speaker and digit are FSDD's test split
 RATES = (1_000, 400_000)  # samples a second that a file may have
 RATE = 16_000  # samples a second, where nothing else is said
+FSDD_RATE = 8_000
 FULL = 2**15  # int16 of full scale
 
 
@@ -46,6 +48,20 @@ class _Clips(NamedTuple):
 def read_sounds(path: Path, split: str, reading: Reading) -> Dataset:
     """Clips of a second, (N, rate) int16: of a folder, or of parquet. Raises UserError."""
     return _read_parquet(path, split, reading) if _is_parquet(path) else _read_folder(path, split, reading)
+
+
+def read_fsdd(split: str, reading: Reading) -> Dataset:
+    """The Free Spoken Digit Dataset (Jackson et al. 2018) at its own 8,000 samples a second.
+
+    As unpacked, with its folder ``recordings``, or as parquet. Raises MissingData.
+    """
+    folder = datasets_root() / "fsdd"
+    recordings = next((path for path in (folder / "recordings", folder) if path.is_dir()), None)
+    if recordings is None:
+        raise MissingData(f"fsdd is not in {folder}: unpack the publisher's archive there, so that it has recordings/")
+    return replace(
+        read_sounds(recordings, split, replace(reading, sample_rate=reading.sample_rate or FSDD_RATE)), name="FSDD"
+    )
 
 
 def sounds_have_test(path: Path) -> bool:
