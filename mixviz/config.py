@@ -172,7 +172,7 @@ class RunConfig(Section):
     """All of it. ``RunConfig.of(framework="simclr", mixing=["mixco"], mixco_weight=0.5)`` takes flat names."""
 
     data: DataConfig = DataConfig()
-    augment: SerializeAsAny[AugmentSettings] = Field(default_factory=dict, validate_default=True)
+    augment: SerializeAsAny[AugmentSettings] = AugmentSettings()  # always of the data's domain
     encoder: EncoderConfig = EncoderConfig()
     method: MethodConfig = MethodConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -243,6 +243,7 @@ class RunConfig(Section):
     def _fill_in_framework_defaults(cls, nested: Any) -> Any:
         """Write the defaults of data, framework and batch size if nothing is given: config.json says what was used."""
         nested = {key: _plain(value) for key, value in dict(nested).items()}
+        nested.setdefault("augment", {})
         nested["encoder"] = {"backbone": next(iter(_domain(nested).backbones)), **nested.get("encoder", {})}
         name = nested.get("method", {}).get("framework", "moco-v2")
         if name not in FRAMEWORKS:

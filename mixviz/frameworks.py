@@ -126,7 +126,8 @@ class Framework(nn.Module):
     def gap(self, candidates: Candidates) -> tuple[Tensor, float]:
         """(n, M) and a scale: the gradient of a query's loss by the query is scale * sum_j gap_j c_j.
 
-        c_j are the candidates' embeddings, (D,). Below 0 a candidate attracts the query, above 0 it repels it.
+        c_j are the candidates' embeddings, (D,). Below 0 a candidate attracts the query, above 0 it repels it. Without
+        normalisation the sum has the query itself as well.
         """
         return candidates.probabilities - candidates.all_targets, 1 / candidates.temperature
 
@@ -285,10 +286,11 @@ class MoCoV2(Framework):
         return Candidates(positives, term.targets, self._temperature(term), negatives)
 
     def _own(self, term: Term) -> Tensor:
-        """(N, N * J) as ``_in_batch``, with the keys of all other images left out."""
-        own = torch.linalg.vecdot(term.q[:, None], term.keys)  # (N, J)
-        left_out = own.new_full((len(own), *own.shape), -torch.inf)
-        return left_out.diagonal_scatter(own.T, dim1=0, dim2=1).flatten(1)
+        """(n, N * J) as ``_in_batch``, with the keys of all images left out but the one that is the query's target."""
+        image = term.query.targets.argmax(dim=1)
+        own = torch.linalg.vecdot(term.q[:, None], term.keys[image])  # (n, J)
+        left_out = own.new_full((len(own), *term.keys.shape[:2]), -torch.inf)
+        return left_out.scatter(1, image[:, None, None].expand(-1, 1, own.shape[1]), own[:, None]).flatten(1)
 
     @torch.no_grad()
     def diagnose(self, term: Term) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """The mixings. Each fills exactly one of three seams; it has no parameters to learn and knows no framework.
 
     views       which augmentation each key view shares with the query        LooC
-    queries     which inputs are queried, and what they should match          MixCo, i-Mix
+    queries     which inputs are queried, and what they should match          MixCo, i-Mix, Un-Mix
     negatives   which further negatives are synthesised in embedding space    MoCHi
 
 Every random choice is made in ``sample`` and used elsewhere, so that it can be set by hand.
@@ -209,6 +209,56 @@ class IMix(Mixing):
         return list(mixed.split(len(views[0])))
 
 
+class UnMixDraw(NamedTuple):
+    """λ (1,), the share of the input itself; whether a box is pasted (1,) bool; its centre (1, 2) in [0, 1)."""
+
+    lam: Tensor
+    region: Tensor
+    centre: Tensor
+
+
+@dataclass(**FROZEN)
+class UnMix(Mixing):
+    """Adds the batch blended with itself in reverse order (Shen et al. 2022, arXiv:2003.05438).
+
+    With one λ ~ Beta(α, α) a batch, input i is blended with input N - 1 - i, in all pixels or by CutMix's box, where λ
+    is the area that is left. The blend is queried twice as a clean view is: with weight λ for the key of image i, and
+    with weight 1 - λ for that of image N - 1 - i.
+    """
+
+    label: ClassVar[str] = "Un-Mix"
+    colour: ClassVar[str] = "#7f2a6b"
+    seam: ClassVar[str] = "queries"
+    reported_on: ClassVar[tuple[str, ...]] = ("moco-v2", "simclr", "byol")
+
+    alpha: Annotated[float, Field(gt=0, description="λ is drawn from Beta(α, α)")] = 1.0
+    region: Annotated[
+        float, Field(ge=0, le=1, description="probability of a box in place of a blend (images only)")
+    ] = 0.5
+
+    def sample(self, n: int, generator: Generator | None = None) -> UnMixDraw:
+        lam = dirichlet(1, 2, self.alpha, generator)[:, 0]
+        region, *centre = torch.rand(3, 1, generator=generator, device=lam.device)
+        return UnMixDraw(lam, region < self.region, torch.stack(centre, dim=1))
+
+    def at_share(self, draw: UnMixDraw, lam: float) -> UnMixDraw:
+        return draw._replace(lam=torch.full_like(draw.lam, lam))
+
+    def queries(self, view: Tensor, draw: UnMixDraw) -> list[Query]:
+        lam, region, centre = (part.to(view.device) for part in draw)
+        inputs = blend(view, view.flip(0), lam)
+        if view.dim() == 4:
+            inside, outside = box(lam, centre, *view.shape[2:])
+            inputs = torch.where(region, torch.where(inside[:, None], view.flip(0), view), inputs)
+            lam = torch.where(region, outside, lam)
+        own, lam = torch.eye(len(view), device=view.device), lam.squeeze(0)
+        return [
+            *super().queries(view, None),
+            Query(inputs=inputs, targets=own, weight=lam, mixed=True),
+            Query(inputs=inputs, targets=own.flip(0), weight=1 - lam, mixed=True),
+        ]
+
+
 class MoCHiDraw(NamedTuple):
     """Ranks are places in the query's list of hardest negatives, 0 the hardest."""
 
@@ -326,7 +376,7 @@ class LooC(Mixing):
         return (None, *self.left_out)
 
 
-MIXINGS: dict[str, type[Mixing]] = {"mixco": MixCo, "imix": IMix, "mochi": MoCHi, "looc": LooC}
+MIXINGS: dict[str, type[Mixing]] = {"mixco": MixCo, "imix": IMix, "unmix": UnMix, "mochi": MoCHi, "looc": LooC}
 
 
 def blend(a: Tensor, b: Tensor, lam: Tensor) -> Tensor:

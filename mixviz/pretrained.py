@@ -104,10 +104,10 @@ def add(run: Run, root: Path = ROOT, weights: bool = True, name: str | None = No
     if missing:
         raise UserError(f"the run {run.name} lacks {', '.join(missing)}: train it with a film, then evaluate it")
     if len(run.metrics) < run.config.train.epochs:
-        raise UserError(f"the run {run.name} was not finished: go on with --resume")
+        raise UserError(f"the run {run.name} has not finished: continue it with --resume")
     folder = root / (name or run.name)
     if folder.resolve() == run.path.resolve():
-        raise UserError(f"{folder} is that recording itself: keep a run, or take another --name")
+        raise UserError(f"{folder} is the bundled run itself: give another run, or another --name")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for file in (*FILES, *(file for file in MAY_HAVE if (run.path / file).exists())):

@@ -47,10 +47,10 @@ class Run:
         """The run as it would be created. Raises UserError where its name is no good or taken."""
         name = name or default_name(config)
         if not re.fullmatch(r"\w[\w.+=,@-]*", name):
-            raise UserError(f"--name {name!r} is no folder name: use letters, digits and . + = , @ - _")
+            raise UserError(f"--name {name!r} is not a valid folder name: use letters, digits and . + = , @ - _")
         run = cls((root or runs_root()) / name)
         if (run.path / "config.json").exists():
-            raise UserError(f"the run {name} exists: go on with --resume, or choose another --name")
+            raise UserError(f"the run {name} exists: continue it with --resume, or choose another --name")
         return run
 
     @classmethod
@@ -99,11 +99,13 @@ class Run:
         """The last good state. Raises UserError where there is none, or it is damaged."""
         path = self.path / "checkpoint.pt"
         if not path.exists():
-            raise UserError(f"the run {self.name} has no checkpoint yet: its first epoch was not finished")
+            raise UserError(f"the run {self.name} has no checkpoint yet: its first epoch has not finished")
         try:
             return torch.load(path, map_location=device, weights_only=True)
         except Exception as error:
-            raise UserError(f"the checkpoint {path} is damaged ({type(error).__name__}): train the run anew") from error
+            raise UserError(
+                f"the checkpoint {path} is damaged ({type(error).__name__}): train the run again"
+            ) from error
 
     def encoder(self, trained: bool = True, device: str = "auto") -> Embedder:
         """The run's embedder, in evaluation mode and without gradients; not trained: as it was initialised.
@@ -149,7 +151,7 @@ class Run:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
         except Exception as error:
-            raise UserError(f"the weights {path} are damaged ({type(error).__name__}): fetch them anew") from error
+            raise UserError(f"the weights {path} are damaged ({type(error).__name__}): fetch them again") from error
         shape = _shape({name: arrays.pop(name) for name in ("shape", "image_size") if name in arrays})
         weights = {name: torch.from_numpy(np.asarray(value)) for name, value in arrays.items()}
         return {name: v.float() if v.is_floating_point() else v for name, v in weights.items()}, shape

@@ -28,10 +28,10 @@ class Query:
 
     inputs: Tensor  # (n, C, H, W) images, or any (n, ...)
     targets: Tensor  # (n, N), rows sum to one
-    weight: float = 1.0  # of its loss in the total
+    weight: float | Tensor = 1.0  # of its loss in the total; a tensor is ()
     temperature: float | None = None  # None: the framework's own
     mixed: bool = False  # its inputs are made of several images
-    candidates: Literal["own", "batch"] = "own"  # which it meets: those of a clean query, or the keys of all N images
+    candidates: Literal["own", "batch"] = "own"  # of all N images the keys, or as a clean query, which has one target
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Term:
     synthetic: Tensor  # (n, S, D) negatives that a mixing synthesised, unit length, detached
     space: int  # which of the H embedding spaces
     anchor: int  # which view the queries are made of
-    weight: float  # of its loss in the total
+    weight: float | Tensor  # of its loss in the total; a tensor is ()
     labels: Tensor | None = None  # (N,) classes; only a class oracle uses them
     draw: Any = None  # what the negatives' mixing drew
 

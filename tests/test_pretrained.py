@@ -81,7 +81,7 @@ def test_a_recording_may_have_a_name_of_its_own_and_a_smaller_film(run, tmp_path
 
 def test_a_recording_is_not_replaced_by_itself(run, tmp_path):
     kept = add(run, tmp_path)
-    with pytest.raises(UserError, match="is that recording itself"):
+    with pytest.raises(UserError, match="is the bundled run itself"):
         add(kept, tmp_path)
     assert kept.film.epochs.tolist() == run.film.epochs.tolist()
 

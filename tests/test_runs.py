@@ -49,7 +49,7 @@ def test_default_names(settings, name):
 def test_an_existing_run_is_not_overwritten(tmp_path):
     run = Run.create(CONFIG, "a", tmp_path)
     before = (run.path / "config.json").read_text()
-    with pytest.raises(UserError, match="the run a exists: go on with --resume"):
+    with pytest.raises(UserError, match="the run a exists: continue it with --resume"):
         Run.create(RunConfig.of(), "a", tmp_path)
     assert (run.path / "config.json").read_text() == before
 
@@ -59,7 +59,7 @@ def test_names_that_are_no_folder_names(tmp_path, name):
     if name == "":
         assert Run.create(CONFIG, name, tmp_path).name == default_name(CONFIG)
         return
-    with pytest.raises(UserError, match="is no folder name"):
+    with pytest.raises(UserError, match="is not a valid folder name"):
         Run.create(CONFIG, name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

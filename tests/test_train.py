@@ -9,6 +9,7 @@ import torch
 from mixviz.build import hold_out, seeded_generator
 from mixviz.config import OptimizerConfig, RunConfig
 from mixviz.data import Dataset
+from mixviz.data.glyphs import make_glyphs
 from mixviz.domains import inputs_of
 from mixviz.errors import UserError
 from mixviz.runs import Run
@@ -267,3 +268,17 @@ def test_warming_up_is_the_base_until_it_sets_in(tmp_path):
     losses = [run.metrics["loss"].tolist() for run in (base, late)]
     assert losses[0][0] == losses[1][0]
     assert losses[0][1] != losses[1][1]
+
+
+LEARNERS = [{"framework": "simclr", "mixing": ["unmix"]}]
+
+
+@pytest.mark.parametrize("settings", LEARNERS, ids=str)
+def test_it_learns_on_glyphs(tmp_path, settings):
+    """The loss falls, and held-out images find their class among their neighbours more often than by chance."""
+    images = make_glyphs(images=900)
+    config = RunConfig.of(epochs=4, batch_size=64, holdout=90, knn_every=4, film_frames=2, dtype="float32", **settings)
+    run = train(config, "learner", images, tmp_path, progress=False)
+    assert run.metrics["loss"].iloc[-1] < run.metrics["loss"].iloc[0]
+    assert run.metrics["knn_accuracy"].iloc[-1] > 2 / 16
+    assert run.film.curve("loss")[-1] < run.film.curve("loss")[0]

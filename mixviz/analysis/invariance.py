@@ -91,7 +91,7 @@ def invariance(
     Raises UserError for fewer than two images, and as ``vary``.
     """
     if len(images) < 2:
-        raise UserError("invariance is measured against other images: give 2 or more")
+        raise UserError("invariance is measured relative to other images: give 2 or more")
     strengths = find_factor(augmentation).strengths if strengths is None else tuple(strengths)
     generator = fixed_generator() if generator is None else generator
     before = embed_heads(images)

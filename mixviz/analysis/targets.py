@@ -101,7 +101,7 @@ def loss_by_term(framework: Framework, terms: Sequence[Term]) -> pd.Series:
         name = ["blends" if term.query.mixed else "clean queries"] if mixed or spaces == 1 else []
         name += [f"space {term.space}"] if spaces > 1 else []
         loss = framework.loss(term).mean()
-        parts[", ".join(name)] = parts.get(", ".join(name), 0.0) + term.weight * float(loss)
+        parts[", ".join(name)] = parts.get(", ".join(name), 0.0) + float(term.weight) * float(loss)
     return pd.Series(parts, name="loss")
 
 

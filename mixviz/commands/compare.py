@@ -12,7 +12,7 @@ from mixviz.runs import Run, list_runs
 
 
 def main(argv: list[str]) -> None:
-    parser = Parser("compare", "Put evaluated runs side by side; methods against a base, seed by seed.")
+    parser = Parser("compare", "Compare evaluated runs: methods against a base, seed by seed.")
     parser.add_argument("run", nargs="*", help="names or folders of runs [default: all]")
     parser.add_argument("--base", help="method to compare with, such as moco-v2 [default: that of the first run]")
     parser.add_argument("--target", default="label", help="label, or a factor of the data [default: label]")
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
     )
     differing = differing_settings([run.config for run in runs if run.name in set(table["run"])])
     if differing:
-        print(f"\nnote: these runs differ in more than the method: {', '.join(differing)}")
+        print(f"\nnote: these runs do not only differ in the method: {', '.join(differing)}")
     for (data, protocol), rows in table.groupby(["data", "protocol"], sort=False):
         differences = paired_differences(rows, base) if base in set(rows["method"]) else []
         if differences:

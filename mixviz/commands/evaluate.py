@@ -18,32 +18,40 @@ from mixviz.report.overview import look
 from mixviz.runs import Run
 
 PROTOCOL_HELP = (
-    f"{' '.join(PROTOCOLS)}; options behind a colon, as in knn:k=20,layer=head or linear-augmented:recipe=imix or "
+    f"{' '.join(PROTOCOLS)}; options follow a colon, as in knn:k=20,layer=head or linear-augmented:recipe=imix or "
     f"few-shot:shots=10 or few-labels:share=0.1 or corruptions:kinds=fog/contrast [default: {' '.join(DEFAULTS)}]"
 )
 MOST_CONFUSED = 5  # pairs of classes that are shown
 
 
 def main(argv: list[str]) -> None:
-    parser = Parser("evaluate", "Read runs out, with everything frozen, and add the results to evaluation.json.")
+    parser = Parser("evaluate", "Evaluate the frozen encoders of runs, and add the results to evaluation.json.")
     parser.add_argument("run", nargs="+", help="name or folder of a run")
     parser.add_argument("--target", nargs="+", default=["label"], help="label, or factors of the data [default: label]")
     parser.add_argument("--protocol", nargs="+", default=list(DEFAULTS), metavar="NAME", help=PROTOCOL_HELP)
     instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("--transfer", metavar="DATA", help="on another data set instead, as train --data names it")
     instead.add_argument(
-        "--spaces", action="store_true", help="each embedding space, all together, and with the backbone (LooC) instead"
+        "--transfer", metavar="DATA", help="evaluate on another data set instead, named as for train --data"
     )
-    instead.add_argument("--prism", action="store_true", help="by all that others report instead; written to prism.csv")
+    instead.add_argument(
+        "--spaces",
+        action="store_true",
+        help="evaluate each embedding space, all of them, and all with the backbone instead",
+    )
+    instead.add_argument(
+        "--prism", action="store_true", help="evaluate under all protocols in use instead; writes prism.csv"
+    )
     parser.add_argument(
-        "--scale", type=float, default=0.1, help="of the papers' epochs, for --prism [default: %(default)s]"
+        "--scale", type=float, default=0.1, help="--prism: fraction of the papers' epochs [default: %(default)s]"
     )
-    parser.add_argument("--classes", action="store_true", help="class by class, too; confusions go to classes.json")
-    parser.add_argument("--random", action="store_true", help="the same encoder before training, too")
+    parser.add_argument(
+        "--classes", action="store_true", help="also evaluate class by class; writes confusions to classes.json"
+    )
+    parser.add_argument("--random", action="store_true", help="also evaluate the same encoder before training")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N [default: auto]")
     arguments = parser.parse_args(argv)
     if arguments.random and (arguments.spaces or arguments.prism):
-        raise UserError("--random is of the backbone: leave it out, or --spaces and --prism")
+        raise UserError("--random evaluates the backbone only: leave out --random, or --spaces and --prism")
     protocols = [protocol(name) for name in arguments.protocol]
     encoders = [True, False] if arguments.random else [True]
     for run in [Run.open(name) for name in arguments.run]:
@@ -115,7 +123,7 @@ def keep_and_show(run: Run, results: Sequence[Result], classes: bool) -> None:
         for target in dict.fromkeys(result.target for result in results):
             show_classes([result for result in results if result.target == target and result.confusion is not None])
     if len(kept) < len(results):
-        print(f"note: what is {BEST_ON_TEST} flatters, and is not kept in evaluation.json")
+        print(f"note: {BEST_ON_TEST} results are optimistic, and are not stored in evaluation.json")
 
 
 def accuracy_text(result: Result) -> str:

@@ -93,13 +93,13 @@ def report() -> bytes:
 
 
 def animation(frames: Iterable[bytes], milliseconds: int) -> bytes:
-    """PNGs of one size as one endless GIF, in 64 colours that suit all of them."""
+    """PNGs of one size as one endless GIF, in 96 colours that cover those of all frames."""
     images = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in frames]
     width, height = images[0].size
     stacked = Image.new("RGB", (width, height * len(images)))
     for row, image in enumerate(images):
         stacked.paste(image, (0, row * height))
-    palette = stacked.quantize(64, dither=Image.Dither.NONE)
+    palette = stacked.quantize(96, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     shown = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     buffer = io.BytesIO()
     shown[0].save(buffer, "gif", save_all=True, append_images=shown[1:], duration=milliseconds, loop=0, optimize=True)

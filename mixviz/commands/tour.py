@@ -1,43 +1,34 @@
-"""``tour``: every paper's method on the built-in glyphs, trained, read out and reported in minutes, offline."""
+"""``tour``: every paper's method on the built-in glyphs, trained, evaluated and reported in minutes, offline."""
 
-import json
 import time
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from mixviz.commands.flags import Parser
+from mixviz.commands.flags import Parser, add_jobs, jobs_from
 from mixviz.commands.tables import print_table
-from mixviz.data import load
 from mixviz.errors import UserError
-from mixviz.experiments.tour import describe, summary, tour_of_one_seed, write_report
+from mixviz.experiments.running import run_experiment
+from mixviz.experiments.tasks import load_data
+from mixviz.experiments.tour import ONE_SEED, caption_of, references, summary, tour, write_report
+from mixviz.paired import FEWEST_SEEDS
 from mixviz.paths import check_writable, runs_root
-from mixviz.runs import Run
 
 
 def main(argv: list[str]) -> None:
     parser = Parser("tour", "Train and evaluate every method on the built-in glyphs, and write a report.")
-    parser.add_argument("--quick", action="store_true", help="fewer runs and epochs: under 3 minutes on 2 cores")
+    parser.add_argument("--quick", action="store_true", help="fewer epochs and images: under 3 minutes on 2 cores")
     parser.add_argument("--seeds", type=int, default=1, metavar="INT", help="runs of each method [>= 1; default: 1]")
-    parser.add_argument("--report", type=Path, help="where to write the report [default: beside the runs]")
+    parser.add_argument("--report", type=Path, help="path of the report [default: next to the runs]")
+    add_jobs(parser)
     arguments = parser.parse_args(argv)
     if arguments.seeds < 1:
         raise UserError(f"--seeds {arguments.seeds}: take 1 or more")
-    root = runs_root() / ("tour-quick" if arguments.quick else "tour")
+    root, seeds = runs_root() / ("tour-quick" if arguments.quick else "tour"), range(arguments.seeds)
     page = check_writable(arguments.report or root / "report.html")
-    began = time.perf_counter()
-    sets = load("glyphs", "train"), load("glyphs", "test")
-    rows: list[dict[str, Any]] = []
-    runs: list[tuple[str, Run]] = []
-    for seed in range(arguments.seeds):
-        tour_of_one_seed(seed, sets, root, arguments.quick, rows, runs)
-    table = pd.DataFrame(rows)
-    caption = describe([run for _, run in runs], sets, arguments.seeds, minutes=(time.perf_counter() - began) / 60)
-    header, lines = summary(table)
-    print(f"\n{caption}")
-    print_table(header, lines)
-    shown = {"caption": caption, "header": header, "rows": lines, "results": rows}
-    (root / "tour.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    write_report(page, caption, table, runs, sets)
-    print(f"\nreport: {page}\nnotebooks: jupyter lab notebooks")
+    out = check_writable(root / "tour.json")
+    jobs, made = jobs_from(arguments), tour(arguments.quick)
+    began, sets = time.perf_counter(), load_data(made.config.data)
+    table = run_experiment(made, seeds, root, sets, out, also=references(made, seeds, root), jobs=jobs)
+    print(f"\n{caption_of(table)} {(time.perf_counter() - began) / 60:.1f} minutes in all.")
+    print_table(*summary(table))
+    print(f"\n{ONE_SEED}" if arguments.seeds < FEWEST_SEEDS else "")
+    print(f"report: {write_report(page, table, root, sets)}\nnotebooks: jupyter lab notebooks")

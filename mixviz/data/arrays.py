@@ -37,7 +37,7 @@ def read_arrays(path: Path, split: str, reading: Reading) -> Dataset:
     if labels is not None:
         what = f"{path.name}: {prefix}labels"
         if labels.shape != (len(pixels),):
-            raise UserError(f"{what} is of shape {labels.shape}: make it ({len(pixels)},), one label an image")
+            raise UserError(f"{what} is of shape {labels.shape}: make it ({len(pixels)},), one label per image")
         labels = check_labels(labels, what)
     factors = {
         name.removeprefix(prefix): values

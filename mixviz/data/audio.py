@@ -167,7 +167,7 @@ def decode_sounds(encoded: Encoded, reading: Reading, what: str) -> tuple[np.nda
                 cut += len(result) > length
                 kept.append(i)
             elif not reading.skip_bad:
-                raise UserError(f"cannot decode {name} ({result}): mend it, or leave it out with --skip-bad")
+                raise UserError(f"cannot decode {name} ({result}): fix it, or skip it with --skip-bad")
     if count and not kept:
         raise UserError(f"none of the {count} files of {what} can be decoded: are they sounds?")
     if cut and reading.progress:

@@ -50,12 +50,14 @@ class Dataset:
     def targets(self, name: str = "label") -> np.ndarray:
         """The labels, or a factor, (N,), for what needs them. Raises UserError if there is nothing to tell apart."""
         if name == "label" and self.labels is None:
-            raise UserError(f"{self.name} has no labels, and this needs them: give each class a folder, or add labels")
+            raise UserError(
+                f"{self.name} has no labels, but they are needed here: give each class a folder, or add labels"
+            )
         if name != "label" and name not in self.factors:
             raise unknown("factor", name, ["label", *self.factors])
         values = self.labels if name == "label" else self.factors[name]
         if len(values) and (values == values[0]).all():
-            raise UserError(f"{self.name} has one {name} alone, and this tells several apart: add images of another")
+            raise UserError(f"{self.name} has a single {name}, but at least two are needed: add images of another")
         return values
 
     def tensor(self) -> Tensor:

@@ -63,7 +63,7 @@ def decode_all(encoded: Encoded, reading: Reading, what: str = "images") -> tupl
                 pixels[len(kept)] = result
                 kept.append(i)
             elif not reading.skip_bad:
-                raise UserError(f"cannot decode {name} ({result}): mend it, or leave it out with --skip-bad")
+                raise UserError(f"cannot decode {name} ({result}): fix it, or skip it with --skip-bad")
     if count and not kept:
         raise UserError(f"none of the {count} images of {what} can be decoded: are they images?")
     return pixels[: len(kept)], np.asarray(kept, np.int64)

@@ -30,7 +30,7 @@ def read_delimited(path: Path) -> pd.DataFrame:
     if second is None and headed:
         raise UserError(f"{path} has a header and no rows: add some")
     if second is not None and len(second) != len(first):
-        raise UserError(f"{path} has {len(first)} values in its first line and {len(second)} in the next: mend it")
+        raise UserError(f"{path} has {len(first)} values in its first line and {len(second)} in the next: fix it")
     names = [name.strip() for name in first] if headed else [str(i + 1) for i in range(len(first))]
     _check_names(names, path)
     comma = separator == ";" and re.search(r"\d,\d", text[:SAMPLE]) and not re.search(r"\d\.\d", text[:SAMPLE])
@@ -47,7 +47,7 @@ def read_delimited(path: Path) -> pd.DataFrame:
             low_memory=False,
         )
     except (pd.errors.ParserError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a table ({reason(error)}): mend it") from error
+        raise UserError(f"{path} cannot be read as a table ({reason(error)}): fix it") from error
 
 
 def _text(path: Path) -> str:

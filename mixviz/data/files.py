@@ -56,7 +56,7 @@ def index_folder(
     classes = _classes(train, suffixes) or present
     unseen = [name for name in present if name not in classes]
     if unseen:
-        raise UserError(f"{folder} has the class {unseen[0]!r}, and {train} has nothing of it: name both alike")
+        raise UserError(f"{folder} has the class {unseen[0]!r}, but {train} has none of it: use the same class names")
     places = present or [""]
     files = sorted(path for place in places for path in _files_in(folder / place, suffixes, deep=bool(present)))
     if not files:
@@ -112,7 +112,7 @@ def shards(path: Path, split: str) -> list[Path]:
         return next((named[name] for name in TEST_NAMES if named[name]), [])
     if named["train"] or (files and not any(named.values())):
         return named["train"] or files
-    raise UserError(f"{path} has no train-*.parquet: name the shards of train so, or give one file")
+    raise UserError(f"{path} has no train-*.parquet: rename the training shards, or give a single file")
 
 
 def _first_word(file: Path) -> str:
@@ -152,7 +152,7 @@ def _read_shard(file: Path, columns: Sequence[str]) -> tuple[list[bytes | None],
             )
         label = _first_of(LABEL_COLUMNS, schema)
         if label is not None and not pa.types.is_integer(schema.field(label).type):
-            raise UserError(f"{file}: {label} is {schema.field(label).type}: give one whole number a row")
+            raise UserError(f"{file}: {label} is {schema.field(label).type}: give one integer per row")
         table = pq.read_table(file, columns=[name for name in (column, label) if name is not None])
         items = pc.struct_field(table[column], "bytes").to_pylist()
         return items, None if label is None else pc.fill_null(table[label].cast(pa.int64()), -1).to_numpy()

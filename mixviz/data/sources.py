@@ -171,7 +171,7 @@ def load(
     try:
         data = _read(source, found, split, reading)
     except OSError as error:
-        raise UserError(f"{source} cannot be read ({reason(error)}): mend its path or permissions") from error
+        raise UserError(f"{source} cannot be read ({reason(error)}): check its path and permissions") from error
     if len(data) == 0:
         raise UserError(f"{source} has nothing in {split}: add some")
     if found.domain == "image":
@@ -205,7 +205,7 @@ def _read_fifth(read: Callable[[str, Reading], Dataset], split: str, reading: Re
     everything = read("train", reading)
     if everything.labels is None:
         if split == "test":
-            raise UserError(f"{everything.name} has neither labels nor a test split: evaluation needs labelled images")
+            raise UserError(f"{everything.name} has neither labels nor a test split: to evaluate, add labelled images")
         return everything
     order = np.random.default_rng(0).permutation(len(everything))
     fifth = max(1, len(order) // 5)

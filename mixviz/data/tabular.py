@@ -193,7 +193,7 @@ def _check_rows(good: pd.Series, skip_bad: bool, message: str) -> None:
     """Raises UserError for the first row that is not, unless such rows are to be left out."""
     if not skip_bad and not good.all():
         row = int(good.to_numpy().argmin()) + 1
-        raise UserError(f"{message.format(row)}: mend it, or leave it out with --skip-bad")
+        raise UserError(f"{message.format(row)}: fix it, or skip it with --skip-bad")
 
 
 def _classes(values: pd.Series, what: str) -> pd.Series:

@@ -66,7 +66,7 @@ class Protocol:
 
     def __call__(self, features: Tensor, labels: Tensor, test_features: Tensor, seed: int = 0) -> Readout:
         """As ``read``, from features (N, F) and (n, F). Raises UserError where the protocol needs the images."""
-        raise UserError(f"{self.name} needs the images, and stored features have none: evaluate the encoder")
+        raise UserError(f"{self.name} needs images, but stored features have none: evaluate the encoder")
 
 
 @dataclass(frozen=True)

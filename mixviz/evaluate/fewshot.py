@@ -58,7 +58,7 @@ def draw_shots(labels: Tensor, shots: int, trials: int, seed: int = 0) -> Tensor
     if counts.min() < shots:
         rarest = int(counts.argmin())
         raise UserError(
-            f"{shots} labels a class are asked and class {rarest} has {counts[rarest]} images: ask for fewer"
+            f"{shots} labels per class were requested, but class {rarest} has {counts[rarest]} images: request fewer"
         )
     generator = Generator().manual_seed(seed)
     first = (counts.cumsum(dim=0) - counts)[:, None] + torch.arange(shots)  # (C, shots) places once sorted by class

@@ -106,7 +106,7 @@ def prism(
     those that differ in learning rates alone are trained together. Readings of the head are left out for raw pixels.
     """
     if not scale > 0:
-        raise UserError(f"--scale {scale:g}: take a number over 0")
+        raise UserError(f"--scale {scale:g}: give a number greater than 0")
     classes, labels = np.unique(train.targets(target), return_inverse=True)
     sealed_by = test.targets(target)
     images_in_both(train, test)

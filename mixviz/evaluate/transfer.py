@@ -48,7 +48,7 @@ def transfer(
 def check_transfer(train: Dataset, test: Dataset, trained_on: Dataset, targets: Sequence[str]) -> None:
     """Raises UserError where the read-out would be no transfer, or could not be right."""
     if train.name != test.name:
-        raise UserError(f"train is of {train.name} and test of {test.name}: take both from one data set")
+        raise UserError(f"train is from {train.name} but test from {test.name}: use one data set for both")
     if train.name == trained_on.name:
         raise UserError(f"the encoder was trained on {trained_on.name} itself: evaluate it, or take another data set")
     if train.domain != trained_on.domain:

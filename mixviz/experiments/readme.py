@@ -17,7 +17,11 @@ from mixviz.errors import UserError, unknown
 from mixviz.experiments.claims import headlines
 from mixviz.experiments.claims import read as read_ledger
 from mixviz.experiments.claims.tables import count_rows, headline_tables, ledger_rows, others_tried
-from mixviz.experiments.reproduced import JUDGED, NONE, further_rows, reproduced_rows
+from mixviz.experiments.failures import CASES
+from mixviz.experiments.failures.controls import reading_of
+from mixviz.experiments.reproduced import JUDGED, NONE, further_rows, reproduced_rows, setting_of
+from mixviz.experiments.study import judge
+from mixviz.experiments.tour import caption_of, summary
 from mixviz.runs import Run
 
 BLOCK = re.compile(r"<!-- results: ([\w-]+) -->\n.*?<!-- /results -->", re.DOTALL)
@@ -48,9 +52,8 @@ def _render(name: str, data: Path) -> str:
 
 def render_tour(folder: Path) -> str:
     """The tour's table."""
-    tour = _read(folder / "tour.json")
-    rows = [[name, *cells] for name, *cells in tour["rows"]]
-    return f"{tour['caption']}\n\n{_markdown(tour['header'], rows)}"
+    table = _read(folder / "tour.json")
+    return f"{caption_of(table)}\n\n{_markdown(*summary(table))}"
 
 
 def render_speed(folder: Path) -> str:
@@ -92,8 +95,8 @@ def render_latency(folder: Path) -> str:
 
 def render_study(folder: Path) -> str:
     """Each claim with its paired difference and verdict."""
-    study = _read(folder / "study.json")
-    return f"{study['about']}.\n\n{_markdown(*claim_rows(study['claims']))}"
+    table = _read(folder / "study.json")
+    return f"{setting_of(table)}.\n\n{_markdown(*claim_rows(judge(table['rows'])))}"
 
 
 def render_recordings(folder: Path) -> str:
@@ -151,23 +154,24 @@ def render_ledger(path: Path) -> str:
     return "\n\n".join([*parts, _folded(summary, content)])
 
 
-def render_museum(folder: Path) -> str:
-    """Each exhibit with the number that tells it from its healthy twin."""
-    museum = _read(folder / "museum.json")
+def render_failures(folder: Path) -> str:
+    """Each failure case with the number that tells it from its control run."""
+    table = _read(folder / "museum.json")
     rows = []
-    for one in museum["exhibits"]:
-        values = [f"{one[key]:.3g}" for key in ("healthy", "broken_value")]
-        verdict = "shows" if one["shows"] else "does not show"
-        rows.append([f"**{one['title']}.** {one['broken']}", one["quantity"], one["expected"], *values, verdict])
-    header = ["broken", "known by", "expected", "healthy", "broken", "here it"]
-    return f"{museum['caption']}\n\n{_markdown(header, rows)}"
+    for case in [case for case in CASES if case.name in table["against"]]:
+        signature, reading = case.signature, reading_of(case, table)
+        values = [signature.written(value) for value in (reading.healthy, reading.broken)]
+        verdict = "shows" if reading.shows else "does not show"
+        rows.append([f"**{case.title}.** {case.broken}", signature.quantity, signature.direction, *values, verdict])
+    header = ["broken", "known by", "expected", "control", "broken", "here it"]
+    return f"{setting_of(table, ['network'])}. Each pair differs in one thing alone.\n\n{_markdown(header, rows)}"
 
 
 def claim_rows(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Header and rows: the claim, the two means, the difference with its 95 % interval, the verdict."""
 
     def number(value: float, unit: str, sign: str = "") -> str:
-        return f"{100 * value:{sign}.1f}" if unit == "points" else f"{value:{sign}.3f}"
+        return f"{value:{sign}.1f}" if unit == "points" else f"{value:{sign}.3f}"
 
     rows = []
     for claim in claims:
@@ -189,7 +193,7 @@ RENDERERS: dict[str, tuple[str, Callable[[Path], str]]] = {
     "latency": ("results/latency", render_latency),
     "glyphs-study": ("results/glyphs-study", render_study),
     "recordings": ("recordings", render_recordings),
-    "failure-museum": ("results/failure-museum", render_museum),
+    "failure-museum": ("results/failure-museum", render_failures),
     "reproduce": ("results/reproduce", render_reproduce),
     "headlines": ("ledger.csv", render_headlines),
     "ledger": ("ledger.csv", render_ledger),

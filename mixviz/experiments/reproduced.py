@@ -30,7 +30,7 @@ def reproduced_rows(table: Table) -> tuple[str, list[str], list[list[str]]]:
         cells += [_spread(own.loc[own.measure == measure, "accuracy"], measure) for measure in measures]
         lines.append([arm, *cells, *_compared(rows[rows.measure == JUDGED], arm, against)])
     header = ["arm", *(ABOUT[name] for name in differing), *measures]
-    return _caption(table, rows, differing), [*header, "against", "difference", "spread over seeds", "verdict"], lines
+    return _caption(table, differing), [*header, "against", "difference", "spread over seeds", "verdict"], lines
 
 
 def further_rows(table: Table) -> tuple[list[str], list[list[str]]]:
@@ -73,20 +73,30 @@ def _verdict(found: PairedDifference) -> str:
     return f"{found.verdict}; about {needed:,} seeds would" if needed else found.verdict
 
 
-def _caption(table: Table, rows: pd.DataFrame, differing: Sequence[str]) -> str:
-    seeds = rows.groupby("method")["seed"].nunique().reindex(list(table["against"]), fill_value=0)
+def setting_of(table: Table, columns: Sequence[str] = ()) -> str:
+    """What stands beside every number of a result file: data, network, epochs, batch, seeds, device.
+
+    columns: of ``ABOUT``, those that are left out since the table shows them for each arm.
+    """
+    values = {name: _values(table, name) for name in ABOUT}
+    training = "" if "train_images" in columns else f"{_join(values['train_images'])} training and "
     about = {
-        "network": f"`{table['network']}`",
-        "epochs": f"{table['epochs']} epochs",
-        "batch_size": f"batches of {table['batch_size']}",
+        "network": " or ".join(f"`{name}`" for name in values["network"]),
+        "epochs": f"{_join(values['epochs'])} epochs",
+        "batch_size": f"batches of {_join(values['batch_size'])}",
     }
-    training = "" if "train_images" in differing else f"{table['train_images']:,} training and "
-    shared = [text for name, text in about.items() if name not in differing]
+    shared = [text for name, text in about.items() if name not in columns]
+    seeds = _rows(table).groupby("method")["seed"].nunique().reindex(list(table["against"]), fill_value=0)
     counted = f"{seeds.max()} seed{'s' if seeds.max() > 1 else ''}"
     shared.append(counted if seeds.min() == seeds.max() else f"up to {counted}")
+    images = f"{training}{table['test_images']:,} test images"
+    return f"{table['data']} ({images}), {', '.join(shared)}, {_device(table)}"
+
+
+def _caption(table: Table, columns: Sequence[str]) -> str:
     return (
-        f"**{table['title']}** ({table['source']}): {table['data']} ({training}{table['test_images']:,} test images), "
-        f"{', '.join(shared)}, {_device(table)}. Test accuracy in %, frozen backbone; difference of the linear probe "
+        f"**{table['title']}** ({table['source']}): {setting_of(table, columns)}. "
+        "Test accuracy in %, frozen backbone; difference of the linear probe "
         "of labels with its 95 % interval, and its standard deviation over seeds; from both follows how many seeds "
         f"would settle its sign.{_rounding(table)}"
     )
@@ -96,10 +106,11 @@ def _device(table: Table) -> str:
     """The device, and in brackets what is known of it and of the time that it took."""
     runs = table.get("runs", [])
     notes = [table[name] for name in ("processor", "dtype") if table.get(name) not in (None, "", table["device"])]
-    if runs:
-        threads = sorted({run["threads"] for run in runs})
+    threads = sorted({run["threads"] for run in runs if run["threads"]})
+    if threads:
         notes.append(f"{_join(threads)} thread{'' if threads == [1] else 's'} a run")
-        minutes = [run["minutes"] for run in runs]
+    minutes = [run["minutes"] for run in runs if run["minutes"] is not None]
+    if minutes:
         low, high = (f"{value:.2g}" if value < 10 else f"{value:.0f}" for value in (min(minutes), max(minutes)))
         notes.append(f"{low if low == high else f'{low} to {high}'} minutes of training a run")
     if table.get("commit"):
@@ -120,8 +131,13 @@ def _rounding(table: Table) -> str:
 
 def _differing(table: Table) -> list[str]:
     """In which of ``ABOUT`` the arms differ."""
+    return [name for name in ABOUT if len(_values(table, name)) > 1]
+
+
+def _values(table: Table, name: str) -> list[Any]:
+    """Of one of ``ABOUT``: the value that all arms share, or each that one of them has."""
     arms = table.get("arms", {}).values()
-    return [name for name in ABOUT if len({arm[name] for arm in arms}) > 1]
+    return list(dict.fromkeys(arm[name] for arm in arms)) or [table[name]]
 
 
 def _spread(values: pd.Series, measure: str) -> str:
@@ -136,4 +152,4 @@ def _text(value: Any) -> str:
 
 
 def _join(values: Sequence[Any]) -> str:
-    return " or ".join(map(str, values))
+    return " or ".join(map(_text, values))

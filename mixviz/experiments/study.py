@@ -5,9 +5,8 @@ share initial weights, order and crops. Measures are taken on the test images; s
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,33 +16,31 @@ from mixviz.analysis.geometry import geometry
 from mixviz.analysis.heads import ALL, BACKBONE, Heads, factor_readout, head_names, heads
 from mixviz.analysis.invariance import diagonal_margin, reference_table
 from mixviz.analysis.mixpath import calibration, mix_path, path_measures, unit_embed
-from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.domains import clean
+from mixviz.experiments.arms import GLYPHS, IMIX, LOOC, MIXCO, MOCHI, MOCO, NPAIR, Arm, Experiment, Sets
+from mixviz.experiments.result_file import has_measures, kept_measures
 from mixviz.paired import mean_interval, settled_sign
 from mixviz.report.overview import LAMS, look
-from mixviz.runs import Run, folder_name
-from mixviz.train import trained
+from mixviz.runs import Run
 
-SHARED: dict[str, Any] = {"data": "glyphs", "batch_size": 128, "hue": 0.5, "temperature": 0.2, "knn_every": 0}
-# A queue of two batches: otherwise a run as short as this one learns to tell new keys from old, not images apart.
-MOCO: dict[str, Any] = {
-    **{"epochs": 10, "lr": 0.06, "momentum": 0.99, "queue_length": 256, "projector": "mlpbn"},
-    **{"mixco_temperature": 1.0, "mochi_hardest": 16, "mochi_pairs": 16, "mochi_towards_query": 2},
-    "mochi_warmup_epochs": 1,
-}
+EPOCHS = {"epochs": 10}
 # Without flips: a flip turns "up" round on a glyph that lies on its side. All four orientations are equally likely.
-TURNED: dict[str, Any] = {"framework": "n-pair", "epochs": 8, "lr": 0.3, "flip": 0.0, "rotation": 0.75}
-ARMS: dict[str, dict[str, Any]] = {
-    "moco-v2": MOCO,
-    "moco-v2 + mochi": {**MOCO, "mixing": ["mochi"]},
-    "moco-v2 + mixco": {**MOCO, "mixing": ["mixco"]},
-    "moco-v2 + imix": {**MOCO, "mixing": ["imix"]},
-    "n-pair (not turned)": {**TURNED, "rotation": 0.0},
-    "n-pair (turned)": TURNED,
-    "n-pair + looc (rotation)": {**TURNED, "mixing": ["looc"], "looc_left_out": ["rotation"]},
-    "n-pair + looc (color, rotation)": {**TURNED, "mixing": ["looc"], "looc_left_out": ["color", "rotation"]},
-}
+UPRIGHT = {**GLYPHS, **NPAIR, "epochs": 8, "flip": 0.0, "rotation": 0.0}
+ROTATED = {**UPRIGHT, "rotation": 0.75}
+BASE, PLAIN, TURNED_BASE = "moco-v2", "n-pair (not turned)", "n-pair (turned)"
+ROTATION, COLOUR = "n-pair + looc (rotation)", "n-pair + looc (color, rotation)"
+ARMS = (
+    Arm(BASE, {**GLYPHS, **MOCO, **EPOCHS}),
+    Arm("moco-v2 + mochi", {**GLYPHS, **MOCO, **EPOCHS, **MOCHI}, BASE),
+    Arm("moco-v2 + mixco", {**GLYPHS, **MOCO, **EPOCHS, **MIXCO}, BASE),
+    Arm("moco-v2 + imix", {**GLYPHS, **MOCO, **EPOCHS, **IMIX}, BASE),
+    Arm(PLAIN, UPRIGHT),
+    Arm(TURNED_BASE, ROTATED, PLAIN),
+    Arm(ROTATION, {**ROTATED, **LOOC, "looc_left_out": ["rotation"]}, TURNED_BASE),
+    Arm(COLOUR, {**ROTATED, **LOOC}, TURNED_BASE),
+)
+SHORT_ARMS, SHORT = (TURNED_BASE, COLOUR), {"epochs": 4, "train_images": 6000}  # for a first look
 PAIRS = 400  # of images that are blended
 MOVED = 500  # images that are moved by an augmentation
 NAMES = {"label": "shape", "rotation": "orientation"}
@@ -60,10 +57,6 @@ class Claim:
     sign: int
     unit: str = ""
     margin: float = 0.0  # by how much, at least, for the claim to count as shown
-
-
-BASE, PLAIN, TURNED_BASE = "moco-v2", "n-pair (not turned)", "n-pair (turned)"
-ROTATION, COLOUR = "n-pair + looc (rotation)", "n-pair + looc (color, rotation)"
 
 
 def against_base(name: str, paper: str, arm: str, measure: str, sign: int, base: str = BASE, **more: Any) -> Claim:
@@ -124,7 +117,7 @@ CLAIMS: tuple[Claim, ...] = (
         (ROTATION, "orientation: all"),
         1,
         "points",
-        0.2,
+        20,
     ),
     Claim(
         "rotation among the augmentations takes orientation away from the head (kNN)",
@@ -133,7 +126,7 @@ CLAIMS: tuple[Claim, ...] = (
         (PLAIN, "orientation: all"),
         -1,
         "points",
-        0.2,
+        20,
     ),
     Claim(
         "rotation among the augmentations takes orientation away from the backbone (linear)",
@@ -158,18 +151,32 @@ CLAIMS: tuple[Claim, ...] = (
         (TURNED_BASE, "hue, linear: backbone"),
         1,
         "points",
-        0.2,
+        20,
     ),
 )
 
 
-def config_of(arm: str, seed: int, **changes: Any) -> RunConfig:
-    """The config of an arm of the study."""
-    return RunConfig.of(**{**SHARED, **ARMS[arm], "seed": seed, **changes})
+@dataclass(frozen=True, kw_only=True)
+class Study(Experiment):
+    """The arms of the papers' claims, and every measure that a claim may name."""
+
+    def measure(self, run: Run, sets: Sets) -> dict[str, float]:
+        return kept_measures(run, self.name, partial(measure_run, run, sets))
+
+    def is_measured(self, run: Run) -> bool:
+        return has_measures(run, self.name)
 
 
-def measure_arm(run: Run, train: Dataset, test: Dataset) -> dict[str, float]:
-    """Every measure of one run; shares and accuracies in [0, 1]."""
+def study(names: Sequence[str] = (), **changes: Any) -> Study:
+    """The study of these arms, by default of all. changes: to the settings of every arm. Raises UserError."""
+    arms = tuple(replace(arm, settings={**arm.settings, **changes}) for arm in ARMS)
+    made = Study(name="study", title="The papers' claims on glyphs", arms=arms)
+    return replace(made, arms=made.chosen(names)) if names else made
+
+
+def measure_run(run: Run, sets: Sets) -> dict[str, float]:
+    """Every measure of one run; accuracies in %."""
+    train, test = sets
     config, embedder = run.config, run.encoder()
     names = head_names(config)
     seen = look(embedder, test, names)
@@ -181,11 +188,14 @@ def measure_arm(run: Run, train: Dataset, test: Dataset) -> dict[str, float]:
 
 
 def proxy_measures(run: Run) -> dict[str, float]:
-    """Proxy accuracy over the last epoch as trained, synthetic negatives included; and without them."""
+    """Proxy accuracy, in %, over the last epoch as trained, synthetic negatives included; and without them."""
     last = run.metrics.iloc[-1]
     kind = "clean" if "proxy_accuracy_clean" in last else "mixed"
     real = last.get(f"proxy_accuracy_{kind}_without_synthetic", last[f"proxy_accuracy_{kind}"])
-    return {"proxy accuracy": float(last[f"proxy_accuracy_{kind}"]), "proxy accuracy, real negatives": float(real)}
+    return {
+        "proxy accuracy": 100 * float(last[f"proxy_accuracy_{kind}"]),
+        "proxy accuracy, real negatives": 100 * float(real),
+    }
 
 
 @torch.no_grad()
@@ -209,12 +219,12 @@ def blend_measures(run: Run, test: Dataset) -> dict[str, float]:
 
 
 def _factors(train_heads: Heads, test_heads: Heads, train: Dataset, test: Dataset) -> dict[str, float]:
-    """Accuracy of each factor from each head: kNN; from the backbone also linear."""
+    """Accuracy, in %, of each factor from each head: kNN; from the backbone also linear."""
     knn = factor_readout(train_heads, test_heads, train, test, ("label", "hue", "rotation"), "knn")
     backbone = [{BACKBONE: part[BACKBONE]} for part in (train_heads, test_heads)]
     linear = factor_readout(*backbone, train, test, ("label", "hue", "rotation"))
-    found = {f"{NAMES.get(row.factor, row.factor)}: {row.head}": row.accuracy for row in knn.itertuples()}
-    return found | {f"{NAMES.get(r.factor, r.factor)}, linear: {r.head}": r.accuracy for r in linear.itertuples()}
+    found = {f"{NAMES.get(row.factor, row.factor)}: {row.head}": 100 * row.accuracy for row in knn.itertuples()}
+    return found | {f"{NAMES.get(r.factor, r.factor)}, linear: {r.head}": 100 * r.accuracy for r in linear.itertuples()}
 
 
 def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: Dataset) -> dict[str, float]:
@@ -223,28 +233,6 @@ def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: Dataset) -
     own = {f"fall-off {row.augmentation}: {row.head}": row.fall_off for row in table.itertuples()}
     margins = diagonal_margin(table).itertuples()
     return own | {f"fall-off {row.augmentation}: others": row.mean_of_others for row in margins}
-
-
-def run_study(
-    seeds: Sequence[int],
-    root: Path,
-    sets: tuple[Dataset, Dataset],
-    arms: Sequence[str] = tuple(ARMS),
-    on_arm: Callable[[str, int], None] = lambda arm, seed: None,
-    **changes: Any,
-) -> list[dict[str, Any]]:
-    """Train what is not there yet, and measure: one row for each arm, seed and measure.
-
-    changes: to the settings of all arms, such as fewer epochs. on_arm is called before each.
-    """
-    rows = []
-    for seed in seeds:
-        for arm in arms:
-            on_arm(arm, seed)
-            run = trained(config_of(arm, seed, **changes), f"{folder_name(arm)}-seed{seed}", root, sets[0])
-            measures = measure_arm(run, *sets)
-            rows += [{"arm": arm, "seed": seed, "measure": name, "value": value} for name, value in measures.items()]
-    return rows
 
 
 def judge(rows: Sequence[Mapping[str, Any]], claims: Sequence[Claim] = CLAIMS) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
-"""Every paper's method on the built-in glyphs, trained, read out and reported in minutes, offline."""
+"""Every paper's method on the built-in glyphs, trained, evaluated and reported in minutes, offline."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,135 +16,159 @@ from mixviz.build import build_embedder, seeded_generator
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.domains import augmentation_of, clean, inputs_of
-from mixviz.evaluate import Result, evaluate
-from mixviz.experiments.study import MOCO
+from mixviz.encoders import Embedder
+from mixviz.evaluate import evaluate
+from mixviz.experiments.arms import GLYPHS, IMIX, LOOC, MIXCO, MOCHI, MOCO, NPAIR, Arm, Experiment, Sets
+from mixviz.experiments.reproduced import setting_of
+from mixviz.experiments.running import write_json
 from mixviz.experiments.supervised import train_supervised
+from mixviz.experiments.tasks import Rows, Task
 from mixviz.plots.curves import plot_curves
 from mixviz.plots.images import plot_sheet
 from mixviz.plots.results import plot_accuracies
 from mixviz.plots.style import figure
 from mixviz.report.html import Report
-from mixviz.runs import Run, folder_name
-from mixviz.train import trained
+from mixviz.runs import Run
 
-# Chosen by trial on other glyphs: hue jitter as strong as it can be, or instances are told apart by their colour; on
-# MoCo-v2 BatchNorm on the head's output and a queue of two batches; for MixCo the temperature of the authors' ImageNet
-# runs, since that of their small-data runs drowns the plain loss.
-SHARED: dict[str, Any] = {
-    "data": "glyphs",
-    "epochs": 6,
-    "batch_size": 128,
-    "hue": 0.5,
-    "temperature": 0.2,
-    "knn_every": 2,
-}
-NPAIR: dict[str, Any] = {"framework": "n-pair", "lr": 0.3}
-TURNED: dict[str, Any] = {"rotation": 0.5}
-METHODS: dict[str, dict[str, Any]] = {
-    "moco-v2": MOCO,
-    "moco-v2 + mixco": {**MOCO, "mixing": ["mixco"]},
-    "moco-v2 + mochi": {**MOCO, "mixing": ["mochi"]},
-    "moco-v2 + imix": {**MOCO, "mixing": ["imix"]},
-    "n-pair": NPAIR,
-    "n-pair + imix": {**NPAIR, "mixing": ["imix"]},
-    "n-pair (turned)": {**NPAIR, **TURNED},
-    "n-pair + looc (turned)": {**NPAIR, **TURNED, "mixing": ["looc"], "looc_left_out": ["color", "rotation"]},
-}
-QUICK = ("moco-v2", "moco-v2 + mixco", "moco-v2 + mochi", "moco-v2 + imix", "n-pair (turned)", "n-pair + looc (turned)")
-QUICK_EPOCHS = 2
+SHARED = {**GLYPHS, "epochs": 6, "knn_every": 2}
+TURNED = {**SHARED, **NPAIR, "rotation": 0.5}
+ARMS = (
+    Arm("moco-v2", {**SHARED, **MOCO}),
+    Arm("moco-v2 + mixco", {**SHARED, **MOCO, **MIXCO}, "moco-v2"),
+    Arm("moco-v2 + mochi", {**SHARED, **MOCO, **MOCHI}, "moco-v2"),
+    Arm("moco-v2 + imix", {**SHARED, **MOCO, **IMIX}, "moco-v2"),
+    Arm("n-pair (turned)", TURNED),
+    Arm("n-pair + looc (turned)", {**TURNED, **LOOC}, "n-pair (turned)"),
+)
+QUICK = {"epochs": 2, "train_images": 6000}
+BELOW, ABOVE = ("raw pixels", "random encoder"), ("supervised",)  # what the methods are compared with
+PROTOCOLS = ("linear-features", "knn")
+ONE_SEED = (
+    "One seed says nothing about which method is better: differences of a few points come and go with it. The tables "
+    "in data/results have differences over several seeds with their intervals."
+)
 PROTOCOL_NAMES = {"linear-features": "linear", "knn": "kNN"}
 TARGETS = {"label": "shape", "hue": "hue", "rotation": "orientation"}
+MEASURES = tuple(f"{protocol}: {target}" for protocol in PROTOCOLS for target in TARGETS)
 
 
-def tour_of_one_seed(
-    seed: int,
-    sets: tuple[Dataset, Dataset],
-    root: Path,
-    quick: bool,
-    rows: list[dict[str, Any]],
-    runs: list[tuple[str, Run]],
-) -> None:
-    """Train and read out everything once; adds to the rows of the table and to the runs."""
-    rows += references(seed, sets, tour_config("moco-v2", seed, quick), quick)
-    for name in QUICK if quick else METHODS:
-        run = trained(tour_config(name, seed, quick), f"{folder_name(name)}-seed{seed}", root, sets[0])
-        results = evaluate(run.encoder(), *sets, targets=list(TARGETS), seed=seed)
-        run.add_results([result.to_dict() for result in results])
-        rows += [row_of(name, result) for result in results]
-        runs.append((name, run))
+@dataclass(frozen=True, kw_only=True)
+class Tour(Experiment):
+    """Every method."""
+
+    quick: bool = False
+
+    def measure(self, run: Run, sets: Sets) -> dict[str, float]:
+        if not self.is_measured(run):
+            seed = run.config.train.seed
+            results = evaluate(run.encoder(), *sets, targets=list(TARGETS), protocols=PROTOCOLS, seed=seed)
+            run.add_results([result.to_dict() for result in results])
+        kept = {f"{result['protocol']}: {result['target']}": result["accuracy"] for result in run.results}
+        return {name: 100 * kept[name] for name in MEASURES}
+
+    def is_measured(self, run: Run) -> bool:
+        return {f"{result['protocol']}: {result['target']}" for result in run.results} >= set(MEASURES)
 
 
-def tour_config(name: str, seed: int, quick: bool) -> RunConfig:
-    """The config of a run of the tour."""
-    settings = {**SHARED, **METHODS[name], "seed": seed}
-    if quick:
-        settings["epochs"] = QUICK_EPOCHS
-    return RunConfig.of(**settings)
+@dataclass(frozen=True, kw_only=True)
+class Reference(Task):
+    """An encoder that methods are compared with; it has no run, only a file with its accuracies."""
+
+    experiment: Tour
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm.name.replace(' ', '-')}-seed{self.seed}"
+
+    @property
+    def epochs(self) -> int:
+        return self.config.train.epochs if self.arm.name == "supervised" else 0
+
+    @property
+    def epochs_done(self) -> int:
+        return self.epochs if self.is_done else 0
+
+    @property
+    def is_done(self) -> bool:
+        return self._kept().get("config") == self.config.model_dump(mode="json")
+
+    def carry_out(self, sets: Sets, on_epoch: Callable[[], None] = lambda: None) -> Rows:
+        """The accuracies: from the file, or else of an encoder that is built or trained now."""
+        if not self.is_done:
+            raw = self.arm.name == "raw pixels"
+            targets = ["label"] if raw and self.experiment.quick else list(TARGETS)  # the slowest probe of all
+            results = evaluate(self.encoder(sets[0]), *sets, self.arm.name, targets, PROTOCOLS, seed=self.seed)
+            found = {f"{result.protocol}: {result.target}": 100 * result.accuracy for result in results}
+            write_json({"config": self.config.model_dump(mode="json"), "measures": found}, self._file)
+        return [{"measure": name, "value": value, "run": ""} for name, value in self._kept()["measures"].items()]
+
+    def encoder(self, images: Dataset) -> Embedder | None:
+        """Raw pixels are no encoder."""
+        if self.arm.name == "raw pixels":
+            return None
+        if self.arm.name == "supervised":
+            return train_supervised(self.config, images, progress=False)
+        return build_embedder(self.config, *inputs_of(images)).eval()
+
+    @property
+    def _file(self) -> Path:
+        return self.root / f"{self.name}.json"
+
+    def _kept(self) -> Mapping[str, Any]:
+        return json.loads(self._file.read_text(encoding="utf-8")) if self._file.exists() else {}
 
 
-def references(seed: int, sets: tuple[Dataset, Dataset], config: RunConfig, quick: bool) -> list[dict[str, Any]]:
-    """Rows of what stands below and above the methods: raw pixels, an untrained encoder, a supervised one.
-
-    quick: of raw pixels, whose probe is the slowest of all, shape alone.
-    """
-    images = sets[0]
-    untrained = build_embedder(config, *inputs_of(images)).eval()
-    supervised = train_supervised(config, images)
-    encoders = {"raw pixels": None, "random encoder": untrained, "supervised": supervised}
-    rows = []
-    for name, embedder in encoders.items():
-        targets = ["label"] if quick and embedder is None else list(TARGETS)
-        rows += [row_of(name, result) for result in evaluate(embedder, *sets, name, targets, seed=seed)]
-    return rows
+def tour(quick: bool = False, **changes: Any) -> Tour:
+    """The tour. quick: fewer epochs and images. changes: to the settings of every arm."""
+    changes = {**(QUICK if quick else {}), **changes}
+    arms = tuple(replace(arm, settings={**arm.settings, **changes}) for arm in ARMS)
+    return Tour(name="tour", title="The tour", arms=arms, quick=quick)
 
 
-def row_of(method: str, result: Result) -> dict[str, Any]:
-    keep = {"protocol": result.protocol, "target": result.target, "seed": result.seed, "accuracy": result.accuracy}
-    return {"method": method, **keep}
+def references(made: Tour, seeds: Sequence[int], root: Path) -> list[Task]:
+    """What the methods are compared with, under the settings of the first of them."""
+    return [
+        Reference(experiment=made, arm=replace(made.arms[0], name=name), seed=seed, root=root)
+        for seed in seeds
+        for name in (*BELOW, *ABOVE)
+    ]
 
 
-def summary(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def summary(table: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Header and rows: shape by linear probe and kNN, the other factors by linear probe; mean and sd over seeds."""
-    columns = [("label", "linear-features"), ("label", "knn"), *[(t, "linear-features") for t in list(TARGETS)[1:]]]
-    header = ["encoder", *[f"{TARGETS[target]}, {PROTOCOL_NAMES[protocol]}" for target, protocol in columns]]
-    rows = []
-    for method in order_of(table):
-        cells = [table[(table.method == method) & (table.target == t) & (table.protocol == p)] for t, p in columns]
-        rows.append([method, *[_mean(cell["accuracy"]) for cell in cells]])
-    return header, rows
+    columns = ["linear-features: label", "knn: label", *[f"linear-features: {target}" for target in list(TARGETS)[1:]]]
+    parts = [name.split(": ") for name in columns]
+    header = ["encoder", *[f"{TARGETS[target]}, {PROTOCOL_NAMES[protocol]}" for protocol, target in parts]]
+    values = pd.DataFrame(table["rows"]).groupby(["arm", "measure"])["value"]
+    found = {key: _mean(of_arm) for key, of_arm in values}
+    return header, [[arm, *[found.get((arm, name), "–") for name in columns]] for arm in order_of(table)]
 
 
-def order_of(table: pd.DataFrame) -> list[str]:
-    """The methods of the table, between what stands below and above them."""
-    return ["raw pixels", "random encoder", *[name for name in METHODS if name in set(table["method"])], "supervised"]
+def order_of(table: Mapping[str, Any]) -> list[str]:
+    """The arms of the table, between what stands below and above them."""
+    there = {row["arm"] for row in table["rows"]}
+    return [name for name in (*BELOW, *table["against"], *ABOVE) if name in there]
 
 
-def _mean(accuracies: pd.Series) -> str:
-    if accuracies.empty:
-        return "–"
-    spread = f" ± {100 * accuracies.std():.1f}" if len(accuracies) > 1 else ""
-    return f"{100 * accuracies.mean():.1f}{spread}"
-
-
-def describe(runs: Sequence[Run], sets: tuple[Dataset, Dataset], seeds: int, minutes: float) -> str:
+def caption_of(table: Mapping[str, Any]) -> str:
     """What stands beside every number of the tour."""
-    config, environment = runs[0].config, runs[0].read_json("environment.json")
-    epochs = " and ".join(map(str, sorted({run.config.train.epochs for run in runs})))
     return (
-        f"glyphs ({len(sets[0]):,} training and {len(sets[1]):,} test images), {config.encoder.backbone}, "
-        f"{epochs} epochs, batches of {config.train.batch_size}, {seeds} seed{'s' if seeds > 1 else ''}, "
-        f"{environment['device']} ({environment['threads']} threads), {minutes:.1f} minutes. Test accuracy in %, "
-        "frozen encoders; the settings of the linear probe were chosen on a fifth of train."
+        f"{setting_of(table)}. Test accuracy in %, frozen encoders; the settings of the linear probe were chosen on a "
+        "fifth of train."
     )
 
 
-def write_report(
-    path: Path, caption: str, table: pd.DataFrame, runs: Sequence[tuple[str, Run]], sets: tuple[Dataset, Dataset]
-) -> Path:
-    """One HTML file with everything that the tour found."""
-    config = runs[0][1].config
+def _mean(values: pd.Series) -> str:
+    spread = f" ± {values.std():.1f}" if len(values) > 1 else ""
+    return f"{values.mean():.1f}{spread}"
+
+
+def write_report(path: Path, table: Mapping[str, Any], root: Path, sets: Sets) -> Path:
+    """One HTML file with everything that the tour found. root: of the run folders."""
+    runs = {run["arm"]: Run(root / run["run"]) for run in reversed(table["runs"])}
+    config = next(iter(runs.values())).config
     report = Report("mixviz: a tour of mixing in contrastive learning")
-    report.text(caption, note=True)
+    report.text(caption_of(table), note=True)
     report.heading("What the encoders see")
     report.figure(lambda: draw_samples(sets[0]), "A row a shape, in any hue, texture and one of four orientations.")
     report.figure(
@@ -152,6 +178,7 @@ def write_report(
     )
     report.heading("What they learned")
     report.table(*summary(table))
+    report.text(ONE_SEED, note=True)
     report.text(
         "Shape is what the views have in common. Hue is what colour jitter takes away, and orientation what rotation "
         "takes away in the runs that are marked as turned; LooC gives each a space of its own, which keeps it."
@@ -159,10 +186,10 @@ def write_report(
     for target, name in TARGETS.items():
         report.figure(lambda target=target, name=name: draw_bars(table, target, name), f"Linear probe of {name}.")
     report.heading("How they learned")
-    first = {name: run.metrics for name, run in reversed(runs)}
+    first = {name: runs[name].metrics for name in table["against"] if name in runs}
     for column in ("knn_accuracy", "proxy_accuracy_clean"):
         report.figure(lambda column=column: draw_curves(first, column), "The first seed of each method.")
-    report.heading("Go on")
+    report.heading("What next")
     report.text("`python -m mixviz train --help` trains on your own images; `python -m mixviz list` shows the runs.")
     return report.write(path)
 
@@ -183,8 +210,9 @@ def draw_views(images: Dataset, config: RunConfig) -> Figure:
     return drawn
 
 
-def draw_bars(table: pd.DataFrame, target: str, name: str) -> Figure:
-    rows = table[(table["target"] == target) & (table["protocol"] == "linear-features")]
+def draw_bars(table: Mapping[str, Any], target: str, name: str) -> Figure:
+    rows = [row for row in table["rows"] if row["measure"] == f"linear-features: {target}"]
+    rows = pd.DataFrame([{"method": r["arm"], "seed": r["seed"], "accuracy": r["value"] / 100} for r in rows])
     rows = rows.sort_values("method", key=lambda names: names.map(order_of(table).index), kind="stable")
     drawn = figure(7, 0.34 * rows["method"].nunique() + 0.9)
     plot_accuracies(drawn.add_subplot(), rows, f"{name}, linear probe on frozen features")

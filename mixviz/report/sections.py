@@ -18,6 +18,7 @@ from mixviz.evaluate.details import CLASSES, read_details
 from mixviz.evaluate.fewshot import LinearFewShot
 from mixviz.evaluate.robustness import LinearCorrupted
 from mixviz.film import Film
+from mixviz.frameworks import FRAMEWORKS
 from mixviz.mixing import MIXINGS
 from mixviz.plots.classes import plot_class_accuracies, plot_confusion
 from mixviz.plots.corruptions import plot_corruption_table, plot_severities
@@ -205,6 +206,9 @@ def the_task(report: Report, found: Found) -> None:
             )
     masses = {name: one.task.mass for name, one in found.items()}
     report.figure(drawing(plot_mass, masses, size=(8, 0.45 * len(found) + 1.2)), "Who moves the query.")
+    for name, one in found.items():
+        if beside := FRAMEWORKS[one.run.config.method.framework].beside:
+            report.text(f"{name}: {beside}", note=True)
     tables = {name: one.task.response for name, one in found.items() if one.task.response is not None}
     if tables:
         marked = {name: one.task.temperature for name, one in found.items()}

@@ -37,7 +37,7 @@ MIXINGS = [
 CASES = [
     (name, mixings, oracle)
     for name, mixings, oracle in product(FRAMEWORKS, MIXINGS, [False, True])
-    if name != "byol" or (not oracle and not any(mixing.needs_negatives for mixing in mixings))
+    if FRAMEWORKS[name].has_negatives or (not oracle and not any(mixing.needs_negatives for mixing in mixings))
 ]
 
 
@@ -49,7 +49,7 @@ def named(value) -> str:
 
 def in_double(draw):
     """λ in double precision, so that λ and 1 - λ sum to one in it."""
-    if isinstance(draw, IMixDraw):
+    if hasattr(draw, "lam"):
         return draw._replace(lam=draw.lam.double())
     return None if draw is None else draw.double()
 
@@ -79,7 +79,7 @@ def vectors(framework, term) -> Tensor:
     if framework.name == "moco-v2":
         parts.append(framework.queue.keys[term.space])
     shared = torch.cat(parts).detach().expand(len(term.q), -1, -1)
-    return shared if framework.name == "byol" else torch.cat([shared, term.synthetic], dim=1)
+    return torch.cat([shared, term.synthetic], dim=1) if framework.has_negatives else shared
 
 
 @pytest.mark.parametrize(("name", "mixings", "oracle"), CASES, ids=named)
@@ -134,7 +134,7 @@ def test_masses_sum_to_one_and_what_is_no_candidate_has_none(make_terms, name, m
         assert masses["target"].to_numpy() == pytest.approx(1)
         assert masses["gradient_share"].to_numpy() == pytest.approx(1)
         assert masses["candidates"].tolist() == (~none).sum(dim=1).tolist()
-        if name == "byol":
+        if not framework.has_negatives:
             assert table.probabilities.isnan().all()
             assert mass_by_kind(table)["probability"].isna().all()
             assert torch.equal(table.gradient_share, table.targets)

@@ -106,7 +106,7 @@ def test_without_a_command_the_commands_are_listed(capsys):
     [
         (["trian"], "unknown command 'trian': did you mean 'train'"),
         (["train", "--epoch", "3"], "unknown flag '--epoch': did you mean '--epochs'"),
-        (["train", "cifar10"], "do not know what to do with 'cifar10'"),
+        (["train", "cifar10"], "unexpected argument 'cifar10'"),
         (["train", "--epochs"], "expected one argument"),
         (["train", "--epochs", "x"], "--epochs x"),
         (["train", "--framework", "mocov2"], "did you mean 'moco-v2'"),
@@ -128,8 +128,8 @@ def test_without_a_command_the_commands_are_listed(capsys):
         (["tour", "--seeds", "0"], "take 1 or more"),
         (["tour", "--report", "/dev/null/report.html"], "cannot make the folder /dev/null"),
         (["bench", "--out", "/"], "cannot write /"),
-        (["bench", "--seconds", "0"], "take a number over 0"),
-        (["list", "more"], "do not know what to do with 'more'"),
+        (["bench", "--seconds", "0"], "give a number greater than 0"),
+        (["list", "more"], "unexpected argument 'more'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -61,7 +61,7 @@ def test_what_is_best_on_test_is_shown_and_not_kept(run, capsys):
     assert main(["evaluate", "run", "--protocol", "linear-features:epoch=best-on-test"]) == 0
     shown = capsys.readouterr().out
     assert "linear-features (epoch best-on-test)" in shown
-    assert "not kept in evaluation.json" in shown
+    assert "not stored in evaluation.json" in shown
     assert kept(run) == before
 
 
@@ -152,14 +152,14 @@ def test_the_prism_is_written_beside_the_results(run, capsys):
         (["--protocol", "knn:k=0"], "knn: k 0: input should be greater"),
         (["--protocol", "knn:n=0"], "unknown option of knn 'n'"),
         (["--prism", "--scale", "0"], "--scale 0"),
-        (["--protocol", "few-shot:shots=50"], "50 labels a class are asked"),
+        (["--protocol", "few-shot:shots=50"], "50 labels per class were requested"),
         (["--protocol", "few-labels:share=0.01"], "too few to choose settings on"),
         (["--protocol", "corruptions:kinds=frog"], "corruptions: kinds frog: input should be 'gaussian_noise'"),
         (["--transfer", "cifar"], "unknown data set 'cifar'"),
         (["--transfer", "own"], "trained on numpy:colours itself"),
         (["--spaces", "--protocol", "corruptions"], "evaluate the encoder"),
         (["--spaces", "--transfer", "glyphs"], "not allowed with argument"),
-        (["--spaces", "--random"], "--random is of the backbone"),
+        (["--spaces", "--random"], "--random evaluates the backbone only"),
     ],
 )
 def test_refusals(run, capsys, words, reason):

@@ -126,7 +126,7 @@ def test_bad_files_are_refused_or_skipped(write, content, why):
     message = refused(root)
     assert message.startswith("cannot decode a.wav (")
     assert any(part in message for part in why.split("|"))
-    assert message.endswith("mend it, or leave it out with --skip-bad")
+    assert message.endswith("fix it, or skip it with --skip-bad")
     clips = read_sounds(root, "train", SKIPPING)
     assert (len(clips), clips.skipped, clips.origins.tolist()) == (1, 1, ["b.wav"])
 

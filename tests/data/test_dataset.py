@@ -48,11 +48,11 @@ def test_targets_are_labels_or_a_factor(images):
 def test_targets_that_are_refused(images):
     with pytest.raises(UserError, match="unknown factor 'hues': did you mean 'hue'"):
         images.targets("hues")
-    with pytest.raises(UserError, match="toys has one still alone"):
+    with pytest.raises(UserError, match="toys has a single still"):
         images.targets("still")
-    with pytest.raises(UserError, match="toys has one label alone"):
+    with pytest.raises(UserError, match="toys has a single label"):
         images.select([0, 2]).targets()
-    with pytest.raises(UserError, match=r"bare has no labels, and this needs them: .* add labels"):
+    with pytest.raises(UserError, match=r"bare has no labels, but they are needed here: .* add labels"):
         Dataset(name="bare", split="train", stored=images.stored).targets()
 
 

@@ -61,7 +61,7 @@ def test_resizing_keeps_the_middle(tmp_path, load_quiet):
 
 def test_oblong_and_tiny_images_are_refused(tmp_path, picture, refusal):
     picture(1, (40, 20)).save(tmp_path / "0.png")
-    assert "0.png is 40x20, and the encoders take squares: give --image-size" in refusal(f"folder:{tmp_path}")
+    assert "0.png is 40x20, but encoders take square images: give --image-size" in refusal(f"folder:{tmp_path}")
     picture(1, (4, 4)).save(tmp_path / "0.png")
     assert "0.png is 4x4, smaller than 8 pixels: give --image-size" in refusal(f"folder:{tmp_path}")
     assert "--image-size 4 is too small: give 8 or more" in refusal(f"folder:{tmp_path}", image_size=4)

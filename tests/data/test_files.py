@@ -26,7 +26,7 @@ def test_classes_are_numbered_as_in_train(tmp_path, write_folder, load_quiet, re
     test = load_quiet(f"folder:{tmp_path}", "test")
     assert (test.labels.tolist(), test.class_names) == ([1] * 5, ("cat", "dog"))
     write_folder(tmp_path / "test", ("eel",))
-    assert "has the class 'eel', and" in refusal(f"folder:{tmp_path}", "test")
+    assert "has the class 'eel', but" in refusal(f"folder:{tmp_path}", "test")
 
 
 def test_a_folder_without_splits_keeps_a_fifth_as_test(tmp_path, write_folder, load_quiet):
@@ -120,7 +120,7 @@ def test_names_of_shards(tmp_path, png, write_parquet, load_quiet, names):
         (pa.array([0, None]), "label is missing or negative in set.parquet, row 1"),
         (pa.array([-1, 1]), "label is missing or negative in set.parquet, row 0"),
         (pa.array([0, 2]), "label is 2 in set.parquet, row 1, but there are 2 class names"),
-        (pa.array(["a", "b"]), "set.parquet: label is string: give one whole number a row"),
+        (pa.array(["a", "b"]), "set.parquet: label is string: give one integer per row"),
     ],
 )
 def test_labels_that_are_refused(tmp_path, png, write_parquet, refusal, labels, message):
@@ -168,4 +168,4 @@ def test_parquet_of_something_else(tmp_path, write_parquet, refusal):
         pq.write_table(pa.table({"image": column}), tmp_path / "a.parquet")
         assert "has the columns image: it needs image, a struct with bytes" in refusal(f"parquet:{tmp_path}")
     (tmp_path / "none").mkdir()
-    assert "has no train-*.parquet: name the shards" in refusal(f"parquet:{tmp_path / 'none'}")
+    assert "has no train-*.parquet: rename the training shards" in refusal(f"parquet:{tmp_path / 'none'}")

@@ -60,7 +60,7 @@ def test_a_file_that_may_not_be_read(tmp_path, png, write_parquet, refusal, monk
     path = write_parquet(tmp_path / "set.parquet", [png(0)])
     monkeypatch.setattr("mixviz.data.files.content_of", denied)
     message = refusal(f"parquet:{path}")
-    assert "cannot be read ([Errno 13] Permission denied: 'set.parquet'): mend its path or permissions" in message
+    assert "cannot be read ([Errno 13] Permission denied: 'set.parquet'): check its path and permissions" in message
 
 
 @pytest.fixture

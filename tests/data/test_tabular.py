@@ -234,7 +234,7 @@ def test_refusals_of_columns(write, pair):
 
 def test_rows_without_values_or_class_are_refused_or_skipped(write):
     path = write(many("size,w,y", "{i},{i},{c}").replace("\n7,7,b", "\n,,b"))
-    assert "row 8 has no value at all: mend it, or leave it out with --skip-bad" in refused(path)
+    assert "row 8 has no value at all: fix it, or skip it with --skip-bad" in refused(path)
     assert read(path, "train", skip_bad=True).skipped == 1
     path = write(many("size,w,y", "{i},{i},{c}").replace("\n7,7,b", "\n7,7,"))
     assert "'y' is missing in row 8" in refused(path)

@@ -81,7 +81,7 @@ def test_shared_classes_are_by_name_in_any_spelling():
     ("train", "test", "message"),
     [
         (colours(30, "train", 0, name="home"), colours(30, "test", 1, name="home"), "trained on home itself"),
-        (colours(30, "train", 0), colours(30, "test", 1, name="other"), "from one data set"),
+        (colours(30, "train", 0), colours(30, "test", 1, name="other"), "use one data set for both"),
         (colours(30, "train", 0).select(range(3)), replace(colours(30, "test", 1), labels=np.arange(30)), "no label"),
     ],
 )

@@ -26,9 +26,11 @@ from mixviz.experiments.claims import (
     ways,
     write,
 )
+from mixviz.experiments.claims import findings as findings_of
 from mixviz.experiments.claims.findings import MINUS, Finding, Findings, Observation, Setting, read_findings
 from mixviz.experiments.claims.tables import count_rows, headline_tables, ledger_rows, others_tried
-from mixviz.experiments.study import CLAIMS
+from mixviz.experiments.study import CLAIMS, Claim
+from mixviz.experiments.study import judge as judge_claims
 from mixviz.experiments.tables import SCALES, TABLES, recipe
 from mixviz.runs import Run
 
@@ -205,7 +207,7 @@ def test_the_file_is_read_as_it_was_written(tmp_path):
     assert read(path) == LEDGER
     assert path.read_bytes() == PATH.read_bytes()
     path.write_text("id,paper\nx,y\n")
-    with pytest.raises(UserError, match="other columns"):
+    with pytest.raises(UserError, match="does not have the columns"):
         read(path)
     with pytest.raises(UserError, match="cannot read"):
         read(tmp_path / "none.csv")
@@ -350,41 +352,42 @@ def put(root: Path, name: str, content: dict) -> None:
     path.write_text(json.dumps(content))
 
 
-def test_findings_of_the_study_heed_its_margins(tmp_path):
-    claim = {"claim": "c", "value": 0.5, "against": 0.2, "difference": 0.3, "unit": "points", "seeds": 3}
-    claims = [
-        claim | {"claim": name, "low": low, "high": 0.4, "verdict": verdict}
-        for name, low, verdict in (
-            ("shown", 0.2, "shown"),
-            ("slight", 0.2, "not settled"),
-            ("open", -0.1, "not settled"),
-        )
+SHOWN, SLIGHT, OPEN = (Claim(name, "LooC", ("a", name), ("b", name), 1, margin=20) for name in ("c", "d", "e"))
+
+
+def test_findings_of_the_study_heed_its_margins(tmp_path, monkeypatch):
+    claims = (SHOWN, SLIGHT, OPEN)
+    monkeypatch.setattr(findings_of, "CLAIMS", claims)
+    monkeypatch.setattr(findings_of, "judge", lambda rows: judge_claims(rows, claims))
+    values = {"c": (30.0, 31.0, 29.0), "d": (10.0, 11.0, 9.0), "e": (50.0, -50.0, 60.0)}
+    rows = [
+        {"arm": arm, "seed": seed, "measure": measure, "value": 20.0 + (gain if arm == "a" else 0.0)}
+        for measure, gains in values.items()
+        for seed, gain in enumerate(gains, 1)
+        for arm in ("a", "b")
     ]
-    about = "glyphs (10,000 training and 2,000 test images), convnet, 6 and 8 epochs, batches of 128, 3 seeds, CPU, x86"
-    put(tmp_path, "glyphs-study/study.json", {"about": about, "claims": claims})
+    about = {"network": "convnet", "train_images": 10_000, "batch_size": 128}
+    arms = {"a": about | {"epochs": 6}, "b": about | {"epochs": 8}}
+    table = about | {"table": "study", "data": "glyphs", "epochs": 6, "device": "CPU, x86", "arms": arms, "rows": rows}
+    put(tmp_path, "glyphs-study/study.json", table)
     findings = read_findings(tmp_path)
-    (shown,) = findings.study("shown")
+    (shown,) = findings.study("c")
     assert (shown.value, shown.difference, shown.sign) == pytest.approx((50, 30, 1))
     setting = shown.setting
-    assert (setting.data, setting.network, setting.epochs, setting.device) == (
+    assert (setting.data, setting.network, setting.epochs, setting.device, setting.images) == (
         "glyphs",
         "convnet",
         "6 and 8",
         "CPU, x86",
+        "10000",
     )
-    assert [findings.study(name)[0].sign for name in ("slight", "open")] == [0, 0]
-    row = ROW | {"arm": "study", "measure": "slight"}
+    assert [findings.study(name)[0].sign for name in ("d", "e")] == [0, 0]
+    row = ROW | {"arm": "study", "measure": "d"}
     assert judge(row, choose(row, findings)[0]) == ("not settled", "within the margin that was set before")
     assert findings.study("unknown") == []
 
 
-def test_findings_of_the_tour_and_of_tables(tmp_path):
-    caption = "glyphs (10 training and 2 test images), convnet, 6 epochs, 1 seed, CPU, x86_64 (2 threads), 6 minutes."
-    common = {"protocol": "knn", "target": "hue", "seed": 0}
-    results = [common | {"method": name, "accuracy": a} for name, a in (("a", 0.5), ("b", 0.25))]
-    put(tmp_path, "glyphs-tour/tour.json", {"caption": caption, "results": results})
-    (found,) = read_findings(tmp_path).compare("a", "b", "knn: hue")
-    assert (found.difference, found.seeds, found.sign, found.setting.device) == (25, 1, 0, "CPU, x86_64")
+def test_findings_of_tables(tmp_path):
     rows = [
         {"arm": arm, "measure": "m", "seed": s, "value": v + s}
         for arm, v in (("a", 5.0), ("b", 2.0))
@@ -397,7 +400,7 @@ def test_findings_of_the_tour_and_of_tables(tmp_path):
     assert (found.value, found.difference, found.seeds, found.setting.file) == (7, 3, 3, outside.name)
     put(tmp_path, "reproduce/t.json", table)
     inside = tmp_path / "results" / "reproduce" / "t.json"
-    assert len(read_findings(tmp_path, [inside]).observations) == len(results) + len(rows)  # read once
+    assert len(read_findings(tmp_path, [inside]).observations) == len(rows)  # read once
     inside.write_text('{"table": "t"}')
     with pytest.raises(UserError, match="cannot read the results"):
         read_findings(tmp_path)

@@ -1,5 +1,7 @@
 """The museum: every break does what it says and is undone, and every signature tells a broken run by its numbers."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,22 +14,23 @@ from mixviz.encoders import convnet
 from mixviz.errors import UserError
 from mixviz.evaluate import fingerprint
 from mixviz.experiments.failures import (
-    EXHIBITS,
-    TWINS,
-    Evidence,
+    CASES,
+    CONTROLS,
+    RunEvidence,
     Signature,
-    exhibit,
-    preserve,
+    export_small,
+    failure_case,
+    load_case,
     reduced,
-    revisit,
-    visit,
+    run_cases,
 )
 from mixviz.experiments.failures.cases import UNFROZEN
+from mixviz.experiments.failures.controls import reading_of
 from mixviz.experiments.failures.evidence import INVARIANCE
 from mixviz.experiments.failures.faults import (
     WrongPartners,
+    guard_message,
     imagenet_stem,
-    refusal,
     unfrozen_probe,
     views_of_one_crop,
     views_that_share_the_rest,
@@ -55,7 +58,7 @@ def same(first, second) -> bool:
 
 
 def test_the_loop_takes_its_views_and_mixings_as_arguments(sets, tmp_path):
-    config, drawn = RunConfig.of(**{**TWINS["n-pair + imix"], **TINY, "film_frames": 0, "knn_every": 0}), []
+    config, drawn = RunConfig.of(**{**CONTROLS["n-pair + imix"], **TINY, "film_frames": 0, "knn_every": 0}), []
 
     def views(*given):
         drawn.append(given[3])
@@ -71,16 +74,16 @@ def test_the_loop_takes_its_views_and_mixings_as_arguments(sets, tmp_path):
 
 
 def test_every_exhibit_differs_from_its_twin_in_what_it_says_alone():
-    assert len({found.name for found in EXHIBITS}) == len(EXHIBITS) == 9
-    for found in EXHIBITS:
-        healthy, broken = found.twin_config().flat(), found.config().flat()
+    assert len({found.name for found in CASES}) == len(CASES) == 9
+    for found in CASES:
+        healthy, broken = found.control_config().flat(), found.config().flat()
         assert {name for name in healthy if healthy[name] != broken[name]} == set(found.settings)
         by_config, by_code = bool(found.settings), bool(found.breaks)
         assert by_config + by_code + (not found.trains) == 1, found.name
-        assert found.twin in TWINS
+        assert found.control in CONTROLS
         assert all(text.endswith(".") for text in (found.broken, found.seen, found.explanation))
     with pytest.raises(UserError, match="same-crop"):
-        exhibit("same-crops")
+        failure_case("same-crops")
 
 
 def test_views_of_one_crop_share_the_crop_and_nothing_else(generator):
@@ -128,7 +131,7 @@ def test_wrong_partners_are_named_in_the_label_and_not_in_the_blend(kind, genera
 
 
 def test_no_momentum_makes_the_key_encoder_a_copy(sets):
-    method, _ = set_up(exhibit("no-momentum").config(**TINY), sets[0])
+    method, _ = set_up(failure_case("no-momentum").config(**TINY), sets[0])
     with torch.no_grad():
         for parameter in method.framework.online.parameters():
             parameter.add_(1)
@@ -140,12 +143,12 @@ def test_no_momentum_makes_the_key_encoder_a_copy(sets):
 
 
 def test_one_batchnorm_gives_queries_and_keys_of_one_batch_the_same_statistics(sets):
-    assert exhibit("batchnorm-leak").twin_config().encoder.bn_splits == 2
-    method, data = set_up(exhibit("batchnorm-leak").config(**TINY), sets[0])
+    assert failure_case("batchnorm-leak").control_config().encoder.bn_splits == 2
+    method, data = set_up(failure_case("batchnorm-leak").config(**TINY), sets[0])
     view = data.domain.prepare(data.stored[:16])
     (term,) = method.terms([view, view])  # the key encoder still equals the query encoder
     torch.testing.assert_close(term.q, term.keys[:, 0])
-    split, _ = set_up(exhibit("batchnorm-leak").twin_config(**TINY), sets[0])
+    split, _ = set_up(failure_case("batchnorm-leak").control_config(**TINY), sets[0])
     (term,) = split.terms([view, view])  # dealt in another order: another group for the query than for its key
     assert (term.q - term.keys[:, 0]).abs().max() > 0.05
 
@@ -162,7 +165,7 @@ def test_imagenet_stem_leaves_a_quarter_of_the_places():
 
 def test_an_unfrozen_probe_trains_the_backbone_and_the_guard_refuses_it(sets):
     train, test = sets
-    config = RunConfig.of(**{**TWINS["n-pair"], **TINY, "backbone": "convnet"})
+    config = RunConfig.of(**{**CONTROLS["n-pair"], **TINY, "backbone": "convnet"})
     method, _ = set_up(config, train)
     embedder = method.framework.online.eval().requires_grad_(False)
     before = fingerprint(embedder)
@@ -170,18 +173,18 @@ def test_an_unfrozen_probe_trains_the_backbone_and_the_guard_refuses_it(sets):
     many = unfrozen_probe(embedder, train, train, epochs=8)
     assert many > few + 0.15  # it learns what it is shown
     assert 0 <= unfrozen_probe(embedder, train, test, epochs=0) <= 1
-    assert "backbone changed" in refusal(embedder, train)
+    assert "backbone changed" in guard_message(embedder, train)
     assert fingerprint(embedder) == before
     assert not any(parameter.requires_grad for parameter in embedder.parameters())
 
 
-def evidence(log=None, curves=None, results=(), invariance=None) -> Evidence:
+def evidence(log=None, curves=None, results=(), invariance=None) -> RunEvidence:
     """Two epochs of a made-up run; the values are those of the last."""
     curves = {name: np.array([9.0, 9.0, value], np.float32) for name, value in (curves or {}).items()}
     film = Film(np.arange(3), np.arange(4), None, {}, {}, curves)
     metrics = pd.DataFrame({"epoch": [1, 2], **{name: [9.0, value] for name, value in (log or {}).items()}})
     rows = [{"encoder": e, "protocol": p, "target": "label", "accuracy": a} for e, p, a in results]
-    return Evidence(film, metrics, rows, pd.DataFrame() if invariance is None else invariance)
+    return RunEvidence(film, metrics, rows, pd.DataFrame() if invariance is None else invariance)
 
 
 def moved(own: float, other: float) -> pd.DataFrame:
@@ -194,15 +197,15 @@ def moved(own: float, other: float) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def proxy(trained: float, honest: float) -> Evidence:
+def proxy(trained: float, honest: float) -> RunEvidence:
     return evidence({"proxy_accuracy_clean": trained}, {"proxy_accuracy": honest})
 
 
-def read_out(knn: float, linear: float) -> Evidence:
+def read_out(knn: float, linear: float) -> RunEvidence:
     return evidence(results=[("backbone", "knn", knn), ("backbone", "linear-features", linear)])
 
 
-CASES = {  # healthy, broken, and their quantities by hand
+SIGNATURES = {  # healthy, broken, and their quantities by hand
     "cold-temperature": (
         evidence(curves={"uniformity/all": -2.5}),
         evidence(curves={"uniformity/all": -0.5}),
@@ -218,10 +221,10 @@ CASES = {  # healthy, broken, and their quantities by hand
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", SIGNATURES)
 def test_a_signature_tells_the_broken_run(name):
-    healthy, broken, left, right = CASES[name]
-    signature = exhibit(name).signature
+    healthy, broken, left, right = SIGNATURES[name]
+    signature = failure_case(name).signature
     found = signature.read(healthy, broken)
     assert (found.healthy, found.broken) == (pytest.approx(left), pytest.approx(right))
     assert found.shows
@@ -233,7 +236,7 @@ def test_the_signature_of_the_unfrozen_probe_is_the_gain_that_vanishes():
     frozen = [("backbone", "linear-features", 0.75), ("random", "linear-features", 0.25)]
     unfrozen = [("backbone", UNFROZEN, 0.875), ("random", UNFROZEN, 0.875)]
     healthy = evidence(results=[*frozen, *unfrozen])
-    found = exhibit("unfrozen-probe").signature.read(healthy, healthy.by_protocol(UNFROZEN))
+    found = failure_case("unfrozen-probe").signature.read(healthy, healthy.by_protocol(UNFROZEN))
     assert (found.healthy, found.broken, found.shows) == (0.5, 0.0, True)
     with pytest.raises(UserError, match="evaluate the run first"):
         evidence().accuracy()
@@ -249,36 +252,43 @@ def test_a_difference_within_the_margin_does_not_show():
         evidence({"loss": 1.0}).curve("los")
 
 
-def test_a_visit_trains_both_runs_once_and_reads_them(sets, tmp_path):
-    seen = []
-    story = exhibit("inverted-views")
-    first = visit(story, tmp_path, sets, seen.append, **TINY)
-    assert seen == ["healthy-n-pair+looc", "inverted-views"]
+def test_a_case_trains_both_runs_once_and_compares_them(sets, tmp_path):
+    story, out = failure_case("inverted-views"), tmp_path / "museum.json"
+    table, (first,) = run_cases([story], tmp_path, sets, out, **TINY)
+    assert json.loads(out.read_text("utf-8")) == table
+    assert table["against"] == {"healthy-n-pair+looc": None, "inverted-views": "healthy-n-pair+looc"}
+    assert {row["measure"] for row in table["rows"]} == {
+        "linear-features: label",
+        "knn: label",
+        story.signature.quantity,
+    }
+    assert reading_of(story, table) == first.reading
     healthy, broken = first.runs
     assert healthy.config == broken.config
     assert not np.allclose(healthy.metrics["loss"], broken.metrics["loss"])  # as the views were others
     assert set(first.broken.invariance["head"]) == {"backbone", "all", "color", "rotation"}
-    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-    again = visit(story, tmp_path, sets, **TINY)
-    assert again.reading == first.reading
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == stamps
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*")}
+    assert run_cases([story], tmp_path, sets, out, **TINY)[0] == table
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*")} == stamps
 
-    assert revisit(story, tmp_path).reading == first.reading
+    assert load_case(story, tmp_path).reading == first.reading
     with pytest.raises(UserError, match="python -m mixviz museum same-crop"):
-        revisit(exhibit("same-crop"), tmp_path)
+        load_case(failure_case("same-crop"), tmp_path)
 
-    small = preserve(broken, tmp_path / "kept")
+    small = export_small(broken, tmp_path / "kept")
     assert {path.name for path in small.path.iterdir()} == {
         "config.json", "environment.json", "metrics.csv", "evaluation.json", "film.npz", INVARIANCE
     }  # fmt: skip
-    assert story.signature.measure(Evidence.of(small)) == story.signature.measure(first.broken)
+    assert story.signature.measure(RunEvidence.of(small)) == story.signature.measure(first.broken)
 
 
 def test_an_evaluation_needs_no_run_of_its_own(sets, tmp_path):
-    found = visit(exhibit("unfrozen-probe"), tmp_path, sets, **TINY)
-    assert [path.name for path in tmp_path.iterdir()] == ["healthy-n-pair"]
-    assert "backbone changed" in found.refusal
-    assert revisit(exhibit("unfrozen-probe"), tmp_path).reading == found.reading
+    case = failure_case("unfrozen-probe")
+    table, (found,) = run_cases([case], tmp_path, sets, tmp_path / "museum.json", **TINY)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["healthy-n-pair", "museum.json"]
+    assert reading_of(case, table).broken == pytest.approx(found.reading.broken)
+    assert "backbone changed" in found.guard_message
+    assert load_case(case, tmp_path).reading == found.reading
     known = {(result["encoder"], result["protocol"]) for result in Run(tmp_path / "healthy-n-pair").results}
     assert known >= {(e, p) for e in ("backbone", "random") for p in ("linear-features", UNFROZEN)}
 

@@ -12,6 +12,10 @@ from mixviz.experiments.readme import BLOCK, RENDERERS, pages, render_all, rende
 
 PAGES = {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in pages(ROOT)}
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+TOUR = {
+    **{"data": "X", "network": "n", "train_images": 3, "test_images": 2, "epochs": 1, "batch_size": 2, "device": "CPU"},
+    **{"against": {"a": None}, "rows": [{"arm": "a", "seed": 0, "measure": "knn: label", "value": 12.34}]},
+}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -51,8 +55,7 @@ def test_the_index_links_every_page():
 def test_check_names_pages_that_are_out_of_date_and_writes_none(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "ROOT", tmp_path)
     (tmp_path / "data" / "results" / "glyphs-tour").mkdir(parents=True)
-    tour = {"caption": "c", "header": ["encoder"], "rows": [["a"]]}
-    (tmp_path / "data" / "results" / "glyphs-tour" / "tour.json").write_text(json.dumps(tour))
+    (tmp_path / "data" / "results" / "glyphs-tour" / "tour.json").write_text(json.dumps(TOUR))
     (tmp_path / "README.md").write_text("no block")
     page = tmp_path / "data" / "results" / "tour.md"
     page.write_text("<!-- results: glyphs-tour -->\n<!-- /results -->")
@@ -66,11 +69,10 @@ def test_check_names_pages_that_are_out_of_date_and_writes_none(tmp_path, monkey
 
 def test_a_block_follows_its_file(tmp_path):
     (tmp_path / "results" / "glyphs-tour").mkdir(parents=True)
-    tour = {"caption": "c", "header": ["encoder", "shape"], "rows": [["a", "1"]]}
-    (tmp_path / "results" / "glyphs-tour" / "tour.json").write_text(json.dumps(tour))
+    (tmp_path / "results" / "glyphs-tour" / "tour.json").write_text(json.dumps(TOUR))
     text = "x\n<!-- results: glyphs-tour -->\nold\n<!-- /results -->\ny"
     rendered = render_all(text, tmp_path)
-    assert rendered.splitlines()[-3:] == ["| a | 1 |", "<!-- /results -->", "y"]
+    assert rendered.splitlines()[-3:] == ["| a | – | 12.3 | – | – |", "<!-- /results -->", "y"]
     assert render_all(rendered, tmp_path) == rendered
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mixviz.commands.study import SHORT_ARMS
-from mixviz.data import load
+from mixviz.errors import UserError
 from mixviz.experiments.readme import claim_rows
-from mixviz.experiments.study import ARMS, CLAIMS, Claim, config_of, judge, run_study
+from mixviz.experiments.running import run_experiment
+from mixviz.experiments.study import ARMS, CLAIMS, SHORT_ARMS, Claim, judge, study
+from mixviz.experiments.tasks import load_data
 
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results" / "glyphs-study" / "study.json"
 HIGHER = Claim("a is higher", "some", ("a", "x"), ("b", "x"), 1, margin=0.5)
@@ -57,7 +58,7 @@ def test_a_claim_without_its_arms_is_left_out_and_seeds_are_matched():
 
 def test_claims_are_shown_in_their_units():
     header, rows = claim_rows(
-        judge(rows_of([0.5, 0.6], [0.25, 0.25]), [Claim("c", "p", ("a", "x"), ("b", "x"), 1, "points")])
+        judge(rows_of([50.0, 60.0], [25.0, 25.0]), [Claim("c", "p", ("a", "x"), ("b", "x"), 1, "points")])
     )
     assert header[-1] == "verdict"
     assert rows[0][:3] == ["c", "55.0", "25.0"]
@@ -66,21 +67,32 @@ def test_claims_are_shown_in_their_units():
 
 
 def test_arms_of_a_seed_differ_in_the_method_alone():
-    base = config_of("moco-v2", 1).flat()
-    for arm in ("moco-v2 + mochi", "moco-v2 + mixco", "moco-v2 + imix"):
-        other = config_of(arm, 1).flat()
-        assert {name for name in base if base[name] != other[name]} == {"mixing"}
-    turned, plain = (config_of(arm, 1).flat() for arm in ("n-pair (turned)", "n-pair (not turned)"))
+    of = {arm.name: arm.config(1).flat() for arm in ARMS}
+    for arm in ARMS:
+        if arm.against:
+            mixings = ("mixing", "rotation", *(f"{name}_" for name in of[arm.name]["mixing"]))
+            different = [name for name, value in of[arm.name].items() if value != of[arm.against][name]]
+            assert different
+            assert all(name.startswith(mixings) for name in different), arm.name
+    turned, plain = of["n-pair (turned)"], of["n-pair (not turned)"]
     assert {name for name in turned if turned[name] != plain[name]} == {"rotation"}
 
 
-def test_the_committed_study_has_three_seeds_and_its_verdicts_follow_from_its_rows():
-    study = json.loads(RESULTS.read_text(encoding="utf-8"))
-    arms = [arm for arm in ARMS if arm.startswith("n-pair")]  # LooC's; the others are tested on photographs
-    assert {(row["arm"], row["seed"]) for row in study["rows"]} == {(arm, seed) for arm in arms for seed in (1, 2, 3)}
-    assert judge(study["rows"]) == study["claims"]
-    assert len(study["claims"]) == sum(claim.paper == "LooC" for claim in CLAIMS)
-    verdicts = {claim["claim"]: claim["verdict"] for claim in study["claims"]}
+def test_arms_are_chosen_by_name_and_changed_alike():
+    made = study(SHORT_ARMS, epochs=2)
+    assert [arm.name for arm in made.arms] == list(SHORT_ARMS)
+    assert {arm.config(1).train.epochs for arm in made.arms} == {2}
+    with pytest.raises(UserError, match="unknown arm 'n-pair'"):
+        study(["n-pair"])
+
+
+def test_the_committed_study_has_three_seeds_and_shows_that_heads_follow_their_augmentation():
+    table = json.loads(RESULTS.read_text(encoding="utf-8"))
+    arms = [arm.name for arm in ARMS if arm.name.startswith("n-pair")]  # LooC's; the others are tested on photographs
+    assert {(row["arm"], row["seed"]) for row in table["rows"]} == {(arm, seed) for arm in arms for seed in (1, 2, 3)}
+    claims = judge(table["rows"])
+    assert len(claims) == sum(claim.paper == "LooC" for claim in CLAIMS)
+    verdicts = {claim["claim"]: claim["verdict"] for claim in claims}
     for head in ("rotation", "colour"):
         name = next(name for name in verdicts if f"LooC's {head} head moves" in name)
         assert verdicts[name] == "shown"
@@ -88,10 +100,10 @@ def test_the_committed_study_has_three_seeds_and_its_verdicts_follow_from_its_ro
 
 @pytest.mark.slow
 def test_a_short_study_shows_that_each_head_follows_its_own_augmentation(tmp_path):
-    sets = load("glyphs", "train").select(range(4000)), load("glyphs", "test").select(range(1000))
-    rows = run_study([1], tmp_path, sets, SHORT_ARMS[1:], epochs=3)
-    found = {row["measure"]: row["value"] for row in rows}
+    made = study(SHORT_ARMS[1:], epochs=3, train_images=4000)
+    table = run_experiment(made, [1], tmp_path, load_data(made.config.data), tmp_path / "study.json")
+    found = {row["measure"]: row["value"] for row in table["rows"]}
     for augmentation, head in (("rotation", "rotation"), ("hue", "color")):
         own, others = found[f"fall-off {augmentation}: {head}"], found[f"fall-off {augmentation}: others"]
         assert own > others + 0.2
-    assert found["hue: color"] > found["hue: rotation"] + 0.2
+    assert found["hue: color"] > found["hue: rotation"] + 20

@@ -14,11 +14,12 @@ from mixviz.environment import commit, processor
 from mixviz.errors import UserError
 from mixviz.experiments.claims.findings import read_findings
 from mixviz.experiments.reproduced import reproduced_rows
-from mixviz.experiments.study import ARMS, config_of
+from mixviz.experiments.running import Progress, run_experiment
+from mixviz.experiments.study import ARMS
 from mixviz.experiments.tables import SCALES, TABLES, measures, recipe, run_name, slug
-from mixviz.experiments.tables.making import run_recipe
 from mixviz.experiments.tables.measures import MEASURES, measures_of, train_to_test, turn
-from mixviz.experiments.tables.running import load_sets, plan, runs_of
+from mixviz.experiments.tables.planning import plan, runs_of
+from mixviz.experiments.tasks import load_data
 from mixviz.frameworks import STALE
 from mixviz.runs import Run
 from mixviz.train import train
@@ -79,10 +80,10 @@ def test_schedules_are_those_that_the_docstring_names():
 
 def test_glyph_arms_have_the_settings_of_the_study():
     for arm in recipe("combinations").arms[:4]:
-        flat, study = arm.config(1).flat(), config_of(arm.name, 1).flat()
+        (twin,) = [other for other in ARMS if other.name == arm.name]
+        flat, study = arm.config(1).flat(), twin.config(1).flat()
         mine = [name for name in flat if name.startswith(tuple(f"{mixing}_" for mixing in study["mixing"]))]
         shared = ("data", "epochs", "batch_size", "lr", "momentum", "queue_length", "temperature", "hue", "projector")
-        assert arm.name in ARMS
         assert {name: flat[name] for name in (*shared, *mine)} == {name: study[name] for name in (*shared, *mine)}
 
 
@@ -143,12 +144,14 @@ def small(table: str, scale: str, data: str, **changes):
     return recipe(table, scale, data, **{**SMALL, **changes})
 
 
-def test_a_laptop_table_end_to_end_and_where_it_was_cut(data, tmp_path):
+def test_a_laptop_table_end_to_end_and_where_it_was_cut(data, tmp_path, monkeypatch):
     made = small("mixco-table", "laptop", data)
     made = replace(made, arms=made.arms[:3], measures=())
-    sets, out, calls = load_sets(made), tmp_path / "table.json", []
-    with pytest.raises(KeyboardInterrupt):
-        run_recipe(made, (1, 2), tmp_path, sets, out, interrupt_at(4, calls))
+    sets, out = load_data(made.config.data), tmp_path / "table.json"
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "begin", interrupt_at(4))
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(made, (1, 2), tmp_path, sets, out)
     first = json.loads(out.read_text())
     assert {row["seed"] for row in first["rows"]} == {1}  # what is done is written
     left = plan([made], (1, 2), tmp_path, sets)
@@ -157,7 +160,7 @@ def test_a_laptop_table_end_to_end_and_where_it_was_cut(data, tmp_path):
     assert all(e.minutes > 0 for e in left)
     finished = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*seed1/evaluation.json")}
     assert len(finished) == 3
-    table = run_recipe(made, (1, 2), tmp_path, sets, out)
+    table = run_experiment(made, (1, 2), tmp_path, sets, out)
     assert {path: path.stat().st_mtime_ns for path in finished} == finished  # nothing was done twice
     assert json.loads(out.read_text()) == table
     assert [(e.epochs, e.readouts, e.minutes) for e in plan([made], (1, 2), tmp_path, sets)] == [(0, 0, 0.0)] * 3
@@ -179,25 +182,28 @@ def test_a_laptop_table_end_to_end_and_where_it_was_cut(data, tmp_path):
     assert found.seeds == 2
 
 
-def interrupt_at(n: int, calls: list):
-    def on_run(arm: str, seed: int) -> None:
-        calls.append(arm)
+def interrupt_at(n: int):
+    calls, begin = [], Progress.begin
+
+    def interrupted(self, task):
+        calls.append(task)
         if len(calls) == n:
             raise KeyboardInterrupt
+        begin(self, task)
 
-    return on_run
+    return interrupted
 
 
 @pytest.mark.slow
 def test_a_gpu_table_end_to_end_on_resnet18(data, tmp_path):
     made = small("looc-table", "gpu", data, epochs=1, image_size=8)
     made = replace(made, arms=(made.arms[1], made.arms[3]), measures=())
-    sets = load_sets(made)
+    sets = load_data(made.config.data)
     estimates = plan([made], (1,), tmp_path, sets)
     assert {e.known_from for e in estimates} == {"a few steps"}
     assert all(e.seconds_an_epoch > 0 and e.seconds_a_readout > 0 for e in estimates)
     assert not list(tmp_path.iterdir())  # a plan leaves nothing behind
-    table = run_recipe(made, (1,), tmp_path, sets, tmp_path / "table.json")
+    table = run_experiment(made, (1,), tmp_path, sets, tmp_path / "table.json")
     assert table["network"] == "resnet18"
     assert {row["measure"] for row in table["rows"]} == {
         f"{protocol}: {target}" for protocol in ("linear-features", "knn") for target in ("label", "rotation")
@@ -208,8 +214,8 @@ def test_a_gpu_table_end_to_end_on_resnet18(data, tmp_path):
 def test_the_frechet_distance_is_measured_for_i_mix(data, tmp_path):
     made = small("imix-table", "laptop", data, epochs=1)
     made = replace(made, arms=made.arms[:1])
-    sets = load_sets(made)
-    table = run_recipe(made, (1,), tmp_path, sets, tmp_path / "table.json")
+    sets = load_data(made.config.data)
+    table = run_experiment(made, (1,), tmp_path, sets, tmp_path / "table.json")
     (distance,) = [row["value"] for row in table["rows"] if row["measure"] == "Fréchet distance"]
     assert distance > 0
 
@@ -217,7 +223,7 @@ def test_the_frechet_distance_is_measured_for_i_mix(data, tmp_path):
 def test_the_frechet_distance_leaves_out_what_was_held_out(data, tmp_path):
     """Against the very images that were trained on it is 0, and what was held out is none of them."""
     made = small("imix-table", "laptop", data)
-    train, _ = load_sets(made)
+    train, _ = load_data(made.config.data)
     embedder = build_embedder(made.config, *inputs_of(train)).eval()
     held, kept = hold_out(len(train), 8)
     assert train_to_test(embedder, (train, train.select(kept)), 8) == pytest.approx(0, abs=1e-6)
@@ -252,7 +258,7 @@ def test_measures_are_numbers_and_kept_beside_the_run(data, tmp_path, mixing):
     settings = {"mixing": mixing, "rotation": 0.5, "looc_left_out": ["rotation"], "mochi_hardest": 8}
     made = small("mixco-table", "laptop", data, film_frames=3, **settings)
     made = replace(made, measures=tuple(MEASURES))
-    sets = load_sets(made)
+    sets = load_data(made.config.data)
     run = train(made.config, "run", sets[0], tmp_path, progress=False)
     found = measures_of(run, made.measures, sets)
     assert found.keys() >= set(EXPECTED[mixing])

@@ -192,7 +192,7 @@ def test_settings_are_shown_where_they_differ_and_are_used(runs):
 def test_runs_of_different_data_are_reported_apart(runs, tmp_path, capsys):
     other = Run.create(RunConfig.of(data="cifar10"), "other", tmp_path)
     assert main(["report", str(runs[0].path), str(other.path)]) == 2
-    assert "run0 of glyphs, other of cifar10: report them apart" in capsys.readouterr().err
+    assert "run0 of glyphs, other of cifar10: write one report for each" in capsys.readouterr().err
 
 
 def test_the_report_of_a_recording_lies_here_and_not_among_the_recordings(tmp_path, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """The contrast table's widget shows the table that the core makes of the same network and images."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -71,11 +72,15 @@ def test_mochi_synthesises_as_many_as_the_sliders_say(table):
 @pytest.mark.parametrize("mixing", ["none", *MIXINGS])
 def test_every_pair_is_shown_or_says_why_not(table, framework, mixing):
     table.set(framework=framework, mixing=mixing, hardest=16, batch=8)
-    if mixing in CANDIDATES[framework]:
+    if mixing in CANDIDATES.get(framework, {}):
         is_candidate = table.seen.table.kind != NONE
         assert table.numbers()["queries"] == len(is_candidate) == (4 if mixing == "mixco" else 8)
         assert is_candidate.sum(dim=1).max() == CANDIDATES[framework][mixing]
+    elif not table.problem:
+        assert (framework, mixing) not in itertools.product(CANDIDATES, CANDIDATES["moco-v2"])
+        assert table.numbers()["queries"] == len(table.seen.table.kind)
     else:
+        assert MIXINGS[mixing].needs_negatives
         assert ": " in table.problem
         assert "\n" not in table.problem
 

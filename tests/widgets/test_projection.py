@@ -144,7 +144,8 @@ def test_one_layout_alone_says_how_to_get_the_other(widget):
 def test_images_of_which_nothing_is_known_have_neighbours_alone(monkeypatch):
     glyphs = network(GLYPHS)
     bare = Dataset(name="bare", split="test", stored=glyphs.test.stored[:40])
-    monkeypatch.setattr(networks, "network", lambda run: dataclasses.replace(glyphs, test=bare))
+    monkeypatch.setattr(networks.Network, "test", bare)
+    monkeypatch.setattr(networks, "network", lambda run: dataclasses.replace(glyphs))  # its embeddings are not cached
     unknown = ProjectionExplorer(GLYPHS)
     assert unknown.picture_widget.far == b""
     assert "hardest negatives" not in unknown.numbers()

@@ -5,7 +5,6 @@ of two differences as well: ``a (small) - b (small)`` against ``a (large) - b (l
 """
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -15,13 +14,11 @@ from typing import Any
 import numpy as np
 
 from mixviz.errors import UserError
+from mixviz.experiments.study import CLAIMS, judge
 from mixviz.labels import method_label
 from mixviz.paired import mean_interval, settled_sign
 from mixviz.runs import Run
 
-ABOUT = re.compile(
-    r"(?P<data>\S.*?) \((?:(?P<images>[\d,]+) training )?.*?\), (?P<network>\S+), (?P<epochs>[\d and]+) epochs"
-)
 MINUS, AGAINST = " - ", " against "  # between the arms of a difference, and between two measures
 
 Key = tuple[str, str]  # arm and measure
@@ -130,14 +127,12 @@ def read_findings(root: Path, tables: Sequence[Path] = ()) -> Findings:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             name = _name(path, root)
-            if "table" in content:
-                observations += _from_table(content, name)
-            elif "claims" in content:
+            if content.get("table") == "study":
                 claims |= _from_study(content, name)
-            elif "results" in content:
-                observations += _from_tour(content, name)
+            elif "table" in content:
+                observations += _from_table(content, name)
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"cannot read the results in {path} ({error!r}): write them anew") from error
+            raise UserError(f"cannot read the results in {path} ({error!r}): write them again") from error
     kept = root.glob("results/*/*/config.json")  # recordings are a choice of the runs that tables are made of
     for folder in sorted({path.parent.parent for path in kept}):
         observations += _from_runs([Run(path.parent) for path in sorted(folder.glob("*/config.json"))], root)
@@ -149,42 +144,38 @@ def _name(path: Path, root: Path) -> str:
 
 
 def _from_table(content: Mapping[str, Any], file: str) -> Iterator[Observation]:
-    """A table of ``reproduce``: its rows; an arm's own network, epochs and images where it has others."""
+    """The rows of a result file."""
     for row in content["rows"]:
-        own = content | content.get("arms", {}).get(row["arm"], {})
-        where = (own["network"], str(own["epochs"]), content["device"], file, str(own.get("train_images", "")))
-        yield Observation(row["arm"], row["measure"], row["seed"], row["value"], Setting(own["data"], *where), file)
-
-
-def _from_tour(content: Mapping[str, Any], file: str) -> Iterator[Observation]:
-    """The tour: its read-outs; data, network and epochs from its caption."""
-    setting = _setting_of(content["caption"], file)
-    for row in content["results"]:
-        measure = f"{row['protocol']}: {row['target']}"
-        yield Observation(row["method"], measure, row["seed"], 100 * row["accuracy"], setting)
+        setting = _setting_of(content, row["arm"], file)
+        yield Observation(row["arm"], row["measure"], row["seed"], row["value"], setting, file)
 
 
 def _from_study(content: Mapping[str, Any], file: str) -> dict[str, Finding]:
     """The study: its claims with their verdicts, which heed the margins that were set before."""
-    setting, found = _setting_of(content["about"], file), {}
-    for claim in content["claims"]:
-        scale = 100 if claim["unit"] == "points" else 1
-        numbers = [scale * claim[key] for key in ("value", "against", "difference", "low", "high")]
+    arms, found = {claim.name: (claim.measure[0], claim.against[0]) for claim in CLAIMS}, {}
+    for claim in judge(content["rows"]):
+        setting = _joined([_setting_of(content, arm, file) for arm in arms[claim["claim"]]])
         beside = settled_sign(claim["low"], claim["high"], claim["seeds"])
         settled = claim["verdict"] != "not settled"
-        note = "within the margin that was set before" if beside and not settled else ""
-        found[claim["claim"]] = Finding(*numbers, claim["seeds"], setting, beside if settled else 0, note)
+        found[claim["claim"]] = Finding(
+            value=claim["value"],
+            base_value=claim["against"],
+            difference=claim["difference"],
+            low=claim["low"],
+            high=claim["high"],
+            seeds=claim["seeds"],
+            setting=setting,
+            sign=beside if settled else 0,
+            note="within the margin that was set before" if beside and not settled else "",
+        )
     return found
 
 
-def _setting_of(text: str, file: str) -> Setting:
-    """From a caption such as "glyphs (...), convnet, 6 epochs, batches of 128, 1 seed, CPU, x86_64"."""
-    match = ABOUT.match(text)
-    if match is None:
-        raise ValueError(f"no data set, network and epochs in {text!r}")
-    device = re.search(r"\d seeds?, (.*?)(?: \(| *$|, \d)", text)
-    images = (match["images"] or "").replace(",", "")
-    return Setting(match["data"], match["network"], match["epochs"], device[1] if device else "", file, images)
+def _setting_of(content: Mapping[str, Any], arm: str, file: str) -> Setting:
+    """An arm's own network, epochs and images, if it has others than the table."""
+    own = content | content.get("arms", {}).get(arm, {})
+    images = str(own.get("train_images", ""))
+    return Setting(own["data"], own["network"], str(own["epochs"]), content["device"], file, images)
 
 
 def _from_runs(runs: Iterable[Run], root: Path) -> Iterator[Observation]:

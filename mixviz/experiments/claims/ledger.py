@@ -47,7 +47,7 @@ def read(path: Path = PATH) -> list[Row]:
     except OSError as error:
         raise UserError(f"cannot read {path} ({error.strerror}): run this from a clone of the project") from error
     if tuple(reader.fieldnames or ()) != CLAIM + FOUND:
-        raise UserError(f"{path} has other columns than a ledger: take the file of this version of the project")
+        raise UserError(f"{path} does not have the columns of this version of the project: restore the file")
     return rows
 
 

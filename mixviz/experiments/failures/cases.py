@@ -1,7 +1,7 @@
-"""The exhibits: what is broken, where it happens, and the signature by which it is known.
+"""The cases: what is broken, where it happens, and the signature by which it is known.
 
-The healthy twins are settings with which a run of a few minutes on glyphs learns something; each exhibit differs from
-its twin in one thing alone.
+The controls are settings with which a run of a few minutes on glyphs learns something; each case differs from
+its control in one thing alone.
 """
 
 from collections.abc import Mapping
@@ -11,35 +11,27 @@ from typing import Any
 from mixviz.analysis.invariance import diagonal_margin
 from mixviz.config import RunConfig
 from mixviz.errors import unknown
-from mixviz.experiments.failures.evidence import Evidence, Signature
+from mixviz.experiments.arms import GLYPHS, IMIX, LOOC, MOCO, NPAIR
+from mixviz.experiments.failures.evidence import RunEvidence, Signature
 from mixviz.experiments.failures.faults import WrongPartners, views_of_one_crop, views_that_share_the_rest
 
 UNFROZEN = "unfrozen probe"  # a protocol, as results call it
 
-SHARED: dict[str, Any] = {"data": "glyphs", "epochs": 3, "hue": 0.5, "temperature": 0.2, "knn_every": 1}
-NPAIR: dict[str, Any] = {"framework": "n-pair", "batch_size": 128, "lr": 0.3}
+SHARED: dict[str, Any] = {**GLYPHS, "epochs": 3, "knn_every": 1}
 # With a plain head: BatchNorm at its end takes away what the keys of one step have in common, and with it half of the
 # faults below.
-MOCO: dict[str, Any] = {
-    "epochs": 6,
-    "lr": 0.03,
-    "warmup_epochs": 1,
-    "batch_size": 128,
-    "queue_length": 256,
-    "projector": "mlp",
-}
-LOOC: dict[str, Any] = {"mixing": ["looc"], "looc_left_out": ["color", "rotation"], "rotation": 0.5}
-TWINS: dict[str, dict[str, Any]] = {
+PLAIN_HEAD: dict[str, Any] = {**MOCO, "epochs": 6, "lr": 0.03, "warmup_epochs": 1, "projector": "mlp"}
+CONTROLS: dict[str, dict[str, Any]] = {
     "n-pair": NPAIR,
-    "n-pair + imix": {**NPAIR, "mixing": ["imix"]},
-    "n-pair + looc": {**NPAIR, **LOOC},
-    "moco-v2": MOCO,
+    "n-pair + imix": {**NPAIR, **IMIX},
+    "n-pair + looc": {**NPAIR, **LOOC, "rotation": 0.5},
+    "moco-v2": PLAIN_HEAD,
 }
 
 
 @dataclass(frozen=True)
-class Exhibit:
-    """One run that is broken on purpose; ``settings`` or ``breaks`` is all in which it differs from its twin."""
+class FailureCase:
+    """One run that is broken on purpose; ``settings`` or ``breaks`` is all in which it differs from its control."""
 
     name: str
     title: str
@@ -47,48 +39,48 @@ class Exhibit:
     seen: str  # where it happens in practice
     explanation: str  # why the signature follows
     signature: Signature
-    twin: str  # of TWINS
-    curves: tuple[str, ...] = ()  # that show it over the epochs, and what it costs; see ``Evidence.curve``
+    control: str  # of CONTROLS
+    curves: tuple[str, ...] = ()  # that show it over the epochs, and what it costs; see ``RunEvidence.curve``
     settings: Mapping[str, Any] = field(default_factory=dict)
     breaks: Mapping[str, Any] = field(default_factory=dict)  # arguments of ``train``: views or mixings
-    trains: bool = True  # False: it is an evaluation of the twin
+    trains: bool = True  # False: it is an evaluation of the control
 
     def config(self, **changes: Any) -> RunConfig:
         """The settings of the broken run. changes: to both runs, such as fewer epochs."""
-        return RunConfig.of(**{**SHARED, **TWINS[self.twin], **self.settings, **changes})
+        return RunConfig.of(**{**SHARED, **CONTROLS[self.control], **self.settings, **changes})
 
-    def twin_config(self, **changes: Any) -> RunConfig:
+    def control_config(self, **changes: Any) -> RunConfig:
         """The settings of the healthy run."""
-        return RunConfig.of(**{**SHARED, **TWINS[self.twin], **changes})
+        return RunConfig.of(**{**SHARED, **CONTROLS[self.control], **changes})
 
 
-def _knn(evidence: Evidence) -> float:
+def _knn(evidence: RunEvidence) -> float:
     return evidence.accuracy(protocol="knn")
 
 
-def _gain(evidence: Evidence) -> float:
+def _gain(evidence: RunEvidence) -> float:
     return evidence.accuracy() - evidence.accuracy("random")
 
 
-def _leak(evidence: Evidence) -> float:
+def _leak(evidence: RunEvidence) -> float:
     return evidence.last("proxy_accuracy_clean") - evidence.last("proxy_accuracy")
 
 
-def _excess(evidence: Evidence) -> float:
+def _excess(evidence: RunEvidence) -> float:
     return evidence.last("loss_mixed")
 
 
-def _stale(evidence: Evidence) -> float:
+def _stale(evidence: RunEvidence) -> float:
     epochs, gaps = evidence.curve("queue_gap")
     return float(gaps[epochs > 1].max())  # in the first epoch the queue holds its random start
 
 
-def _diagonal(evidence: Evidence) -> float:
+def _diagonal(evidence: RunEvidence) -> float:
     return float(diagonal_margin(evidence.invariance)["margin"].mean())
 
 
-EXHIBITS: tuple[Exhibit, ...] = (
-    Exhibit(
+CASES: tuple[FailureCase, ...] = (
+    FailureCase(
         name="cold-temperature",
         title="Temperature too small",
         broken="The temperature τ is 0.01 where it should be 0.2.",
@@ -104,11 +96,11 @@ EXHIBITS: tuple[Exhibit, ...] = (
             lambda evidence: evidence.last("uniformity/all"),
             share=False,
         ),
-        twin="n-pair",
+        control="n-pair",
         curves=("uniformity/all", "knn_accuracy"),
         settings={"temperature": 0.01},
     ),
-    Exhibit(
+    FailureCase(
         name="no-momentum",
         title="Momentum encoder without momentum",
         broken="The momentum is 0: the key encoder is a copy of the query encoder after every step.",
@@ -118,11 +110,11 @@ EXHIBITS: tuple[Exhibit, ...] = (
         "fast as the network. How near a query is to them says little about the images, and the network "
         "has little to learn from it: the loss hardly leaves that of a uniform guess.",
         signature=Signature("kNN accuracy of shape, test", -1, 0.05, _knn),
-        twin="moco-v2",
+        control="moco-v2",
         curves=("proxy_accuracy_clean", "knn_accuracy"),
         settings={"momentum": 0.0},
     ),
-    Exhibit(
+    FailureCase(
         name="batchnorm-leak",
         title="BatchNorm gives the answer away",
         broken="One BatchNorm over the whole batch, of the queries and of their keys: the batch is neither split nor "
@@ -134,11 +126,11 @@ EXHIBITS: tuple[Exhibit, ...] = (
         "mode. A network as small as this one does not find it in runs as short as these, nor where "
         "groups of four are not shuffled and the mark is strongest: one group of 128 trains as well as two of 64.",
         signature=Signature("queries whose key ranks first, in training minus in evaluation mode", 1, 0.1, _leak),
-        twin="moco-v2",
+        control="moco-v2",
         curves=("proxy_accuracy_clean", "knn_accuracy"),
         settings={"bn_splits": 1},
     ),
-    Exhibit(
+    FailureCase(
         name="wrong-partners",
         title="Blends with the wrong labels",
         broken="i-Mix blends the inputs by a permutation and the labels by its inverse.",
@@ -148,11 +140,11 @@ EXHIBITS: tuple[Exhibit, ...] = (
         "smaller share asks for an image that is not in the blend: its loss cannot be lowered by looking. "
         "After three epochs accuracy is the same; the loss alone tells.",
         signature=Signature("loss of the blends, nats, last epoch", 1, 0.1, _excess, share=False),
-        twin="n-pair + imix",
+        control="n-pair + imix",
         curves=("loss_mixed", "knn_accuracy"),
         breaks={"mixings": [WrongPartners()]},
     ),
-    Exhibit(
+    FailureCase(
         name="unfrozen-probe",
         title="A linear probe that is not linear",
         broken="The backbone learns along while the probe is trained, for three epochs with labels.",
@@ -162,10 +154,10 @@ EXHIBITS: tuple[Exhibit, ...] = (
         explanation="What is measured is supervised training. Any encoder looks good, a random one as well, so the "
         "gain of training over a random encoder vanishes.",
         signature=Signature("accuracy of the trained minus a random encoder, linear", -1, 0.05, _gain),
-        twin="n-pair",
+        control="n-pair",
         trains=False,
     ),
-    Exhibit(
+    FailureCase(
         name="imagenet-stem",
         title="ImageNet's stem on small images",
         broken="The first layer is 7x7 with stride 2, followed by a max-pool with stride 2, on images of 32 px.",
@@ -173,12 +165,12 @@ EXHIBITS: tuple[Exhibit, ...] = (
         "ten points and more, with the same code for everything else.",
         explanation="After the stem 8x8 places are left of 32x32, and strokes of two or three pixels are gone. The "
         "task is still learned, only less of it; kNN hardly tells.",
-        signature=Signature("linear accuracy of shape, test", -1, 0.02, Evidence.accuracy),
-        twin="n-pair",
+        signature=Signature("linear accuracy of shape, test", -1, 0.02, RunEvidence.accuracy),
+        control="n-pair",
         curves=("proxy_accuracy_clean", "knn_accuracy"),
         settings={"backbone": "mixviz.experiments.failures.faults:imagenet_stem"},
     ),
-    Exhibit(
+    FailureCase(
         name="same-crop",
         title="Both views from one crop",
         broken="The key view is cut out at the query's own place.",
@@ -187,11 +179,11 @@ EXHIBITS: tuple[Exhibit, ...] = (
         explanation="Both views show the same strokes at the same places, so comparing pixels is enough: training "
         "looks better than ever. On views that are cut out anew the network finds its keys less often.",
         signature=Signature("queries whose key ranks first, in training minus on honest views", 1, 0.1, _leak),
-        twin="n-pair",
+        control="n-pair",
         curves=("proxy_accuracy_clean", "proxy_accuracy"),
         breaks={"views": views_of_one_crop},
     ),
-    Exhibit(
+    FailureCase(
         name="inverted-views",
         title="LooC's views the wrong way round",
         broken="The key view of an augmentation shares everything with the query except that augmentation.",
@@ -206,10 +198,10 @@ EXHIBITS: tuple[Exhibit, ...] = (
             _diagonal,
             share=False,
         ),
-        twin="n-pair + looc",
+        control="n-pair + looc",
         breaks={"views": views_that_share_the_rest},
     ),
-    Exhibit(
+    FailureCase(
         name="stale-queue",
         title="The stale queue",
         broken="The queue holds the keys of 32 steps, not of 2, while the momentum stays 0.99.",
@@ -227,16 +219,16 @@ EXHIBITS: tuple[Exhibit, ...] = (
             _stale,
             share=False,
         ),
-        twin="moco-v2",
+        control="moco-v2",
         curves=("queue_gap", "proxy_accuracy_clean"),
         settings={"queue_length": 4096},
     ),
 )
 
 
-def exhibit(name: str) -> Exhibit:
-    """An exhibit by name. Raises UserError."""
-    for found in EXHIBITS:
+def failure_case(name: str) -> FailureCase:
+    """A failure case by name. Raises UserError."""
+    for found in CASES:
         if found.name == name:
             return found
-    raise unknown("exhibit", name, [found.name for found in EXHIBITS])
+    raise unknown("failure case", name, [found.name for found in CASES])

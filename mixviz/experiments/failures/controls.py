@@ -1,112 +1,142 @@
-"""A visit: train what is not there yet, a broken run beside its healthy twin, and read the signature."""
+"""Failure cases: broken runs trained beside their controls by the runner of all experiments, and their signatures."""
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
 from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.invariance import reference_table
-from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.domains import clean
 from mixviz.errors import UserError
 from mixviz.evaluate import Result, evaluate
-from mixviz.experiments.failures.cases import UNFROZEN, Exhibit
-from mixviz.experiments.failures.evidence import INVARIANCE, Evidence, Reading
-from mixviz.experiments.failures.faults import refusal, unfrozen_probe
+from mixviz.experiments.arms import Arm, Experiment, Sets
+from mixviz.experiments.failures.cases import CONTROLS, SHARED, UNFROZEN, FailureCase, failure_case
+from mixviz.experiments.failures.evidence import INVARIANCE, Reading, RunEvidence
+from mixviz.experiments.failures.faults import guard_message, unfrozen_probe
+from mixviz.experiments.result_file import is_of
+from mixviz.experiments.running import run_experiment, write_json
 from mixviz.recorder import reduced
 from mixviz.runs import Run
-from mixviz.train import trained
+from mixviz.train import Watch, resume
 
 MOVED = 256  # test images that the invariance table moves
 KEPT = ("config.json", "environment.json", "metrics.csv", "evaluation.json", INVARIANCE)
-Sets = tuple[Dataset, Dataset]  # train and test
 
 
 @dataclass(frozen=True)
-class Visit:
-    """One exhibit as it was found."""
+class CaseResult:
+    """One case as it was found."""
 
-    exhibit: Exhibit
-    healthy: Evidence
-    broken: Evidence
+    case: FailureCase
+    healthy: RunEvidence
+    broken: RunEvidence
     reading: Reading
-    runs: tuple[Run, Run]  # healthy and broken; the same where the exhibit is an evaluation
-    refusal: str | None = None  # what the freeze guard said, where it was asked
+    runs: tuple[Run, Run]  # healthy and broken; the same where the case is an evaluation
+    guard_message: str | None = None  # what the freeze guard said, where it was asked
 
 
-def visit(
-    exhibit: Exhibit,
-    root: Path,
-    sets: Sets,
-    on_run: Callable[[str], None] = lambda name: None,
-    **changes: Any,
-) -> Visit:
-    """Both runs, trained and read out where they are not yet, and the signature.
+@dataclass(frozen=True, kw_only=True)
+class FailureRuns(Experiment):
+    """The broken runs of failure cases and their controls; an arm is named like its run's folder."""
 
-    root: the museum's folder of runs. on_run is called with the name of each run. changes: to the settings of both.
+    def folder(self, arm: Arm, seed: int) -> str:
+        return arm.name
+
+    def train(self, arm: Arm, run: Run, images: Dataset, watch: Watch | None) -> Run:
+        """A failure case breaks its training alone."""
+        breaks = failure_case(arm.name).breaks if arm.against else {}
+        return resume(run, images, progress=False, watch=watch, **breaks)
+
+    def measure(self, run: Run, sets: Sets) -> dict[str, float]:
+        if not run.results:
+            results = evaluate(run.encoder(), *sets, seed=run.config.train.seed)
+            run.add_results([result.to_dict() for result in results])
+        if not self.is_measured(run):
+            invariance_table(run, sets[1]).to_csv(run.path / INVARIANCE, index=False)
+        own = [result for result in run.results if is_of(result, "label")]
+        return {f"{result['protocol']}: label": 100 * result["accuracy"] for result in own}
+
+    def is_measured(self, run: Run) -> bool:
+        needed = [INVARIANCE] if len(run.config.method.shared) > 1 else []
+        return bool(run.results) and all((run.path / name).exists() for name in needed)
+
+
+def failure_runs(chosen: Sequence[FailureCase], **changes: Any) -> FailureRuns:
+    """What these failure cases need to be trained. changes: to the settings of all runs, such as fewer epochs."""
+    arms: dict[str, Arm] = {}
+    for case in chosen:
+        control, settings = control_name(case), {**SHARED, **CONTROLS[case.control]}
+        arms[control] = Arm(control, {**settings, **changes})
+        if case.trains:
+            arms[case.name] = Arm(case.name, {**settings, **case.settings, **changes}, control)
+    return FailureRuns(name="failures", title="Failure cases", arms=tuple(arms.values()))
+
+
+def run_cases(
+    chosen: Sequence[FailureCase], root: Path, sets: Sets, out: Path, *, jobs: int = 1, **changes: Any
+) -> tuple[dict[str, Any], list[CaseResult]]:
+    """The result file of these failure cases, and each with its signature; what is not there yet is trained.
+
+    root: of the run folders. changes: to the settings of all runs.
     """
-    healthy = finished(exhibit.twin_config(**changes), twin_name(exhibit), root, sets, on_run)
-    if not exhibit.trains:
-        return _looked_at(exhibit, healthy, healthy, probe_unfrozen(healthy, sets))
-    broken = finished(exhibit.config(**changes), exhibit.name, root, sets, on_run, exhibit.breaks)
-    return _looked_at(exhibit, healthy, broken)
+    table = run_experiment(failure_runs(chosen, **changes), (0,), root, sets, out, jobs=jobs)
+    found = []
+    for case in chosen:
+        control = Run(root / control_name(case))
+        broken = Run(root / case.name) if case.trains else control
+        found.append(_compared(case, control, broken, None if case.trains else probe_unfrozen(control, sets)))
+        table["against"][case.name] = control.name
+        table["rows"] += _signature_rows(found[-1])
+    write_json(table, out)
+    return table, found
 
 
-def revisit(exhibit: Exhibit, root: Path) -> Visit:
-    """As ``visit``, of runs that are there: nothing is trained. Raises UserError where they are not."""
+def _signature_rows(found: CaseResult) -> list[dict[str, Any]]:
+    """The signature's quantity in both runs; shares in %."""
+    case, scale = found.case, 100 if found.case.signature.share else 1
+    values = {found.runs[0].name: found.reading.healthy, case.name: found.reading.broken}
+    names = dict(zip(values, (run.name for run in found.runs), strict=True))
+    return [
+        {"arm": arm, "seed": 0, "measure": case.signature.quantity, "value": scale * value, "run": names[arm]}
+        for arm, value in values.items()
+    ]
+
+
+def reading_of(case: FailureCase, table: Mapping[str, Any]) -> Reading:
+    """A signature as it stands in a result file."""
+    values = {row["arm"]: row["value"] for row in table["rows"] if row["measure"] == case.signature.quantity}
+    scale = 100 if case.signature.share else 1
+    return case.signature.compare(*(values[arm] / scale for arm in (table["against"][case.name], case.name)))
+
+
+def load_case(case: FailureCase, root: Path) -> CaseResult:
+    """A failure case whose runs are there: nothing is trained. Raises UserError if they are not."""
     healthy, broken = (
-        Run(root / twin_name(exhibit)),
-        Run(root / (exhibit.name if exhibit.trains else twin_name(exhibit))),
+        Run(root / control_name(case)),
+        Run(root / (case.name if case.trains else control_name(case))),
     )
     for run in (healthy, broken):
         if not (run.path / "film.npz").exists():
-            raise UserError(f"{root} has no run {run.name}: make it with `python -m mixviz museum {exhibit.name}`")
-    return _looked_at(exhibit, healthy, broken)
+            raise UserError(f"{root} has no run {run.name}: train it with `python -m mixviz museum {case.name}`")
+    return _compared(case, healthy, broken)
 
 
-def _looked_at(exhibit: Exhibit, healthy: Run, broken: Run, refusal: str | None = None) -> Visit:
+def _compared(case: FailureCase, healthy: Run, broken: Run, guard_message: str | None = None) -> CaseResult:
     """What both runs left behind, and the signature; where nothing is trained, two read-outs of the one run."""
-    evidence = Evidence.of(healthy)
-    pair = evidence, Evidence.of(broken) if exhibit.trains else evidence.by_protocol(UNFROZEN)
-    return Visit(exhibit, *pair, exhibit.signature.read(*pair), (healthy, broken), refusal)
+    evidence = RunEvidence.of(healthy)
+    pair = evidence, RunEvidence.of(broken) if case.trains else evidence.by_protocol(UNFROZEN)
+    return CaseResult(case, *pair, case.signature.read(*pair), (healthy, broken), guard_message)
 
 
-def twin_name(exhibit: Exhibit) -> str:
+def control_name(case: FailureCase) -> str:
     """Of the healthy run's folder."""
-    return f"healthy-{re.sub(' ', '', exhibit.twin)}"
-
-
-def finished(
-    config: RunConfig,
-    name: str,
-    root: Path,
-    sets: Sets,
-    on_run: Callable[[str], None] = lambda name: None,
-    breaks: Mapping[str, Any] = MappingProxyType({}),
-) -> Run:
-    """The run of this config, as it is or trained to its end, and read out. breaks: arguments of its training."""
-    on_run(name)
-    run = Run(root / name)
-    if not _is_finished(run, config):
-        run = trained(config, name, root, sets[0], **breaks)
-    if not run.results:
-        run.add_results([result.to_dict() for result in evaluate(run.encoder(), *sets, seed=config.train.seed)])
-    if len(config.method.shared) > 1 and not (run.path / INVARIANCE).exists():
-        invariance_table(run, sets[1]).to_csv(run.path / INVARIANCE, index=False)
-    return run
-
-
-def _is_finished(run: Run, config: RunConfig) -> bool:
-    if not (run.path / "config.json").exists() or run.config != config:
-        return False
-    return len(run.metrics) == config.train.epochs and (run.path / "film.npz").exists()
+    return f"healthy-{re.sub(' ', '', case.control)}"
 
 
 def invariance_table(run: Run, test: Dataset) -> pd.DataFrame:
@@ -135,10 +165,10 @@ def probe_unfrozen(run: Run, sets: Sets) -> str | None:
                 Result(**template), protocol=UNFROZEN, encoder=name, accuracy=accuracy, device="cpu", settings={}
             )
             run.add_results([result.to_dict()])
-    return refusal(encoders["random"], train)
+    return guard_message(encoders["random"], train)
 
 
-def preserve(run: Run, root: Path, dims: int = 4) -> Run:
+def export_small(run: Run, root: Path, dims: int = 4) -> Run:
     """A small copy of a run in the folder ``root``: its files without the checkpoint, its film reduced."""
     folder = root / run.name
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a finished run left behind, and the signature that tells a broken one from its healthy twin."""
+"""What a finished run left behind, and the signature that tells a broken one from its control run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ INVARIANCE = "invariance.csv"  # beside a LooC run's other files; see ``analysis
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class RunEvidence:
     """Everything that a signature may look at; no weights and no images."""
 
     film: Film
@@ -25,7 +25,7 @@ class Evidence:
     probe: str = "linear-features"  # the protocol that ``accuracy`` reads
 
     @classmethod
-    def of(cls, run: Run) -> "Evidence":
+    def of(cls, run: Run) -> "RunEvidence":
         """Raises UserError where the run has no film."""
         table = run.path / INVARIANCE
         return cls(run.film, run.metrics, run.results, pd.read_csv(table) if table.exists() else pd.DataFrame())
@@ -53,7 +53,7 @@ class Evidence:
         """Where a curve ends. Raises UserError."""
         return float(self.curve(name)[1][-1])
 
-    def by_protocol(self, probe: str) -> "Evidence":
+    def by_protocol(self, probe: str) -> "RunEvidence":
         """The same run, its accuracies read by another protocol."""
         return replace(self, probe=probe)
 
@@ -72,19 +72,22 @@ class Signature:
     """The measured quantity that tells the broken run, and which way it goes."""
 
     quantity: str  # in words
-    sign: int  # 1: higher than in the healthy twin, -1: lower
+    sign: int  # 1: higher than in the control run, -1: lower
     margin: float  # by how much at least, in the quantity's unit
-    measure: Callable[[Evidence], float]
+    measure: Callable[[RunEvidence], float]
     share: bool = True  # printed in per cent
 
     @property
     def direction(self) -> str:
         return "higher" if self.sign > 0 else "lower"
 
-    def read(self, healthy: Evidence, broken: Evidence) -> Reading:
+    def read(self, healthy: RunEvidence, broken: RunEvidence) -> Reading:
         """Raises UserError where the quantity was not measured."""
-        values = self.measure(healthy), self.measure(broken)
-        return Reading(*values, shows=self.sign * (values[1] - values[0]) > self.margin)
+        return self.compare(self.measure(healthy), self.measure(broken))
+
+    def compare(self, healthy: float, broken: float) -> Reading:
+        """Whether the two values tell the broken run."""
+        return Reading(healthy, broken, shows=self.sign * (broken - healthy) > self.margin)
 
     def written(self, value: float) -> str:
         return f"{100 * value:.1f} %" if self.share else f"{value:.2f}"

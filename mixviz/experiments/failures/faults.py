@@ -1,4 +1,4 @@
-"""What the exhibits break: arguments of ``train``, a backbone, and a probe that is not linear."""
+"""What the cases break: arguments of ``train``, a backbone, and a probe that is not linear."""
 
 import copy
 from dataclasses import replace
@@ -97,7 +97,7 @@ def unfrozen_probe(embedder: Embedder, images: Dataset, test: Dataset, seed: int
     return float((torch.cat(parts).argmax(dim=1).numpy() == test.targets("label")).mean())
 
 
-def refusal(embedder: Embedder, images: Dataset) -> str | None:
+def guard_message(embedder: Embedder, images: Dataset) -> str | None:
     """What the freeze guard says of such a probe, after one batch of it; None: it let it pass."""
     learner = copy.deepcopy(embedder)
     try:

@@ -1,10 +1,9 @@
 """What a table tells of a run besides its read-outs: measures by name, each of a finished run and its images.
 
-A measure is computed once and kept beside the run, in ``measures.json``. Accuracies are in %.
+Accuracies are in %.
 """
 
 import copy
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,14 +19,16 @@ from mixviz.build import hold_out
 from mixviz.data import Dataset
 from mixviz.domains import domain_of
 from mixviz.encoders import Embedder, recompute_statistics
+from mixviz.environment import commit
 from mixviz.evaluate import evaluate, extract
+from mixviz.experiments.arms import Sets
+from mixviz.experiments.result_file import is_of, kept_measures
 from mixviz.experiments.study import blend_measures, head_measures, proxy_measures
 from mixviz.report.overview import look
 from mixviz.runs import Run
 from mixviz.train import clean_batches
 
-Sets = tuple[Dataset, Dataset]  # train and test
-FILE = "measures.json"
+PROTOCOLS = ("linear-features", "knn")
 FRECHET_IMAGES = 2000  # of train and of test, at most
 
 
@@ -50,7 +51,7 @@ def few_labels(run: Run, sets: Sets) -> dict[str, float]:
 
 def proxy_task(run: Run, sets: Sets) -> dict[str, float]:
     """Of the last epoch as trained: how often the key ranks first, with and without synthetic negatives."""
-    return {name: 100 * value for name, value in proxy_measures(run).items()}
+    return proxy_measures(run)
 
 
 def over_training(run: Run, sets: Sets) -> dict[str, float]:
@@ -108,15 +109,35 @@ def rotation_by_head(run: Run, sets: Sets) -> dict[str, float]:
     return {f"knn: rotation, {row.head}": 100 * row.accuracy for row in table.itertuples()}
 
 
+def read_outs(run: Run, targets: Sequence[str], sets: Sets) -> dict[str, float]:
+    """Every protocol for every target, each evaluated once and kept in the run's folder."""
+    embedder: Embedder | None = None
+    seed, found = run.config.train.seed, {}
+    for target in targets:
+        kept = {result["protocol"]: result for result in run.results if is_of(result, target)}
+        if not kept.keys() >= set(PROTOCOLS):
+            embedder = embedder or run.encoder()
+            turned = target == "rotation" and "rotation" not in sets[0].factors
+            used = tuple(turn(images) for images in sets) if turned else sets
+            results = evaluate(embedder, *used, targets=[target], protocols=PROTOCOLS, seed=seed, run=run.name)
+            new = [replace(result, commit=commit()).to_dict() for result in results]
+            run.add_results(new)
+            kept = {result["protocol"]: result for result in new}
+        found |= {f"{protocol}: {target}": 100 * kept[protocol]["accuracy"] for protocol in PROTOCOLS}
+    return found
+
+
+def is_read_out(run: Run) -> bool:
+    """Whether every protocol was evaluated for labels."""
+    return {result["protocol"] for result in run.results if is_of(result, "label")} >= set(PROTOCOLS)
+
+
 def measures_of(run: Run, names: Sequence[str], sets: Sets) -> dict[str, float]:
-    """The values of these measures: those that the run's folder has, and the others computed and added to it."""
-    path = run.path / FILE
-    kept = run.read_json(FILE) if path.exists() else {}
+    """The values of these measures, each computed once."""
+    found = {}
     for name in names:
-        if name not in kept:
-            kept[name] = MEASURES[name](run, sets)
-            path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    return {key: value for name in names for key, value in kept[name].items()}
+        found |= kept_measures(run, name, partial(MEASURES[name], run, sets))
+    return found
 
 
 MEASURES: dict[str, Callable[[Run, Sets], dict[str, float]]] = {

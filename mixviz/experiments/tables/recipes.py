@@ -9,17 +9,19 @@ batches of 256 at 0.03 in place of 128 at 0.015, and with a queue of 16384 in pl
 stale. MoCHi's N, s and s' keep the shares of the queue that they have in the paper (of 16,384 on ImageNet-100).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 from mixviz.config import RunConfig
 from mixviz.errors import unknown
-from mixviz.experiments.study import MOCO, SHARED
-from mixviz.runs import default_name
+from mixviz.experiments.arms import GLYPHS, MOCO, Arm, Experiment, Sets
+from mixviz.experiments.tables.measures import is_read_out, measures_of, read_outs
+from mixviz.experiments.tables.rounding import rounding
+from mixviz.runs import Run, default_name
 
-PROTOCOLS = ("linear-features", "knn")
 MAIN = (1 / 16, 1 / 16, 1 / 128)  # MoCHi (1024, 1024, 128)
 TOWARDS_QUERY = (1 / 16, 1 / 64, 1 / 32)  # MoCHi (1024, 256, 512)
 FEWER_PAIRS = (1 / 16, 1 / 128, 1 / 64)  # MoCHi (1024, 128, 256)
@@ -27,34 +29,26 @@ SHORT, FEW = 1 / 4, 1 / 10  # of the epochs, of the training images
 PLAIN_VIEWS = {"crop_min": 1.0, "flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}
 
 
-@dataclass(frozen=True)
-class Arm:
-    """One method with its settings, and the arm that its table shows it against."""
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Experiment):
+    """What it takes to make one table."""
 
-    name: str
-    settings: Mapping[str, Any]  # flat names of RunConfig
-    against: str | None = None
-
-    def config(self, seed: int) -> RunConfig:
-        return RunConfig.of(**self.settings, seed=seed)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What it takes to make one table anew."""
-
-    name: str
-    title: str
     scale: str
-    arms: tuple[Arm, ...]
-    targets: tuple[str, ...]  # label, rotation: what the frozen backbone is read out for
-    measures: tuple[str, ...]  # what is told besides the read-outs; see ``mixviz.experiments.tables.measures``
-    source: str  # the paper and its table
+    targets: tuple[str, ...]  # label, rotation: what the frozen backbone is evaluated for
+    measures: tuple[str, ...]  # besides the accuracies; see ``mixviz.experiments.tables.measures``
 
-    @property
-    def config(self) -> RunConfig:
-        """Of the first arm, which shares data, network and epochs with all others."""
-        return self.arms[0].config(seed=0)
+    def folder(self, arm: Arm, seed: int) -> str:
+        return run_name(arm.config(seed))
+
+    def measure(self, run: Run, sets: Sets) -> dict[str, float]:
+        return read_outs(run, self.targets, sets) | measures_of(run, self.measures, sets)
+
+    def is_measured(self, run: Run) -> bool:
+        return is_read_out(run)
+
+    def further(self, root: Path, seeds: Sequence[int]) -> dict[str, Any]:
+        found = rounding(self, seeds, root)
+        return {"scale": self.scale} | ({"rounding": found} if found else {})
 
 
 @dataclass(frozen=True)
@@ -102,16 +96,15 @@ class Schedule:
         return Arm(name, settings, against)
 
 
-GLYPHS_MOCO = {name: MOCO[name] for name in ("lr", "momentum", "queue_length", "projector")}
 QUIET = {"knn_every": 0, "film_frames": 0}
 CIFAR = {"temperature": 0.1, "momentum": 0.99, "projector": "mlp", "weight_decay": 5e-4, "blur": 0.0}
 SMALL_IMAGES = {"image_size": 16, "train_images": 10_000, "epochs": 20, "batch_size": 128, "knn_every": 10}
 TINY_MOCO = {"lr": 0.03, "temperature": 0.2, "momentum": 0.999, "queue_length": 16384, "projector": "mlp"}
-NPAIR = {"temperature": 0.2, "weight_decay": 1e-4, "blur": 0.0}
+CIFAR_NPAIR = {"temperature": 0.2, "weight_decay": 1e-4, "blur": 0.0}
 SCHEDULES: dict[tuple[str, str], Schedule] = {
     ("laptop", "glyphs"): Schedule(
-        {**SHARED, **QUIET, "epochs": MOCO["epochs"]},
-        {"moco-v2": GLYPHS_MOCO, "n-pair": {"lr": 0.3}, "byol": {"lr": 0.3, "momentum": 0.99}},
+        {**GLYPHS, **QUIET, "epochs": 10},
+        {"moco-v2": MOCO, "n-pair": {"lr": 0.3}, "byol": {"lr": 0.3, "momentum": 0.99}},
         mixco_temperature=1.0,
         mochi_warmup=1,
         looc_on="n-pair",
@@ -120,7 +113,7 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         {**SMALL_IMAGES, "film_frames": 12},
         {
             "moco-v2": {**CIFAR, "lr": 0.03, "queue_length": 512},
-            "n-pair": {**NPAIR, "lr": 0.0625},
+            "n-pair": {**CIFAR_NPAIR, "lr": 0.0625},
             "simclr": {"lr": 0.06, "blur": 0.0},
             "byol": {"lr": 0.06, "blur": 0.0},
         },
@@ -133,7 +126,7 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         {"epochs": 200, "batch_size": 512, "backbone": "resnet18", "knn_every": 20},
         {
             "moco-v2": {**CIFAR, "lr": 0.06, "queue_length": 4096},
-            "n-pair": {**NPAIR, "lr": 0.25},
+            "n-pair": {**CIFAR_NPAIR, "lr": 0.25},
             "byol": {"lr": 0.25, "blur": 0.0},
         },
         mixco_temperature=0.05,
@@ -249,7 +242,9 @@ def recipe(
     schedule = SCHEDULES[scale, _kind(scale, data, data_name)]
     on = replace(schedule, shared={**schedule.shared, "data": data, "data_name": data_name}, changes=changes)
     targets = ("label", "rotation") if table == "looc-table" else ("label",)
-    return Recipe(table, title, scale, arms(on), targets, measures, source)
+    return Recipe(
+        name=table, title=title, source=source, arms=arms(on), scale=scale, targets=targets, measures=measures
+    )
 
 
 def run_name(config: RunConfig) -> str:

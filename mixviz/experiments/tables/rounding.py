@@ -4,38 +4,41 @@ On a processor another number of threads adds up in another order. On a GPU thre
 encoder computes in the other dtype.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from mixviz.build import dtype_name, find_device
+from mixviz.experiments.arms import Experiment, Sets
 from mixviz.experiments.reproduced import JUDGED
-from mixviz.experiments.tables.running import Sets
-from mixviz.experiments.tables.tasks import Task, carry_out
+from mixviz.experiments.running import tasks_of
+from mixviz.experiments.tasks import Task
 
 OTHER_DTYPE = {"float32": "bfloat16", "bfloat16": "float32"}
 
 
-def train_again(tasks: list[Task], sets: Sets) -> None:
+def check_rounding(
+    experiment: Experiment, seeds: Sequence[int], root: Path, sets: Sets, deadline: float = math.inf
+) -> None:
     """The first method of a table with its base, by the first seed, once more with other rounding, in other folders.
 
-    tasks: of the table. Nothing is done where the pair itself is not done; a training that the time cuts goes on when
-    called again.
+    Nothing is done if the pair itself is not done. If the time ends a training, the next call resumes it.
     """
-    pair = _pair(tasks)
+    pair = _pair(tasks_of(experiment, seeds, root, deadline))
     if all(task.is_done for task in pair):
         for task in pair:
-            again = _again(task)
             with _threads(_other_threads(task)):
-                carry_out(again, sets)
+                _again(task).carry_out(sets)
 
 
-def rounding(tasks: list[Task]) -> dict[str, Any] | None:
-    """The difference and what it was before; None where it was not trained again. Accuracies in %."""
-    pair = _pair(tasks)
+def rounding(experiment: Experiment, seeds: Sequence[int], root: Path) -> dict[str, Any] | None:
+    """The difference and what it was before; None if it was not trained again. Accuracies in %."""
+    pair = _pair(tasks_of(experiment, seeds, root))
     again = [_again(task) for task in pair]
     if not pair or not all(task.is_done for task in (*pair, *again)):
         return None

@@ -1,26 +1,23 @@
-"""Recipes put to work: their images, how long it will take, and the read-outs of a run."""
+"""How long recipes will take, by the epochs that are done or by a few steps on this machine."""
 
 import heapq
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from itertools import groupby, product
 from pathlib import Path
-from typing import Any
 
 from mixviz import build
-from mixviz.config import DataConfig, RunConfig
+from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.domains import inputs_of
-from mixviz.encoders import Embedder
-from mixviz.environment import commit
 from mixviz.evaluate import evaluate
-from mixviz.experiments.tables.describing import is_of
-from mixviz.experiments.tables.measures import Sets, measures_of, turn
-from mixviz.experiments.tables.recipes import PROTOCOLS, Arm, Recipe, run_name
+from mixviz.experiments.arms import Arm, Sets
+from mixviz.experiments.tables.measures import PROTOCOLS, is_read_out
+from mixviz.experiments.tables.recipes import Recipe, run_name
+from mixviz.experiments.tasks import sets_for
 from mixviz.runs import Run
 from mixviz.train import train
 
@@ -54,23 +51,6 @@ class Estimate:
         """Of one seed, by its place."""
         epochs, readouts = self.left[seed]
         return (epochs * self.seconds_an_epoch + readouts * self.seconds_a_readout) / 60
-
-
-def load_sets(recipe: Recipe) -> Sets:
-    """Training images of the first arm, cut to ``train_images``, and test images. Raises UserError."""
-    return load_data(recipe.config.data)
-
-
-@lru_cache(maxsize=3)
-def load_data(data: DataConfig) -> Sets:
-    """Training images, cut to ``train_images``, and test images. Raises UserError."""
-    sets = build.load_sets(data)
-    return sets.all_train, sets.test
-
-
-def sets_for(config: RunConfig, recipe: Recipe, sets: Sets) -> Sets:
-    """The images of an arm: the recipe's, or its own where it takes others, such as fewer."""
-    return sets if config.data == recipe.config.data else load_data(config.data)
 
 
 def runs_of(recipes: Sequence[Recipe], seeds: Sequence[int]) -> Iterator[tuple[Recipe, Arm, list[RunConfig]]]:
@@ -136,27 +116,3 @@ def time_readout(config: RunConfig, sets: Sets) -> float:
     began = time.perf_counter()
     evaluate(embedder, train_few, test_few, protocols=PROTOCOLS)
     return (time.perf_counter() - began) * len(sets[0]) / len(train_few)
-
-
-def measure(run: Run, recipe: Recipe, sets: Sets) -> list[dict[str, Any]]:
-    """Every measure of a run: measure, value, run. Accuracies in %, each read out once and kept in the run's folder."""
-    embedder: Embedder | None = None
-    seed, found = run.config.train.seed, {}
-    for target in recipe.targets:
-        kept = {result["protocol"]: result for result in run.results if is_of(result, target)}
-        if not kept.keys() >= set(PROTOCOLS):
-            embedder = embedder or run.encoder()
-            turned = target == "rotation" and "rotation" not in sets[0].factors
-            used = tuple(turn(images) for images in sets) if turned else sets
-            results = evaluate(embedder, *used, targets=[target], protocols=PROTOCOLS, seed=seed, run=run.name)
-            new = [replace(result, commit=commit()).to_dict() for result in results]
-            run.add_results(new)
-            kept = {result["protocol"]: result for result in new}
-        found |= {f"{protocol}: {target}": 100 * kept[protocol]["accuracy"] for protocol in PROTOCOLS}
-    found |= measures_of(run, recipe.measures, sets)
-    return [{"measure": name, "value": value, "run": run.name} for name, value in found.items()]
-
-
-def is_read_out(run: Run) -> bool:
-    """Whether every protocol was read out for labels."""
-    return {result["protocol"] for result in run.results if is_of(result, "label")} >= set(PROTOCOLS)

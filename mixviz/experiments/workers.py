@@ -4,26 +4,53 @@ On a small network that is faster than threads: two runs of one thread beside on
 the time that they take in turn with two threads each.
 """
 
+import math
 import os
+import re
 import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
+from mixviz.build import find_device
 from mixviz.errors import UserError
 
+MEMORY_OF_A_JOB = 1.5 * 2**30  # bytes; a training of the small network with its images takes 1 GB
+MEMORY = Path("/proc/meminfo"), re.compile(r"^MemAvailable:\s*(\d+) kB$", re.MULTILINE)
 
-def side_by_side(work: Callable[[Any], Any], pieces: Iterable[Any], jobs: int) -> Iterator[tuple[Any, Any]]:
-    """Each piece and what ``work`` makes of it, in the order in which they are done, by so many processes at once.
+
+def default_jobs() -> int:
+    """As many processes as there are cores and free memory for; 1 on a GPU."""
+    if find_device("auto").type != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(max(1, min(cores, free_memory() // MEMORY_OF_A_JOB)))
+
+
+def free_memory() -> float:
+    """Bytes that a new process may take; infinite if the system does not say."""
+    file, pattern = MEMORY
+    try:
+        found = pattern.search(file.read_text(encoding="utf-8"))
+    except OSError:
+        return math.inf
+    return 1024 * int(found[1]) if found else math.inf
+
+
+def side_by_side(
+    work: Callable[[Any], Any], pieces: Iterable[Any], jobs: int, on_wait: Callable[[], None] = lambda: None
+) -> Iterator[tuple[Any, Any]]:
+    """Each piece and what ``work`` makes of it, in the order in which they are done, by ``jobs`` processes at once.
 
     work: a function of a module, since it is sent by name; pieces and results are pickled. A piece is drawn when a
-    process is free for it. Closing the iterator, or whatever error ends it, ends the processes. Raises what ``work``
-    raises, and UserError where a process died.
+    process is free for it. on_wait: called about every second while all are at work. Closing the iterator, or whatever
+    error ends it, ends the processes. Raises what ``work`` raises, and UserError if a process died.
     """
     pieces, idle, busy, processes = iter(pieces), [], {}, {}
     try:
@@ -37,7 +64,9 @@ def side_by_side(work: Callable[[Any], Any], pieces: Iterable[Any], jobs: int) -
                 busy[near] = piece
             if not busy:
                 return
-            for near in connection.wait(list(busy)):
+            while not (ready := connection.wait(list(busy), timeout=1.0)):
+                on_wait()
+            for near in ready:
                 result = _received(near, processes[near])
                 idle.append(near)
                 yield busy.pop(near), result
@@ -74,8 +103,8 @@ def _received(near: Any, process: Any) -> Any:
     except (EOFError, ConnectionError) as error:
         process.join()
         raise UserError(
-            f"a worker ended with exit code {process.exitcode}, most likely for want of memory: take fewer --jobs, and "
-            "go on from what is trained so far"
+            f"a worker ended with exit code {process.exitcode}, most likely out of memory: lower --jobs and run the "
+            "command again to resume"
         ) from error
     if isinstance(result, BaseException):
         raise result
