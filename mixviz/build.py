@@ -75,7 +75,14 @@ def load_sets(data: DataConfig, progress: bool = True) -> TrainSets:
 
 def _load_split(data: DataConfig, split: str, progress: bool) -> Dataset:
     return load(
-        data.data, split, image_size=data.image_size, name=data.data_name, skip_bad=data.skip_bad, progress=progress
+        data.data,
+        split,
+        image_size=data.image_size,
+        name=data.data_name,
+        skip_bad=data.skip_bad,
+        target=data.target,
+        sample_rate=data.sample_rate,
+        progress=progress,
     )
 
 

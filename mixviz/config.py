@@ -42,12 +42,26 @@ class Section(BaseModel):
 class DataConfig(Section):
     """What is trained on."""
 
-    data: str = Field("glyphs", description="glyphs, cifar10, ..., folder:PATH, parquet:PATH or numpy:PATH.npz")
+    data: str = Field(
+        "glyphs",
+        description="glyphs, cifar10, tones, digits, ..., or a kind and a path, as folder:PATH, parquet:PATH, "
+        "numpy:PATH.npz, sounds:PATH or csv:PATH",
+    )
     data_name: str | None = Field(None, description="how results call the data set, e.g. 'CIFAR-10 (JPEG)'")
     image_size: Annotated[int, Field(ge=8)] | None = Field(
-        None, description="pixels; short side resized, centre cropped"
+        None, description="pixels; short side resized, centre cropped", json_schema_extra={"domain": "image"}
     )
-    skip_bad: bool = Field(False, description="skip images that cannot be decoded, and count them")
+    sample_rate: Count | None = Field(
+        None,
+        description="samples of a sound a second; default: 16,000, or the set's own",
+        json_schema_extra={"domain": "audio"},
+    )
+    target: str | None = Field(
+        None,
+        description="column of a table that is the class; default: label, target, class or y",
+        json_schema_extra={"domain": "tabular"},
+    )
+    skip_bad: bool = Field(False, description="skip what cannot be decoded, and count it")
     train_images: Count | None = Field(None, description="use only so many training images")
     holdout: Annotated[int, Field(ge=0)] = Field(
         2000, description="training images (at most a tenth) kept for the kNN monitor"
@@ -266,6 +280,7 @@ class RunConfig(Section):
         method.settings.check(batch)
         for mixing in method.mixings():
             mixing.check(batch, method.settings.pool_size(batch))
+            mixing.check_domain(self.data.domain)
         for group in filter(None, method.shared):
             DOMAINS[self.data.domain].check_left_out(group, self.augment)
         return self
@@ -321,7 +336,8 @@ def flags(domain: str | None = None) -> Iterator[Flag]:
         for name, field in section_field.annotation.model_fields.items():
             fields = getattr(field.annotation, "__pydantic_fields__", None)  # of a mixing
             if fields is None:
-                yield Flag(name=name, path=(section, name), field=field)
+                own = (field.json_schema_extra or {}).get("domain")
+                yield Flag(name=name, path=(section, name), field=field, domain=own)
             for leaf, leaf_field in (fields or {}).items():
                 yield Flag(name=f"{name}_{leaf}", path=(section, name, leaf), field=leaf_field)
 

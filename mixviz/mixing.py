@@ -43,6 +43,9 @@ class Mixing:
     def check(self, batch_size: int, pool_size: int) -> None:
         """Raises UserError if it cannot be trained in batches of this size, with this many negatives of a query."""
 
+    def check_domain(self, domain: str) -> None:
+        """Raises UserError if it means nothing for data of this domain."""
+
     def sample(self, n: int, generator: Generator | None = None) -> Any:
         """All random choices for n inputs (at the query seam) or n queries (at the negative seam)."""
         return None
@@ -149,6 +152,10 @@ class IMix(Mixing):
     )
     inputmix: Annotated[int, Field(ge=0, description="InputMix: how many further inputs are blended in; 0 is off")] = 0
     inputmix_alpha: Annotated[float, Field(gt=0, description="InputMix: weights are drawn from Dirichlet(α)")] = 1.0
+
+    def check_domain(self, domain: str) -> None:
+        if self.kind == "cutmix" and domain != "image":
+            raise UserError(f"CutMix pastes boxes of images, and this is {domain} data: take --imix-kind mixup")
 
     def sample(self, n: int, generator: Generator | None = None) -> IMixDraw:
         cutmix = self.kind == "cutmix"

@@ -12,10 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from mixviz.augment.operation import Operation, Parameters, apply_to_marked, bernoulli, uniform
+from mixviz.augment.operation import Operation, Parameters, Shape, apply_to_marked, bernoulli, uniform
 from mixviz.errors import UserError
-
-Shape = tuple[int, ...]
 
 WINDOW = 0.05  # seconds of a spectrum, at least: FFTs are of a power of two
 RANGE = 80.0  # decibels between black and white of a log-mel spectrogram

@@ -6,10 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from mixviz.augment.operation import Operation, Parameters, apply_to_marked, bernoulli
+from mixviz.augment.operation import Operation, Parameters, Shape, apply_to_marked, bernoulli
 from mixviz.errors import UserError
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def evaluation_sets(run: Run) -> Sets:
 
 def sets_like(images: Dataset, data: str) -> Sets:
     """Train and test of another data set, in the size of these images. Raises UserError."""
-    size = images.stored.shape[1]
+    size = images.stored.shape[1] if images.domain == "image" else None
     return load(data, "train", image_size=size), load(data, "test", image_size=size)
 
 

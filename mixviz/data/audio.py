@@ -5,19 +5,23 @@ import math
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
+from mixviz.data.cache import cached, content_of, stamp_of
 from mixviz.data.checks import reason
-from mixviz.data.decode import CHUNK, THREADS, Encoded
-from mixviz.data.files import index_folder, read_shards, shards
-from mixviz.errors import UserError
+from mixviz.data.dataset import Dataset
+from mixviz.data.decode import CHUNK, THREADS, Encoded, Reading
+from mixviz.data.files import folder_has_test, index_folder, parquet_has_test, read_shards, shards
+from mixviz.errors import MissingData, UserError
+from mixviz.paths import datasets_root
 
 SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au"))
 AUDIO_COLUMNS = ("audio",)
@@ -25,46 +29,47 @@ SPEAKER = "speaker"  # the column of parquet, and the factor
 SPOKEN_DIGIT = re.compile(r"(\d)_([a-z]+)_(\d+)$")  # digit, speaker and take, as FSDD names its files
 TEST_TAKES = 5  # the first so many of each speaker and digit are FSDD's test split
 RATES = (1_000, 400_000)  # samples a second that a file may have
+RATE = 16_000  # samples a second, where nothing else is said
+FSDD_RATE = 8_000
 FULL = 2**15  # int16 of full scale
 
 
-@dataclass(frozen=True, kw_only=True)
-class Listening:
-    """How sounds are to be read."""
-
-    rate: int = 16_000  # samples a second
-    seconds: float = 1.0  # of each clip: cut at its end, or filled with silence
-    skip_bad: bool = False
-    progress: bool = True
-
-    def __post_init__(self) -> None:
-        low, high = RATES
-        if not low <= self.rate <= high:
-            raise UserError(f"a rate of {self.rate} samples a second is out of range: give {low:,} to {high:,}")
-        if self.length < 1:
-            raise UserError(f"clips of {self.seconds:g} s have no samples: make them longer")
-
-    @property
-    def length(self) -> int:
-        """Samples of a clip."""
-        return round(self.rate * self.seconds)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clips:
-    """One split of a set of sounds."""
+class _Clips(NamedTuple):
+    """A split that is not decoded yet."""
 
     name: str
     split: str
-    waves: np.ndarray  # (N, T) int16
-    lengths: np.ndarray  # (N,) samples before the silence that fills them up
-    labels: np.ndarray | None  # (N,) int64
-    class_names: tuple[str, ...] = ()
-    speakers: np.ndarray | None = None  # (N,) int64
-    skipped: int = 0
+    encoded: Encoded
+    labels: np.ndarray | None  # (N,)
+    classes: Sequence[str]
+    speakers: np.ndarray | None  # (N,) of text
 
 
-def read_sound_folder(root: Path, split: str, listening: Listening) -> Clips:
+def read_sounds(path: Path, split: str, reading: Reading) -> Dataset:
+    """Clips of a second, (N, rate) int16: of a folder, or of parquet. Raises UserError."""
+    return _read_parquet(path, split, reading) if _is_parquet(path) else _read_folder(path, split, reading)
+
+
+def read_fsdd(split: str, reading: Reading) -> Dataset:
+    """The Free Spoken Digit Dataset (Jackson et al. 2018) at its own 8,000 samples a second.
+
+    As unpacked, with its folder ``recordings``, or as parquet. Raises MissingData.
+    """
+    folder = datasets_root() / "fsdd"
+    recordings = next((path for path in (folder / "recordings", folder) if path.is_dir()), None)
+    if recordings is None:
+        raise MissingData(f"fsdd is not in {folder}: unpack the publisher's archive there, so that it has recordings/")
+    return replace(
+        read_sounds(recordings, split, replace(reading, sample_rate=reading.sample_rate or FSDD_RATE)), name="FSDD"
+    )
+
+
+def sounds_have_test(path: Path) -> bool:
+    """Whether test is told apart: by folders, by the names of shards, or by takes as in FSDD."""
+    return parquet_has_test(path) if _is_parquet(path) else folder_has_test(path) or has_spoken_digits(path)
+
+
+def _read_folder(root: Path, split: str, reading: Reading) -> Dataset:
     """A folder of sounds: one sub-folder a class, or files directly.
 
     Files directly have no labels, unless they are named as FSDD's are: then digit and speaker come from their names,
@@ -77,29 +82,35 @@ def read_sound_folder(root: Path, split: str, listening: Listening) -> Clips:
     if spoken:
         encoded, labels, speakers = _spoken_digits(encoded, split)
         classes = [str(digit) for digit in range(10)]
-    return _decoded(f"folder:{root.resolve().name}", split, encoded, labels, classes, speakers, listening)
+    clips = _Clips(f"sounds:{root.resolve().name}", split, encoded, labels, classes, speakers)
+    key = ["sounds", stamp_of(encoded.items, root), classes, split, _rate(reading), reading.skip_bad]
+    return replace(cached(key, lambda: _decoded(clips, reading)), name=clips.name)
 
 
-def read_sound_parquet(path: Path, split: str, listening: Listening) -> Clips:
+def _read_parquet(path: Path, split: str, reading: Reading) -> Dataset:
     """Parquet as Hugging Face lays it out: ``audio``, a struct with ``bytes``, perhaps ``label`` and ``speaker``."""
     files = shards(path, split)
-    name = f"parquet:{path.stem if path.is_file() else path.resolve().name}"
+    name = f"sounds:{path.stem if path.is_file() else path.resolve().name}"
     encoded, labels, classes = read_shards(files, name, split, AUDIO_COLUMNS)
     speakers = None
     if all(SPEAKER in pq.read_schema(file).names for file in files):
         speakers = np.array(pq.read_table(files, columns=[SPEAKER])[SPEAKER].to_pylist(), dtype=str)
-    return _decoded(name, split, encoded, labels, classes, speakers, listening)
+    clips = _Clips(name, split, encoded, labels, classes, speakers)
+    key = ["sounds", content_of(files), split, _rate(reading), reading.skip_bad]
+    return replace(cached(key, lambda: _decoded(clips, reading)), name=clips.name)
 
 
-def is_sound_folder(root: Path) -> bool:
-    """Whether what can be read in a folder are sounds: it, or a folder in it, has one."""
-    return root.is_dir() and any(path.suffix.lower() in SUFFIXES for path in root.rglob("*"))
+def _rate(reading: Reading) -> int:
+    """Samples a second. Raises UserError."""
+    low, high = RATES
+    rate = reading.sample_rate or RATE
+    if not low <= rate <= high:
+        raise UserError(f"--sample-rate {rate} is out of range: give {low:,} to {high:,} samples a second")
+    return rate
 
 
-def is_sound_parquet(path: Path) -> bool:
-    """Whether the table has sounds."""
-    file = path if path.is_file() else next(iter(sorted(path.glob("*.parquet"))), None)
-    return file is not None and any(column in pq.read_schema(file).names for column in AUDIO_COLUMNS)
+def _is_parquet(path: Path) -> bool:
+    return path.is_file() or any(path.glob("*.parquet"))
 
 
 def has_spoken_digits(root: Path) -> bool:
@@ -117,64 +128,55 @@ def _spoken_digits(encoded: Encoded, split: str) -> tuple[Encoded, np.ndarray, n
     return chosen, np.array([int(parts[i][0]) for i in rows]), np.array([parts[i][1] for i in rows])
 
 
-def _decoded(
-    name: str,
-    split: str,
-    encoded: Encoded,
-    labels: np.ndarray | None,
-    classes: Sequence[str],
-    speakers: np.ndarray | None,
-    listening: Listening,
-) -> Clips:
-    waves, lengths, kept = decode_sounds(encoded, listening, f"{name} {split}")
-    if speakers is not None:
-        speakers = np.unique(speakers, return_inverse=True)[1].astype(np.int64)
-    return Clips(
-        name=name,
-        split=split,
-        waves=waves,
-        lengths=lengths,
-        labels=None if labels is None else labels[kept],
-        class_names=tuple(classes),
-        speakers=None if speakers is None else speakers[kept],
-        skipped=len(encoded.items) - len(kept),
+def _decoded(clips: _Clips, reading: Reading) -> Dataset:
+    waves, kept = decode_sounds(clips.encoded, reading, f"{clips.name} {clips.split}")
+    factors = {}
+    if clips.speakers is not None:
+        factors[SPEAKER] = np.unique(clips.speakers, return_inverse=True)[1].astype(np.int64)[kept]
+    return Dataset(
+        name=clips.name,
+        split=clips.split,
+        domain="audio",
+        stored=waves,
+        labels=None if clips.labels is None else clips.labels[kept],
+        class_names=tuple(clips.classes),
+        factors=factors,
+        origins=np.array(clips.encoded.names)[kept],
+        skipped=len(clips.encoded.items) - len(kept),
     )
 
 
-def decode_sounds(encoded: Encoded, listening: Listening, what: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(N, T) int16, the samples of each before its silence (N,), and which could be decoded (N,).
+def decode_sounds(encoded: Encoded, reading: Reading, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """(N, rate) int16, and which could be decoded (N,).
 
     Says in one line how many were longer and are cut. Raises UserError that names the sound.
     """
-    count = len(encoded.items)
-    waves = np.zeros((count, listening.length), np.int16)
-    lengths: list[int] = []
+    count, length = len(encoded.items), _rate(reading)
+    waves = np.zeros((count, length), np.int16)
     kept: list[int] = []
     cut = 0
     with (
         ThreadPool(THREADS) as pool,
-        tqdm(total=count, desc=f"decoding {what}", unit=" clips", disable=not listening.progress) as bar,
+        tqdm(total=count, desc=f"decoding {what}", unit=" clips", disable=not reading.progress) as bar,
     ):
-        results = pool.imap(partial(_try, listening=listening), encoded.items, CHUNK)
+        results = pool.imap(partial(_try, rate=length), encoded.items, CHUNK)
         for name, (i, result) in zip(encoded.names, enumerate(results), strict=True):
             bar.update()
             if isinstance(result, np.ndarray):
-                cut += len(result) > listening.length
-                result = result[: listening.length]
-                waves[len(kept), : len(result)] = result
-                lengths.append(len(result))
+                waves[len(kept), : len(result)] = result[:length]
+                cut += len(result) > length
                 kept.append(i)
-            elif not listening.skip_bad:
-                raise UserError(f"cannot decode {name} ({result}): mend it, or leave it out with --skip-bad")
+            elif not reading.skip_bad:
+                raise UserError(f"cannot decode {name} ({result}): fix it, or skip it with --skip-bad")
     if count and not kept:
         raise UserError(f"none of the {count} files of {what} can be decoded: are they sounds?")
-    if cut and listening.progress:
-        print(f"mixviz: {what}: {cut:,} of {count:,} clips are cut to {listening.seconds:g} s", file=sys.stderr)
-    return waves[: len(kept)], np.asarray(lengths, np.int64), np.asarray(kept, np.int64)
+    if cut and reading.progress:
+        print(f"mixviz: {what}: {cut:,} of {count:,} clips are cut to a second", file=sys.stderr)
+    return waves[: len(kept)], np.asarray(kept, np.int64)
 
 
-def _try(item: bytes | Path | None, listening: Listening) -> np.ndarray | str:
-    """The samples, one more than asked for where there are, or the reason why there are none."""
+def _try(item: bytes | Path | None, rate: int) -> np.ndarray | str:
+    """The samples of a second, and one more if it is longer, or the reason why there are none."""
     import soundfile  # loads a library
 
     if not item:
@@ -183,16 +185,16 @@ def _try(item: bytes | Path | None, listening: Listening) -> np.ndarray | str:
         with soundfile.SoundFile(io.BytesIO(item) if isinstance(item, bytes) else item) as file:
             if not RATES[0] <= file.samplerate <= RATES[1]:
                 return f"it has {file.samplerate:,} samples a second"
-            most = math.ceil((listening.seconds + 0.1) * file.samplerate)  # of an hour, the beginning alone
+            most = math.ceil(1.1 * file.samplerate)  # of an hour, the beginning alone
             samples = file.read(most, dtype="float32", always_2d=True).mean(axis=1)
-            rate = file.samplerate
+            found = file.samplerate
     except (soundfile.SoundFileError, OSError, ValueError) as error:
         return reason(error)
     if not len(samples):
         return "it has no samples"
     if not np.isfinite(samples).all():
         return "it has samples that are not finite"
-    return to_int16(resample(samples, rate, listening.rate)[: listening.length + 1])
+    return to_int16(resample(samples, found, rate)[: rate + 1])
 
 
 def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from mixviz.data.dataset import Dataset
 from mixviz.paths import cache_root
 
-FORMAT = 3  # raise it whenever the same files give other arrays
+FORMAT = 4  # raise it whenever the same files give other arrays
 
 
 def cached(key: Any, make: Callable[[], Dataset]) -> Dataset:
@@ -74,6 +74,7 @@ def _put(folder: Path, images: Dataset) -> None:
 def _write(folder: Path, images: Dataset) -> None:
     np.save(folder / "stored.npy", images.stored)
     np.save(folder / "origins.npy", images.origins)
+    np.savez(folder / "factors.npz", **images.factors)
     if images.labels is not None:
         np.save(folder / "labels.npy", images.labels)
     meta = {name: getattr(images, name) for name in ("name", "split", "domain", "class_names", "skipped")}
@@ -87,6 +88,8 @@ def _read(folder: Path) -> Dataset | None:
         stored = np.load(folder / "stored.npy", mmap_mode="r")
         labels = np.load(folder / "labels.npy") if (folder / "labels.npy").exists() else None
         class_names = tuple(meta["class_names"])
+        with np.load(folder / "factors.npz") as archive:
+            factors = {name: archive[name] for name in archive.files}
         return Dataset(
             name=meta["name"],
             split=meta["split"],
@@ -95,6 +98,7 @@ def _read(folder: Path) -> Dataset | None:
             origins=np.load(folder / "origins.npy"),
             labels=labels,
             class_names=class_names,
+            factors=factors,
             skipped=meta["skipped"],
         )
     except (OSError, ValueError, KeyError, EOFError):

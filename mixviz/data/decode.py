@@ -24,6 +24,8 @@ class Reading:
     """How a split is to be read; each source looks at what it knows of."""
 
     image_size: int | None = None  # pixels
+    sample_rate: int | None = None  # samples a second
+    target: str | None = None  # the column of classes
     skip_bad: bool = False
     progress: bool = True
     seed: int = 0  # of what is drawn, such as glyphs

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from mixviz.data.arrays import arrays_have_test, read_arrays
+from mixviz.data.audio import read_fsdd, read_sounds, sounds_have_test
 from mixviz.data.checks import SMALLEST, check_square, reason
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Reading, resize_all
 from mixviz.data.files import folder_has_test, parquet_has_test, read_folder, read_parquet
 from mixviz.data.glyphs import make_glyphs
 from mixviz.data.published import read_optical_digits, read_published, read_tiny_imagenet
+from mixviz.data.tabular import read_covtype, read_embedded, read_table
+from mixviz.data.tones import make_tones
 from mixviz.errors import MissingData, UserError, unknown
 
 SPLITS = ("train", "test")
@@ -43,6 +46,11 @@ def _published(name: str, about: str) -> DataSource:
     return DataSource(about=f"{about}; downloaded by torchvision", read=partial(read_published, name))
 
 
+def _embedded(name: str, about: str) -> DataSource:
+    read = partial(read_embedded, name)
+    return DataSource(about=f"{about}; it comes with scikit-learn", read=read, domain="tabular")
+
+
 SOURCES: dict[str, DataSource] = {
     "glyphs": DataSource(
         about="built in, drawn from a seed: 32 px, 16 shapes, 10,000 + 2,000 images",
@@ -61,6 +69,24 @@ SOURCES: dict[str, DataSource] = {
     "tiny-imagenet": DataSource(
         about="64 px, 200 classes, 100,000 + 10,000 images; unpack the publisher's archive", read=read_tiny_imagenet
     ),
+    "tones": DataSource(
+        about="built in, drawn from a seed: sounds of a second, 12 motifs, 5,000 + 1,000 clips",
+        read=lambda split, reading: make_tones(split, reading.seed),
+        domain="audio",
+    ),
+    "fsdd": DataSource(
+        about="spoken digits of six speakers at 8 kHz, 2,700 + 300 clips; unpack the publisher's archive",
+        read=read_fsdd,
+        domain="audio",
+    ),
+    "digits": _embedded("digits", "64 numbers, 10 classes, 1,198 + 599 rows: handwritten digits as a table"),
+    "breast-cancer": _embedded("breast-cancer", "30 numbers, 2 classes, 379 + 190 rows"),
+    "wine": _embedded("wine", "13 numbers, 3 classes, 118 + 60 rows"),
+    "covtype": DataSource(
+        about="54 numbers, 7 classes of forest, 11,340 + 3,780 rows; downloaded by scikit-learn",
+        read=read_covtype,
+        domain="tabular",
+    ),
 }
 PATH_SOURCES: dict[str, PathSource] = {
     "folder": PathSource(
@@ -77,6 +103,18 @@ PATH_SOURCES: dict[str, PathSource] = {
         about="an .npz with images (N, H, W, 3) uint8, and labels, test_images, test_labels where there are",
         read=read_arrays,
         has_test=arrays_have_test,
+    ),
+    "sounds": PathSource(
+        about="sounds in a folder (wav, flac, ogg, mp3), laid out as images are, or parquet with a column audio",
+        read=read_sounds,
+        has_test=sounds_have_test,
+        domain="audio",
+    ),
+    "csv": PathSource(
+        about="a table as text or parquet, with a column of classes (--target); or a folder with train and test",
+        read=read_table,
+        has_test=lambda path: True,  # it keeps a fifth of each class itself
+        domain="tabular",
     ),
 }
 
@@ -98,13 +136,16 @@ def load(
     image_size: int | None = None,
     name: str | None = None,
     skip_bad: bool = False,
+    target: str | None = None,
+    sample_rate: int | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> Dataset:
     """One split of a data set, in memory or memory-mapped.
 
-    source: a name of SOURCES, or folder:PATH, parquet:PATH, numpy:PATH. image_size: px, resized and centre-cropped.
-    name: what results call it. skip_bad: leave out what cannot be decoded, and count it. seed: of glyphs.
+    source: a name of SOURCES, or a kind of PATH_SOURCES with a path, such as folder:PATH. image_size: px, resized and
+    centre-cropped. name: what results call it. skip_bad: leave out what cannot be decoded, and count it. target: the
+    column of classes of a table. sample_rate: of sounds, samples a second. seed: of glyphs and tones.
     A source of one's own without a test split gives a fixed fifth of its labelled images as test, whatever the seed.
     Raises UserError in one line; MissingData if the images are not on this machine.
     """
@@ -115,7 +156,18 @@ def load(
         raise UserError(f"--image-size {image_size} is of images, and {source} has none: leave it out")
     if image_size is not None and image_size < SMALLEST:
         raise UserError(f"--image-size {image_size} is too small: give {SMALLEST} or more")
-    reading = Reading(image_size=image_size, skip_bad=skip_bad, progress=progress, seed=seed)
+    if target is not None and found.domain != "tabular":
+        raise UserError(f"--target {target} is of tables, and {source} is none: leave it out")
+    if sample_rate is not None and found.domain != "audio":
+        raise UserError(f"--sample-rate {sample_rate} is of sounds, and {source} has none: leave it out")
+    reading = Reading(
+        image_size=image_size,
+        sample_rate=sample_rate,
+        target=target,
+        skip_bad=skip_bad,
+        progress=progress,
+        seed=seed,
+    )
     try:
         data = _read(source, found, split, reading)
     except OSError as error:

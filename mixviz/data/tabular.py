@@ -16,8 +16,10 @@ import pyarrow.parquet as pq
 
 from mixviz.data.checks import reason
 from mixviz.data.columns import check_no_stray_text, fit_columns, one_line, to_numbers
+from mixviz.data.dataset import Dataset
+from mixviz.data.decode import Reading
 from mixviz.data.delimited import read_delimited
-from mixviz.errors import UserError, unknown
+from mixviz.errors import MissingData, UserError, unknown
 from mixviz.paths import datasets_root
 
 SPLITS = ("train", "test")
@@ -28,20 +30,6 @@ COVTYPE_ROWS = {"train": slice(0, 11_340), "test": slice(11_340, 15_120)}  # the
 COVTYPE_CLASSES = (
     "spruce/fir", "lodgepole pine", "ponderosa pine", "cottonwood/willow", "aspen", "douglas-fir", "krummholz",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """One split of a table."""
-
-    name: str
-    split: str
-    rows: np.ndarray  # (N, F) float32
-    columns: tuple[str, ...]  # (F,), such as ``age`` and ``colour=red``
-    labels: np.ndarray | None  # (N,) int64
-    class_names: tuple[str, ...] = ()
-    skipped: int = 0  # rows that were left out
-    origins: np.ndarray  # (N,) number of the row in its table, from 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +47,15 @@ class _Part:
         return replace(self, frame=self.frame.iloc[index], classes=classes, origins=self.origins[index])
 
 
-def read_table(path: Path, split: str, target: str | None = None, skip_bad: bool = False, quiet: bool = False) -> Table:
+def read_table(path: Path, split: str, reading: Reading) -> Dataset:
     """A table of one's own: a file of text or of parquet, or a folder with one for train and one for test.
 
-    target: the column of classes; None is the first that is called so (TARGETS), or no labels. Of a single table a
-    fixed fifth of the rows is test, each class with its share. skip_bad: leave out rows without a class or without
-    any value, and count them. Raises UserError.
+    The target is the column of classes; where none is named it is the first that is called so (TARGETS), or there are
+    no labels. Of a single table a fixed fifth of the rows is test, each class with its share. Rows without a class or
+    without any value are refused, or left out and counted. Raises UserError.
     """
     files = _files(path)
-    parts = {name: _part(file, target, skip_bad) for name, file in files.items()}
+    parts = {name: _part(file, reading) for name, file in files.items()}
     if len(parts) == 1:
         everything = parts["train"]
         if everything.classes is None:
@@ -76,10 +64,10 @@ def read_table(path: Path, split: str, target: str | None = None, skip_bad: bool
         else:
             train, test = split_rows(everything.classes.to_numpy(), 5)
             parts = {"train": everything.select(train), "test": everything.select(test)}
-    return _encode(f"table:{path.resolve().name}", parts, split, quiet)
+    return _encode(f"csv:{path.resolve().name}", parts, split, quiet=not reading.progress)
 
 
-def read_embedded(source: str, split: str) -> Table:
+def read_embedded(source: str, split: str, reading: Reading) -> Dataset:
     """A table that scikit-learn ships; a fixed third of its rows is test, each class with its share."""
     from sklearn import datasets  # slow to import
 
@@ -95,7 +83,7 @@ def read_embedded(source: str, split: str) -> Table:
     return replace(_encode(EMBEDDED[source], parts, split, quiet=True), class_names=tuple(names))
 
 
-def read_covtype(split: str) -> Table:
+def read_covtype(split: str, reading: Reading) -> Dataset:
     """CovType (Blackard and Dean 1999): its balanced subsets, 11,340 rows of train and 3,780 of test, 7 classes.
 
     From ``covtype/*.data.gz`` below the folder of data sets, or else downloaded and checked by scikit-learn.
@@ -121,7 +109,7 @@ def _covtype_values() -> np.ndarray:
     try:
         rows, classes = fetch_covtype(data_home=datasets_root(), return_X_y=True, n_retries=1)
     except OSError as error:
-        raise UserError(
+        raise MissingData(
             f"covtype is not in {folder} and cannot be downloaded ({reason(error)}): put covtype.data.gz there"
         ) from error
     return np.column_stack([rows, classes])
@@ -156,21 +144,21 @@ def _files(path: Path) -> dict[str, Path]:
     return {split: files[0] for split, files in named.items()}
 
 
-def _part(file: Path, target: str | None, skip_bad: bool) -> _Part:
+def _part(file: Path, reading: Reading) -> _Part:
     """The rows of a file that can be used."""
     frame = _read_parquet(file) if file.suffix == ".parquet" else read_delimited(file)
     numbered = frame.columns[0] in ("", "Unnamed: 0", "__index_level_0__")
     if numbered and to_numbers(frame.iloc[:, 0]).tolist() in [[*range(start, start + len(frame))] for start in (0, 1)]:
         frame = frame.iloc[:, 1:]  # how pandas writes its index
-    target = _target(frame, target, file)
+    target = _target(frame, reading.target, file)
     rows = frame.drop(columns=target) if target else frame
     for name in rows:
         check_no_stray_text(rows[name], str(file))
     good = rows.notna().any(axis=1)
-    _check_rows(good, skip_bad, f"{file}: row {{}} has no value at all")
+    _check_rows(good, reading.skip_bad, f"{file}: row {{}} has no value at all")
     if target:
         labelled = frame[target].notna()
-        _check_rows(labelled, skip_bad, f"{file}: {target!r} is missing in row {{}}")
+        _check_rows(labelled, reading.skip_bad, f"{file}: {target!r} is missing in row {{}}")
         good &= labelled
     index = np.flatnonzero(good)
     if not len(index):
@@ -224,7 +212,7 @@ def _classes(values: pd.Series, what: str) -> pd.Series:
     return values
 
 
-def _encode(name: str, parts: dict[str, _Part], split: str, quiet: bool) -> Table:
+def _encode(name: str, parts: dict[str, _Part], split: str, quiet: bool) -> Dataset:
     """The rows of a split, as train's columns are."""
     train, part = parts["train"], parts[split]
     columns = fit_columns(train.frame, train.what)
@@ -238,11 +226,11 @@ def _encode(name: str, parts: dict[str, _Part], split: str, quiet: bool) -> Tabl
     rows = columns.encode(part.frame, part.what)
     if not quiet:
         _say(name, split, columns.left_out, columns.missing(part.frame))
-    return Table(
+    return Dataset(
         name=name,
         split=split,
-        rows=rows,
-        columns=columns.names,
+        domain="tabular",
+        stored=rows,
         labels=labels,
         class_names=classes,
         skipped=part.skipped,

@@ -4,11 +4,12 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from mixviz.data.dataset import Dataset
 from mixviz.errors import UserError, unknown
 
 Array = np.ndarray
 RATE = 8_000  # samples a second
-LENGTH = 8_000  # samples of a clip
+LENGTH = RATE  # samples of a clip: a second
 NOTES = 4
 PITCHES = 8  # steps of an octave
 LOWEST = 260.0  # Hz, of pitch 0
@@ -59,17 +60,7 @@ class ToneParameters:
         return len(self.motif)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tones:
-    """One split: waves (N, T) int16, and what they are."""
-
-    split: str
-    waves: Array
-    labels: Array  # (N,) index into MOTIFS
-    factors: dict[str, Array]  # pitch, timbre and envelope, (N,) each
-
-
-def make_tones(split: str = "train", seed: int = 0, clips: int | None = None) -> Tones:
+def make_tones(split: str = "train", seed: int = 0, clips: int | None = None) -> Dataset:
     """Motifs with known factors, all independent: label ``motif``; ``pitch``, ``timbre`` and ``envelope``.
 
     split: "train" (5,000 clips of a second) or "test" (1,000), from seeds that share nothing; clips: another number of
@@ -85,7 +76,15 @@ def make_tones(split: str = "train", seed: int = 0, clips: int | None = None) ->
         raise UserError(f"seed {seed} of tones: take 0 or more")
     parameters = sample_tones(count, [seed, list(DEFAULT_CLIPS).index(split)])
     factors = {name: getattr(parameters, name) for name in ("pitch", "timbre", "envelope")}
-    return Tones(split=split, waves=render_tones(parameters), labels=parameters.motif, factors=factors)
+    return Dataset(
+        name="tones",
+        split=split,
+        domain="audio",
+        stored=render_tones(parameters),
+        labels=parameters.motif,
+        class_names=tuple(MOTIFS),
+        factors=factors,
+    )
 
 
 def sample_tones(n: int, seed: int | list[int]) -> ToneParameters:
@@ -141,7 +140,7 @@ def sound(parameters: ToneParameters) -> Array:
     note = np.clip(beat.astype(np.int64), 0, NOTES - 1)
     within = beat - note  # outside [0, 1) before the first note and after the last
     steps = np.array(list(MOTIFS.values()), np.float32)[parameters.motif]
-    octaves = (parameters.pitch + parameters.detune) / PITCHES
+    octaves = ((parameters.pitch + parameters.detune) / PITCHES).astype(np.float32)
     frequencies = LOWEST * 2 ** (octaves[:, None] + steps / 12)  # (N, notes)
     turns = np.take_along_axis(frequencies, note, axis=1) * within * parameters.tempo[:, None]
     wave = np.zeros(time.shape, np.float32)
@@ -149,21 +148,19 @@ def sound(parameters: ToneParameters) -> Array:
         rows = np.flatnonzero(parameters.timbre == index)
         highest = frequencies[rows].max(axis=1, keepdims=True)
         for ratio, height in partials:
-            audible = np.where(ratio * highest < 0.48 * RATE, height, 0)  # nothing above half the rate
-            wave[rows] += audible * np.sin(2 * np.pi * ratio * turns[rows] + parameters.phase[rows, None])
+            audible = np.float32(height) * (ratio * highest < 0.48 * RATE)  # nothing above half the rate
+            wave[rows] += audible * np.sin(np.float32(2 * np.pi * ratio) * turns[rows] + parameters.phase[rows, None])
         wave[rows] /= sum(height for _, height in partials)
-    return (wave * heights(parameters.envelope, within)).astype(np.float32)
+    wave *= heights(parameters.envelope, within.astype(np.float32))
+    return wave
 
 
 def heights(envelope: Array, within: Array) -> Array:
     """(N, T) height of each note, 0 .. 1, at its point ``within`` (N, T) from 0 at its start to 1 at its end."""
-    sounding = (within >= 0) & (within < 1)
-    place = np.where(sounding, within, 0)
-    edges = np.minimum(1, np.minimum(place, 1 - place) / 0.05)  # no clicks
-    shapes = [
-        np.ones_like(place),
-        np.exp(-5 * place),
-        place**2,
-        0.5 - 0.5 * np.cos(2 * np.pi * 3 * place),
-    ]
-    return np.choose(envelope[:, None], shapes) * edges * sounding
+    place = np.where((within >= 0) & (within < 1), within, 0)
+    result = np.minimum(1, np.minimum(place, 1 - place) / 0.05)  # no clicks
+    shapes = (np.ones_like, lambda at: np.exp(-5 * at), np.square, lambda at: 0.5 - 0.5 * np.cos(6 * np.pi * at))
+    for index, shape in enumerate(shapes):
+        rows = envelope == index
+        result[rows] *= shape(place[rows])
+    return result

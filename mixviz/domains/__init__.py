@@ -8,14 +8,16 @@ from torch import Tensor, nn
 
 from mixviz.augment import Augmentation, Shape
 from mixviz.data import Dataset, draw
+from mixviz.domains.audio import Audio
 from mixviz.domains.base import AugmentationFactor, AugmentSettings, Domain
 from mixviz.domains.image import Image
+from mixviz.domains.tabular import Tabular
 from mixviz.errors import unknown
 
 __all__ = ["DOMAINS", "AugmentSettings", "AugmentationFactor", "Domain", "augmentation_of", "clean", "domain_of"]
 __all__ += ["find_factor", "inputs_of", "prepared"]
 
-DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (Image(),)}
+DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (Image(), Audio(), Tabular())}
 FITTED_ON = 10_000  # training examples that a normaliser is fitted to, at most
 
 Rows = slice | Sequence[int] | np.ndarray

@@ -57,9 +57,13 @@ class Domain:
         """(n, ...) as stored -> (n, *shape) float, on the same device."""
         raise NotImplementedError
 
+    def finish(self, prepared: Tensor) -> Tensor:
+        """(n, *shape) as prepared -> (n, *shape) float, what the encoder sees; the way that augmentation ends with."""
+        return prepared
+
     def clean(self, stored: Tensor) -> Tensor:
         """(n, ...) as stored -> (n, *shape) float, what the encoder sees."""
-        return self.prepare(stored)
+        return self.finish(self.prepare(stored))
 
     def augmentation(self, settings: Any, shape: Shape) -> Augmentation:
         """The augmentation that an instance of ``settings`` describes. shape: of a prepared example."""

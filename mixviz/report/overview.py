@@ -5,7 +5,6 @@ Images are those of the run's own data set. Test images are looked at, as in the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -25,7 +24,7 @@ from mixviz.analysis.heads import (
     heads,
     nearest_per_head,
 )
-from mixviz.analysis.invariance import canonical_glyphs, fingerprint, invariance
+from mixviz.analysis.invariance import EmbedHeads, canonical_glyphs, fingerprint, invariance
 from mixviz.analysis.mixpath import Calibration, MixPath, calibration, mix_path, path_measures, unit_embed
 from mixviz.analysis.neighbours import Hubness, hubness, nearest, purity, purity_table
 from mixviz.analysis.projection import pca, project_umap, trustworthiness
@@ -235,9 +234,13 @@ def _blends(method: Method, temperature: float, test: Dataset) -> Blends:
 
 
 def _moved(embedder: Embedder, names: tuple[str, ...], test: Dataset) -> dict[str, pd.DataFrame]:
-    inputs = clean(test, slice(MOVED))
-    embed_heads = partial(heads, embedder, names=names)
+    inputs, embed_heads = prepared(test, slice(MOVED)), heads_of_prepared(embedder, names, test)
     return {factor: invariance(embed_heads, inputs, factor).table() for factor in factors_of(test)}
+
+
+def heads_of_prepared(embedder: Embedder, names: tuple[str, ...], data: Dataset) -> EmbedHeads:
+    """Embeddings of examples as augmentation takes them, so that factors can move them first."""
+    return lambda inputs: heads(embedder, domain_of(data).finish(inputs), names)
 
 
 def _contribution(
@@ -268,9 +271,9 @@ def _invariance(embedder: Embedder, names: tuple[str, ...], train: Dataset, test
     factors = factors_of(test)
     if not factors:
         return None
-    moved = clean(test, slice(MOVED))
+    moved = prepared(test, slice(MOVED))
     if train.name == "glyphs":
         read = [canonical_glyphs(READ, seed) for seed in (1, 2)]
     else:
-        read = [clean(part, slice(READ)) for part in (train, test)]
-    return fingerprint(partial(heads, embedder, names=names), moved, *read, factors)
+        read = [prepared(part, slice(READ)) for part in (train, test)]
+    return fingerprint(heads_of_prepared(embedder, names, test), moved, *read, factors)

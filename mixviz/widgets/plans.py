@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mixviz.config import RunConfig, flags
+from mixviz.data.sources import find_source
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import check_compatible
@@ -50,6 +51,8 @@ def plan(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Plan:
     mixing = [name for name in MIXINGS if values[name]]
     wanted = {name: setting(flag, values[name]) for name, flag in FLAGS.items()}
     settings = {name: value for name, value in wanted.items() if value != FLAGS[name].default}
+    of_others = _of_other_data(values)
+    settings = {name: value for name, value in settings.items() if name not in of_others}
     silent = {"framework", *idle(values)}
     moved = [name for name in FLAGS if written(values[name]) != written(defaults[name]) and name not in silent]
     changed = [f"{name} {written(values[name])}" for name in moved]
@@ -59,6 +62,15 @@ def plan(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Plan:
         return Plan(*about, config, warning=config.warning)
     except UserError as error:
         return Plan(*about, None, str(error))
+
+
+def _of_other_data(values: Mapping[str, Any]) -> dict[str, str]:
+    """Settings for data of another domain than those that are named, each with the reason."""
+    try:
+        domain = find_source(values["data"]).domain
+    except UserError:  # the plan says so
+        return {}
+    return {name: f"only for {flag.domain} data" for name, flag in FLAGS.items() if flag.domain not in (None, domain)}
 
 
 def undefined(values: Mapping[str, Any]) -> dict[str, str]:
@@ -87,6 +99,7 @@ def idle(values: Mapping[str, Any]) -> dict[str, str]:
         mixing = name.partition("_")[0]
         if mixing in MIXINGS and not values[mixing]:
             reasons[name] = f"{called_of(mixing)} is off"
+    reasons |= _of_other_data(values)
     if values["schedule"] == "cosine":
         reasons |= dict.fromkeys(("decay_epochs", "decay_factor"), "the learning rate falls along a cosine")
     for switch, (names, reason) in SWITCHES.items():

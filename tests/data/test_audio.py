@@ -10,18 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from mixviz.data.audio import (
-    Listening,
-    is_sound_folder,
-    is_sound_parquet,
-    read_sound_folder,
-    read_sound_parquet,
-    to_int16,
-)
+from mixviz.data.audio import read_sounds, sounds_have_test, to_int16
+from mixviz.data.decode import Reading
 from mixviz.errors import UserError
 
-QUIET = Listening(rate=8000, seconds=0.5, progress=False)
-SKIPPING = Listening(rate=8000, seconds=0.5, progress=False, skip_bad=True)
+QUIET = Reading(sample_rate=8000, progress=False)
+SKIPPING = Reading(sample_rate=8000, progress=False, skip_bad=True)
 
 
 def sine(frequency: float = 500.0, seconds: float = 0.25, rate: int = 8000, channels: int = 1) -> np.ndarray:
@@ -43,9 +37,9 @@ def write(tmp_path):
     return to
 
 
-def refused(root: Path, listening: Listening = QUIET) -> str:
+def refused(root: Path, reading: Reading = QUIET) -> str:
     with pytest.raises(UserError) as caught:
-        read_sound_folder(root, "train", listening)
+        read_sounds(root, "train", reading)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -69,29 +63,28 @@ def frequency(wave: np.ndarray, rate: int = 8000) -> float:
     ],
 )
 def test_every_kind_becomes_one_channel_of_one_rate(write, name, rate, channels, kind):
-    clips = read_sound_folder(write(name, sine(rate=rate, channels=channels), rate, **kind), "train", QUIET)
-    assert (clips.waves.shape, clips.waves.dtype) == ((1, 4000), np.int16)
-    assert abs(clips.lengths[0] - 2000) <= (300 if name == "a.mp3" else 10)
-    assert (clips.waves[0, clips.lengths[0] :] == 0).all()
+    clips = read_sounds(write(name, sine(rate=rate, channels=channels), rate, **kind), "train", QUIET)
+    assert (clips.stored.shape, clips.stored.dtype, clips.domain) == ((1, 8000), np.int16, "audio")
+    assert np.abs(clips.stored[0, (2600 if name == "a.mp3" else 2100) :]).max() < 2**15 / 100
     height = 0.5 * (channels + 1) / (2 * channels)  # the mean of channels that rise to 0.5
-    middle = clips.waves[0, 500:1300]
+    middle = clips.stored[0, 500:1300]
     assert frequency(middle) == 500
     assert np.abs(middle).max() / 2**15 == pytest.approx(height, rel=0.05)
 
 
 def test_sixteen_bits_of_the_same_rate_are_kept_as_they_are(write):
-    wave = np.random.default_rng(0).integers(-(2**15) + 1, 2**15, 4000).astype(np.int16)
-    clips = read_sound_folder(write("a.wav", wave), "train", QUIET)
-    assert np.abs(clips.waves[0].astype(int) - wave).max() <= 1
+    wave = np.random.default_rng(0).integers(-(2**15) + 1, 2**15, 8000).astype(np.int16)
+    clips = read_sounds(write("a.wav", wave), "train", QUIET)
+    assert np.abs(clips.stored[0].astype(int) - wave).max() <= 1
 
 
 def test_short_clips_are_filled_and_long_ones_cut(write, capsys):
-    write("a.wav", sine(seconds=0.01))
+    write("a.wav", 0.5 * np.ones(80))
     root = write("b.wav", np.concatenate([sine(seconds=1.0), 0.9 * np.ones(8000)]))
-    clips = read_sound_folder(root, "train", Listening(rate=8000, seconds=0.5))
-    assert clips.lengths.tolist() == [80, 4000]
-    assert frequency(clips.waves[1]) == 500
-    assert "1 of 2 clips are cut to 0.5 s" in capsys.readouterr().err
+    clips = read_sounds(root, "train", Reading(sample_rate=8000))
+    assert np.count_nonzero(clips.stored[0]) == 80
+    assert frequency(clips.stored[1]) == 500
+    assert "1 of 2 clips are cut to a second" in capsys.readouterr().err
 
 
 def test_of_an_hour_the_beginning_alone_is_read(write, monkeypatch):
@@ -101,8 +94,8 @@ def test_of_an_hour_the_beginning_alone_is_read(write, monkeypatch):
             file.write(np.zeros(60 * 8000, np.int16))
     whole = soundfile.SoundFile.read
     monkeypatch.setattr(soundfile.SoundFile, "read", lambda self, n, **about: read.append(n) or whole(self, n, **about))
-    assert read_sound_folder(root, "train", QUIET).lengths.tolist() == [4000]
-    assert read == [4800]
+    assert read_sounds(root, "train", QUIET).stored.shape == (1, 8000)
+    assert read == [8800]
 
 
 def test_sounds_louder_than_full_scale_are_scaled_down():
@@ -133,9 +126,9 @@ def test_bad_files_are_refused_or_skipped(write, content, why):
     message = refused(root)
     assert message.startswith("cannot decode a.wav (")
     assert any(part in message for part in why.split("|"))
-    assert message.endswith("mend it, or leave it out with --skip-bad")
-    clips = read_sound_folder(root, "train", SKIPPING)
-    assert (len(clips.waves), clips.skipped, len(clips.lengths)) == (1, 1, 1)
+    assert message.endswith("fix it, or skip it with --skip-bad")
+    clips = read_sounds(root, "train", SKIPPING)
+    assert (len(clips), clips.skipped, clips.origins.tolist()) == (1, 1, ["b.wav"])
 
 
 def test_nothing_but_bad_files(write):
@@ -149,10 +142,9 @@ def test_folders_are_classes(write):
     for kind in ("dog", "cat"):
         for i in range(2):
             root = write(f"{kind}/{i}.wav", sine(300 if kind == "cat" else 900))
-    clips = read_sound_folder(root, "train", QUIET)
-    assert (clips.class_names, clips.labels.tolist(), clips.speakers) == (("cat", "dog"), [0, 0, 1, 1], None)
-    assert [frequency(wave[:2000]) for wave in clips.waves] == [300, 300, 900, 900]
-    assert is_sound_folder(root)
+    clips = read_sounds(root, "train", QUIET)
+    assert (clips.class_names, clips.labels.tolist(), clips.factors) == (("cat", "dog"), [0, 0, 1, 1], {})
+    assert [frequency(wave[:2000]) for wave in clips.stored] == [300, 300, 900, 900]
 
 
 def test_spoken_digits_say_digit_and_speaker(write):
@@ -160,12 +152,12 @@ def test_spoken_digits_say_digit_and_speaker(write):
         for speaker in ("theo", "jackson"):
             for take in (0, 4, 5, 10):
                 root = write(f"{digit}_{speaker}_{take}.wav", sine(100 * digit))
-    train, test = (read_sound_folder(root, split, QUIET) for split in ("train", "test"))
+    train, test = (read_sounds(root, split, QUIET) for split in ("train", "test"))
     assert train.labels.tolist() == test.labels.tolist() == [3] * 4 + [7] * 4
-    assert train.speakers.tolist() == [0, 0, 1, 1] * 2
+    assert train.factors["speaker"].tolist() == [0, 0, 1, 1] * 2
     assert train.class_names == tuple("0123456789")
     write("9_notes.wav", sine())
-    assert read_sound_folder(root, "train", QUIET).labels is None
+    assert read_sounds(root, "train", QUIET).labels is None
 
 
 def test_parquet_with_labels_and_speakers(tmp_path):
@@ -182,21 +174,33 @@ def test_parquet_with_labels_and_speakers(tmp_path):
         }
     )
     pq.write_table(table, tmp_path / "train-0.parquet")
-    clips = read_sound_parquet(tmp_path, "train", QUIET)
-    assert [frequency(wave[:2000]) for wave in clips.waves] == [100, 200, 300, 400]
-    assert (clips.labels.tolist(), clips.speakers.tolist()) == ([0, 1, 0, 1], [2, 0, 2, 1])
-    assert is_sound_parquet(tmp_path)
+    clips = read_sounds(tmp_path, "train", QUIET)
+    assert [frequency(wave[:2000]) for wave in clips.stored] == [100, 200, 300, 400]
+    assert (clips.labels.tolist(), clips.factors["speaker"].tolist()) == ([0, 1, 0, 1], [2, 0, 2, 1])
 
 
 def test_free_spoken_digits_as_published(real_sets):
-    test = read_sound_parquet(real_sets / "fsdd", "test", Listening(rate=8000, progress=False))
-    assert test.waves.shape == (300, 8000)
+    test = read_sounds(real_sets / "fsdd", "test", QUIET)
+    assert test.stored.shape == (300, 8000)
     assert np.bincount(test.labels).tolist() == [30] * 10
-    assert np.bincount(test.speakers).tolist() == [50] * 6
+    assert np.bincount(test.factors["speaker"]).tolist() == [50] * 6
 
 
-def test_what_cannot_be_heard_is_refused():
-    with pytest.raises(UserError, match="out of range"):
-        Listening(rate=3)
-    with pytest.raises(UserError, match="have no samples"):
-        Listening(seconds=0)
+def test_rates_out_of_range_are_refused(write):
+    assert "--sample-rate 3 is out of range" in refused(write("a.wav", sine()), Reading(sample_rate=3))
+
+
+def test_where_test_is_told_apart(write, tmp_path):
+    assert not sounds_have_test(write("a.wav", sine()))
+    write("train/dog/a.wav", sine())
+    assert sounds_have_test(write("valid/dog/a.wav", sine()))
+
+
+def test_decoded_clips_are_kept(write, own_data_folder):
+    root = write("3_theo_9.wav", sine())
+    write("3_theo_1.wav", sine())
+    first, second = (read_sounds(root, "train", QUIET) for _ in range(2))
+    assert isinstance(second.stored, np.memmap)
+    assert np.array_equal(first.stored, second.stored)
+    assert second.factors["speaker"].tolist() == [0]
+    assert len(read_sounds(root, "train", Reading(sample_rate=4000)).stored[0]) == 4000

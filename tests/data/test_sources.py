@@ -20,10 +20,10 @@ def test_unknown_sets_and_splits(refusal):
 
 def test_every_source_is_described():
     assert {"glyphs", "cifar10", "cifar100", "stl10", "fashion-mnist", "tiny-imagenet"} <= set(SOURCES)
-    assert set(PATH_SOURCES) == {"folder", "parquet", "numpy"}
+    assert set(PATH_SOURCES) == {"folder", "parquet", "numpy", "sounds", "csv"}
     for source in (*SOURCES.values(), *PATH_SOURCES.values()):
         assert 20 < len(source.about) < 120
-        assert source.domain == "image"
+        assert source.domain in ("image", "audio", "tabular")
 
 
 def test_a_source_of_another_domain_is_read_as_it_is(monkeypatch, load_quiet, refusal):

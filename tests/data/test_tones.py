@@ -16,6 +16,7 @@ from mixviz.data.tones import (
     RATE,
     TIMBRES,
     ToneParameters,
+    clips_of,
     heights,
     make_tones,
     render_tones,
@@ -44,16 +45,10 @@ def notes_of(parameters: ToneParameters, wave: np.ndarray, i: int) -> list[float
 def test_motif_and_pitch_can_be_heard(parameters):
     for i in range(24):
         one = replace(parameters, envelope=np.zeros_like(parameters.envelope))
-        heard = notes_of(one, sound(one)[i] if i == 0 else sound(replace_rows(one, i))[0], i)
+        heard = notes_of(one, sound(clips_of(one, np.array([i])))[0], i)
         base = LOWEST * 2 ** ((parameters.pitch[i] + parameters.detune[i]) / PITCHES)
         expected = [base * 2 ** (step / 12) for step in list(MOTIFS.values())[parameters.motif[i]]]
         np.testing.assert_allclose(heard, expected, atol=12)
-
-
-def replace_rows(parameters: ToneParameters, i: int) -> ToneParameters:
-    from mixviz.data.tones import clips_of
-
-    return clips_of(parameters, np.array([i]))
 
 
 def test_no_motif_is_another_at_another_pitch():
@@ -63,13 +58,13 @@ def test_no_motif_is_another_at_another_pitch():
 
 def test_partials_stay_below_half_the_rate(parameters):
     bright = replace(parameters, timbre=np.full_like(parameters.timbre, 2), pitch=np.full_like(parameters.pitch, 7))
-    wave = sound(replace_rows(bright, 3))[0]
+    wave = sound(clips_of(bright, np.array([3])))[0]
     spectrum = np.abs(np.fft.rfft(wave))
     assert spectrum[: LENGTH // 2 - 100].max() > 50 * spectrum[LENGTH // 2 - 50 :].max()
 
 
 def test_one_factor_is_varied_alone(parameters):
-    one = replace_rows(parameters, 5)
+    one = clips_of(parameters, np.array([5]))
     waves = [render_tones(replace(one, timbre=np.array([timbre]))) for timbre in range(len(TIMBRES))]
     assert all(not np.array_equal(a, b) for a, b in combinations(waves, 2))
     loud = [np.abs(wave[0].astype(float)) > 1500 for wave in waves]
@@ -109,10 +104,10 @@ def test_the_motif_fits_into_the_clip(parameters):
 
 def test_a_set_and_its_splits():
     train, test = make_tones("train", clips=40), make_tones("test", clips=20)
-    assert (train.waves.shape, train.waves.dtype) == ((40, LENGTH), np.int16)
-    assert np.abs(train.waves.astype(int)).max() < 2**15
+    assert (train.stored.shape, train.stored.dtype) == ((40, LENGTH), np.int16)
+    assert np.abs(train.stored.astype(int)).max() < 2**15
     assert np.array_equal(train.labels[:10], make_tones("train", clips=10).labels)
-    assert np.array_equal(train.waves, make_tones("train", clips=40).waves)
+    assert np.array_equal(train.stored, make_tones("train", clips=40).stored)
     assert not np.array_equal(train.labels[:20], test.labels)
     assert not np.array_equal(train.labels, make_tones("train", seed=1, clips=40).labels)
     assert set(train.factors) == {"pitch", "timbre", "envelope"}

@@ -10,13 +10,15 @@ from mixviz.widgets.controls import choices, stops
 from mixviz.widgets.fields import DEFAULT, admit, as_line, control_of, setting
 
 FLAGS = {flag.name: flag for flag in flags()}
+DATA = {None: "glyphs", "image": "glyphs", "audio": "tones", "tabular": "digits"}  # by the domain of a flag
 TOGETHER = {"batch_size": {"bn_splits": 1}, "bn_splits": {"batch_size": 1024}}  # what a value needs beside it
 
 
 @pytest.mark.parametrize("name", FLAGS)
 def test_the_control_stands_at_the_default(name):
     flag = FLAGS[name]
-    assert RunConfig.of(**{name: setting(flag, control_of(flag).value)}) == RunConfig.of()
+    data = {"data": DATA[flag.domain]}
+    assert RunConfig.of(**data | {name: setting(flag, control_of(flag).value)}) == RunConfig.of(**data)
     assert control_of(flag).tooltip == flag.field.description
 
 
@@ -26,7 +28,8 @@ def test_the_config_takes_every_stop(name):
     control = control_of(flag)
     for stop in stops(control):
         value = setting(flag, stop)
-        found = RunConfig.of(**{name: value}, **TOGETHER.get(name, {})).flat()[name]
+        data = {"data": DATA[flag.domain]}
+        found = RunConfig.of(**data | {name: value} | TOGETHER.get(name, {})).flat()[name]
         assert value is None or found == value
 
 

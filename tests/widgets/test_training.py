@@ -178,13 +178,18 @@ def test_settings_that_have_no_say_are_greyed_out(panel):
     panel.set(framework="byol", mixing=["imix"], imix_inputmix=2)
     assert "temperature" in idle()
     assert "imix_inputmix_alpha" not in idle()
+    assert {"sample_rate", "target", "tabular_dropout", "audio_gain"} <= idle()
+    panel.set(data="digits", jitter=0.3)
+    assert not {"target", "tabular_dropout"} & idle()
+    assert {"image_size", "sample_rate", "jitter", "hue"} <= idle()
+    assert panel.seen.config.data.domain == "tabular"
 
 
 @pytest.mark.parametrize("mixing", MIXINGS)
 def test_every_control_changes_what_is_asked_for_or_is_greyed_out_and_does_not(panel, mixing, monkeypatch):
     monkeypatch.setattr(panel, "picture", lambda: b"")
     panel.set(framework="moco-v2", mixing=[mixing], schedule="step", batch_size=256, mochi_hardest=64)
-    written = {"data_name": ["own"], "decay_epochs": ["3 4"]}  # lines without suggestions
+    written = {"data_name": ["own"], "decay_epochs": ["3 4"], "target": ["y"]}  # lines without suggestions
     for name in panel.controls.keys() - {"beside"}:
         control, before = panel.controls[name], panel.numbers()
         rest, idle, numbers = control.value, control.disabled, []

@@ -1,0 +1,157 @@
+"""Sounds: stored as a second of 16-bit samples (rate,), seen by an encoder as log-mel spectrograms (1, 32, 32).
+
+Mixing blends spectrograms, as i-Mix does (arXiv:2010.08887), so the way to them is the last but one step of
+augmentation. As a clip is a second long, its length says how many samples a second it has.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Generator, Tensor, nn
+
+from mixviz.augment import Augmentation, Operation, Parameters, Shape
+from mixviz.augment.audio import (
+    BackgroundNoise,
+    FrequencyMask,
+    Gain,
+    GainParameters,
+    LogMel,
+    NoiseParameters,
+    ShiftParameters,
+    Speed,
+    SpeedParameters,
+    TimeMask,
+    TimeShift,
+)
+from mixviz.domains.base import AugmentationFactor, AugmentSettings, Domain
+from mixviz.encoders import BACKBONES, Backbone, Normalise
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+FULL = 2**15  # int16 of full scale
+LEAST_DEVIATION = 0.05  # of a mel, in shares of 80 dB: what is silent in train must not be blown up
+
+
+class AudioAugment(AugmentSettings):
+    """i-Mix's augmentations of speech, and the masks of SpecAugment; a probability of 0 switches one off."""
+
+    gain: Probability = Field(0.5, description="probability of another loudness")
+    gain_most: Annotated[float, Field(ge=0)] = Field(6.0, description="gain: decibels within +- this")
+    shift: Probability = Field(0.5, description="probability of a shift in time")
+    shift_most: Share = Field(0.1, description="shift: share of the clip within +- this")
+    speed: Probability = Field(0.5, description="probability of another speed, which moves pitch as well")
+    speed_most: Share = Field(0.2, description="speed: duration times 1 +- this")
+    noise: Probability = Field(0.5, description="probability of background noise, 5 to 30 dB below the clip")
+    time_mask: Probability = Field(0.0, description="probability that some frames are masked")
+    frequency_mask: Probability = Field(0.0, description="probability that some mels are masked")
+    mask_most: Share = Field(0.25, description="masks: share of the axis, at most")
+
+
+def louder(decibels: Tensor, shape: Shape, generator: Generator) -> tuple[Operation, Parameters]:
+    return Gain(), GainParameters(decibels != 0, 10 ** (decibels / 20))
+
+
+def shifted(share: Tensor, shape: Shape, generator: Generator) -> tuple[Operation, Parameters]:
+    return TimeShift(), ShiftParameters(share != 0, share)
+
+
+def stretched(stretch: Tensor, shape: Shape, generator: Generator) -> tuple[Operation, Parameters]:
+    return Speed(), SpeedParameters(stretch != 1, stretch)
+
+
+def noisy(level: Tensor, shape: Shape, generator: Generator) -> tuple[Operation, Parameters]:
+    """Pink noise of this amplitude, the clip's being 1."""
+    noise = torch.randn(len(level), *shape, generator=generator, device=generator.device).to(level.device)
+    snr = -20 * level.clamp(min=1e-6).log10()
+    return BackgroundNoise(), NoiseParameters(level > 0, noise, torch.ones_like(level), snr)
+
+
+class Audio(Domain):
+    """int16 (rate,): a second of sound."""
+
+    name: ClassVar[str] = "audio"
+    backbones: ClassVar[Mapping[str, Backbone]] = BACKBONES
+    settings: ClassVar[type[AugmentSettings]] = AudioAugment
+    groups: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "gain": ("gain",),
+        "shift": ("shift",),
+        "speed": ("speed",),
+        "noise": ("noise",),
+        "time-mask": ("time_mask",),
+        "frequency-mask": ("frequency_mask",),
+    }
+    factors: ClassVar[Mapping[str, AugmentationFactor]] = {
+        "gain": AugmentationFactor(
+            group="gain",
+            unit="decibels",
+            strengths=(0.0, -3.0, -6.0, -12.0, -18.0, -24.0),
+            reference=-12.0,
+            limits=(-40.0, 12.0),
+            kind="amount",
+            change=louder,
+        ),
+        "shift": AugmentationFactor(
+            group="shift",
+            unit="share of the clip",
+            strengths=(0.0, 0.02, 0.05, 0.1, 0.2, 0.3),
+            reference=0.1,
+            limits=(-0.9, 0.9),
+            kind="amount",
+            change=shifted,
+        ),
+        "speed": AugmentationFactor(
+            group="speed",
+            unit="times as long, and lower",
+            strengths=(1.0, 1.05, 1.1, 1.15, 1.2, 1.3),
+            reference=1.15,
+            limits=(0.5, 2.0),
+            kind="amount",
+            change=stretched,
+        ),
+        "background noise": AugmentationFactor(
+            group="noise",
+            unit="noise over clip",
+            strengths=(0.0, 0.05, 0.1, 0.2, 0.4, 0.8),
+            reference=0.2,
+            limits=(0.0, 1.0),
+            kind="amount",
+            change=noisy,
+        ),
+    }
+
+    def prepare(self, stored: Tensor) -> Tensor:
+        return stored.float() / FULL
+
+    def finish(self, prepared: Tensor) -> Tensor:
+        return LogMel(prepared.shape[1]).apply(prepared)
+
+    def augmentation(self, settings: AudioAugment, shape: Shape) -> Augmentation:
+        waves = (
+            Gain(settings.gain_most, settings.gain),
+            TimeShift(settings.shift_most, settings.shift),
+            Speed(settings.speed_most, settings.speed),
+            BackgroundNoise(p=settings.noise),
+        )
+        masks = (
+            TimeMask(settings.mask_most, settings.time_mask),
+            FrequencyMask(settings.mask_most, settings.frequency_mask),
+        )
+        operations = (*waves, LogMel(shape[0]), *masks)
+        return Augmentation(tuple(operation for operation in operations if operation.p > 0))
+
+    def normaliser(self, shape: Shape, stored: Tensor | None = None) -> nn.Module:
+        """By mean and standard deviation of each mel; the result is laid out channels last."""
+        mean, std = torch.zeros(shape[1]), torch.ones(shape[1])
+        if stored is not None:
+            parts = torch.cat([self.clean(part) for part in stored.cpu().split(512)]).double()
+            mean, std = (value.float() for value in (parts.mean(dim=(0, 1, 3)), parts.std(dim=(0, 1, 3))))
+        std = std.clamp(min=LEAST_DEVIATION)
+        return Normalise(mean.view(1, -1, 1), std.view(1, -1, 1), torch.channels_last)
+
+    def thumbnail(self, stored: np.ndarray) -> np.ndarray:
+        """Spectrograms, high notes on top."""
+        grey = 255 * self.clean(torch.from_numpy(np.array(stored)))[:, 0].flip(1)
+        return np.repeat(grey.byte().numpy()[..., None], 3, axis=3)

@@ -1,0 +1,92 @@
+"""Rows of tables: stored as floats (F,), standardised and one-hot by their readers, and seen by an encoder as they are.
+
+Augmentation is what i-Mix has for domains of which nothing is known: features dropped, or noise. All of it may be
+off, where InputMix stands in (arXiv:2010.08887).
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor, nn
+
+from mixviz.augment import Augmentation, Operation, Parameters, Shape
+from mixviz.augment.tabular import (
+    CorruptionParameters,
+    DropoutParameters,
+    FeatureCorruption,
+    FeatureDropout,
+    FeatureNoise,
+    NoiseParameters,
+)
+from mixviz.domains.base import AugmentationFactor, AugmentSettings, Domain
+from mixviz.encoders import Backbone, mlp
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class TabularAugment(AugmentSettings):
+    """Changes of rows; 0 switches one off."""
+
+    dropout: Share = Field(0.2, description="probability that a feature is 0, the mean of train's")
+    noise: Annotated[float, Field(ge=0)] = Field(0.0, description="Gaussian noise, in standard deviations of train's")
+    corruption: Share = Field(0.0, description="share of features that are another row's (SCARF)")
+
+
+def dropped(rate: Tensor, shape: Shape, generator: Generator) -> tuple[Operation, Parameters]:
+    drawn = torch.rand(len(rate), *shape, generator=generator, device=generator.device).to(rate.device)
+    return FeatureDropout(), DropoutParameters(rate > 0, drawn < rate[:, None])
+
+
+def noised(sigma: Tensor, shape: Shape, generator: Generator) -> tuple[Operation, Parameters]:
+    noise = torch.randn(len(sigma), *shape, generator=generator, device=generator.device).to(sigma.device)
+    return FeatureNoise(sigma=1.0), NoiseParameters(sigma > 0, noise * sigma[:, None])
+
+
+def corrupted(share: Tensor, shape: Shape, generator: Generator) -> tuple[Operation, Parameters]:
+    drawn, donor = torch.rand(2, len(share), *shape, generator=generator, device=generator.device).to(share.device)
+    return FeatureCorruption(), CorruptionParameters(share > 0, drawn < share[:, None], donor)
+
+
+def _factor(group: str, unit: str, change) -> AugmentationFactor:
+    """A strength between 0 and 0.8."""
+    strengths = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8)
+    return AugmentationFactor(
+        group=group, unit=unit, strengths=strengths, reference=0.4, limits=(0.0, 1.0), kind="amount", change=change
+    )
+
+
+class Tabular(Domain):
+    """float32 (F,)."""
+
+    name: ClassVar[str] = "tabular"
+    backbones: ClassVar[Mapping[str, Backbone]] = {"mlp": mlp, "mlp-wide": partial(mlp, width=2048)}
+    settings: ClassVar[type[AugmentSettings]] = TabularAugment
+    groups: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "dropout": ("dropout",),
+        "noise": ("noise",),
+        "corruption": ("corruption",),
+    }
+    factors: ClassVar[Mapping[str, AugmentationFactor]] = {
+        "dropout": _factor("dropout", "share of features dropped", dropped),
+        "noise": _factor("noise", "standard deviations", noised),
+        "corruption": _factor("corruption", "share of features replaced", corrupted),
+    }
+
+    def prepare(self, stored: Tensor) -> Tensor:
+        return stored.float()
+
+    def augmentation(self, settings: TabularAugment, shape: Shape) -> Augmentation:
+        """Corruption comes first, since it takes features of rows as they are."""
+        operations = {
+            FeatureCorruption(settings.corruption): settings.corruption,
+            FeatureDropout(settings.dropout): settings.dropout,
+            FeatureNoise(settings.noise): settings.noise,
+        }
+        return Augmentation(tuple(operation for operation, strength in operations.items() if strength > 0))
+
+    def normaliser(self, shape: Shape, stored: Tensor | None = None) -> nn.Module:
+        """None: the readers of tables standardise."""
+        return nn.Identity()
