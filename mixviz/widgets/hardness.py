@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Generator
 
@@ -138,16 +139,16 @@ class HardnessMicroscope(Widget):
             numbers["false among N"] = float(self.seen.rates[:hardest][-1])
         return numbers | {f"{kind}: false": share for kind, share in self.seen.mixtures.items()}
 
-    def set_stage(self, figure: Figure) -> None:
+    def set_stage(self, figure: Figure) -> dict[str, Axes]:
         around, images, shares, rates = figure.subplots(1, 4, width_ratios=(4.4, 1.9, 2.1, 2.3))
         microscope.frame_surroundings(around)
         microscope.frame_images(images)
         microscope.frame_shares(shares)
         microscope.frame_false_rates(rates, POWERS[-1])
         figure.legend(handles=microscope.kind_marks(), loc="outside upper left", ncols=6, fontsize=9, handlelength=1)
+        return {"around": around, "images": images, "shares": shares, "rates": rates}
 
-    def draw(self, figure: Figure) -> None:
-        around, images, shares, rates = figure.axes
+    def draw(self, figure: Figure, around: Axes, images: Axes, shares: Axes, rates: Axes) -> None:
         microscope.plot_surroundings(around, self.seen.candidates, self.seen.layout)
         microscope.plot_images(images, self._images())
         microscope.plot_shares(shares, self.seen.candidates)

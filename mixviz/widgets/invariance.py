@@ -101,7 +101,7 @@ class InvarianceFingerprint(Widget):
             found[f"{head}: mean distances"] = [round(distance, 2) for distance in rows["fall_off"]]
         return found
 
-    def set_stage(self, figure: Figure) -> None:
+    def set_stage(self, figure: Figure) -> dict[str, Axes]:
         pair, beside = figure.subplots(1, 2, width_ratios=[1, 4.2])
         self._draw_pair(pair)
         if self.values["panel"] == "curve":
@@ -110,9 +110,9 @@ class InvarianceFingerprint(Widget):
             plot_fingerprint(beside, self.seen.table)
         else:
             self._draw_neighbours(beside)
+        return {"pair": pair, "beside": beside}
 
-    def draw(self, figure: Figure) -> None:
-        pair, beside = figure.axes
+    def draw(self, figure: Figure, pair: Axes, beside: Axes) -> None:
         self._draw_pair(pair)
         if self.values["panel"] == "curve":
             plot_followed(beside, self._followed)

@@ -125,15 +125,15 @@ class ProjectionExplorer(CanvasWidget):
         sheet = self.picture_widget.sheet or png_sheet(self.images.images, COLUMNS, side)
         return {"sheet": sheet, "tile": side, "title": self._title, "picked": self.values["pick"], **_sent(self.seen)}
 
-    def set_stage(self, figure: Figure) -> None:
+    def set_stage(self, figure: Figure) -> dict[str, Axes]:
         plane, strip = figure.subplots(1, 2, width_ratios=[1.15, 1])
         plot_projection(plane, self.seen.layout, self.seen.labels, self.seen.names, self._title)
         self._draw_strip(strip)
         for frame in list(strip.patches):
             frame.remove()
+        return {"plane": plane, "strip": strip}
 
-    def draw(self, figure: Figure) -> None:
-        plane, strip = figure.axes
+    def draw(self, figure: Figure, plane: Axes, strip: Axes) -> None:
         ring_point(plane, self.seen.layout[self.values["pick"]])
         self._draw_strip(strip)
 

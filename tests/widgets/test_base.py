@@ -9,12 +9,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
 from mixviz.errors import UserError
 from mixviz.widgets import Widget
 from mixviz.widgets.controls import choice, slider, steps, toggle
+
+CAPTURED = {"check": True, "capture_output": True, "text": True}
 
 
 class Line(Widget):
@@ -52,8 +55,23 @@ class Line(Widget):
         return {"dots": "two points need no dots"} if count == 2 else {}
 
 
+class StagedLine(Line):
+    """The line beside a bar that is made first; only the line is drawn over the stage."""
+
+    moving: ClassVar[frozenset[str]] = frozenset({"slope"})
+
+    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+        bar, plot = figure.subplots(1, 2)
+        bar.set_title("bar")
+        plot.set(xlim=(0, 10), ylim=(-20, 20))
+        return {"plot": plot}
+
+    def draw(self, figure: Figure, plot: Axes) -> None:
+        plot.plot(self.seen)
+
+
 def pixels(widget: Widget) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(bytes(widget.picture_widget.value))))
+    return np.asarray(Image.open(io.BytesIO(bytes(widget.picture_widget.value))).convert("RGB"))
 
 
 def test_a_moved_control_is_looked_at_and_drawn_anew():
@@ -172,9 +190,17 @@ def test_axes_stay_where_they_are_while_a_slider_moves():
     assert line._places.keys() == places.keys()
 
 
+def test_a_stage_hands_its_axes_on_by_name():
+    line = StagedLine(slope=2.0, count=9)
+    before = pixels(line).astype(int)
+    changed = abs(before - pixels(line.set(slope=-2.0))).max(axis=2) > 50  # more than another palette changes
+    assert changed[:, changed.shape[1] // 2 :].any()
+    assert not changed[:, : changed.shape[1] // 2].any()
+
+
 def test_what_is_slow_to_import_waits_until_it_is_needed():
     code = "import sys, mixviz.widgets; print(*{'umap', 'torchvision', 'torch._dynamo'} & sys.modules.keys())"
-    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    found = subprocess.run([sys.executable, "-c", code], **CAPTURED)
     assert found.stdout.split() == []
 
 
