@@ -129,7 +129,7 @@ def test_unknown_names():
 
 def test_turned_images_come_with_how_they_were_turned():
     images = np.arange(6 * 4 * 4 * 3, dtype=np.uint8).reshape(6, 4, 4, 3)
-    found = turn(ImageSet("x", "train", images, np.arange(6)))
+    found = turn(ImageSet(name="x", split="train", images=images, labels=np.arange(6)))
     assert found.factors["rotation"].tolist() == np.random.default_rng(0).integers(0, 4, 6).tolist()
     for before, after, quarters in zip(images, found.images, found.factors["rotation"], strict=True):
         for _ in range(quarters):  # by hand: what was at the right edge comes to the top
@@ -227,7 +227,10 @@ def test_the_frechet_distance_leaves_out_what_was_held_out(data, tmp_path):
 
 def test_the_frechet_distance_sees_all_classes_of_a_sorted_set(monkeypatch):
     seen, images = [], np.zeros((6000, 1, 1, 3), np.uint8)
-    sets = [ImageSet("sorted", split, images, np.repeat(np.arange(20), 300)) for split in ("train", "test")]
+    sets = [
+        ImageSet(name="sorted", split=split, images=images, labels=np.repeat(np.arange(20), 300))
+        for split in ("train", "test")
+    ]
     monkeypatch.setattr(measures, "extract", lambda _, part: seen.append(part.labels) or torch.eye(8)[part.labels % 8])
     train_to_test(None, sets, 600)
     assert [np.abs(np.bincount(labels) - 100).max() < 10 for labels in seen] == [True, True]

@@ -31,7 +31,13 @@ EVERY = [
 def pictures(n=400, size=16, labels=True):
     random = np.random.default_rng(0)
     shown = random.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
-    return ImageSet("noise", "train", shown, random.integers(0, 4, n) if labels else None, tuple("abcd"))
+    return ImageSet(
+        name="noise",
+        split="train",
+        images=shown,
+        labels=random.integers(0, 4, n) if labels else None,
+        class_names=tuple("abcd"),
+    )
 
 
 def config_of(**settings) -> RunConfig:
@@ -103,7 +109,9 @@ def test_frames_beyond_the_checkpoint_are_taken_anew(tmp_path):
 
 def test_probes_are_of_all_classes_of_a_sorted_folder(tmp_path):
     """20 classes of 300: 600 images are held out, 400 of them filmed; queries and pairs come first among these."""
-    images = ImageSet("sorted", "train", np.zeros((6000, 8, 8, 3), np.uint8), np.repeat(np.arange(20), 300))
+    images = ImageSet(
+        name="sorted", split="train", images=np.zeros((6000, 8, 8, 3), np.uint8), labels=np.repeat(np.arange(20), 300)
+    )
     config = config_of(holdout=600)
     held, _ = hold_out(len(images), 600)
     recorder = Recorder(tmp_path / "film.npz", config, images.select(held), held, augmentation_of(config.augment, 8))

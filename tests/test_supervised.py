@@ -20,7 +20,7 @@ def halves(n, split, seed, labelled=True):
     images = random.integers(0, 200, (n, 16, 16, 3))
     for image, label in zip(images, labels, strict=True):
         image[8 * label : 8 * label + 8] += 40
-    return ImageSet("halves", split, images.astype(np.uint8), labels if labelled else None)
+    return ImageSet(name="halves", split=split, images=images.astype(np.uint8), labels=labels if labelled else None)
 
 
 def test_it_learns_and_repeats():

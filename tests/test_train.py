@@ -37,7 +37,13 @@ EVERY = [
 def pictures(n=80, size=16, labels=True, seed=0):
     random = np.random.default_rng(seed)
     shown = random.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
-    return ImageSet("noise", "train", shown, np.arange(n) % 4 if labels else None, tuple("abcd"))
+    return ImageSet(
+        name="noise",
+        split="train",
+        images=shown,
+        labels=np.arange(n) % 4 if labels else None,
+        class_names=tuple("abcd"),
+    )
 
 
 def config_of(**settings):
@@ -147,7 +153,7 @@ def test_the_monitor_compares_with_all_classes_of_a_sorted_folder():
     labels = np.repeat(np.arange(20), 1000)
     images = np.zeros((20_000, 8, 8, 3), np.uint8)
     images[:, 0, 0, :2] = np.stack([np.arange(20_000) // 256, np.arange(20_000) % 256], axis=1)
-    _, data = set_up(config_of(), ImageSet("sorted", "train", images, labels))
+    _, data = set_up(config_of(), ImageSet(name="sorted", split="train", images=images, labels=labels))
     assert len(data.bank) == 10_000
     assert np.abs(np.bincount(data.bank.labels) - 500).max() < 10
     bank, held = ({tuple(image[0, 0]) for image in part.images} for part in (data.bank, data.held_out))

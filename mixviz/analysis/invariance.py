@@ -48,7 +48,7 @@ def jittered(strength: Tensor, size: int, generator: Generator, *, part: str) ->
     one = torch.ones_like(strength)
     values = {"brightness": one, "contrast": one, "saturation": one, "hue": torch.zeros_like(strength), part: strength}
     order = torch.arange(4, device=strength.device).expand(len(strength), 4)
-    return ColorJitter(), JitterParameters(one.bool(), order=order, **values)
+    return ColorJitter(), JitterParameters(applied=one.bool(), order=order, **values)
 
 
 def grey(strength: Tensor, size: int, generator: Generator) -> Change:
@@ -64,7 +64,9 @@ def cropped(area: Tensor, size: int, generator: Generator) -> Change:
     side = (area.sqrt() * size).round().clamp(min=1).long()
     places = torch.rand(2, len(area), generator=generator, device=generator.device).to(area.device)
     top, left = (places * (size - side + 1)).long().minimum(size - side)
-    return RandomResizedCrop(size), CropParameters(torch.ones_like(area).bool(), top, left, side, side)
+    return RandomResizedCrop(size), CropParameters(
+        applied=torch.ones_like(area).bool(), top=top, left=left, height=side, width=side
+    )
 
 
 def blurred(sigma: Tensor, size: int, generator: Generator) -> Change:
@@ -77,7 +79,7 @@ def textured(strength: Tensor, size: int, generator: Generator) -> Change:
     return operation, replace(drawn, applied=strength > 0, share=1 - strength)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Knob:
     """One augmentation with one strength."""
 
@@ -97,30 +99,72 @@ class Knob:
 
 def _factor(part: str) -> Knob:
     change = partial(jittered, part=part)
-    return Knob("color", "factor", (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4), 0.6, (0.4, 1.6), "amount", change)
+    return Knob(
+        group="color",
+        unit="factor",
+        strengths=(1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4),
+        reference=0.6,
+        limits=(0.4, 1.6),
+        kind="amount",
+        change=change,
+    )
 
 
 KNOBS: dict[str, Knob] = {
-    "rotation": Knob("rotation", "quarter turns", (0, 1, 2, 3), 1, (0, 3), "classes", rotated),
+    "rotation": Knob(
+        group="rotation",
+        unit="quarter turns",
+        strengths=(0, 1, 2, 3),
+        reference=1,
+        limits=(0, 3),
+        kind="classes",
+        change=rotated,
+    ),
     "hue": Knob(
-        "color",
-        "shift in turns",
-        (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5),
-        0.3,
-        (-0.5, 0.5),
-        "angle",
-        partial(jittered, part="hue"),
+        group="color",
+        unit="shift in turns",
+        strengths=(0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5),
+        reference=0.3,
+        limits=(-0.5, 0.5),
+        kind="angle",
+        change=partial(jittered, part="hue"),
     ),
     "saturation": _factor("saturation"),
     "brightness": _factor("brightness"),
     "contrast": _factor("contrast"),
-    "grayscale": Knob("color", "off or on", (0, 1), 1, (0, 1), "classes", grey),
-    "texture": Knob(
-        "texture", "share of new texture", (0.0, 0.2, 0.4, 0.6, 0.8, 1.0), 0.6, (0.0, 1.0), "amount", textured
+    "grayscale": Knob(
+        group="color", unit="off or on", strengths=(0, 1), reference=1, limits=(0, 1), kind="classes", change=grey
     ),
-    "blur": Knob("blur", "sigma in pixels", (0.0, 0.3, 0.6, 1.0, 1.5, 2.0), 1.0, (0.0, 2.0), "amount", blurred),
-    "crop": Knob("crop", "share of area kept", (1.0, 0.8, 0.6, 0.4, 0.2), 0.4, (0.2, 1.0), "amount", cropped),
-    "flip": Knob("flip", "off or on", (0, 1), 1, (0, 1), "classes", flipped),
+    "texture": Knob(
+        group="texture",
+        unit="share of new texture",
+        strengths=(0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+        reference=0.6,
+        limits=(0.0, 1.0),
+        kind="amount",
+        change=textured,
+    ),
+    "blur": Knob(
+        group="blur",
+        unit="sigma in pixels",
+        strengths=(0.0, 0.3, 0.6, 1.0, 1.5, 2.0),
+        reference=1.0,
+        limits=(0.0, 2.0),
+        kind="amount",
+        change=blurred,
+    ),
+    "crop": Knob(
+        group="crop",
+        unit="share of area kept",
+        strengths=(1.0, 0.8, 0.6, 0.4, 0.2),
+        reference=0.4,
+        limits=(0.2, 1.0),
+        kind="amount",
+        change=cropped,
+    ),
+    "flip": Knob(
+        group="flip", unit="off or on", strengths=(0, 1), reference=1, limits=(0, 1), kind="classes", change=flipped
+    ),
 }
 
 
@@ -147,7 +191,7 @@ def vary(images: Tensor, augmentation: str, strength: float | Tensor, generator:
     return Augmentation((operation,)).apply(images, {operation.name: parameters})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Invariance:
     """How far each of H heads moves each of n images when one augmentation is applied at S strengths."""
 
@@ -205,7 +249,13 @@ def invariance(
     after = [embed_heads(vary(images, augmentation, strength, generator)) for strength in strengths]
     similarity = [torch.stack([(z * moved[head]).sum(dim=1) for moved in after]) for head, z in before.items()]
     others = [_others(z) for z in before.values()]
-    return Invariance(augmentation, strengths, tuple(before), torch.stack(similarity), torch.stack(others))
+    return Invariance(
+        augmentation=augmentation,
+        strengths=strengths,
+        heads=tuple(before),
+        similarity=torch.stack(similarity),
+        others=torch.stack(others),
+    )
 
 
 @dataclass(frozen=True)
@@ -236,7 +286,13 @@ def follow(
     after = embed_heads(changed)
     similarity = torch.stack([after[head] @ z[row] for head, z in before.items()])
     others = torch.stack([_others(z)[[row]] for z in before.values()])
-    moved = Invariance(augmentation, (strength,), tuple(before), similarity[:, None], others)
+    moved = Invariance(
+        augmentation=augmentation,
+        strengths=(strength,),
+        heads=tuple(before),
+        similarity=similarity[:, None],
+        others=others,
+    )
     return Followed(changed[0], dict(after), moved)
 
 

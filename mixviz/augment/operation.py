@@ -31,13 +31,13 @@ class Parameters:
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
         """The parameters of the first part's images, then of the next one's."""
-        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+        return cls(**{field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)})
 
     def to(self, device: torch.device) -> Self:
         return self._map(lambda field: field.to(device))
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
-        return type(self)(*(change(getattr(self, field.name)) for field in fields(self)))
+        return type(self)(**{field.name: change(getattr(self, field.name)) for field in fields(self)})
 
 
 class Operation:

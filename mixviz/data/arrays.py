@@ -44,7 +44,7 @@ def read_arrays(path: Path, split: str, reading: Reading) -> ImageSet:
         for name, values in arrays.items()
         if name not in NOT_FACTORS and values.shape == (len(pixels),)
     }
-    return ImageSet(f"numpy:{path.stem}", split, pixels, labels, factors=factors)
+    return ImageSet(name=f"numpy:{path.stem}", split=split, images=pixels, labels=labels, factors=factors)
 
 
 @contextmanager

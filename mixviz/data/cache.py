@@ -86,6 +86,13 @@ def _read(folder: Path) -> ImageSet | None:
         images = np.load(folder / "images.npy", mmap_mode="r")
         labels = np.load(folder / "labels.npy") if (folder / "labels.npy").exists() else None
         class_names = tuple(meta["class_names"])
-        return ImageSet(meta["name"], meta["split"], images, labels, class_names, skipped=meta["skipped"])
+        return ImageSet(
+            name=meta["name"],
+            split=meta["split"],
+            images=images,
+            labels=labels,
+            class_names=class_names,
+            skipped=meta["skipped"],
+        )
     except (OSError, ValueError, KeyError, EOFError):
         return None

@@ -167,4 +167,11 @@ def _decoded(
 ) -> ImageSet:
     pixels, kept = decode_all(encoded, reading, f"{name} {split}")
     labels = None if labels is None else labels[kept]
-    return ImageSet(name, split, pixels, labels, tuple(classes), skipped=len(encoded.items) - len(kept))
+    return ImageSet(
+        name=name,
+        split=split,
+        images=pixels,
+        labels=labels,
+        class_names=tuple(classes),
+        skipped=len(encoded.items) - len(kept),
+    )

@@ -11,7 +11,7 @@ from mixviz.data.draws import draw
 from mixviz.errors import UserError, unknown
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ImageSet:
     """One split of a data set; the arrays may be memory-mapped and are never written to."""
 

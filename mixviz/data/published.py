@@ -54,7 +54,13 @@ def _download(source: str, split: str) -> ImageSet:
         pixels = pixels.transpose(0, 2, 3, 1)
     labels = getattr(found, "targets", getattr(found, "labels", None))
     labels = None if source == "stl10-unlabeled" else np.asarray(labels, dtype=np.int64)
-    return ImageSet(NAMES[source], split, np.ascontiguousarray(pixels), labels, tuple(found.classes))
+    return ImageSet(
+        name=NAMES[source],
+        split=split,
+        images=np.ascontiguousarray(pixels),
+        labels=labels,
+        class_names=tuple(found.classes),
+    )
 
 
 def read_optical_digits(split: str, reading: Reading) -> ImageSet:
@@ -65,7 +71,11 @@ def read_optical_digits(split: str, reading: Reading) -> ImageSet:
     grey = np.round(found.images * (255 / 16)).astype(np.uint8)
     names = tuple(map(str, found.target_names))
     return ImageSet(
-        "optical digits", split, np.repeat(grey[..., None], 3, axis=3), found.target.astype(np.int64), names
+        name="optical digits",
+        split=split,
+        images=np.repeat(grey[..., None], 3, axis=3),
+        labels=found.target.astype(np.int64),
+        class_names=names,
     )
 
 
@@ -88,7 +98,14 @@ def read_tiny_imagenet(split: str, reading: Reading) -> ImageSet:
         names = [str(path.relative_to(root)) for path in files]
         pixels, kept = decode_all(Encoded(files, names), reading, f"tiny-imagenet {split}")
         chosen = np.asarray(labels, dtype=np.int64)[kept]
-        return ImageSet("Tiny ImageNet", split, pixels, chosen, tuple(classes), skipped=len(files) - len(kept))
+        return ImageSet(
+            name="Tiny ImageNet",
+            split=split,
+            images=pixels,
+            labels=chosen,
+            class_names=tuple(classes),
+            skipped=len(files) - len(kept),
+        )
 
     return cached(key, decode)
 

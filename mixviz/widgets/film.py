@@ -169,4 +169,6 @@ def purity_panel(shown: Mapping[str, Film], space: str) -> panels.PurityPanel:
     shares = {name: np.stack([table["purity"] for table in tables[name]]) for name in alike}
     names = next(iter(shown.values())).about.get("class_names", [])
     classes = [names[label] if names else str(label) for label in first["label"]]
-    return panels.PurityPanel(alike, shares, first["chance"].to_numpy(), classes, NEIGHBOURS)
+    return panels.PurityPanel(
+        films=alike, shares=shares, chance=first["chance"].to_numpy(), names=classes, k=NEIGHBOURS
+    )

@@ -42,7 +42,7 @@ SAID = {NEGATIVE: "real negatives", PAIR: "mixtures of two", TOWARDS: "mixtures 
 LOOKED_FROM = 64  # hardest negatives that say from which side the surroundings are looked at
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """All queries with their candidates; rates are means over the queries."""
 
@@ -53,7 +53,7 @@ class Asked:
     mixtures: dict[str, float]  # kind -> share of those with a parent of the query's class
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CloseUp:
     """One query and all of its candidates; rates and mixtures as in ``Asked``."""
 
@@ -103,7 +103,13 @@ class HardnessMicroscope(Widget):
         nearest = keys[(keys @ term.q[query]).topk(min(LOOKED_FROM, len(keys))).indices]
         vectors = torch.cat([term.keys.flatten(0, 1), keys, term.synthetic[query]])
         layout = azimuthal(vectors[torch.tensor(found["column"].to_numpy())], term.q[query], nearest)
-        return CloseUp(found, layout.numpy(), who_pushes(found), asked.rates, asked.mixtures)
+        return CloseUp(
+            candidates=found,
+            layout=layout.numpy(),
+            pushes=who_pushes(found),
+            rates=asked.rates,
+            mixtures=asked.mixtures,
+        )
 
     def _made(self, hardest: int, pairs: int, towards: int, queue: int, oracle: bool) -> Asked:
         """What does not depend on the query that is looked at, nor on the temperature. Raises UserError."""
@@ -114,11 +120,13 @@ class HardnessMicroscope(Widget):
         term = method.terms(self.embedded, Generator().manual_seed(1), self.labels)[0]
         points = synthetic_points(method, term, self.labels) if pairs + towards else None
         if self.labels is None:
-            return Asked(method, term, points, None, {})
+            return Asked(method=method, term=term, points=points, rates=None, mixtures={})
         candidates = method.framework.candidates(term)
         own = of_own_class(method.framework, term, candidates, self.labels)
         rates = false_by_rank(candidates, own, queue).numpy()
-        return Asked(method, term, points, rates, false_mixtures(points) if points else {})
+        return Asked(
+            method=method, term=term, points=points, rates=rates, mixtures=false_mixtures(points) if points else {}
+        )
 
     def unused(self, pairs: int, towards: int, **_: Any) -> Mapping[str, str]:
         reasons = {}

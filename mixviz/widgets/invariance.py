@@ -39,7 +39,7 @@ AMONG = 400  # images that neighbours are found among
 NEAREST = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Seen:
     """One image under one augmentation, beside what is shown of many."""
 
@@ -85,7 +85,13 @@ class InvarianceFingerprint(Widget):
         followed = follow(_embed(asked), picked, before, image, augmentation, KNOBS[augmentation].at(strength))
         neighbours = _nearest(embedded, followed.embeddings) if panel == "neighbours" else {}
         tables = {"curve": lambda: _curve(asked, augmentation), "fingerprint": lambda: _all(asked)}
-        return Seen(asked, picked, followed, tables[panel]() if panel in tables else None, neighbours)
+        return Seen(
+            network=asked,
+            image=picked,
+            followed=followed,
+            table=tables[panel]() if panel in tables else None,
+            neighbours=neighbours,
+        )
 
     def unused(self, panel: str, **_: Any) -> Mapping[str, str]:
         alone = {"network": "there is one network: name a base to compare it with"}

@@ -56,7 +56,7 @@ LAMS = torch.linspace(0, 1, 11)
 TEMPERATURES = torch.arange(0.02, 1.01, 0.02)  # where the slider can stand, so that a fit can be found by hand
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Blend:
     """What is seen of one blend by one network, and of many blends by all networks."""
 

@@ -27,7 +27,7 @@ GLYPHS_LOOC = "glyphs-n-pair+looc-turned-seed1"  # the one that has LooC's space
 LONGEST_QUEUE = 2048
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Network:
     """A run's encoder, in float32 on the CPU so that it says the same everywhere, and its images."""
 
@@ -139,7 +139,14 @@ def network(run: Run | str = GLYPHS) -> Network:
     encoder.dtype = torch.float32
     train, test, stand_in = images(run.config.data)
     held, kept = hold_out(len(train), run.config.data.holdout)
-    return Network(run, encoder, train.select(kept.numpy()), train.select(held.numpy()), test, stand_in)
+    return Network(
+        run=run,
+        encoder=encoder,
+        train=train.select(kept.numpy()),
+        held_out=train.select(held.numpy()),
+        test=test,
+        stand_in=stand_in,
+    )
 
 
 @lru_cache(maxsize=16)

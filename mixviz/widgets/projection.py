@@ -36,7 +36,7 @@ LAYOUTS = {"pca": pca, "umap": project_umap}
 ONE_LAYOUT = "UMAP takes some ten seconds the first time: ask for it with layouts=('pca', 'umap')"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Map:
     """Images as one head lays them out, and who is near whom."""
 
@@ -186,15 +186,24 @@ def _layout(network: Network, head: str, layout: str) -> tuple[Tensor, float, Ne
 
 @lru_cache(maxsize=64)
 def _map(network: Network, head: str, layout: str, factor: str) -> Map:
-    images, found = _images(network), _layout(network, head, layout)
+    images = _images(network)
+    placed, trust, near = _layout(network, head, layout)
     if not factor:
-        return Map(*found, torch.zeros(len(images), dtype=torch.long))
+        return Map(layout=placed, trust=trust, nearest=near, labels=torch.zeros(len(images), dtype=torch.long))
     values, labels = np.unique(images.targets(factor), return_inverse=True)
     named = factor == "label" and images.class_names
     names = tuple(images.class_names[value] if named else f"{FACTORS.get(factor, factor)} {value}" for value in values)
     labels = torch.from_numpy(labels)
     negatives = hardest_negatives(networks.seen(network, POINTS)[head], labels, NEAREST)
-    return Map(*found, labels, names, negatives, purity(found[2].index, labels))
+    return Map(
+        layout=placed,
+        trust=trust,
+        nearest=near,
+        labels=labels,
+        names=names,
+        negatives=negatives,
+        purity=purity(near.index, labels),
+    )
 
 
 @lru_cache(maxsize=64)

@@ -84,7 +84,13 @@ def test_branches_of_looc_plus_plus_are_what_its_projectors_see(images):
 def factor_set(n, seed):
     rng = np.random.default_rng(seed)
     blank = np.zeros((n, 1, 1, 3), np.uint8)
-    return ImageSet("blank", "train", blank, rng.integers(0, 4, n), factors={"hue": 5 + rng.integers(0, 3, n)})
+    return ImageSet(
+        name="blank",
+        split="train",
+        images=blank,
+        labels=rng.integers(0, 4, n),
+        factors={"hue": 5 + rng.integers(0, 3, n)},
+    )
 
 
 def test_a_factor_is_read_from_the_head_that_has_it_alone():

@@ -109,7 +109,7 @@ def test_two_at_once_leave_one_entry(own_data_folder):
 
     def make() -> ImageSet:
         together.wait()
-        return ImageSet("toys", "train", np.full((2, 8, 8, 3), 7, np.uint8))
+        return ImageSet(name="toys", split="train", images=np.full((2, 8, 8, 3), 7, np.uint8))
 
     threads = [Thread(target=lambda: found.append(cached("key", make))) for _ in range(2)]
     for thread in threads:

@@ -41,6 +41,6 @@ def test_a_larger_draw_goes_on_and_another_seed_is_another():
 
 def test_a_sample_of_images_keeps_their_labels():
     pixels = SORTED.astype(np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    found = ImageSet("sorted", "train", pixels, SORTED).sample(40)
+    found = ImageSet(name="sorted", split="train", images=pixels, labels=SORTED).sample(40)
     assert np.bincount(found.labels).tolist() == [2] * 20
     assert np.array_equal(found.images[:, 0, 0, 0], found.labels)

@@ -12,7 +12,15 @@ from mixviz.errors import UserError
 def images() -> ImageSet:
     pixels = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1) * np.ones((8, 8, 3), np.uint8)
     factors = {"hue": np.arange(6) * 10, "still": np.zeros(6)}
-    return ImageSet("toys", "train", pixels, np.arange(6) % 2, ("a", "b"), factors, skipped=3)
+    return ImageSet(
+        name="toys",
+        split="train",
+        images=pixels,
+        labels=np.arange(6) % 2,
+        class_names=("a", "b"),
+        factors=factors,
+        skipped=3,
+    )
 
 
 def test_select_keeps_everything_aligned(images):
@@ -43,7 +51,7 @@ def test_targets_that_are_refused(images):
     with pytest.raises(UserError, match="toys has one label alone"):
         images.select([0, 2]).targets()
     with pytest.raises(UserError, match=r"bare has no labels, and this needs them: .* add labels"):
-        ImageSet("bare", "train", images.images).targets()
+        ImageSet(name="bare", split="train", images=images.images).targets()
 
 
 def test_a_tensor_is_a_copy(images):

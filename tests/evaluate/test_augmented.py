@@ -19,7 +19,7 @@ def colours(n, seed, size=8):
     labels = random.integers(0, 3, n)
     images = random.integers(0, 200, (n, size, size, 3))
     images[np.arange(n), :, :, labels] += 40
-    return ImageSet("colours", "train", images.astype(np.uint8), labels)
+    return ImageSet(name="colours", split="train", images=images.astype(np.uint8), labels=labels)
 
 
 TRAIN, TEST = colours(90, 0), colours(60, 1)
@@ -84,7 +84,7 @@ def test_images_that_do_not_count_leave_no_trace():
     counted[:30] = False
     changed = TRAIN.images.copy()
     changed[:30] = 255 - changed[:30]
-    other = Source(None, ImageSet("x", "train", changed), TEST)
+    other = Source(None, ImageSet(name="x", split="train", images=changed), TEST)
     torch.testing.assert_close(fitted([(0.02, 0.0)], counted=counted), fitted([(0.02, 0.0)], other, counted=counted))
     assert not torch.allclose(fitted([(0.02, 0.0)]), fitted([(0.02, 0.0)], other))
 
@@ -129,7 +129,7 @@ def test_read_together_equals_read_alone():
 def test_the_choice_is_made_on_train():
     """Whatever is handed in as test images, and whatever the labels of train's validation part say decides."""
     sweep = LinearAugmented(scale=0.05, lrs=(1e-6, 0.05))
-    blank = Source(None, TRAIN, ImageSet("x", "test", np.zeros((4, 8, 8, 3), np.uint8)))
+    blank = Source(None, TRAIN, ImageSet(name="x", split="test", images=np.zeros((4, 8, 8, 3), np.uint8)))
     assert sweep.read(SOURCE, LABELS)[1] == sweep.read(blank, LABELS)[1]
     assert sweep.read(SOURCE, LABELS)[1]["lr"] == 0.05
 

@@ -32,7 +32,7 @@ def stripes(n, split, seed, labels=(3, 7, 40), labelled=True):
     images[np.arange(n), :, :, kind] += 100
     images[:, :8] += 60 * hue[:, None, None, None]
     shown = np.asarray(labels)[kind] if labelled else None
-    return ImageSet("stripes", split, images.astype(np.uint8), shown, factors={"hue": hue})
+    return ImageSet(name="stripes", split=split, images=images.astype(np.uint8), labels=shown, factors={"hue": hue})
 
 
 def small_embedder():
@@ -88,7 +88,10 @@ def test_accuracy_is_the_share_of_hits():
     wrong = np.arange(90) % 3
     wrong[:9] = (wrong[:9] + 1) % 3
     images = np.zeros((90, 8, 8, 3), np.uint8)
-    train, test = ImageSet("x", "train", images, np.arange(90) % 3), ImageSet("x", "test", images + 1, wrong)
+    train, test = (
+        ImageSet(name="x", split="train", images=images, labels=np.arange(90) % 3),
+        ImageSet(name="x", split="test", images=images + 1, labels=wrong),
+    )
     for name in STORED:
         (result,) = read_out(features, features, train, test, "x", ["label"], [name])
         assert result.accuracy == pytest.approx(0.9)

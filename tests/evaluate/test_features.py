@@ -12,7 +12,9 @@ from mixviz.evaluate.features import NotFrozen, extract, fingerprint, frozen, ra
 
 
 def pictures(n=10):
-    return ImageSet("noise", "train", np.random.default_rng(0).integers(0, 256, (n, 16, 16, 3), dtype=np.uint8))
+    return ImageSet(
+        name="noise", split="train", images=np.random.default_rng(0).integers(0, 256, (n, 16, 16, 3), dtype=np.uint8)
+    )
 
 
 def embedder():

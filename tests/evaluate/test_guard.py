@@ -25,7 +25,7 @@ def stripes(n, split, seed):
     images = random.integers(0, 40, (n, 16, 16, 3))
     images[np.arange(n), :, :, labels] += 100
     images[:, :8] += 60 * hue[:, None, None, None]
-    return ImageSet("stripes", split, images.astype(np.uint8), labels, factors={"hue": hue})
+    return ImageSet(name="stripes", split=split, images=images.astype(np.uint8), labels=labels, factors={"hue": hue})
 
 
 def small_embedder():

@@ -13,7 +13,7 @@ from mixviz.evaluate.overlap import images_in_both
 
 def noise(n, split, seed, size=8, high=256):
     images = np.random.default_rng(seed).integers(0, high, (n, size, size, 3), dtype=np.uint8)
-    return ImageSet("noise", split, images)
+    return ImageSet(name="noise", split=split, images=images)
 
 
 def test_shared_images_are_counted_wherever_they_are():
@@ -34,7 +34,7 @@ def test_images_that_are_nearly_all_alike_are_told_apart():
     """Black but for one pixel, so that few bytes tell nothing."""
     images = np.zeros((128, 8, 8, 3), np.uint8)
     images.reshape(128, -1)[np.arange(128), np.arange(128)] = 9
-    black = ImageSet("dots", "train", images)
+    black = ImageSet(name="dots", split="train", images=images)
     assert images_in_both(black.select(range(64)), black.select(range(64, 128))) == 0
     with pytest.raises(UserError, match="64 of 64 test images"):
         images_in_both(black.select(range(64)), black.select(range(64)))

@@ -16,7 +16,7 @@ def colours(n, split, seed):
     labels = random.integers(0, 3, n)
     images = random.integers(0, 190, (n, 8, 8, 3))
     images[np.arange(n), :, :, labels] += 15
-    return ImageSet("colours", split, images.astype(np.uint8), labels)
+    return ImageSet(name="colours", split=split, images=images.astype(np.uint8), labels=labels)
 
 
 TRAIN, TEST = colours(120, "train", 0), colours(80, "test", 1)

@@ -40,7 +40,7 @@ def test_what_no_space_holds_alone_is_read_from_all():
         for name, bit, extra in zip(("all", "color"), bits, noise, strict=True)
     }
     data, test = (
-        ImageSet("bits", split, np.full((200, 1, 1, 3), shade, np.uint8), labels)
+        ImageSet(name="bits", split=split, images=np.full((200, 1, 1, 3), shade, np.uint8), labels=labels)
         for shade, split in enumerate(("train", "test"))
     )
     results = read_out_spaces(spaces, spaces, data, test, protocols=["linear-features"], run="mine")

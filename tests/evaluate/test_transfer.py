@@ -22,7 +22,9 @@ def colours(n, split, seed, size=(16, 16), name="colours"):
     labels = random.integers(0, 3, n)
     images = random.integers(0, 40, (n, *size, 3))
     images[np.arange(n), :, :, labels] += 100
-    return ImageSet(name, split, images.astype(np.uint8), labels, ("red", "green", "blue"))
+    return ImageSet(
+        name=name, split=split, images=images.astype(np.uint8), labels=labels, class_names=("red", "green", "blue")
+    )
 
 
 HOME = replace(colours(4, "train", 9, name="home"), class_names=("Red", "dark_blue", "cat"))

@@ -143,7 +143,7 @@ def test_one_layout_alone_says_how_to_get_the_other(widget):
 
 def test_images_of_which_nothing_is_known_have_neighbours_alone(monkeypatch):
     glyphs = network(GLYPHS)
-    bare = ImageSet("bare", "test", glyphs.test.images[:40])
+    bare = ImageSet(name="bare", split="test", images=glyphs.test.images[:40])
     monkeypatch.setattr(networks, "network", lambda run: dataclasses.replace(glyphs, test=bare))
     unknown = ProjectionExplorer(GLYPHS)
     assert unknown.picture_widget.far == b""
