@@ -1,5 +1,6 @@
 """The command line: ``python -m mixviz COMMAND``."""
 
+import ctypes
 import sys
 from importlib import import_module
 
@@ -8,20 +9,35 @@ from mixviz.errors import UserError, unknown
 COMMANDS = {
     "tour": "train and evaluate every method on the built-in glyphs, and write a report: start here",
     "train": "train one run",
-    "evaluate": "read a run's frozen encoder out, by any protocol",
-    "compare": "put runs side by side, with paired seeds and an interval",
-    "report": "write every analysis of one run, or of several side by side, into one HTML file",
+    "evaluate": "evaluate a run's frozen encoder under any protocol",
+    "compare": "compare runs seed by seed, with an interval",
+    "report": "write all analyses of one or several runs into one HTML file",
     "list": "list the runs",
-    "doctor": "say what is installed, which device is used, and how to mend what is missing",
-    "bench": "measure augmentation and training step on this machine",
-    "study": "test the papers' claims on glyphs over several seeds",
-    "museum": "train small runs that are broken on purpose, and show how each is known",
-    "reproduce": "make tables of the papers anew, after saying how long it will take",
-    "ledger": "what the papers claim, and what was found of it",
+    "doctor": "check the installation and the device, and say how to fix what is missing",
+    "bench": "measure the speed of augmentation and of a training step on this machine",
+    "study": "test LooC's claims on glyphs over several seeds",
+    "museum": "train small runs that are broken on purpose, and show what exposes each fault",
+    "reproduce": "reproduce tables of the papers; --plan estimates the time first",
+    "ledger": "show what the papers claim, and what we measured",
     "export": "write a notebook as one HTML file, with sliders that need no kernel",
-    "recordings": "list and check the real runs that come with the project",
-    "results": "fill the README's tables from the result files",
+    "recordings": "list and check the bundled runs",
+    "results": "fill the tables of the README and its pages from the result files",
+    "pictures": "draw the pictures of the README from the bundled runs",
 }
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # in glibc's malloc.h
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed blocks of up to 32 MiB, the most that it allows; other C libraries are left as they are.
+
+    By default it returns large blocks to the system at once, and to fetch one again costs more than a layer of a small
+    network on a CPU.
+    """
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
+        mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
+        mallopt(M_TRIM_THRESHOLD, 64 * 2**20)
 
 
 def usage() -> str:
@@ -31,7 +47,7 @@ def usage() -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; 0 when it went well, 2 on bad input, 130 when interrupted."""
+    """Run a command; returns 0 on success, 2 on bad input, 130 if interrupted."""
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
         print(usage())
@@ -39,12 +55,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if argv[0] not in COMMANDS:
             raise unknown("command", argv[0], COMMANDS)
+        keep_freed_memory()
         return import_module(f"mixviz.commands.{argv[0]}").main(argv[1:]) or 0
     except UserError as error:
         print(f"mixviz: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nmixviz: interrupted; a run goes on from its last epoch with --resume", file=sys.stderr)
+        print("\nmixviz: interrupted; to continue a run from its last epoch, use train --resume", file=sys.stderr)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

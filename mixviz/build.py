@@ -1,18 +1,89 @@
-"""From a config to a method: the encoder, its heads, the framework and its mixings, from one seed."""
+"""From a config to what it names: the data, the encoder and the method, from one seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from mixviz.config import RunConfig
-from mixviz.encoders import Embedder, SpaceWise, build_backbone, fast_dtype, feature_dim, head, split_last_stage
+from mixviz.augment import Shape
+from mixviz.config import DataConfig, RunConfig
+from mixviz.data import Dataset, load
+from mixviz.domains import DOMAINS
+from mixviz.encoders import (
+    Embedder,
+    Head,
+    SpaceWise,
+    build_backbone,
+    fast_dtype,
+    feature_dim,
+    split_last_stage,
+)
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Method
+from mixviz.mixing import Mixing
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+FIXED_SEED = 0  # of what does not depend on a run's own seed
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainSets:
+    """The images that a run's data settings name. Test images are loaded when they are first asked for."""
+
+    data: DataConfig
+    all_train: Dataset  # the training split, cut to ``train_images``: what read-outs are trained on
+    progress: bool = True
+
+    @cached_property
+    def _rows(self) -> tuple[Tensor, Tensor]:
+        return hold_out(len(self.all_train), self.data.holdout)
+
+    @property
+    def held_rows(self) -> Tensor:
+        """Rows of the held-out images in ``all_train``, rising."""
+        return self._rows[0]
+
+    @cached_property
+    def held_out(self) -> Dataset:
+        """Training images that no step of the run sees: for the kNN monitor, the film and the proxy task."""
+        return self.all_train.select(self._rows[0])
+
+    @cached_property
+    def train(self) -> Dataset:
+        """The images that the run is trained on: all but the held-out ones."""
+        return self.all_train.select(self._rows[1])
+
+    @cached_property
+    def test(self) -> Dataset:
+        """The test split. Raises UserError."""
+        return _load_split(self.data, "test", self.progress)
+
+
+def load_sets(data: DataConfig, progress: bool = True) -> TrainSets:
+    """The images of a run, by its data settings. Raises UserError; MissingData if they are not on this machine."""
+    images = _load_split(data, "train", progress)
+    if data.train_images is not None and data.train_images < len(images):
+        keep = torch.randperm(len(images), generator=fixed_generator())[: data.train_images]
+        images = images.select(keep.sort().values.numpy())
+    return TrainSets(data=data, all_train=images, progress=progress)
+
+
+def _load_split(data: DataConfig, split: str, progress: bool) -> Dataset:
+    return load(
+        data.data, split, image_size=data.image_size, name=data.data_name, skip_bad=data.skip_bad, progress=progress
+    )
+
+
+def hold_out(n: int, size: int) -> tuple[Tensor, Tensor]:
+    """Indices of the held-out images, at most a tenth, and of the others; the same for every seed."""
+    order = torch.randperm(n, generator=fixed_generator())
+    size = min(size, n // 10)
+    return order[:size].sort().values, order[size:].sort().values
 
 
 def find_device(name: str) -> torch.device:
@@ -28,42 +99,45 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def build_embedder(
-    config: RunConfig, image_size: int, mean: Tensor | float = 0.0, std: Tensor | float = 1.0
-) -> Embedder:
+def build_embedder(config: RunConfig, shape: Shape, normalise: nn.Module | None = None) -> Embedder:
     """The embedder of a run with its initial weights, on the run's device. Raises UserError.
 
+    shape, normalise: as ``inputs_of`` gives them for training data; normalise: None is one that was fitted to nothing.
     Base and method of a paired comparison get the same weights where they have the same parts.
     """
-    device, encoder = find_device(config.train.device), config.encoder
-    looc = config.method.looc if "looc" in config.method.mixing else None
-    spaces = len(looc.shared) if looc else 1
+    device, encoder, domain = find_device(config.train.device), config.encoder, DOMAINS[config.data.domain]
+    spaces = len(config.method.shared)
     with seeded(config.train.seed):
-        backbone = build_backbone(encoder.backbone, image_size, encoder.bn_splits)
-        features = feature_dim(backbone, image_size)
+        backbone = build_backbone(encoder.backbone, shape, encoder.bn_splits, domain.backbones)
+        features = feature_dim(backbone, shape)
         hidden = encoder.hidden or features
-        heads = [head(encoder.projector, features, hidden, encoder.dim, encoder.bn_splits) for _ in range(spaces)]
+        heads = [Head(encoder.projector, features, hidden, encoder.dim, encoder.bn_splits) for _ in range(spaces)]
     branches = ()
-    if looc and looc.plus_plus:
+    if "looc" in config.method.mixing and config.method.looc.plus_plus:
         backbone, branches = split_last_stage(backbone, spaces)
-    embedder = Embedder(backbone, heads, branches, mean, std, encoder.bn_splits, _dtype(config, device))
+    normalise = domain.normaliser(shape) if normalise is None else normalise
+    embedder = Embedder(normalise, backbone, heads, branches, encoder.bn_splits, _dtype(config, device))
     return embedder.to(device)
 
 
-def build_method(config: RunConfig, image_size: int, mean: Tensor | float = 0.0, std: Tensor | float = 1.0) -> Method:
-    """The method of a run with its initial weights, on the run's device. Raises UserError."""
+def build_method(
+    config: RunConfig,
+    shape: Shape,
+    normalise: nn.Module | None = None,
+    mixings: Sequence[Mixing] | None = None,
+) -> Method:
+    """The method of a run with its initial weights, on the run's device. mixings: in place of the config's.
+
+    Other arguments as for ``build_embedder``. Raises UserError.
+    """
     settings = config.method
-    embedder = build_embedder(config, image_size, mean, std)
-    device = embedder.mean.device
-    arguments = {"temperature": settings.temperature, "symmetric": settings.symmetric}
-    if settings.framework == "moco-v2":
-        arguments |= {"momentum": settings.momentum, "queue_length": settings.queue_length}
+    embedder = build_embedder(config, shape, normalise)
+    kind = FRAMEWORKS[settings.framework]
     with seeded(config.train.seed + 1):
-        if settings.framework == "byol":
-            arguments = {"symmetric": settings.symmetric, "momentum": settings.momentum}
-            arguments["predictor"] = _predictor(config, embedder)
-        framework = FRAMEWORKS[settings.framework](embedder, **arguments)
-    return Method(framework, *settings.mixings(), oracle=settings.oracle).to(device)
+        predictor = _predictor(config, embedder) if kind.predicts else None
+        framework = kind(embedder, settings.settings, predictor)
+    chosen = settings.mixings() if mixings is None else mixings
+    return Method(framework, *chosen, oracle=settings.oracle).to(embedder.device)
 
 
 @contextmanager
@@ -74,12 +148,20 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+def seeded_generator(device: torch.device | str, *key: int | str) -> Generator:
+    """A generator of its own for each key, such as (seed, "crops", step)."""
+    digest = blake2b(repr(key).encode(), digest_size=7).digest()
+    return Generator(device).manual_seed(int.from_bytes(digest, "big"))
+
+
+def fixed_generator(device: torch.device | str = "cpu", seed: int = FIXED_SEED) -> Generator:
+    """A generator of what is the same for every seed of a run, such as which images are held out."""
+    return Generator(device).manual_seed(seed)
+
+
 def _predictor(config: RunConfig, embedder: Embedder) -> nn.Module:
-    encoder = config.encoder
-    hidden = encoder.hidden or next(
-        layer.out_features for layer in embedder.projectors[0] if isinstance(layer, nn.Linear)
-    )
-    heads = [head("mlpbn1", encoder.dim, hidden, encoder.dim) for _ in range(embedder.spaces)]
+    dim, hidden = embedder.dim, config.encoder.hidden or embedder.hidden
+    heads = [Head("mlpbn1", dim, hidden, dim) for _ in range(embedder.spaces)]
     return SpaceWise(heads, embedder.dtype)
 
 

@@ -4,19 +4,30 @@ Fields are grouped in sections; their names are unique, so a flag is the field's
 mixing's name before it). Everything is checked here, before anything is loaded or written.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from types import UnionType
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
-from mixviz.encoders import BACKBONES, HEADS
+from mixviz.data.sources import find_source
+from mixviz.domains import DOMAINS, AugmentSettings, Domain
+from mixviz.encoders import HEADS
 from mixviz.errors import UserError, unknown
-from mixviz.frameworks import FRAMEWORKS
+from mixviz.frameworks import BATCH_SIZE, FRAMEWORKS, FrameworkSettings
 from mixviz.method import check_compatible
-from mixviz.mixing import MIXINGS, IMix, LooC, MixCo, Mixing, MoCHi
+from mixviz.mixing import MIXINGS, Mixing, NoMixing
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Strength = Annotated[float, Field(ge=0)]
@@ -42,27 +53,20 @@ class DataConfig(Section):
         2000, description="training images (at most a tenth) kept for the kNN monitor"
     )
 
-
-class AugmentConfig(Section):
-    """MoCo-v2's augmentations; a probability of 0 switches one off."""
-
-    crop_min: Annotated[float, Field(gt=0, le=1)] = Field(0.2, description="smallest share of the area that is cropped")
-    flip: Probability = Field(0.5, description="probability of a horizontal flip")
-    jitter: Probability = Field(0.8, description="probability of colour jitter")
-    brightness: Strength = Field(0.4, description="jitter: factor within 1 +- this")
-    contrast: Strength = Field(0.4, description="jitter: factor within 1 +- this")
-    saturation: Strength = Field(0.4, description="jitter: factor within 1 +- this")
-    hue: Annotated[float, Field(ge=0, le=0.5)] = Field(0.1, description="jitter: shift within +- this, in full turns")
-    grayscale: Probability = Field(0.2, description="probability of greyscale")
-    blur: Probability = Field(0.5, description="probability of Gaussian blur, sigma 0.1 to 2 px")
-    rotation: Probability = Field(0.0, description="probability of a rotation by 90, 180 or 270 degrees")
-    texture: Probability = Field(0.0, description="probability of a new texture by random convolution")
+    @property
+    def domain(self) -> str:
+        """What an example is, which follows from the source. Raises UserError for an unknown source."""
+        return find_source(self.data).domain
 
 
 class EncoderConfig(Section):
-    """What embeds the images."""
+    """What embeds the data."""
 
-    backbone: str = Field("convnet", description=f"{', '.join(BACKBONES)}, or an nn.Module as package.module:Class")
+    backbone: str = Field(
+        next(iter(DOMAINS["image"].backbones)),
+        description=f"{', '.join(dict.fromkeys(name for domain in DOMAINS.values() for name in domain.backbones))}, or "
+        "an nn.Module as package.module:Class",
+    )
     dim: Count = Field(128, description="D, embedding size")
     hidden: Count | None = Field(None, description="hidden units of the heads; default: as many as features")
     projector: Literal[HEADS] | None = Field(None, description="head on the backbone; default: the framework's")
@@ -72,25 +76,49 @@ class EncoderConfig(Section):
     )
 
 
-class MethodConfig(Section):
-    """The framework and its mixings."""
+class MethodChoice(Section):
+    """The framework and its mixings by name."""
 
     framework: str = Field("moco-v2", description=", ".join(FRAMEWORKS))
     mixing: tuple[str, ...] = Field((), description=f"any of {', '.join(MIXINGS)}, each changing something else")
-    temperature: Positive | None = Field(None, description="τ; default: the framework's")
-    momentum: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of the momentum encoder")
-    queue_length: Count | None = Field(None, description="K, keys in MoCo's queue; default: those of 4 steps")
-    symmetric: bool | None = Field(None, description="query both views in turn")
     oracle: bool = Field(False, description="drop negatives of the query's class (reads labels: an upper bound)")
-    mixco: MixCo = MixCo()
-    imix: IMix = IMix()
-    mochi: MoCHi = MoCHi()
-    looc: LooC = LooC()
+
+
+def _with_settings() -> type[MethodChoice]:
+    """With one field for each setting of the frameworks, None standing for the framework's default, and one for each
+    mixing.
+    """
+    settings = {}
+    for framework in FRAMEWORKS.values():
+        for name, field in framework.Settings.__pydantic_fields__.items():
+            kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+            settings[name] = (kind | None, Field(None, description=field.description))
+    mixings = {name: (kind, kind()) for name, kind in MIXINGS.items()}
+    return create_model("MethodFields", __base__=MethodChoice, **settings, **mixings)
+
+
+class MethodConfig(_with_settings()):
+    """The framework, its mixings, and the settings of all of them, as ``FRAMEWORKS`` and ``MIXINGS`` declare them."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     @property
     def name(self) -> str:
         """Framework and mixings, such as ``moco-v2 + mixco``."""
         return " + ".join([self.framework, *self.mixing])
+
+    @property
+    def settings(self) -> FrameworkSettings:
+        """Those of the framework."""
+        kind = FRAMEWORKS[self.framework].Settings
+        return kind(**{name: getattr(self, name) for name in kind.__pydantic_fields__})
+
+    @property
+    def shared(self) -> tuple[str | None, ...]:
+        """One entry a key view, so one an embedding space: the augmentation shared with the query, or None."""
+        return next((mixing.shared for mixing in self.mixings() if mixing.seam == "views"), NoMixing().shared)
 
     def mixings(self) -> list[Mixing]:
         """The mixings that are switched on."""
@@ -113,7 +141,7 @@ class TrainConfig(Section):
     """The loop."""
 
     epochs: Count = Field(20, description="passes over the training images")
-    batch_size: Annotated[int, Field(ge=2)] = Field(256, description="N, images a step")
+    batch_size: Annotated[int, Field(ge=2)] = Field(BATCH_SIZE, description="N, images a step")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="of weights, order, crops and mixing")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
@@ -130,7 +158,7 @@ class RunConfig(Section):
     """All of it. ``RunConfig.of(framework="simclr", mixing=["mixco"], mixco_weight=0.5)`` takes flat names."""
 
     data: DataConfig = DataConfig()
-    augment: AugmentConfig = AugmentConfig()
+    augment: SerializeAsAny[AugmentSettings] = AugmentSettings()  # always of the data's domain
     encoder: EncoderConfig = EncoderConfig()
     method: MethodConfig = MethodConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -139,50 +167,32 @@ class RunConfig(Section):
     @classmethod
     def of(cls, **flat: Any) -> Self:
         """A config from flat names (the flags, with underscores); None stands for the default. Raises UserError."""
-        places = {flag.name: flag.path for flag in flags()}
-        nested: dict[str, Any] = {}
+        known, nested = {flag.name: flag for flag in flags()}, {}
         for name, value in flat.items():
-            if name not in places:
-                raise unknown("setting", name, places)
+            if name not in known:
+                raise unknown("setting", name, known)
             if value is None:
                 continue
             section = nested
-            for key in places[name][:-1]:
+            for key in known[name].path[:-1]:
                 section = section.setdefault(key, {})
-            section[places[name][-1]] = value
+            section[known[name].path[-1]] = value
+        domain = _domain(nested)
+        for name, value in flat.items():
+            if value is not None and known[name].domain not in (None, domain.name):
+                flag = name.replace("_", "-")
+                raise UserError(f"--{flag} is for the domain {known[name].domain}, and this data is of {domain.name}")
         return cls.parse(nested)
 
     @property
     def staleness(self) -> float:
-        """L (1 - m), with L the steps that a key stays in MoCo's queue; 0 without a queue.
-
-        How far the key encoder moves meanwhile: 0.08 in MoCo's CIFAR demo, 0.016 in i-Mix's code. Where it is large,
-        fresh keys of other images lie nearer to a query than old keys do, and a network lowers its loss by telling
-        new from old.
-        """
-        if self.method.framework != "moco-v2":
-            return 0.0
-        return round(self.method.queue_length / self._keys_a_step * (1 - self.method.momentum), 9)
+        """How far the key encoder moves while a key is in the queue; 0 without a queue."""
+        return self.method.settings.staleness(self.train.batch_size)
 
     @property
     def warning(self) -> str:
         """One line on settings that can be trained but should not be, with the flag that mends them; else empty."""
-        if self.staleness <= STALE:
-            return ""
-        method, steps = self.method, self.method.queue_length / self._keys_a_step
-        shorter = int(round(STALE / (1 - method.momentum), 9)) * self._keys_a_step
-        cures = [f"--queue-length {shorter}"] if shorter else []
-        decimals = math.ceil(-math.log10(STALE / steps))
-        cures.append(f"--momentum {1 - math.floor(STALE / steps * 10**decimals) / 10**decimals:g}")
-        return (
-            f"the queue will be stale: its oldest keys were made {steps:g} steps ago, and the key encoder moves by "
-            f"{self.staleness:.2g} of its distance to the encoder in that time (at most {STALE} is good): take "
-            + " or ".join(cures)
-        )
-
-    @property
-    def _keys_a_step(self) -> int:
-        return self.train.batch_size * (2 if self.method.symmetric else 1)
+        return self.method.settings.warning(self.train.batch_size)
 
     @classmethod
     def parse(cls, nested: Mapping[str, Any]) -> Self:
@@ -190,13 +200,13 @@ class RunConfig(Section):
         try:
             return cls.model_validate(nested)
         except ValidationError as error:
-            raise UserError(_one_line(error)) from error
+            raise UserError(_one_line(error, _domain(nested))) from error
 
     def flat(self) -> dict[str, Any]:
         """All values by flat name."""
         values = self.model_dump()
         result = {}
-        for flag in flags():
+        for flag in flags(self.data.domain):
             value = values
             for key in flag.path:
                 value = value[key]
@@ -210,26 +220,36 @@ class RunConfig(Section):
 
     def changed(self) -> dict[str, Any]:
         """Values by flat name that are not the defaults of the framework at this batch size."""
-        usual = type(self).of(framework=self.method.framework, batch_size=self.train.batch_size).flat()
+        kept = {"data": self.data.data, "framework": self.method.framework, "batch_size": self.train.batch_size}
+        usual = type(self).of(**kept).flat() | {"data": DataConfig().data}
         return {name: value for name, value in self.flat().items() if value != usual[name]}
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in_framework_defaults(cls, nested: Any) -> Any:
-        """Write the defaults of framework and batch size where nothing is given: config.json says what was used."""
+        """Write the defaults of data, framework and batch size if nothing is given: config.json says what was used."""
         nested = {key: _plain(value) for key, value in dict(nested).items()}
+        nested.setdefault("augment", {})
+        nested["encoder"] = {"backbone": next(iter(_domain(nested).backbones)), **nested.get("encoder", {})}
         name = nested.get("method", {}).get("framework", "moco-v2")
         if name not in FRAMEWORKS:
             raise unknown("framework", str(name), FRAMEWORKS)
-        for section, defaults in framework_defaults(name, _as_count(nested.get("train", {}).get("batch_size"))).items():
+        batch_size = _as_count(nested.get("train", {}).get("batch_size"))
+        for section, defaults in FRAMEWORKS[name].defaults(batch_size).items():
             given = nested.setdefault(section, {})
             for key, value in defaults.items():
                 if given.get(key) is None:
                     given[key] = value
-        if name in MIXCO_TEMPERATURES:
-            given = nested["method"].get("mixco", {})
-            nested["method"]["mixco"] = {"temperature": MIXCO_TEMPERATURES[name], **given}
+        for mixing, kind in MIXINGS.items():
+            if name in kind.usual:
+                nested["method"][mixing] = {**kind.usual[name], **nested["method"].get(mixing, {})}
         return nested
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _take_settings_of_the_domain(cls, value: Any, info: ValidationInfo) -> Any:
+        """The settings are those of the data's domain."""
+        return value if "data" not in info.data else DOMAINS[info.data["data"].domain].settings.model_validate(value)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -238,90 +258,30 @@ class RunConfig(Section):
             if name not in MIXINGS:
                 raise unknown("mixing", name, MIXINGS)
         check_compatible(FRAMEWORKS[method.framework], method.mixings(), method.oracle)
-        if "mixco" in method.mixing and batch % 2:
-            raise UserError(f"MixCo pairs the halves of a batch: make --batch-size even, not {batch}")
         if batch < 2 * self.encoder.bn_splits:
             raise UserError(
                 f"--batch-size {batch} leaves fewer than 2 images for each of {self.encoder.bn_splits} BatchNorm "
                 f"splits: take --bn-splits {max(1, batch // 2)} or a larger batch"
             )
-        self._check_negatives(batch)
-        for group in method.looc.left_out if "looc" in method.mixing else ():
-            if not self._switched_on(group):
-                flag = {"color": "jitter"}.get(group, group)
-                raise UserError(f"LooC leaves out {group}, which is switched off: give --{flag} a probability over 0")
+        method.settings.check(batch)
+        for mixing in method.mixings():
+            mixing.check(batch, method.settings.pool_size(batch))
+        for group in filter(None, method.shared):
+            DOMAINS[self.data.domain].check_left_out(group, self.augment)
         return self
-
-    def _check_negatives(self, batch: int) -> None:
-        method = self.method
-        if method.framework == "moco-v2" and method.queue_length < self._keys_a_step:
-            raise UserError(
-                f"--queue-length {method.queue_length} is shorter than the {self._keys_a_step} keys of a step: "
-                f"take {self._keys_a_step} or more, or a smaller --batch-size"
-            )
-        available = method.queue_length if method.framework == "moco-v2" else batch - 2
-        if "mochi" in method.mixing and method.mochi.hardest > available:
-            raise UserError(
-                f"--mochi-hardest {method.mochi.hardest} is more than the {available} negatives of a query: "
-                f"take {available} or fewer"
-            )
-
-    def _switched_on(self, group: str) -> bool:
-        augment = self.augment
-        return {"color": augment.jitter or augment.grayscale, "crop": True}.get(group, getattr(augment, group, 0)) > 0
-
-
-STALE = 0.1  # L (1 - m) above which MoCo's queue counts as stale
-MIXCO_TEMPERATURES = {"moco-v2": 0.05, "simclr": 0.5}  # the authors', in their scripts for small images
-
-
-def framework_defaults(framework: str, batch_size: int | None = None) -> dict[str, dict[str, Any]]:
-    """Section -> field -> value: what stands where nothing is given. batch_size: None is the default of all.
-
-    On MoCo-v2 BatchNorm is split into parts of 64 images, as in MoCo's CIFAR demo, but into two at least, or the
-    statistics give the key away. The queue holds the keys of 4 steps, which stay fresh at momentum 0.99. The head ends
-    with BatchNorm, which takes away what the keys of one step have in common: with a plain one a short training on
-    glyphs learned to tell new keys from old.
-    """
-    defaults = {section: dict(values) for section, values in FRAMEWORK_DEFAULTS[framework].items()}
-    if framework == "moco-v2":
-        batch = batch_size or TrainConfig().batch_size
-        defaults["encoder"]["bn_splits"] = max(1, min(8, max(2, batch // 64), batch // 2))
-        defaults["method"]["queue_length"] = 4 * batch
-    return defaults
-
-
-FRAMEWORK_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
-    "moco-v2": {
-        "method": {"temperature": 0.2, "momentum": 0.99, "symmetric": False},
-        "encoder": {"projector": "mlpbn"},
-        "optimizer": {"lr": 0.12},
-    },
-    "simclr": {
-        "method": {"temperature": 0.5, "symmetric": True},
-        "encoder": {"projector": "mlp", "bn_splits": 1},
-        "optimizer": {"lr": 0.12},
-    },
-    "n-pair": {
-        "method": {"temperature": 0.2, "symmetric": False},
-        "encoder": {"projector": "mlpbn", "bn_splits": 1},
-        "optimizer": {"lr": 0.125},
-    },
-    "byol": {
-        "method": {"momentum": 0.99, "symmetric": True},
-        "encoder": {"projector": "mlpbn1", "bn_splits": 1},
-        "optimizer": {"lr": 0.12},
-    },
-}
 
 
 class Flag(BaseModel):
-    """One field of the config: its flat name, where it lies, and what pydantic knows of it."""
+    """One field of the config: its flat name, its path in the config, and what pydantic knows of it.
+
+    domain: of the data for which it is; None: of any.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True)
     name: str
     path: tuple[str, ...]
     field: FieldInfo
+    domain: str | None = None
 
     @property
     def kinds(self) -> tuple[Any, ...]:
@@ -350,15 +310,20 @@ class Flag(BaseModel):
         return self.field.get_default(call_default_factory=True)
 
 
-def flags() -> Iterator[Flag]:
-    """Every field of the config, in order."""
+def flags(domain: str | None = None) -> Iterator[Flag]:
+    """Every field of the config, in order; domain: without those of other domains' augmentations."""
     for section, section_field in RunConfig.model_fields.items():
+        if section == "augment":
+            for one in DOMAINS.values() if domain is None else [DOMAINS[domain]]:
+                for name, field in one.settings.model_fields.items():
+                    yield Flag(name=one.flag(name), path=(section, name), field=field, domain=one.name)
+            continue
         for name, field in section_field.annotation.model_fields.items():
-            if name in MIXINGS:
-                for leaf, leaf_field in MIXINGS[name].__pydantic_fields__.items():
-                    yield Flag(name=f"{name}_{leaf}", path=(section, name, leaf), field=leaf_field)
-            else:
+            fields = getattr(field.annotation, "__pydantic_fields__", None)  # of a mixing
+            if fields is None:
                 yield Flag(name=name, path=(section, name), field=field)
+            for leaf, leaf_field in (fields or {}).items():
+                yield Flag(name=f"{name}_{leaf}", path=(section, name, leaf), field=leaf_field)
 
 
 def _kinds(annotation: Any) -> tuple[Any, ...]:
@@ -370,24 +335,30 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
     return (annotation,)
 
 
-def _as_count(value: Any) -> int | None:
-    """A whole number, also as it is written on the command line; None for anything else, which is refused later."""
+def _as_count(value: Any) -> int:
+    """A batch size, also as it is written on the command line; the usual one for what is refused later."""
     try:
         return max(1, int(value))
     except (TypeError, ValueError):
-        return None
+        return BATCH_SIZE
 
 
 def _plain(value: Any) -> Any:
     return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else dict(value)
 
 
-def _one_line(error: ValidationError) -> str:
+def _domain(nested: Mapping[str, Any]) -> Domain:
+    """Of nested values, however they are given. Raises UserError for an unknown source."""
+    data = _plain(nested.get("data", {})).get("data", DataConfig().data)
+    return DOMAINS[find_source(str(data)).domain]
+
+
+def _one_line(error: ValidationError, domain: Domain) -> str:
     """pydantic's first complaint as one line that names the flag."""
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ")
     place = tuple(part for part in first["loc"] if isinstance(part, str))
-    names = {flag.path: flag.name for flag in flags()}
+    names = {flag.path: flag.name for flag in flags(domain.name)}
     if place in names:
         return f"--{names[place].replace('_', '-')} {first['input']}: {message[0].lower()}{message[1:]}"
     return f"{'.'.join(place)}: {message}" if place else message

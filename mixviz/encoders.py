@@ -2,8 +2,10 @@
 
 import copy
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,56 +13,84 @@ from torch import Tensor, nn
 
 from mixviz.errors import UserError, unknown
 
+Norm = Callable[[int], nn.Module]  # channels -> a BatchNorm of them
+Backbone = Callable[[Norm, tuple[int, ...]], nn.Module]  # of inputs of a shape, (n, *shape) -> (n, F)
+
+
+class Normalise(nn.Module):
+    """inputs (n, ...) -> (inputs - mean) / std.
+
+    mean, std: of the training data, of a shape that broadcasts with an input. memory_format: of the result.
+    """
+
+    def __init__(self, mean: Tensor, std: Tensor, memory_format: torch.memory_format = torch.contiguous_format):
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+        self.memory_format = memory_format
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return ((inputs - self.mean) / self.std).contiguous(memory_format=self.memory_format)
+
 
 class Embedder(nn.Module):
-    """images in [0, 1] -> normalise -> backbone -> one projector an embedding space: (n, H, D), not of unit length.
+    """inputs -> normalise -> backbone -> one projector for each embedding space: (n, H, D), not of unit length.
 
-    backbone:  (n, C, H, W) -> (n, F).
-    projectors: one an embedding space, (n, F) -> (n, D).
-    branches:  LooC++: a last stage for each space, put behind the backbone's trunk.
-    mean, std: (C,) of the training images.
-    dtype:     in which backbone and projectors compute; weights, statistics and outputs stay float32.
+    normalise:  (n, ...) -> (n, ...), with statistics of the training data.
+    backbone:   (n, ...) -> (n, F).
+    projectors: one for each embedding space, (n, F) -> (n, D).
+    branches:   LooC++: a last stage for each space, put behind the backbone's trunk.
+    dtype:      in which backbone and projectors compute; weights, statistics and outputs stay float32.
     """
 
     def __init__(
         self,
+        normalise: nn.Module,
         backbone: nn.Module,
-        projectors: Sequence[nn.Module],
+        projectors: Sequence["Head"],
         branches: Sequence[nn.Module] = (),
-        mean: Tensor | float = 0.0,
-        std: Tensor | float = 1.0,
         bn_splits: int = 1,
         dtype: torch.dtype = torch.float32,
     ):
         super().__init__()
-        self.backbone, self.projectors, self.branches = backbone, nn.ModuleList(projectors), nn.ModuleList(branches)
-        self.register_buffer("mean", torch.as_tensor(mean).view(-1, 1, 1))
-        self.register_buffer("std", torch.as_tensor(std).view(-1, 1, 1))
+        self.normalise, self.backbone = normalise, backbone
+        self.projectors, self.branches = nn.ModuleList(projectors), nn.ModuleList(branches)
         self.bn_splits, self.dtype = bn_splits, dtype
-        self.spaces = len(projectors)
-        self.dim = [layer for layer in projectors[0].modules() if isinstance(layer, nn.Linear)][-1].out_features
+        self.spaces, self.dim, self.hidden = len(projectors), projectors[0].dim, projectors[0].hidden
         self.to(memory_format=torch.channels_last)
+        self.register_load_state_dict_pre_hook(_rename_statistics)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(n, C, H, W) -> (n, H, D)."""
-        with self._autocast(images):
-            features = self._features(images)
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(n, ...) -> (n, H, D)."""
+        with self._autocast(inputs):
+            features = self._features(inputs)
             return torch.stack([head(part) for head, part in zip(self.projectors, features, strict=True)], dim=1)
 
-    def features(self, images: Tensor) -> Tensor:
-        """(n, C, H, W) -> (n, F) float32, what evaluations read: the backbone's output, LooC++: all branches'."""
-        with self._autocast(images):
-            features = self._features(images)
+    def features(self, inputs: Tensor) -> Tensor:
+        """(n, ...) -> (n, F) float32, what evaluations read: the backbone's output, LooC++: all branches'."""
+        with self._autocast(inputs):
+            features = self._features(inputs)
         return (torch.cat(features, dim=1) if self.branches else features[0]).float()
 
-    def _features(self, images: Tensor) -> list[Tensor]:
-        """One (n, F) for each space; the same tensor for all where there are no branches."""
-        normalised = (images - self.mean) / self.std
-        features = self.backbone(normalised.contiguous(memory_format=torch.channels_last))
+    def _features(self, inputs: Tensor) -> list[Tensor]:
+        """One (n, F) for each space; the same tensor for all if there are no branches."""
+        features = self.backbone(self.normalise(inputs))
         return [branch(features) for branch in self.branches] or [features] * self.spaces
 
-    def _autocast(self, images: Tensor) -> torch.autocast:
-        return torch.autocast(images.device.type, self.dtype, enabled=self.dtype != torch.float32)
+    def _autocast(self, inputs: Tensor) -> torch.autocast:
+        return torch.autocast(inputs.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+
+def _rename_statistics(embedder: Embedder, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Let an embedder load states in which ``mean`` and ``std`` of the images are its own buffers: older runs."""
+    for name in ("mean", "std"):
+        if prefix + name in state:
+            state[f"{prefix}normalise.{name}"] = state.pop(prefix + name)
 
 
 class SpaceWise(nn.Module):
@@ -75,14 +105,14 @@ class SpaceWise(nn.Module):
             return torch.stack([module(embeddings[:, h]) for h, module in enumerate(self.spaces)], dim=1)
 
 
-def convnet(norm: Callable[[int], nn.Module], image_size: int, width: float = 1.0) -> nn.Sequential:
-    """The laptop's backbone: four 3x3 convolutions, 0.41 M parameters, 256 features.
+def convnet(norm: Norm, shape: tuple[int, ...], width: float = 1.0) -> nn.Sequential:
+    """The laptop's backbone of (n, C, H, W): four 3x3 convolutions, 0.41 M parameters, 256 features.
 
     It halves the image at once and keeps the last stage at 4x4: of five shapes tried, the fastest on a CPU and the
     most accurate. width: a factor to all channels.
     """
-    widths = (3, *(round(width * channels) for channels in (64, 64, 128, 256)))
-    strides = (2, 2, 2, 1 if image_size <= 40 else 2)
+    widths = (shape[0], *(round(width * channels) for channels in (64, 64, 128, 256)))
+    strides = (2, 2, 2, 1 if max(shape[1:]) <= 40 else 2)
 
     def stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
         conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
@@ -93,17 +123,24 @@ def convnet(norm: Callable[[int], nn.Module], image_size: int, width: float = 1.
     return nn.Sequential(*stages, global_pool())
 
 
-def residual(name: str, norm: Callable[[int], nn.Module], image_size: int) -> nn.Sequential:
+def residual(name: str, norm: Norm, shape: tuple[int, ...]) -> nn.Sequential:
     """torchvision's ResNet; up to 64 px with a 3x3 stem of stride 1 and without max-pool, as is usual on CIFAR."""
     from torchvision.models import resnet  # slow to import
 
     net = getattr(resnet, name)(norm_layer=norm)
     stem = [net.conv1, net.bn1, net.relu, net.maxpool]
-    if image_size <= 64:
-        conv = nn.Conv2d(3, 64, 3, padding=1, bias=False)
-        nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-        stem = [conv, net.bn1, net.relu]
+    if max(shape[1:]) <= 64:
+        stem = [_conv(shape[0], 3), net.bn1, net.relu]
+    elif shape[0] != 3:
+        stem[0] = _conv(shape[0], 7, stride=2)
     return nn.Sequential(nn.Sequential(*stem), net.layer1, net.layer2, net.layer3, net.layer4, global_pool())
+
+
+def _conv(channels: int, size: int, stride: int = 1) -> nn.Conv2d:
+    """The first convolution of a ResNet, initialised as torchvision does."""
+    conv = nn.Conv2d(channels, 64, size, stride, padding=size // 2, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    return conv
 
 
 def global_pool() -> nn.Sequential:
@@ -111,7 +148,7 @@ def global_pool() -> nn.Sequential:
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-BACKBONES: dict[str, Callable[[Callable[[int], nn.Module], int], nn.Module]] = {
+BACKBONES: dict[str, Backbone] = {  # of images
     "convnet": convnet,
     "convnet-narrow": partial(convnet, width=0.5),
     "resnet18": partial(residual, "resnet18"),
@@ -120,15 +157,19 @@ BACKBONES: dict[str, Callable[[Callable[[int], nn.Module], int], nn.Module]] = {
 }
 
 
-def build_backbone(name: str, image_size: int, bn_splits: int = 1) -> nn.Module:
+def build_backbone(
+    name: str, shape: tuple[int, ...], bn_splits: int = 1, backbones: Mapping[str, Backbone] = BACKBONES
+) -> nn.Module:
     """A backbone by name, or an own one by import path, ``package.module:Class``, called without arguments.
 
+    shape: of one input. backbones: those that are known by name, by default those of images.
     Weights come from torch's global generator: seed it around the call. Raises UserError.
     """
-    if name in BACKBONES:
-        return BACKBONES[name](partial(SplitBatchNorm2d, splits=bn_splits), image_size)
+    if name in backbones:
+        norm = SplitBatchNorm1d if len(shape) == 1 else SplitBatchNorm2d
+        return backbones[name](partial(norm, splits=bn_splits), shape)
     if ":" not in name:
-        raise unknown("backbone", name, [*BACKBONES, "package.module:Class"])
+        raise unknown("backbone", name, [*backbones, "package.module:Class"])
     module, _, attribute = name.partition(":")
     try:
         backbone = getattr(importlib.import_module(module), attribute)()
@@ -139,15 +180,15 @@ def build_backbone(name: str, image_size: int, bn_splits: int = 1) -> nn.Module:
     return backbone
 
 
-def feature_dim(backbone: nn.Module, image_size: int) -> int:
-    """F of a backbone (n, 3, H, W) -> (n, F), by trying it. Raises UserError."""
+def feature_dim(backbone: nn.Module, shape: tuple[int, ...]) -> int:
+    """F of a backbone (n, *shape) -> (n, F), by trying it. Raises UserError."""
     training = backbone.training
     try:
         with torch.no_grad():
-            features = backbone.eval()(torch.zeros(2, 3, image_size, image_size))
+            features = backbone.eval()(torch.zeros(2, *shape))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"the backbone does not take images of {image_size} x {image_size} px: {reason}") from error
+        raise UserError(f"the backbone does not take inputs of {' x '.join(map(str, shape))}: {reason}") from error
     finally:
         backbone.train(training)
     if features.dim() != 2:
@@ -162,22 +203,50 @@ def split_last_stage(backbone: nn.Module, spaces: int) -> tuple[nn.Module, list[
     return backbone[:-2], [copy.deepcopy(backbone[-2:]) for _ in range(spaces)]
 
 
+class MaxOut(nn.Module):
+    """The largest of each ``pieces`` consecutive numbers, (n, pieces * F) -> (n, F) (Goodfellow et al. 2013)."""
+
+    def __init__(self, pieces: int):
+        super().__init__()
+        self.pieces = pieces
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs.unflatten(1, (-1, self.pieces)).amax(dim=2)
+
+
+def mlp(norm: Norm, shape: tuple[int, ...], width: int = 256) -> nn.Sequential:
+    """i-Mix's backbone of rows (arXiv:2010.08887), (n, F) -> (n, width): five layers, the last one max-out of 4 pieces.
+
+    The authors' is 2,048 wide, behind one linear layer of 64 units for each kind of column, which is left out here.
+    """
+    widths = (*shape, width, width, 2 * width, 2 * width)
+    layers = [
+        nn.Sequential(nn.Linear(inputs, outputs, bias=False), norm(outputs), nn.ReLU(inplace=True))
+        for inputs, outputs in pairwise(widths)
+    ]
+    return nn.Sequential(*layers, nn.Linear(2 * width, 4 * width), MaxOut(4))
+
+
 HEADS = ("linear", "mlp", "mlpbn1", "mlpbn")
 
 
-def head(kind: str, inputs: int, hidden: int, outputs: int, bn_splits: int = 1) -> nn.Sequential:
-    """A projector or predictor, (n, inputs) -> (n, outputs).
+class Head(nn.Sequential):
+    """A projector or predictor, (n, inputs) -> (n, dim).
 
     linear: one layer (MoCo). mlp: two layers with ReLU (MoCo-v2, SimCLR). mlpbn1: BatchNorm before the ReLU
     (BYOL). mlpbn: BatchNorm after both layers (N-pair in i-Mix). Raises UserError.
     """
-    if kind not in HEADS:
-        raise unknown("head", kind, HEADS)
-    if kind == "linear":
-        return nn.Sequential(nn.Linear(inputs, outputs))
-    between = [SplitBatchNorm1d(hidden, splits=bn_splits)] if kind != "mlp" else []
-    after = [SplitBatchNorm1d(outputs, splits=bn_splits)] if kind == "mlpbn" else []
-    return nn.Sequential(nn.Linear(inputs, hidden), *between, nn.ReLU(), nn.Linear(hidden, outputs), *after)
+
+    def __init__(self, kind: str, inputs: int, hidden: int, dim: int, bn_splits: int = 1):
+        if kind not in HEADS:
+            raise unknown("head", kind, HEADS)
+        if kind == "linear":
+            super().__init__(nn.Linear(inputs, dim))
+        else:
+            between = [SplitBatchNorm1d(hidden, splits=bn_splits)] if kind != "mlp" else []
+            after = [SplitBatchNorm1d(dim, splits=bn_splits)] if kind == "mlpbn" else []
+            super().__init__(nn.Linear(inputs, hidden), *between, nn.ReLU(), nn.Linear(hidden, dim), *after)
+        self.dim, self.hidden = dim, self[0].out_features
 
 
 class SplitBatchNorm1d(nn.BatchNorm1d):
@@ -220,7 +289,7 @@ def split_batch_norm(layer: SplitBatchNorm1d | SplitBatchNorm2d, inputs: Tensor)
 
 @torch.no_grad()
 def recompute_statistics(embedder: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Give every BatchNorm the mean statistics of these batches, (n, C, H, W) each, in place of the running ones.
+    """Give every BatchNorm the mean statistics of these batches, (n, *shape) each, in place of the running ones.
 
     Training leaves statistics of what was trained on, blends and augmented images included; evaluation reads clean
     images with them. Weights stay as they are, and so does the mode.

@@ -11,6 +11,10 @@ class UserError(ValueError):
     """
 
 
+class MissingData(UserError):
+    """The images are not on this machine and cannot be downloaded."""
+
+
 def unknown(kind: str, name: str, valid: Iterable[str]) -> UserError:
     """A UserError for a name that is not in ``valid``, with the nearest one that is."""
     valid = list(valid)

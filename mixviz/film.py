@@ -78,15 +78,15 @@ class Film:
     def load(cls, path: Path) -> "Film":
         """Raises UserError where there is none, or it cannot be read."""
         if not path.exists():
-            raise UserError(f"there is no film at {path}: train with --film-frames over 0 and some images held out")
+            raise UserError(f"there is no film at {path}: train with --film-frames and --holdout greater than 0")
         try:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
                 about = json.loads(str(arrays.pop("about")))
         except Exception as error:
-            raise UserError(f"the film {path} is damaged ({type(error).__name__}): train the run anew") from error
+            raise UserError(f"the film {path} is damaged ({type(error).__name__}): train the run again") from error
         if about.pop("edition", None) != EDITION:
-            raise UserError(f"the film {path} is of another edition than {EDITION}: train the run anew")
+            raise UserError(f"the film {path} is of another edition than {EDITION}: train the run again")
         parts = {
             kind: {name.partition("/")[2]: values for name, values in arrays.items() if name.startswith(f"{kind}/")}
             for kind in ("embeddings", "kept", "curves")

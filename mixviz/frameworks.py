@@ -1,42 +1,102 @@
 """The frameworks: how views are embedded, what a query is compared with, what the loss is.
 
-A framework knows nothing of mixings; a mixing knows nothing of frameworks. The four leaves are never subclassed.
+A framework knows nothing of mixings; a mixing knows nothing of frameworks. The leaves are never subclassed.
+What can be chosen of a framework are the fields of its ``Settings``: they are declared once, and are the flags of the
+command line and the lines of ``config.json``. A field that several frameworks have means the same in all of them.
 Queue and momentum encoder change in ``update`` alone, after the optimiser step.
 """
 
 import copy
-from collections.abc import Sequence
-from typing import ClassVar
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mixviz.errors import UserError
 from mixviz.losses import cosine_regression, info_nce
-from mixviz.terms import Candidates, Term
+from mixviz.terms import FROZEN, Candidates, Term
+
+BATCH_SIZE = 256  # N, if nothing else is given
+STALE = 0.1  # L (1 - m) above which MoCo's queue counts as stale
+
+Temperature = Annotated[float, Field(gt=0, description="τ; default: the framework's")]
+Momentum = Annotated[float, Field(ge=0, lt=1, description="of the momentum encoder")]
+QueueLength = Annotated[int, Field(ge=1, description="K, keys in MoCo's queue; default: those of 4 steps")]
+Symmetric = Annotated[bool, Field(description="query both views in turn")]
+Usual = Mapping[str, Mapping[str, Any]]  # section of the config -> field -> default
+
+
+@dataclass(**FROZEN, kw_only=True)
+class FrameworkSettings:
+    """What can be chosen of every framework, and whether it goes with a batch size."""
+
+    symmetric: Symmetric = False
+
+    def keys_a_step(self, batch_size: int) -> int:
+        """One for each query of a clean view."""
+        return batch_size * (2 if self.symmetric else 1)
+
+    def pool_size(self, batch_size: int) -> int:
+        """How many negatives of a query a mixing may draw on; here the images that a blend of two is not made of."""
+        return batch_size - 2
+
+    def check(self, batch_size: int) -> None:
+        """Raises UserError if the settings cannot be trained in batches of this size."""
+
+    def staleness(self, batch_size: int) -> float:
+        """How far the key encoder moves while a key is in the queue; 0 without a queue."""
+        return 0.0
+
+    def warning(self, batch_size: int) -> str:
+        """One line on settings that can be trained but should not be, with the flag that mends them; else empty."""
+        return ""
 
 
 class Framework(nn.Module):
-    """What every framework shares: an online embedder, inputs (n, ...) -> (n, H, D), and a temperature.
+    """What every framework shares: an online embedder, inputs (n, ...) -> (n, H, D), and its settings.
 
-    embedder:    has ``spaces`` (H), ``dim`` (D) and ``bn_splits``; see mixviz.encoders.Embedder.
-    temperature: > 0.
-    symmetric:   query both views in turn, not only the first.
+    embedder:  has ``spaces`` (H), ``dim`` (D) and ``bn_splits``; see mixviz.encoders.Embedder.
+    settings:  of the class ``Settings``; None: its defaults.
+    predictor: unnormalised embeddings (n, H, D) -> (n, H, D), of a framework that predicts; None: the identity.
     """
 
     name: ClassVar[str]
+    label: ClassVar[str]  # as its paper writes it
+    Settings: ClassVar[type[FrameworkSettings]] = FrameworkSettings
+    usual: ClassVar[Usual] = {}  # defaults of other sections of the config
+    predicts: ClassVar[bool] = False  # a predictor stands behind the online embedder
     has_negatives: ClassVar[bool] = True
+    normalised: ClassVar[bool] = True  # embeddings have unit length
+    beside: ClassVar[str] = ""  # a sentence on what the loss has beside a query's candidates, if anything
     queue_length: ClassVar[int] = 0  # K, of a framework with a queue
 
-    def __init__(self, embedder: nn.Module, temperature: float, symmetric: bool):
+    def __init__(
+        self, embedder: nn.Module, settings: FrameworkSettings | None = None, predictor: nn.Module | None = None
+    ):
         super().__init__()
-        self.online, self.temperature, self.symmetric = embedder, temperature, symmetric
+        self.online, self.settings = embedder, self.Settings() if settings is None else settings
+        self.predictor = nn.Identity() if predictor is None else predictor
+
+    @classmethod
+    def defaults(cls, batch_size: int = BATCH_SIZE) -> dict[str, dict[str, Any]]:
+        """Section of the config -> field -> what it is if nothing is given, in batches of this size."""
+        return {"method": asdict(cls.Settings()), **{section: dict(values) for section, values in cls.usual.items()}}
+
+    @property
+    def temperature(self) -> float:
+        """τ; 1 without a softmax."""
+        return getattr(self.settings, "temperature", 1.0)
 
     def embed(self, queries: list[Tensor], views: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Unit embeddings of the queries and of the key views, each (n, H, D); here both from the online encoder."""
-        embeddings = embed_once(self.online, [*queries, *views])
+        """Embeddings of the queries and of the key views, each (n, H, D); here both from the online encoder."""
+        embeddings = embed_once(self.online, [*queries, *views], normalise=self.normalised)
         return embeddings[: len(queries)], embeddings[len(queries) :]
 
     def pool(self, keys: Tensor, targets: Tensor, space: int, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -58,9 +118,18 @@ class Framework(nn.Module):
         """The columns that the term's queries are compared with, and the targets over them."""
         raise NotImplementedError
 
-    def loss(self, candidates: Candidates) -> Tensor:
-        """(n,), one value a query; here InfoNCE with soft targets."""
+    def loss(self, term: Term) -> Tensor:
+        """(n,), one value a query; here InfoNCE with soft targets over the candidates."""
+        candidates = self.candidates(term)
         return info_nce(candidates.similarities, candidates.targets, candidates.temperature)
+
+    def gap(self, candidates: Candidates) -> tuple[Tensor, float]:
+        """(n, M) and a scale: the gradient of a query's loss by the query is scale * sum_j gap_j c_j.
+
+        c_j are the candidates' embeddings, (D,). Below 0 a candidate attracts the query, above 0 it repels it. Without
+        normalisation the sum has the query itself as well.
+        """
+        return candidates.probabilities - candidates.all_targets, 1 / candidates.temperature
 
     def diagnose(self, term: Term) -> dict[str, Tensor]:
         """Further columns of the log: name -> scalar, detached."""
@@ -87,10 +156,12 @@ class NPair(Framework):
     A query's negatives are the other images' keys; both sides carry gradient.
     """
 
-    name = "n-pair"
+    name, label = "n-pair", "N-pair"
+    usual: ClassVar[Usual] = {"encoder": {"projector": "mlpbn", "bn_splits": 1}, "optimizer": {"lr": 0.125}}
 
-    def __init__(self, embedder: nn.Module, temperature: float = 0.2, symmetric: bool = False):
-        super().__init__(embedder, temperature, symmetric)
+    @dataclass(**FROZEN, kw_only=True)
+    class Settings(FrameworkSettings):
+        temperature: Temperature = 0.2
 
     def candidates(self, term: Term) -> Candidates:
         negatives = {"synthetic": similarity(term.q, term.synthetic)}
@@ -100,17 +171,20 @@ class NPair(Framework):
 class SimCLR(Framework):
     """Chen et al. 2020, arXiv:2002.05709: a query's negatives are both views of the other images.
 
-    A blend is compared with the other view only, as in MixCo's SimCLR variant.
+    One that meets the batch's keys, as a blend of MixCo's SimCLR variant, is compared with the other view only.
     """
 
-    name = "simclr"
+    name, label = "simclr", "SimCLR"
+    usual: ClassVar[Usual] = {"encoder": {"projector": "mlp", "bn_splits": 1}, "optimizer": {"lr": 0.12}}
 
-    def __init__(self, embedder: nn.Module, temperature: float = 0.5, symmetric: bool = True):
-        super().__init__(embedder, temperature, symmetric)
+    @dataclass(**FROZEN, kw_only=True)
+    class Settings(FrameworkSettings):
+        temperature: Temperature = 0.5
+        symmetric: Symmetric = True
 
     def candidates(self, term: Term) -> Candidates:
         negatives = {"synthetic": similarity(term.q, term.synthetic)}
-        if not term.query.mixed:  # then the queries are the own view's keys
+        if term.query.candidates == "own":  # then the queries are the own view's keys
             left_out = torch.eye(len(term.q), dtype=torch.bool, device=term.q.device)
             if term.labels is not None:
                 left_out = left_out | same_class(term.query.targets, term.labels, term.labels)
@@ -122,26 +196,70 @@ class SimCLR(Framework):
 class MoCoV2(Framework):
     """He et al. 2020, arXiv:1911.05722, and Chen et al. 2020, arXiv:2003.04297.
 
-    Keys come from a momentum encoder, without gradient. A clean query meets its own key and the queue; a blend,
-    whose positives are several images, meets the keys of the whole batch and the queue (i-Mix, arXiv:2010.08887).
+    Keys come from a momentum encoder, without gradient. A clean query meets its own key and the queue; one that
+    should match several images meets the keys of the whole batch and the queue (i-Mix, arXiv:2010.08887).
     With split BatchNorm, queries and keys are dealt to the splits in different order, so that the statistics
     do not give away which key belongs to which query.
     """
 
-    name = "moco-v2"
+    name, label = "moco-v2", "MoCo-v2"
+    usual: ClassVar[Usual] = {"encoder": {"projector": "mlpbn"}, "optimizer": {"lr": 0.12}}
 
-    def __init__(
-        self,
-        embedder: nn.Module,
-        temperature: float = 0.2,
-        symmetric: bool = False,
-        momentum: float = 0.999,
-        queue_length: int = 4096,
-    ):
-        super().__init__(embedder, temperature, symmetric)
+    @dataclass(**FROZEN, kw_only=True)
+    class Settings(FrameworkSettings):
+        temperature: Temperature = 0.2
+        momentum: Momentum = 0.99
+        queue_length: QueueLength = 4 * BATCH_SIZE
+
+        def pool_size(self, batch_size: int) -> int:
+            return self.queue_length
+
+        def check(self, batch_size: int) -> None:
+            least = self.keys_a_step(batch_size)
+            if self.queue_length < least:
+                raise UserError(
+                    f"--queue-length {self.queue_length} is shorter than the {least} keys of a step: "
+                    f"take {least} or more, or a smaller --batch-size"
+                )
+
+        def staleness(self, batch_size: int) -> float:
+            """L (1 - m), with L the steps that a key stays in the queue.
+
+            0.08 in MoCo's CIFAR demo, 0.016 in i-Mix's code. Where it is large, fresh keys of other images lie nearer
+            to a query than old keys do, and a network lowers its loss by telling new from old.
+            """
+            return round(self.queue_length / self.keys_a_step(batch_size) * (1 - self.momentum), 9)
+
+        def warning(self, batch_size: int) -> str:
+            staleness, steps = self.staleness(batch_size), self.queue_length / self.keys_a_step(batch_size)
+            if staleness <= STALE:
+                return ""
+            shorter = int(round(STALE / (1 - self.momentum), 9)) * self.keys_a_step(batch_size)
+            cures = [f"--queue-length {shorter}"] if shorter else []
+            decimals = math.ceil(-math.log10(STALE / steps))
+            cures.append(f"--momentum {1 - math.floor(STALE / steps * 10**decimals) / 10**decimals:g}")
+            return (
+                f"the queue will be stale: its oldest keys were made {steps:g} steps ago, and the key encoder moves by "
+                f"{staleness:.2g} of its distance to the encoder in that time (at most {STALE} is good): take "
+                + " or ".join(cures)
+            )
+
+    def __init__(self, embedder: nn.Module, settings: Settings | None = None, predictor: nn.Module | None = None):
+        super().__init__(embedder, settings, predictor)
         self.target = copy.deepcopy(embedder).requires_grad_(False)
-        self.queue = KeyQueue(queue_length, embedder.dim, embedder.spaces)
-        self.momentum = momentum
+        self.queue = KeyQueue(self.settings.queue_length, embedder.dim, embedder.spaces)
+
+    @classmethod
+    def defaults(cls, batch_size: int = BATCH_SIZE) -> dict[str, dict[str, Any]]:
+        """BatchNorm is split into parts of 64 images, as in MoCo's CIFAR demo, but into two at least, or the
+        statistics give the key away. The queue holds the keys of 4 steps, which stay fresh at momentum 0.99. The head
+        ends with BatchNorm, which takes away what the keys of one step have in common: with a plain one a short
+        training on glyphs learned to tell new keys from old.
+        """
+        defaults = super().defaults(batch_size)
+        defaults["method"]["queue_length"] = 4 * batch_size
+        defaults["encoder"]["bn_splits"] = max(1, min(8, max(2, batch_size // 64), batch_size // 2))
+        return defaults
 
     @property
     def queue_length(self) -> int:
@@ -160,7 +278,7 @@ class MoCoV2(Framework):
         return self.queue.labels
 
     def candidates(self, term: Term) -> Candidates:
-        positives = self._in_batch(term) if term.query.mixed else self._own(term)
+        positives = self._own(term) if term.query.candidates == "own" else self._in_batch(term)
         queue = term.q @ self.queue.keys[term.space].T
         if term.labels is not None:
             queue = queue.masked_fill(same_class(term.query.targets, term.labels, self.queue.labels), -torch.inf)
@@ -168,10 +286,11 @@ class MoCoV2(Framework):
         return Candidates(positives, term.targets, self._temperature(term), negatives)
 
     def _own(self, term: Term) -> Tensor:
-        """(N, N * J) as ``_in_batch``, with the keys of all other images left out."""
-        own = torch.linalg.vecdot(term.q[:, None], term.keys)  # (N, J)
-        left_out = own.new_full((len(own), *own.shape), -torch.inf)
-        return left_out.diagonal_scatter(own.T, dim1=0, dim2=1).flatten(1)
+        """(n, N * J) as ``_in_batch``, with the keys of all images left out but the one that is the query's target."""
+        image = term.query.targets.argmax(dim=1)
+        own = torch.linalg.vecdot(term.q[:, None], term.keys[image])  # (n, J)
+        left_out = own.new_full((len(own), *term.keys.shape[:2]), -torch.inf)
+        return left_out.scatter(1, image[:, None, None].expand(-1, 1, own.shape[1]), own[:, None]).flatten(1)
 
     @torch.no_grad()
     def diagnose(self, term: Term) -> dict[str, Tensor]:
@@ -185,24 +304,26 @@ class MoCoV2(Framework):
         return {"queue_gap": fresh - queue}
 
     def update(self, keys: Tensor, labels: Tensor | None = None) -> None:
-        ema_update(self.target, self.online, self.momentum)
+        ema_update(self.target, self.online, self.settings.momentum)
         self.queue.enqueue(keys, labels)
 
 
 class BYOL(Framework):
-    """Grill et al. 2020, arXiv:2006.07733: no negatives; a predictor regresses the momentum encoder's key.
+    """Grill et al. 2020, arXiv:2006.07733: no negatives; a predictor regresses the momentum encoder's key."""
 
-    predictor: unnormalised embeddings (n, H, D) -> (n, H, D).
-    """
-
-    name = "byol"
+    name, label = "byol", "BYOL"
+    usual: ClassVar[Usual] = {"encoder": {"projector": "mlpbn1", "bn_splits": 1}, "optimizer": {"lr": 0.12}}
+    predicts = True
     has_negatives = False
 
-    def __init__(self, embedder: nn.Module, predictor: nn.Module, symmetric: bool = True, momentum: float = 0.996):
-        super().__init__(embedder, temperature=1.0, symmetric=symmetric)
-        self.predictor = predictor
+    @dataclass(**FROZEN, kw_only=True)
+    class Settings(FrameworkSettings):
+        momentum: Momentum = 0.99
+        symmetric: Symmetric = True
+
+    def __init__(self, embedder: nn.Module, settings: Settings | None = None, predictor: nn.Module | None = None):
+        super().__init__(embedder, settings, predictor)
         self.target = copy.deepcopy(embedder).requires_grad_(False)
-        self.momentum = momentum
 
     def embed(self, queries: list[Tensor], views: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         with torch.no_grad():
@@ -212,14 +333,70 @@ class BYOL(Framework):
     def candidates(self, term: Term) -> Candidates:
         return Candidates(term.q @ term.keys.flatten(0, 1).T, term.targets, self._temperature(term))
 
-    def loss(self, candidates: Candidates) -> Tensor:
+    def loss(self, term: Term) -> Tensor:
+        candidates = self.candidates(term)
         return cosine_regression(candidates.positives, candidates.targets)
 
+    def gap(self, candidates: Candidates) -> tuple[Tensor, float]:
+        return -candidates.all_targets, 2.0
+
     def update(self, keys: Tensor, labels: Tensor | None = None) -> None:
-        ema_update(self.target, self.online, self.momentum)
+        ema_update(self.target, self.online, self.settings.momentum)
 
 
-FRAMEWORKS: dict[str, type[Framework]] = {leaf.name: leaf for leaf in (MoCoV2, SimCLR, NPair, BYOL)}
+class VICReg(Framework):
+    """Bardes et al. 2022, arXiv:2105.04906: no negatives; statistics of the batch keep embeddings from collapsing.
+
+    As in the paper's Algorithm 1: the mean squared difference of a query and its key (invariance), how far the
+    deviation of each dimension falls below 1 (variance), and the squared covariances of any two dimensions
+    (covariance); the latter two of the queries and of the keys, the same for every query. Embeddings keep their length,
+    and both sides carry gradient. A soft target is a mean of the squared differences, by its shares.
+    """
+
+    name, label = "vicreg", "VICReg"
+    usual: ClassVar[Usual] = {"encoder": {"projector": "mlpbn1", "bn_splits": 1}, "optimizer": {"lr": 0.03}}
+    has_negatives = False
+    normalised = False
+    beside = "VICReg's variance and covariance are of the whole batch: they move a query too, and no row shows them."
+
+    @dataclass(**FROZEN, kw_only=True)
+    class Settings(FrameworkSettings):
+        invariance_weight: Annotated[float, Field(ge=0, description="of the squared difference to the key")] = 25.0
+        variance_weight: Annotated[float, Field(ge=0, description="of the deviations' hinge")] = 25.0
+        covariance_weight: Annotated[float, Field(ge=0, description="of the squared covariances")] = 1.0
+
+    def candidates(self, term: Term) -> Candidates:
+        q, keys = F.normalize(term.q, dim=1), F.normalize(term.keys.flatten(0, 1), dim=1)
+        return Candidates(q @ keys.T, term.targets, self._temperature(term))
+
+    def loss(self, term: Term) -> Tensor:
+        weights, parts = self.settings, self._parts(term)
+        statistics = weights.variance_weight * parts["variance"] + weights.covariance_weight * parts["covariance"]
+        return weights.invariance_weight * parts["invariance"] + statistics
+
+    def gap(self, candidates: Candidates) -> tuple[Tensor, float]:
+        return -candidates.all_targets, 2 * self.settings.invariance_weight / self.online.dim
+
+    @torch.no_grad()
+    def diagnose(self, term: Term) -> dict[str, Tensor]:
+        """The parts of the loss before they are weighted."""
+        return {name: part.mean() for name, part in self._parts(term).items()}
+
+    def _parts(self, term: Term) -> dict[str, Tensor]:
+        """invariance, (n,); variance and covariance, () each."""
+        q, keys, targets = term.q, term.keys.flatten(0, 1), term.targets.to(term.q.dtype)
+        mean = targets @ keys
+        spread = targets @ keys.square() - mean.square()  # of the keys of a soft target; 0 with one key
+        covariances = [z.T.cov() for z in (q, keys)]
+        deviations = [(covariance.diagonal() + 1e-4).sqrt() for covariance in covariances]
+        return {
+            "invariance": ((q - mean).square() + spread).mean(dim=1),
+            "variance": sum((1 - deviation).relu().mean() for deviation in deviations),
+            "covariance": sum((c.square().sum() - c.diagonal().square().sum()) / len(c) for c in covariances),
+        }
+
+
+FRAMEWORKS: dict[str, type[Framework]] = {leaf.name: leaf for leaf in (MoCoV2, SimCLR, NPair, BYOL, VICReg)}
 
 
 class KeyQueue(nn.Module):
@@ -248,10 +425,13 @@ class KeyQueue(nn.Module):
         self.next.copy_((self.next + n) % self.length)
 
 
-def embed_once(embedder: nn.Module, batches: Sequence[Tensor], deal: bool = False) -> list[Tensor]:
-    """Unit embeddings of several batches in one forward pass, each distinct tensor once.
+def embed_once(
+    embedder: nn.Module, batches: Sequence[Tensor], deal: bool = False, normalise: bool = True
+) -> list[Tensor]:
+    """Embeddings of several batches in one forward pass, each distinct tensor once.
 
     deal: hand the inputs out to the splits of a split BatchNorm one by one, like cards, instead of block by block.
+    normalise: to unit length.
     """
     distinct = list({id(batch): batch for batch in batches}.values())
     inputs = torch.cat(distinct)
@@ -261,7 +441,8 @@ def embed_once(embedder: nn.Module, batches: Sequence[Tensor], deal: bool = Fals
     else:
         embeddings = embedder(inputs)
     embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
-    parts = F.normalize(embeddings, dim=2).split([len(batch) for batch in distinct])
+    embeddings = F.normalize(embeddings, dim=2) if normalise else embeddings
+    parts = embeddings.split([len(batch) for batch in distinct])
     found = {id(batch): part for batch, part in zip(distinct, parts, strict=True)}
     return [found[id(batch)] for batch in batches]
 

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from mixviz.errors import UserError
 from mixviz.frameworks import Framework
-from mixviz.mixing import Mixing, NoMixing
+from mixviz.mixing import MIXINGS, Mixing, NoMixing
 from mixviz.terms import Candidates, Query, Term
 
 
@@ -38,7 +38,7 @@ class StepOutput:
 
 
 class Method(nn.Module):
-    """framework: one of the four; mixings: at most one for each seam, in any order.
+    """framework: one of ``FRAMEWORKS``; mixings: at most one for each seam, in any order.
 
     oracle: drop negatives of the query's own class (an upper bound that reads labels, not a method; MoCHi,
     arXiv:2010.01028). Raises IncompatibleMixing, which names a pair that works.
@@ -143,13 +143,12 @@ class Method(nn.Module):
         terms = self.terms(views, generator, labels, draws)
         total, columns = torch.zeros((), device=views[0].device), defaultdict(list)
         for term in terms:
-            candidates = self.framework.candidates(term)
-            loss = self.framework.loss(candidates).mean()
+            loss = self.framework.loss(term).mean()
             total = total + term.weight * loss
             kind = "mixed" if term.query.mixed else "clean"
             columns[f"loss_{kind}" + (f"_space{term.space}" if term.space else "")].append(loss.detach())
-            if self.framework.has_negatives and term.space == 0:
-                for name, value in self._diagnose(term, candidates, kind).items():
+            if term.space == 0:
+                for name, value in self._diagnose(term, kind).items():
                     columns[name].append(value)
         diagnostics = {name: torch.stack(values).mean() for name, values in columns.items()}
         keys = self._keys(terms)
@@ -162,19 +161,21 @@ class Method(nn.Module):
         self.framework.update(output.keys, output.labels)
 
     @torch.no_grad()
-    def _diagnose(self, term: Term, candidates: Candidates, kind: str) -> dict[str, Tensor]:
+    def _diagnose(self, term: Term, kind: str) -> dict[str, Tensor]:
         """Columns of the log, of one term in space 0; chance and the framework's own are of clean queries if any."""
-        columns = {f"proxy_accuracy_{kind}": proxy_accuracy(candidates).mean()}
-        if term.synthetic.shape[1]:
-            real = candidates.real
-            columns[f"proxy_accuracy_{kind}_without_synthetic"] = proxy_accuracy(real).mean()
-            columns[f"loss_{kind}_without_synthetic"] = self.framework.loss(real).mean()
-        if kind == "clean" or not self.query_mixing.keeps_clean:
-            columns |= {"chance_loss": candidates.real.chance_loss.mean(), **self.framework.diagnose(term)}
-        return columns
+        columns, typical = {}, kind == "clean" or not self.query_mixing.keeps_clean
+        if self.framework.has_negatives:
+            candidates = self.framework.candidates(term)
+            columns[f"proxy_accuracy_{kind}"] = proxy_accuracy(candidates).mean()
+            if term.synthetic.shape[1]:
+                columns[f"proxy_accuracy_{kind}_without_synthetic"] = proxy_accuracy(candidates.real).mean()
+                columns[f"loss_{kind}_without_synthetic"] = self.framework.loss(term.real).mean()
+            if typical:
+                columns["chance_loss"] = candidates.real.chance_loss.mean()
+        return columns | self.framework.diagnose(term) if typical else columns
 
     def _anchors(self) -> tuple[int, ...]:
-        return (0, 1) if self.framework.symmetric and len(self.shared) == 1 else (0,)
+        return (0, 1) if self.framework.settings.symmetric and len(self.shared) == 1 else (0,)
 
     def _inputs(self, views: list[Tensor], generator: Generator | None, draws: Draws) -> list[Tensor]:
         draw = draws.inputs
@@ -207,13 +208,14 @@ def check_compatible(framework: type[Framework], mixings: Sequence[Mixing], orac
     """Raises IncompatibleMixing, with the reason and the nearest pair that works."""
     if oracle and not framework.has_negatives:
         raise IncompatibleMixing(f"a class oracle drops negatives and {framework.name} has none: take it on moco-v2")
+    others = [name for name, kind in MIXINGS.items() if not kind.needs_negatives]
     taken: dict[str, str] = {}
     for mixing in mixings:
-        name = type(mixing).__name__
+        name = mixing.label or type(mixing).__name__
         if mixing.needs_negatives and not framework.has_negatives:
             raise IncompatibleMixing(
-                f"{name} is defined on negatives and {framework.__name__} has none: "
-                f"take {name} on {mixing.reported_on[0]}, or mixco or imix on {framework.name}"
+                f"{name} is defined on negatives and {framework.label} has none: "
+                f"take {name} on {mixing.reported_on[0]}, or {' or '.join(others[:2])} on {framework.name}"
             )
         if mixing.seam in taken:
             raise IncompatibleMixing(

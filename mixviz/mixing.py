@@ -1,34 +1,36 @@
 """The mixings. Each fills exactly one of three seams; it has no parameters to learn and knows no framework.
 
     views       which augmentation each key view shares with the query        LooC
-    queries     which inputs are queried, and what they should match          MixCo, i-Mix
+    queries     which inputs are queried, and what they should match          MixCo, i-Mix, Un-Mix
     negatives   which further negatives are synthesised in embedding space    MoCHi
 
 Every random choice is made in ``sample`` and used elsewhere, so that it can be set by hand.
 The fields are declared once: they are the flags of the command line and the lines of ``config.json``.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 from scipy.special import gammaincinv
 from torch import Generator, Tensor
 
 from mixviz.errors import UserError
-from mixviz.terms import Query
-
-FROZEN = {"frozen": True, "config": ConfigDict(extra="forbid")}
+from mixviz.terms import FROZEN, Query
 
 
 class Mixing:
     """What a mixing may do at its seam; a leaf overrides the methods of its own seam and no others."""
 
+    label: ClassVar[str] = ""  # as its paper writes it
+    colour: ClassVar[str] = "#8d878a"  # in every picture
     seam: ClassVar[str]
     needs_negatives: ClassVar[bool] = False
     reported_on: ClassVar[tuple[str, ...]] = ()  # frameworks on which its paper reports it
+    usual: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # framework -> field -> its default there, if another
     keeps_clean: ClassVar[bool] = True  # whether clean views are still queried
     warmup_epochs: int = 0  # epochs before it sets in
     queue: str = "own"  # which key view fills the queue of a space: its own, or the first
@@ -38,9 +40,16 @@ class Mixing:
         """One entry a key view, so one an embedding space: the augmentation shared with the query, or None."""
         return (None,)
 
+    def check(self, batch_size: int, pool_size: int) -> None:
+        """Raises UserError if it cannot be trained in batches of this size, with this many negatives of a query."""
+
     def sample(self, n: int, generator: Generator | None = None) -> Any:
         """All random choices for n inputs (at the query seam) or n queries (at the negative seam)."""
         return None
+
+    def at_share(self, draw: Any, lam: float) -> Any:
+        """A draw of ``sample`` with λ, the share of the first image of every blend, set by hand."""
+        return draw
 
     def sample_inputs(self, n: int, generator: Generator | None = None) -> Any:
         """All random choices of ``inputs`` for n inputs, those of all views counted."""
@@ -74,8 +83,11 @@ class MixCo(Mixing):
     On MoCo-v2 blends are made of the query view and meet all N keys and the queue; on SimCLR of either view in turn.
     """
 
+    label: ClassVar[str] = "MixCo"
+    colour: ClassVar[str] = "#f0a616"
     seam: ClassVar[str] = "queries"
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2", "simclr")
+    usual: ClassVar[Mapping[str, Mapping[str, Any]]] = {"simclr": {"temperature": 0.5}}  # the authors', on small images
 
     weight: Annotated[float, Field(ge=0, description="β, weight of the blends' loss; 0 is the plain framework")] = 1.0
     temperature: Annotated[
@@ -83,11 +95,18 @@ class MixCo(Mixing):
     ] = 0.05
     alpha: Annotated[float, Field(gt=0, description="λ is drawn from Beta(α, α); 1 is uniform, as in the paper")] = 1.0
 
+    def check(self, batch_size: int, pool_size: int) -> None:
+        if batch_size % 2:
+            raise UserError(f"MixCo pairs the halves of a batch: make --batch-size even, not {batch_size}")
+
     def sample(self, n: int, generator: Generator | None = None) -> Tensor | None:
         """λ, the share of the first of the two: (n // 2,)."""
         if self.weight == 0:
             return None
         return dirichlet(n // 2, 2, self.alpha, generator)[:, 0]
+
+    def at_share(self, draw: Tensor | None, lam: float) -> Tensor | None:
+        return None if draw is None else torch.full_like(draw, lam)
 
     def queries(self, view: Tensor, draw: Tensor | None) -> list[Query]:
         clean = super().queries(view, None)
@@ -98,7 +117,7 @@ class MixCo(Mixing):
         blends = blend(view[:half], view[half : 2 * half], lam)
         targets = torch.cat([lam.diag(), (1 - lam).diag()], dim=1)
         targets = F.pad(targets, (0, len(view) - 2 * half))
-        return [*clean, Query(blends, targets, self.weight, self.temperature, mixed=True)]
+        return [*clean, Query(blends, targets, self.weight, self.temperature, mixed=True, candidates="batch")]
 
 
 class IMixDraw(NamedTuple):
@@ -118,6 +137,8 @@ class IMix(Mixing):
     InputMix, for weak augmentation, first blends every view with further inputs and leaves its label as it is.
     """
 
+    label: ClassVar[str] = "i-Mix"
+    colour: ClassVar[str] = "#3da3e6"
     seam: ClassVar[str] = "queries"
     reported_on: ClassVar[tuple[str, ...]] = ("n-pair", "moco-v2", "byol")
     keeps_clean: ClassVar[bool] = False
@@ -136,6 +157,9 @@ class IMix(Mixing):
         centre = torch.rand(1, 2, generator=generator, device=lam.device).expand(n, 2) if cutmix else None
         return IMixDraw(lam, partner, centre)
 
+    def at_share(self, draw: IMixDraw, lam: float) -> IMixDraw:
+        return draw._replace(lam=torch.full_like(draw.lam, lam))
+
     def queries(self, view: Tensor, draw: IMixDraw) -> list[Query]:
         partner = draw.partner.to(view.device)
         if draw.centre is None:
@@ -149,7 +173,7 @@ class IMix(Mixing):
             inputs = torch.where(inside[:, None], view[partner], view)
         eye = torch.eye(len(view), device=view.device, dtype=lam.dtype)
         targets = blend(eye, eye[partner], lam)
-        return [Query(inputs, targets, mixed=True)]
+        return [Query(inputs, targets, mixed=True, candidates="batch")]
 
     def sample_inputs(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor] | None:
         """Weights (n, 1 + number of further inputs), at least half on the input itself, and the others' indices."""
@@ -178,6 +202,56 @@ class IMix(Mixing):
         return list(mixed.split(len(views[0])))
 
 
+class UnMixDraw(NamedTuple):
+    """λ (1,), the share of the input itself; whether a box is pasted (1,) bool; its centre (1, 2) in [0, 1)."""
+
+    lam: Tensor
+    region: Tensor
+    centre: Tensor
+
+
+@dataclass(**FROZEN)
+class UnMix(Mixing):
+    """Adds the batch blended with itself in reverse order (Shen et al. 2022, arXiv:2003.05438).
+
+    With one λ ~ Beta(α, α) a batch, input i is blended with input N - 1 - i, in all pixels or by CutMix's box, where λ
+    is the area that is left. The blend is queried twice as a clean view is: with weight λ for the key of image i, and
+    with weight 1 - λ for that of image N - 1 - i.
+    """
+
+    label: ClassVar[str] = "Un-Mix"
+    colour: ClassVar[str] = "#7f2a6b"
+    seam: ClassVar[str] = "queries"
+    reported_on: ClassVar[tuple[str, ...]] = ("moco-v2", "simclr", "byol")
+
+    alpha: Annotated[float, Field(gt=0, description="λ is drawn from Beta(α, α)")] = 1.0
+    region: Annotated[
+        float, Field(ge=0, le=1, description="probability of a box in place of a blend (images only)")
+    ] = 0.5
+
+    def sample(self, n: int, generator: Generator | None = None) -> UnMixDraw:
+        lam = dirichlet(1, 2, self.alpha, generator)[:, 0]
+        region, *centre = torch.rand(3, 1, generator=generator, device=lam.device)
+        return UnMixDraw(lam, region < self.region, torch.stack(centre, dim=1))
+
+    def at_share(self, draw: UnMixDraw, lam: float) -> UnMixDraw:
+        return draw._replace(lam=torch.full_like(draw.lam, lam))
+
+    def queries(self, view: Tensor, draw: UnMixDraw) -> list[Query]:
+        lam, region, centre = (part.to(view.device) for part in draw)
+        inputs = blend(view, view.flip(0), lam)
+        if view.dim() == 4:
+            inside, outside = box(lam, centre, *view.shape[2:])
+            inputs = torch.where(region, torch.where(inside[:, None], view.flip(0), view), inputs)
+            lam = torch.where(region, outside, lam)
+        own, lam = torch.eye(len(view), device=view.device), lam.squeeze(0)
+        return [
+            *super().queries(view, None),
+            Query(inputs=inputs, targets=own, weight=lam, mixed=True),
+            Query(inputs=inputs, targets=own.flip(0), weight=1 - lam, mixed=True),
+        ]
+
+
 class MoCHiDraw(NamedTuple):
     """Ranks are places in the query's list of hardest negatives, 0 the hardest."""
 
@@ -197,6 +271,8 @@ class MoCHi(Mixing):
     The defaults are the paper's (1024, 1024, 128) of 16,384 keys, scaled to a queue of 1,024.
     """
 
+    label: ClassVar[str] = "MoCHi"
+    colour: ClassVar[str] = "#ce5c02"
     seam: ClassVar[str] = "negatives"
     needs_negatives: ClassVar[bool] = True
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2",)
@@ -207,6 +283,13 @@ class MoCHi(Mixing):
     warmup_epochs: Annotated[
         int, Field(ge=0, description="epochs before it sets in (paper: 10 of 200), with MoCo's queue full of keys")
     ] = 0
+
+    def check(self, batch_size: int, pool_size: int) -> None:
+        if self.hardest > pool_size:
+            raise UserError(
+                f"--mochi-hardest {self.hardest} is more than the {pool_size} negatives of a query: "
+                f"take {pool_size} or fewer"
+            )
 
     def sample(self, n: int, generator: Generator | None = None) -> MoCHiDraw:
         device = generator.device if generator is not None else None
@@ -262,13 +345,15 @@ class LooC(Mixing):
     framework; where negatives come from the batch, the other images' further views are negatives too.
     """
 
+    label: ClassVar[str] = "LooC"
+    colour: ClassVar[str] = "#0b9560"
     seam: ClassVar[str] = "views"
     needs_negatives: ClassVar[bool] = True
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2",)
 
     left_out: Annotated[
-        tuple[Literal["color", "rotation", "texture", "blur", "crop", "flip"], ...],
-        Field(min_length=1, description="augmentations that get an embedding space of their own"),
+        tuple[str, ...],
+        Field(min_length=1, description="augmentations (groups of the data's domain) that get a space of their own"),
         AfterValidator(lambda names: tuple(dict.fromkeys(names))),
     ] = ("color",)
     plus_plus: Annotated[bool, Field(description="LooC++: a last stage for each space; features are concatenated")] = (
@@ -284,7 +369,7 @@ class LooC(Mixing):
         return (None, *self.left_out)
 
 
-MIXINGS: dict[str, type[Mixing]] = {"mixco": MixCo, "imix": IMix, "mochi": MoCHi, "looc": LooC}
+MIXINGS: dict[str, type[Mixing]] = {"mixco": MixCo, "imix": IMix, "unmix": UnMix, "mochi": MoCHi, "looc": LooC}
 
 
 def blend(a: Tensor, b: Tensor, lam: Tensor) -> Tensor:

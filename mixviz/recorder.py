@@ -19,9 +19,11 @@ from mixviz.analysis.hardness import hardness, negative_columns, of_own_class, r
 from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.neighbours import nearest
 from mixviz.analysis.projection import turned
-from mixviz.augment import Augmentation, make_views, to_float
+from mixviz.augment import Augmentation, make_views
+from mixviz.build import fixed_generator
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet, draw
+from mixviz.data import Dataset, draw
+from mixviz.domains import clean, prepared
 from mixviz.film import Film, filmed_epochs, joined
 from mixviz.method import Method
 from mixviz.terms import Candidates, Term
@@ -41,15 +43,14 @@ class Recorder:
     the training images, rising.
     """
 
-    def __init__(self, path: Path, config: RunConfig, held_out: ImageSet, rows: Tensor, augmentation: Augmentation):
+    def __init__(self, path: Path, config: RunConfig, held_out: Dataset, rows: Tensor, augmentation: Augmentation):
         self.path, self.config = path, config
         self.held_out, self.held_rows = held_out, rows.numpy()
         self._look_at(draw(held_out.labels, len(held_out), PROBES))
         self.augmentation = augmentation
         self.due = filmed_epochs(config.train.epochs, config.train.film_frames) if len(self.probes) > 1 else ()
         self.names = head_names(config)
-        looc = config.method.looc
-        self.shared = looc.shared if "looc" in config.method.mixing else (None,)
+        self.shared = config.method.shared
         self.frames: list[dict[str, Any]] = []
         self.about: dict[str, Any] = {}
 
@@ -86,16 +87,16 @@ class Recorder:
     @cached_property
     def _seen(self) -> tuple[Tensor, list[Tensor]]:
         """The probes as they are, and the views of those that are queried; on the CPU, the same in every frame."""
-        images = to_float(self.probes.tensor())
-        generator = Generator().manual_seed(0)
-        views = make_views(images[:QUERIES], self.augmentation, generator, self.shared)
-        return images, [view.images for view in views]
+        images, queries = clean(self.probes), prepared(self.probes, slice(QUERIES))
+        generator = fixed_generator()
+        views = make_views(queries, self.augmentation, generator, self.shared)
+        return images, [view.inputs for view in views]
 
     def _frame(self, method: Method) -> dict[str, Any]:
         embedder = method.framework.online
         images, views = self._seen
         labels = None if self.probes.labels is None else torch.as_tensor(self.probes.labels)
-        device = embedder.mean.device
+        device = embedder.device
         curves = self._tasks(method, [v.to(device) for v in views], None if labels is None else labels.to(device))
         pairs = [view[:PAIRS] for view in views[:2]]
         embedded = heads(embedder, torch.cat([images, *pairs]), self.names)
@@ -135,10 +136,10 @@ class Recorder:
 
     def _task(self, method: Method, term: Term, labels: Tensor | None) -> dict[str, Any]:
         framework = method.framework
-        candidates = framework.candidates(term)
-        task = {"loss": float(framework.loss(candidates).mean())}
+        task = {"loss": float(framework.loss(term).mean())}
         if not framework.has_negatives:
             return task
+        candidates = framework.candidates(term)
         same = None if labels is None else of_own_class(framework, term, candidates, labels)
         if "ranks" not in self.about:
             count = int(negative_columns(torch.cat(real_parts(candidates), dim=1), candidates).sum(dim=1).max())

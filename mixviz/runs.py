@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from mixviz.augment import Shape
 from mixviz.build import build_embedder, build_method, dtype_name
 from mixviz.config import RunConfig
 from mixviz.encoders import Embedder
@@ -26,6 +28,7 @@ from mixviz.errors import UserError, unknown
 from mixviz.film import Film
 from mixviz.method import Method
 from mixviz.paths import runs_root
+from mixviz.result import Result
 
 
 class Run:
@@ -46,10 +49,10 @@ class Run:
         """The run as it would be created. Raises UserError where its name is no good or taken."""
         name = name or default_name(config)
         if not re.fullmatch(r"\w[\w.+=,@-]*", name):
-            raise UserError(f"--name {name!r} is no folder name: use letters, digits and . + = , @ - _")
+            raise UserError(f"--name {name!r} is not a valid folder name: use letters, digits and . + = , @ - _")
         run = cls((root or runs_root()) / name)
         if (run.path / "config.json").exists():
-            raise UserError(f"the run {name} exists: go on with --resume, or choose another --name")
+            raise UserError(f"the run {name} exists: continue it with --resume, or choose another --name")
         return run
 
     @classmethod
@@ -98,25 +101,25 @@ class Run:
         """The last good state. Raises UserError where there is none, or it is damaged."""
         path = self.path / "checkpoint.pt"
         if not path.exists():
-            raise UserError(f"the run {self.name} has no checkpoint yet: its first epoch was not finished")
+            raise UserError(f"the run {self.name} has no checkpoint yet: its first epoch has not finished")
         try:
             return torch.load(path, map_location=device, weights_only=True)
         except Exception as error:
-            raise UserError(f"the checkpoint {path} is damaged ({type(error).__name__}): train the run anew") from error
+            raise UserError(
+                f"the checkpoint {path} is damaged ({type(error).__name__}): train the run again"
+            ) from error
 
     def encoder(self, trained: bool = True, device: str = "auto") -> Embedder:
         """The run's embedder, in evaluation mode and without gradients; not trained: as it was initialised.
 
         From the checkpoint or, in a recording, from its float16 weights. Raises UserError.
         """
-        weights, image_size = self._online_weights()
-        embedder = build_embedder(self.config_on(device), image_size)
-        if trained:
-            embedder.mean, embedder.std = weights["mean"], weights["std"]
-            embedder.load_state_dict(weights)
-        else:
-            embedder.mean.data, embedder.std.data = weights["mean"], weights["std"]
-        return embedder.to(embedder.projectors[0][0].weight.device).eval().requires_grad_(False)
+        weights, shape = self._online_weights()
+        embedder = build_embedder(self.config_on(device), shape)
+        if not trained:
+            weights = embedder.state_dict() | {name: weights[name] for name in weights if _is_statistic(name)}
+        embedder.load_state_dict(weights)
+        return embedder.eval().requires_grad_(False)
 
     def method(self, device: str = "auto") -> Method:
         """The whole method as the last epoch left it, momentum encoder and queue included, in evaluation mode.
@@ -124,39 +127,36 @@ class Run:
         Raises UserError where there is no checkpoint; a recording keeps the encoder alone.
         """
         state = self.load_checkpoint()
-        weights = state["method"]
-        mean, std = weights["framework.online.mean"], weights["framework.online.std"]
-        method = build_method(self.config_on(device), state["image_size"], mean, std)
-        method.load_state_dict(weights)
+        method = build_method(self.config_on(device), _shape(state))
+        method.load_state_dict(state["method"])
         return method.eval().requires_grad_(False)
 
     def save_weights(self, path: Path) -> None:
         """The embedder's weights and BatchNorm statistics as float16 arrays, for ``encoder`` to read.
 
-        They are rounded to the eight digits of bfloat16 first, which makes the file a sixth smaller. Mean and deviation
-        of the images stay float32, so that the untrained encoder is the same as well.
+        They are rounded to the eight digits of bfloat16 first, which makes the file a sixth smaller. Statistics of the
+        data stay float32, so that the untrained encoder is the same as well.
         """
-        weights, image_size = self._online_weights()
-        halved = {name for name, v in weights.items() if v.is_floating_point() and name not in ("mean", "std")}
+        weights, shape = self._online_weights()
+        halved = {name for name, v in weights.items() if v.is_floating_point() and not _is_statistic(name)}
         arrays = {name: (v.bfloat16().half() if name in halved else v).numpy() for name, v in weights.items()}
-        np.savez_compressed(path, image_size=np.array(image_size), **arrays)
+        np.savez_compressed(path, shape=np.array(shape), **arrays)
 
-    def _online_weights(self) -> tuple[dict[str, Tensor], int]:
-        """The embedder's state and the image size that it was trained on."""
+    def _online_weights(self) -> tuple[dict[str, Tensor], Shape]:
+        """The embedder's state and the shape of its inputs."""
         path = self.path / "weights.npz"
         if (self.path / "checkpoint.pt").exists() or not path.exists():
             state, prefix = self.load_checkpoint(), "framework.online."
-            return {k.removeprefix(prefix): v for k, v in state["method"].items() if k.startswith(prefix)}, state[
-                "image_size"
-            ]
+            weights = {k.removeprefix(prefix): v for k, v in state["method"].items() if k.startswith(prefix)}
+            return weights, _shape(state)
         try:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
         except Exception as error:
-            raise UserError(f"the weights {path} are damaged ({type(error).__name__}): fetch them anew") from error
-        image_size = int(arrays.pop("image_size"))
+            raise UserError(f"the weights {path} are damaged ({type(error).__name__}): fetch them again") from error
+        shape = _shape({name: arrays.pop(name) for name in ("shape", "image_size") if name in arrays})
         weights = {name: torch.from_numpy(np.asarray(value)) for name, value in arrays.items()}
-        return {name: v.float() if v.is_floating_point() else v for name, v in weights.items()}, image_size
+        return {name: v.float() if v.is_floating_point() else v for name, v in weights.items()}, shape
 
     def config_on(self, device: str) -> RunConfig:
         """The config, but for the device."""
@@ -168,16 +168,24 @@ class Run:
         """Raises UserError where there is none."""
         return Film.load(self.path / "film.npz")
 
-    def add_results(self, results: list[dict[str, Any]]) -> None:
-        """Add evaluation results; one of the same protocol, encoder, target and seed takes the old one's place."""
-        keys = ("protocol", "encoder", "target", "seed")
-        new = {tuple(result[key] for key in keys) for result in results}
-        kept = [result for result in self.results if tuple(result[key] for key in keys) not in new]
-        self._write_json("evaluation.json", kept + results)
+    def add_results(self, results: Sequence[Result]) -> None:
+        """Add results of this run; each takes the place of one with the same identity. Other rows stay as they are."""
+        own = [replace(result, run=self.name) for result in results]
+        new = {result.identity for result in own}
+        kept = [row for row, old in zip(self._rows(), self.results, strict=True) if old.identity not in new]
+        self._write_json("evaluation.json", kept + [result.to_dict() for result in own])
 
     @property
-    def results(self) -> list[dict[str, Any]]:
-        """All evaluation results so far."""
+    def results(self) -> list[Result]:
+        """All results so far, whatever the run was called when they were added. Raises UserError."""
+        return [replace(Result.from_dict(row), run=self.name) for row in self._rows()]
+
+    def own_results(self, target: str = "label", encoder: str = "backbone") -> dict[str, Result]:
+        """Results on the data set that the run was trained on, by the label of their protocol. Raises UserError."""
+        found = [result for result in self.results if (result.target, result.encoder) == (target, encoder)]
+        return {result.label: result for result in found if not result.is_transfer}
+
+    def _rows(self) -> list[dict[str, Any]]:
         return self.read_json("evaluation.json") if (self.path / "evaluation.json").exists() else []
 
     def read_json(self, name: str) -> Any:
@@ -196,6 +204,18 @@ class Run:
         part = self.path / f".{name}.part"
         write(part)
         os.replace(part, self.path / name)
+
+
+def _shape(state: Mapping[str, Any]) -> Shape:
+    """Of the encoder's inputs; older runs are of square images and keep their size."""
+    if "image_size" in state:
+        return (3, int(state["image_size"]), int(state["image_size"]))
+    return tuple(int(size) for size in state["shape"])
+
+
+def _is_statistic(name: str) -> bool:
+    """Whether an entry of an embedder's state was measured on the training data; older runs have the last two."""
+    return name.startswith("normalise.") or name in ("mean", "std")
 
 
 def list_runs(root: Path | None = None) -> list[Run]:

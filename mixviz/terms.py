@@ -4,11 +4,22 @@ Letters: N images in a batch, n queries, J key views an image, H embedding space
 P columns that may carry target mass, S synthetic negatives.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeVar
 
 import torch
+import torch.nn.functional as F
+from pydantic import ConfigDict
 from torch import Tensor
+
+FROZEN = {"frozen": True, "config": ConfigDict(extra="forbid")}  # of the settings of mixings and frameworks
+Settings = TypeVar("Settings")
+
+
+def replace_known(settings: Settings, **values: Any) -> Settings:
+    """A copy of a mixing's or a framework's settings with those of the values that it has a field for."""
+    known = {field.name for field in fields(settings)}
+    return replace(settings, **{name: value for name, value in values.items() if name in known})
 
 
 @dataclass(frozen=True)
@@ -17,9 +28,10 @@ class Query:
 
     inputs: Tensor  # (n, C, H, W) images, or any (n, ...)
     targets: Tensor  # (n, N), rows sum to one
-    weight: float = 1.0  # of its loss in the total
+    weight: float | Tensor = 1.0  # of its loss in the total; a tensor is ()
     temperature: float | None = None  # None: the framework's own
-    mixed: bool = False  # its targets are spread over several images
+    mixed: bool = False  # its inputs are made of several images
+    candidates: Literal["own", "batch"] = "own"  # of all N images the keys, or as a clean query, which has one target
 
 
 @dataclass(frozen=True)
@@ -27,15 +39,20 @@ class Term:
     """One summand of the loss: everything that it is computed from, and all that a picture may show."""
 
     query: Query
-    q: Tensor  # (n, D) query embeddings, unit length
-    keys: Tensor  # (N, J, D) keys of the other views, unit length
+    q: Tensor  # (n, D) query embeddings, of unit length if the framework normalises
+    keys: Tensor  # (N, J, D) keys of the other views, likewise
     targets: Tensor  # (n, N * J) the query's targets, spread over the key views
     synthetic: Tensor  # (n, S, D) negatives that a mixing synthesised, unit length, detached
     space: int  # which of the H embedding spaces
     anchor: int  # which view the queries are made of
-    weight: float  # of its loss in the total
+    weight: float | Tensor  # of its loss in the total; a tensor is ()
     labels: Tensor | None = None  # (N,) classes; only a class oracle uses them
     draw: Any = None  # what the negatives' mixing drew
+
+    @property
+    def real(self) -> "Term":
+        """Without synthetic negatives."""
+        return replace(self, synthetic=self.synthetic[:, :0])
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,12 @@ class Candidates:
     def similarities(self) -> Tensor:
         """(n, P + all M), the positives first, then the negatives group by group."""
         return torch.cat([self.positives, *self.negatives.values()], dim=1)
+
+    @property
+    def all_targets(self) -> Tensor:
+        """(n, P + all M): the targets, 0 for the negatives."""
+        negatives = sum(part.shape[1] for part in self.negatives.values())
+        return F.pad(self.targets.to(self.positives.dtype), (0, negatives))
 
     @property
     def real(self) -> "Candidates":

@@ -9,9 +9,8 @@ import math
 import shutil
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +18,27 @@ import torch
 from torch import Generator, Tensor
 from tqdm.auto import tqdm
 
-from mixviz.augment import Augmentation, build_augmentation, make_views, to_float
-from mixviz.build import build_method
-from mixviz.config import AugmentConfig, OptimizerConfig, RunConfig
-from mixviz.data import ImageSet, draw, load
+from mixviz.augment import Augmentation, Shape, View, make_views
+from mixviz.build import (
+    TrainSets,
+    build_method,
+    fixed_generator,
+    load_sets,
+    seeded_generator,
+)
+from mixviz.config import OptimizerConfig, RunConfig
+from mixviz.data import Dataset, draw
+from mixviz.domains import Domain, augmentation_of, domain_of, inputs_of
 from mixviz.encoders import recompute_statistics
 from mixviz.errors import UserError
 from mixviz.evaluate import extract, read_out_knn
 from mixviz.method import Method
+from mixviz.mixing import Mixing
 from mixviz.recorder import Recorder
 from mixviz.runs import Run
 
-Watch = Callable[[int, int], None]  # told the images seen so far and of the whole training, after each step
+Watch = Callable[[int, int], None]  # called after each step with the images seen so far and those of the whole training
+ViewMaker = Callable[[Tensor, Augmentation, Generator, tuple[str | None, ...]], list[View]]  # such as ``make_views``
 
 CHECK_EVERY = 20  # steps between looks at the loss; each look waits for the device
 MONITOR_BANK = 10_000  # training images that the kNN monitor compares with, at most
@@ -40,165 +48,190 @@ class NonFiniteLoss(UserError):
     """The loss became NaN or infinite; the last good checkpoint is kept."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """Training images on the device, and the held-out part of train that the monitor queries with."""
+    """Training examples on the device, and the held-out part of train that the monitor queries with."""
 
-    pixels: Tensor  # (N, H, W, 3) uint8
+    stored: Tensor  # (N, ...), of images (N, H, W, 3) uint8
+    domain: Domain
+    shape: Shape  # of the encoder's inputs
     labels: Tensor | None  # (N,)
-    held_out: ImageSet
-    held_rows: Tensor  # where they lie in the training images
-    bank: ImageSet
-
-    @property
-    def image_size(self) -> int:
-        return self.pixels.shape[1]
+    held_out: Dataset
+    held_rows: Tensor  # where they are in the training split
+    bank: Dataset
 
 
 def train(
     config: RunConfig,
     name: str | None = None,
-    images: ImageSet | None = None,
+    images: Dataset | None = None,
     root: Path | None = None,
     progress: bool = True,
     watch: Watch | None = None,
+    views: ViewMaker = make_views,
+    mixings: Sequence[Mixing] | None = None,
 ) -> Run:
     """Train a new run, from the config to its last epoch.
 
     name: of its folder. images: the training split, in place of loading ``config.data``. root: the folder of runs.
     watch: called after each step; what it raises ends the training, and the checkpoint of the last epoch is kept.
+    views: draws the views of a batch. mixings: used in place of the config's.
     Raises UserError on bad input before anything is written, and NonFiniteLoss.
     """
     Run.check_new(config, name, root)
-    images = load_training_images(config, progress) if images is None else images
-    method, data = set_up(config, images)
-    return _fit(Run.create(config, name, root), method, data, progress, watch)
+    images = load_sets(config.data, progress).all_train if images is None else images
+    method, data = set_up(config, images, mixings)
+    return _fit(Run.create(config, name, root), method, data, progress, watch, views)
 
 
-def resume(run: Run, images: ImageSet | None = None, progress: bool = True, watch: Watch | None = None) -> Run:
-    """Go on from the run's last epoch; equals training without a break. Raises UserError, NonFiniteLoss."""
-    images = load_training_images(run.config, progress) if images is None else images
-    method, data = set_up(run.config, images)
-    return _fit(run, method, data, progress, watch)
+def resume(
+    run: Run,
+    images: Dataset | None = None,
+    progress: bool = True,
+    watch: Watch | None = None,
+    views: ViewMaker = make_views,
+    mixings: Sequence[Mixing] | None = None,
+) -> Run:
+    """Continue from the run's last epoch; equals training without a break, if views and mixings are the same.
+
+    Raises UserError, NonFiniteLoss.
+    """
+    images = load_sets(run.config.data, progress).all_train if images is None else images
+    method, data = set_up(run.config, images, mixings)
+    return _fit(run, method, data, progress, watch, views)
 
 
-def trained(config: RunConfig, name: str, root: Path, images: ImageSet) -> Run:
-    """The finished run of this config: as it is, gone on with where it was cut, or trained anew."""
+def trained(
+    config: RunConfig,
+    name: str,
+    root: Path,
+    images: Dataset,
+    views: ViewMaker = make_views,
+    mixings: Sequence[Mixing] | None = None,
+) -> Run:
+    """The finished run of this config: reused, resumed, or trained from scratch. Arguments as for ``train``."""
     folder = root / name
     if (folder / "config.json").exists() and Run(folder).config == config:
-        return resume(Run(folder), images)
+        return resume(Run(folder), images, views=views, mixings=mixings)
     shutil.rmtree(folder, ignore_errors=True)
-    return train(config, name, images, root)
+    return train(config, name, images, root, views=views, mixings=mixings)
 
 
-def _fit(run: Run, method: Method, data: TrainingData, progress: bool, watch: Watch | None = None) -> Run:
-    config, device = run.config, data.pixels.device
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """What the steps of one training need, all of it on the run's device."""
+
+    config: RunConfig
+    method: Method
+    optimizer: torch.optim.Optimizer
+    data: TrainingData
+    augmentation: Augmentation
+    views: ViewMaker
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return len(self.data.stored) // self.config.train.batch_size
+
+    def epoch(self, epoch: int, bar: tqdm, watch: Watch | None = None) -> dict[str, float]:
+        """One pass over the data, epochs counted from 0; its row of the log. Raises NonFiniteLoss."""
+        settings, rate = self.config.train, 0.0
+        sums: dict[str, Tensor | float] = defaultdict(float)
+        counts: Counter[str] = Counter()
+        self.method.train()
+        for i, index in enumerate(batches(len(self.data.stored), settings.batch_size, settings.seed, epoch)):
+            step = epoch * self.steps + i
+            rate = learning_rate(self.config.optimizer, epoch + i / self.steps, settings.epochs)
+            for name, value in self.step(epoch, step, index, rate).items():
+                sums[name] = sums[name] + value
+                counts[name] += 1
+            if step % CHECK_EVERY == 0 or i == self.steps - 1:
+                loss = float(sums["loss"]) / (i + 1)
+                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                if not math.isfinite(loss):
+                    raise _non_finite(epoch, i, rate)
+            bar.update(len(index))
+            if watch is not None:
+                watch((step + 1) * len(index), settings.epochs * self.steps * len(index))
+        return {"epoch": epoch + 1, "lr": rate, **{name: float(value) / counts[name] for name, value in sums.items()}}
+
+    def step(self, epoch: int, step: int, index: Tensor, rate: float) -> dict[str, Tensor]:
+        """One step on the images with these indices, (n,); the loss and the diagnostics, one number each."""
+        seed, data = self.config.train.seed, self.data
+        device = data.stored.device
+        index = index.to(device)
+        crops, mixing = (seeded_generator(device, seed, stream, step) for stream in ("crops", "mix"))
+        views = self.views(data.domain.prepare(data.stored[index]), self.augmentation, crops, self.method.shared)
+        labels = None if data.labels is None else data.labels[index]  # for an oracle, and for diagnostics of the queue
+        current = self.method.at_step(epoch, step, len(index))
+        output = current.training_step([view.inputs for view in views], mixing, labels)
+        optimize(self.optimizer, output.loss, rate)
+        self.method.update(output)
+        return {"loss": output.loss.detach(), **output.diagnostics}
+
+
+def _fit(run: Run, method: Method, data: TrainingData, progress: bool, watch: Watch | None, views: ViewMaker) -> Run:
+    config = run.config
     optimizer = sgd(method, config.optimizer)
-    start = _restore(run, method, optimizer, device)
-    steps = len(data.pixels) // config.train.batch_size
-    augmentation = augmentation_of(config.augment, data.image_size)
+    start, epochs = _restore(run, method, optimizer, data.stored.device), config.train.epochs
+    augmentation = augmentation_of(config.augment, data.bank)
+    loop = Loop(config=config, method=method, optimizer=optimizer, data=data, augmentation=augmentation, views=views)
     recorder = Recorder(run.path / "film.npz", config, data.held_out, data.held_rows, augmentation)
     recorder.rewind(start)
     if start == 0:
         recorder.take(method, 0)
-    images = steps * config.train.batch_size  # of an epoch
-    total, done = config.train.epochs * images, start * images
-    with tqdm(
-        total=total, initial=done, desc=run.name, unit=" images", unit_scale=True, mininterval=0.5, disable=not progress
-    ) as bar:
-        for epoch in range(start, config.train.epochs):
+    per_epoch = loop.steps * config.train.batch_size  # images
+    shown = {"desc": run.name, "unit": " images", "unit_scale": True, "mininterval": 0.5, "disable": not progress}
+    with tqdm(total=epochs * per_epoch, initial=start * per_epoch, **shown) as bar:
+        for epoch in range(start, epochs):
             began = time.perf_counter()
-            row = _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, bar, watch)
+            row = loop.epoch(epoch, bar, watch)
             if not all(torch.isfinite(p).all() for p in method.parameters()):
-                raise _non_finite(epoch, steps - 1, row["lr"])
-            if config.train.clean_statistics and epoch + 1 == config.train.epochs:
-                recompute_statistics(method.framework.online, clean_batches(data.pixels))
+                raise _non_finite(epoch, loop.steps - 1, row["lr"])
+            if config.train.clean_statistics and epoch + 1 == epochs:
+                recompute_statistics(method.framework.online, clean_batches(data.stored, data.domain))
             seconds = time.perf_counter() - began
-            row |= {"seconds": seconds, "images_per_second": images / seconds}
+            row |= {"seconds": seconds, "images_per_second": per_epoch / seconds}
             if _is_due(epoch, config):
                 row["knn_accuracy"] = knn_monitor(method, data)
             row["film_seconds"] = recorder.take(method, epoch + 1)
-            run.save_checkpoint(_state(method, optimizer, epoch, data.image_size))
+            run.save_checkpoint(_state(method, optimizer, epoch, data.shape))
             run.log(row)
     return run
 
 
-def load_training_images(config: RunConfig, progress: bool = True) -> ImageSet:
-    """The training split of ``config.data``, cut to ``train_images``. Raises UserError."""
-    data = config.data
-    images = load(
-        data.data, "train", image_size=data.image_size, name=data.data_name, skip_bad=data.skip_bad, progress=progress
-    )
-    if data.train_images is not None and data.train_images < len(images):
-        keep = torch.randperm(len(images), generator=Generator().manual_seed(0))[: data.train_images]
-        images = images.select(keep.sort().values.numpy())
-    return images
-
-
-def set_up(config: RunConfig, images: ImageSet) -> tuple[Method, TrainingData]:
-    """The untrained method and its data, on the run's device. Raises UserError."""
-    held, kept = hold_out(len(images), config.data.holdout)
-    if config.train.batch_size > len(kept):
+def set_up(config: RunConfig, images: Dataset, mixings: Sequence[Mixing] | None = None) -> tuple[Method, TrainingData]:
+    """The untrained method and its data, on the run's device. mixings: in place of the config's. Raises UserError."""
+    sets = TrainSets(data=config.data, all_train=images)
+    if config.train.batch_size > len(sets.train):
         raise UserError(
-            f"--batch-size {config.train.batch_size} is larger than the {len(kept)} training images: "
-            f"take {len(kept)} or fewer"
+            f"--batch-size {config.train.batch_size} is larger than the {len(sets.train)} training images: "
+            f"take {len(sets.train)} or fewer"
         )
-    keep_freed_memory()
-    training = images.select(kept)
     if config.method.oracle:
         images.targets("label")
-    pixels = training.tensor()
-    method = build_method(config, pixels.shape[1], *statistics(pixels))
-    device = method.framework.online.mean.device
-    labels = None if training.labels is None else torch.as_tensor(training.labels, device=device)
-    bank = training.select(np.sort(draw(training.labels, len(training), MONITOR_BANK)))
-    return method, TrainingData(pixels.to(device), labels, images.select(held), held, bank)
-
-
-def statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel, (3,) each, in [0, 1]; of at most 10,000 of the (N, H, W, 3)."""
-    rows = torch.from_numpy(np.sort(draw(None, len(pixels), 10_000)))
-    sample = pixels[rows.to(pixels.device)].cpu().double().flatten(0, 2) / 255
-    return sample.mean(dim=0).float(), sample.std(dim=0).clamp(min=1e-3).float()
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep what is freed: it gives blocks over a threshold back to the system at once.
-
-    To fetch a block again costs more than a layer of a small network on a CPU. glibc's threshold follows the largest
-    block that was freed, up to 32 MiB.
-    """
-    torch.empty(31 * 2**20, dtype=torch.uint8)
-
-
-def clean_batches(pixels: Tensor, batch_size: int = 512) -> Iterator[Tensor]:
-    """Up to 10,000 of the (N, H, W, 3) training images as they are, in random order: (n, 3, H, W) in [0, 1] each."""
-    order = torch.randperm(len(pixels), generator=Generator().manual_seed(0))[:10_000].to(pixels.device)
-    for index in order.split(batch_size):
-        if len(index) > 1:  # of one image there are no statistics
-            yield to_float(pixels[index])
-
-
-def hold_out(n: int, size: int) -> tuple[Tensor, Tensor]:
-    """Indices of the held-out images, at most a tenth, and of the others; the same for every seed."""
-    order = torch.randperm(n, generator=Generator().manual_seed(0))
-    size = min(size, n // 10)
-    return order[:size].sort().values, order[size:].sort().values
-
-
-def augmentation_of(config: AugmentConfig, image_size: int) -> Augmentation:
-    """The augmentation of a config."""
-    return build_augmentation(
-        image_size,
-        crop_scale=(config.crop_min, 1.0),
-        flip=config.flip,
-        jitter=(config.brightness, config.contrast, config.saturation, config.hue),
-        jitter_p=config.jitter,
-        grayscale=config.grayscale,
-        blur=config.blur,
-        rotation=config.rotation,
-        texture=config.texture,
+    shape, normalise = inputs_of(sets.train)
+    method = build_method(config, shape, normalise, mixings)
+    device = method.framework.online.device
+    labels = None if sets.train.labels is None else torch.as_tensor(sets.train.labels, device=device)
+    bank = sets.train.select(np.sort(draw(sets.train.labels, len(sets.train), MONITOR_BANK)))
+    return method, TrainingData(
+        stored=sets.train.tensor().to(device),
+        domain=domain_of(sets.train),
+        shape=shape,
+        labels=labels,
+        held_out=sets.held_out,
+        held_rows=sets.held_rows,
+        bank=bank,
     )
+
+
+def clean_batches(stored: Tensor, domain: Domain, batch_size: int = 512) -> Iterator[Tensor]:
+    """Up to 10,000 of the training examples, not augmented, in random order: (n, *shape) float each."""
+    order = torch.randperm(len(stored), generator=fixed_generator())[:10_000].to(stored.device)
+    for index in order.split(batch_size):
+        if len(index) > 1:  # of one example there are no statistics
+            yield domain.clean(stored[index])
 
 
 def sgd(module: torch.nn.Module, config: OptimizerConfig) -> torch.optim.SGD:
@@ -219,47 +252,10 @@ def learning_rate(config: OptimizerConfig, epoch: float, epochs: int) -> float:
     return config.lr * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
 
 
-def seeded_generator(device: torch.device, *key: int | str) -> Generator:
-    """A generator of its own for each key, such as (seed, "crops", step)."""
-    digest = blake2b(repr(key).encode(), digest_size=7).digest()
-    return Generator(device).manual_seed(int.from_bytes(digest, "big"))
-
-
 def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
     """Indices of the batches of an epoch, in the order that (seed, epoch) gives; what is left over is left out."""
     order = torch.randperm(n, generator=seeded_generator(torch.device("cpu"), seed, "order", epoch))
     yield from order[: n // batch_size * batch_size].view(-1, batch_size)
-
-
-def _train_epoch(method, optimizer, data, augmentation, config, epoch, steps, bar, watch) -> dict[str, float]:
-    """One pass over the data; the row of the log."""
-    seed, device = config.train.seed, data.pixels.device
-    sums, counts, rate = defaultdict(float), Counter(), 0.0
-    method.train()
-    for i, index in enumerate(batches(len(data.pixels), config.train.batch_size, seed, epoch)):
-        step = epoch * steps + i
-        index = index.to(device)
-        crops = seeded_generator(device, seed, "crops", step)
-        views = make_views(to_float(data.pixels[index]), augmentation, crops, method.shared)
-        labels = None if data.labels is None else data.labels[index]  # for an oracle, and for who looks at the queue
-        mixing = seeded_generator(device, seed, "mix", step)
-        current = method.at_step(epoch, step, len(index))
-        output = current.training_step([view.images for view in views], mixing, labels)
-        rate = learning_rate(config.optimizer, epoch + i / steps, config.train.epochs)
-        optimize(optimizer, output.loss, rate)
-        method.update(output)
-        for name, value in {"loss": output.loss.detach(), **output.diagnostics}.items():
-            sums[name] = sums[name] + value
-            counts[name] += 1
-        if step % CHECK_EVERY == 0 or i == steps - 1:
-            loss = float(sums["loss"]) / (i + 1)
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-            if not math.isfinite(loss):
-                raise _non_finite(epoch, i, rate)
-        bar.update(len(index))
-        if watch is not None:
-            watch((step + 1) * len(index), config.train.epochs * steps * len(index))
-    return {"epoch": epoch + 1, "lr": rate, **{name: float(value) / counts[name] for name, value in sums.items()}}
 
 
 def optimize(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
@@ -290,8 +286,8 @@ def _is_due(epoch: int, config: RunConfig) -> bool:
     return bool(every) and ((epoch + 1) % every == 0 or epoch + 1 == config.train.epochs)
 
 
-def _state(method: Method, optimizer: torch.optim.Optimizer, epoch: int, image_size: int) -> dict:
-    state = {"epoch": epoch + 1, "image_size": image_size}
+def _state(method: Method, optimizer: torch.optim.Optimizer, epoch: int, shape: Shape) -> dict:
+    state = {"epoch": epoch + 1, "shape": shape}
     return state | {"method": method.state_dict(), "optimizer": optimizer.state_dict()}
 
 

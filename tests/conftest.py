@@ -110,12 +110,11 @@ def build_framework():
     """Makes a framework by name in double precision, its momentum encoder and queue unlike the online encoder."""
 
     def build(name: str, spaces: int = 1, dim: int = 6, features: int = 48, **options) -> Framework:
-        embedder = Linear(random(spaces, dim, features, seed=1))
-        if name == "byol":
-            options = {"predictor": Rotation(random(dim, dim, seed=2)), **options}
+        embedder, kind = Linear(random(spaces, dim, features, seed=1)), FRAMEWORKS[name]
+        predictor = Rotation(random(dim, dim, seed=2)) if kind.predicts else None
         if name == "moco-v2":
             options = {"queue_length": 20, **options}
-        framework = FRAMEWORKS[name](embedder, **options).double()
+        framework = kind(embedder, kind.Settings(**options), predictor).double()
         if hasattr(framework, "target"):
             framework.target.weight.data = random(spaces, dim, features, seed=3)
         if name == "moco-v2":

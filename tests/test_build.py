@@ -1,12 +1,15 @@
 """From config to method: the right parts, on the right device, from one seed, without touching the global generator."""
 
+import numpy as np
 import pytest
 import torch
 
-from mixviz.build import build_embedder, build_method, find_device, seeded
-from mixviz.config import RunConfig
-from mixviz.encoders import SplitBatchNorm1d, SplitBatchNorm2d
-from mixviz.errors import UserError
+from mixviz import build
+from mixviz.build import build_embedder, build_method, find_device, load_sets, seeded
+from mixviz.config import DataConfig, RunConfig
+from mixviz.data import load
+from mixviz.encoders import SpaceWise, SplitBatchNorm1d, SplitBatchNorm2d
+from mixviz.errors import MissingData, UserError
 from mixviz.frameworks import FRAMEWORKS
 
 CPU = {"device": "cpu", "dtype": "float32"}
@@ -14,42 +17,39 @@ CPU = {"device": "cpu", "dtype": "float32"}
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_each_framework_is_built_with_its_settings(name):
-    config = RunConfig.of(framework=name, symmetric=True, dim=16, **CPU)
-    framework = build_method(config, 16).framework
-    assert type(framework) is FRAMEWORKS[name]
-    assert framework.symmetric
+    config, kind = RunConfig.of(framework=name, symmetric=True, dim=16, **CPU), FRAMEWORKS[name]
+    framework = build_method(config, (3, 16, 16)).framework
+    assert type(framework) is kind
+    assert framework.settings == kind.Settings(**{**kind.defaults()["method"], "symmetric": True})
     assert framework.online.dim == 16
-    if name != "byol":
-        assert framework.temperature == config.method.temperature
-    if name in ("moco-v2", "byol"):
-        assert framework.momentum == config.method.momentum
+    assert isinstance(framework.predictor, SpaceWise) == kind.predicts
     if name == "moco-v2":
         assert framework.queue.keys.shape == (1, config.method.queue_length, 16)
 
 
 def test_looc_gets_a_projector_for_each_space():
-    method = build_method(RunConfig.of(mixing=["looc"], looc_left_out=["color", "flip"], **CPU), 16)
+    method = build_method(RunConfig.of(mixing=["looc"], looc_left_out=["color", "flip"], **CPU), (3, 16, 16))
     assert method.framework.online.spaces == 3
     assert method.framework.queue.keys.shape[0] == 3
     assert method.shared == (None, "color", "flip")
 
 
 def test_looc_plus_plus_gets_branches_and_longer_features():
-    embedder = build_embedder(RunConfig.of(mixing=["looc"], looc_plus_plus=True, **CPU), 16)
+    embedder = build_embedder(RunConfig.of(mixing=["looc"], looc_plus_plus=True, **CPU), (3, 16, 16))
     assert len(embedder.branches) == 2
     assert embedder.features(torch.rand(2, 3, 16, 16)).shape == (2, 512)
     assert embedder(torch.rand(16, 3, 16, 16)).shape == (16, 2, 128)
 
 
 def test_splits_reach_every_batch_norm():
-    method = build_method(RunConfig.of(bn_splits=4, projector="mlpbn", **CPU), 16)
+    method = build_method(RunConfig.of(bn_splits=4, projector="mlpbn", **CPU), (3, 16, 16))
     layers = [m for m in method.modules() if isinstance(m, SplitBatchNorm1d | SplitBatchNorm2d)]
     assert {layer.splits for layer in layers} == {4}
     assert len(layers) == 2 * (4 + 2)
 
 
 def test_momentum_encoder_starts_as_the_online_one_and_has_no_gradient():
-    framework = build_method(RunConfig.of(**CPU), 16).framework
+    framework = build_method(RunConfig.of(**CPU), (3, 16, 16)).framework
     pairs = zip(framework.target.parameters(), framework.online.parameters(), strict=True)
     assert all(torch.equal(t, o) and not t.requires_grad and o.requires_grad for t, o in pairs)
 
@@ -58,10 +58,10 @@ def test_one_seed_gives_one_method_and_leaves_the_global_generator():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    first, second = (build_method(RunConfig.of(seed=3, **CPU), 16).state_dict() for _ in range(2))
+    first, second = (build_method(RunConfig.of(seed=3, **CPU), (3, 16, 16)).state_dict() for _ in range(2))
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(first[name], second[name]) for name in first)
-    other = build_method(RunConfig.of(seed=4, **CPU), 16).state_dict()
+    other = build_method(RunConfig.of(seed=4, **CPU), (3, 16, 16)).state_dict()
     assert not torch.equal(first["framework.online.backbone.0.0.weight"], other["framework.online.backbone.0.0.weight"])
 
 
@@ -81,3 +81,21 @@ def test_devices():
     for name in ("gpu", "cuda:77"):
         with pytest.raises(UserError, match=f"--device {name} cannot be used .*: take auto or cpu"):
             find_device(name)
+
+
+def test_sets_follow_the_data_settings_and_test_is_loaded_when_it_is_asked_for(tmp_path, write_colours, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(build, "load", lambda *given, **settings: loaded.append(given[1]) or load(*given, **settings))
+    data = DataConfig(
+        data=write_colours(tmp_path / "c.npz", 120), data_name="C", image_size=8, train_images=80, holdout=6
+    )
+    sets = load_sets(data, progress=False)
+    assert [len(part) for part in (sets.all_train, sets.train, sets.held_out)] == [80, 74, 6]
+    assert np.array_equal(sets.held_out.stored, sets.all_train.stored[sets.held_rows])
+    assert not {image.tobytes() for image in sets.held_out.stored} & {image.tobytes() for image in sets.train.stored}
+    assert (sets.all_train.name, sets.all_train.stored.shape[1:]) == ("C", (8, 8, 3))
+    assert loaded == ["train"]
+    assert (len(sets.test), sets.test.name, sets.test.stored.shape[1]) == (40, "C", 8)
+    assert loaded == ["train", "test"]
+    with pytest.raises(MissingData, match="there is nothing at"):
+        load_sets(DataConfig(data=f"numpy:{tmp_path / 'nowhere.npz'}"))

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from mixviz.config import FRAMEWORK_DEFAULTS, STALE, RunConfig, flags
+from mixviz.config import RunConfig, flags
 from mixviz.errors import UserError
-from mixviz.frameworks import FRAMEWORKS
+from mixviz.frameworks import FRAMEWORKS, STALE
 from mixviz.mixing import MIXINGS, MixCo
 
 
@@ -23,13 +23,16 @@ def test_every_field_says_what_it_is():
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_framework_defaults_are_written_down(framework):
     config = RunConfig.of(framework=framework)
-    for section, defaults in FRAMEWORK_DEFAULTS[framework].items():
+    for section, defaults in FRAMEWORKS[framework].defaults().items():
         for name, value in defaults.items():
             assert getattr(getattr(config, section), name) == value
 
 
-def test_every_framework_has_defaults():
-    assert set(FRAMEWORK_DEFAULTS) == set(FRAMEWORKS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_framework_s_settings_are_flags_and_its_own_class(framework):
+    kind = FRAMEWORKS[framework]
+    assert set(kind.Settings.__pydantic_fields__) <= {flag.name for flag in flags()}
+    assert RunConfig.of(framework=framework).method.settings == kind.Settings(**kind.defaults()["method"])
 
 
 def test_given_values_win_over_framework_defaults():
@@ -113,6 +116,12 @@ def test_but_keeps_what_was_set_and_renews_defaults():
     assert config.method.temperature != changed.method.temperature
 
 
+def test_each_embedding_space_says_what_its_key_view_shares():
+    left_out = {"looc_left_out": ["color", "crop"]}
+    assert RunConfig.of(mixing=["mixco", "looc"], **left_out).method.shared == (None, "color", "crop")
+    assert RunConfig.of(mixing=["mixco"], **left_out).method.shared == (None,)  # LooC is off
+
+
 def test_mixings_are_the_ones_switched_on():
     assert RunConfig.of(mixing=["mixco"], mixco_temperature=0.3).method.mixings() == [MixCo(temperature=0.3)]
     assert RunConfig.of().method.mixings() == []
@@ -137,7 +146,7 @@ REFUSED = [
     ({"mixco_weight": -1}, "--mixco-weight -1"),
     ({"mochi_hardest": 1}, "--mochi-hardest 1"),
     ({"imix_kind": "cut"}, "--imix-kind cut"),
-    ({"looc_left_out": ["colour"]}, "--looc-left-out colour"),
+    ({"mixing": ["looc"], "looc_left_out": ["colour"]}, "--looc-left-out 'colour': did you mean 'color'"),
     ({"mixing": ["mochi"], "framework": "byol"}, "MoCHi is defined on negatives .* take MoCHi on moco-v2"),
     ({"mixing": ["looc"], "framework": "byol"}, "LooC is defined on negatives"),
     ({"mixing": ["mixco", "imix"]}, "both change the queries: take one"),

@@ -1,5 +1,7 @@
 """Encoders: shapes, split BatchNorm against separate batches, heads, own backbones, computing dtype."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,12 +12,14 @@ from mixviz.config import RunConfig
 from mixviz.encoders import (
     BACKBONES,
     Embedder,
+    Head,
+    Normalise,
     SplitBatchNorm1d,
     SplitBatchNorm2d,
     build_backbone,
     fast_dtype,
     feature_dim,
-    head,
+    mlp,
     recompute_statistics,
     split_last_stage,
 )
@@ -40,28 +44,29 @@ def breaks():
 
 
 def embedder_of(backbone, features, spaces=1, **arguments):
-    return Embedder(backbone, [head("mlp", features, features, 8) for _ in range(spaces)], **arguments)
+    heads = [Head("mlp", features, features, 8) for _ in range(spaces)]
+    return Embedder(arguments.pop("normalise", nn.Identity()), backbone, heads, **arguments)
 
 
 @pytest.mark.parametrize(
     ("name", "features"), [("convnet", 256), ("resnet18", 512), ("resnet34", 512), ("resnet50", 2048)]
 )
 def test_feature_dim(name, features):
-    assert feature_dim(build_backbone(name, 32), 32) == features
+    assert feature_dim(build_backbone(name, (3, 32, 32)), (3, 32, 32)) == features
 
 
 @pytest.mark.parametrize("image_size", [28, 32, 48, 64, 96])
 def test_convnet_takes_any_size(image_size):
-    assert feature_dim(build_backbone("convnet", image_size), image_size) == 256
+    assert feature_dim(build_backbone("convnet", (3, image_size, image_size)), (3, image_size, image_size)) == 256
 
 
 def test_convnet_is_of_laptop_size():
-    parameters = sum(p.numel() for p in build_backbone("convnet", 32).parameters())
+    parameters = sum(p.numel() for p in build_backbone("convnet", (3, 32, 32)).parameters())
     assert 0.2e6 < parameters < 0.45e6
 
 
 def test_resnet_stem_keeps_small_images_large():
-    small, large = build_backbone("resnet18", 64), build_backbone("resnet18", 96)
+    small, large = build_backbone("resnet18", (3, 64, 64)), build_backbone("resnet18", (3, 96, 96))
     images = torch.zeros(1, 3, 64, 64)
     assert small[0](images).shape[2:] == (64, 64)
     assert large[0](images).shape[2:] == (16, 16)
@@ -69,17 +74,17 @@ def test_resnet_stem_keeps_small_images_large():
 
 def test_backbones_end_with_a_stage_and_pooling():
     for name in BACKBONES:
-        trunk, stages = split_last_stage(build_backbone(name, 32), spaces=3)
+        trunk, stages = split_last_stage(build_backbone(name, (3, 32, 32)), spaces=3)
         features = trunk.eval()(torch.zeros(2, 3, 32, 32))
         assert features.dim() == 4
         assert [stage.eval()(features).dim() for stage in stages] == [2, 2, 2]
 
 
 def test_own_backbone_by_import_path():
-    backbone = build_backbone(f"{__name__}:OwnBackbone", 16)
-    assert feature_dim(backbone, 16) == 5
-    with pytest.raises(UserError, match="does not take images of 32 x 32"):
-        feature_dim(backbone, 32)
+    backbone = build_backbone(f"{__name__}:OwnBackbone", (3, 16, 16))
+    assert feature_dim(backbone, (3, 16, 16)) == 5
+    with pytest.raises(UserError, match="does not take inputs of 3 x 32 x 32"):
+        feature_dim(backbone, (3, 32, 32))
 
 
 @pytest.mark.parametrize(
@@ -94,18 +99,18 @@ def test_own_backbone_by_import_path():
 )
 def test_backbones_that_cannot_be_made(name, message):
     with pytest.raises(UserError, match=message) as caught:
-        build_backbone(name, 32)
+        build_backbone(name, (3, 32, 32))
     assert "\n" not in str(caught.value)
 
 
 def test_features_that_are_no_vectors_are_refused():
     with pytest.raises(UserError, match=r"make them \(n, F\)"):
-        feature_dim(nn.Conv2d(3, 4, 3), 16)
+        feature_dim(nn.Conv2d(3, 4, 3), (3, 16, 16))
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp", "mlpbn1", "mlpbn"])
 def test_heads(kind):
-    layers = [type(layer).__name__ for layer in head(kind, 6, 7, 4)]
+    layers = [type(layer).__name__ for layer in Head(kind, 6, 7, 4)]
     expected = {
         "linear": ["Linear"],
         "mlp": ["Linear", "ReLU", "Linear"],
@@ -113,7 +118,9 @@ def test_heads(kind):
         "mlpbn": ["Linear", "SplitBatchNorm1d", "ReLU", "Linear", "SplitBatchNorm1d"],
     }
     assert layers == expected[kind]
-    assert head(kind, 6, 7, 4)(torch.randn(5, 6)).shape == (5, 4)
+    made = Head(kind, 6, 7, 4)
+    assert made(torch.randn(5, 6)).shape == (5, 4)
+    assert (made.dim, made.hidden) == (4, 4 if kind == "linear" else 7)
 
 
 @pytest.mark.parametrize("splits", [2, 4])
@@ -147,20 +154,33 @@ def test_split_running_statistics_follow_those_without_splits():
 
 
 def test_embedder_normalises_and_embeds_each_space():
-    embedder = embedder_of(
-        OwnBackbone(), 5, spaces=3, mean=torch.tensor([0.1, 0.2, 0.3]), std=torch.tensor([1.0, 2.0, 4.0])
-    )
+    mean, std = torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1), torch.tensor([1.0, 2.0, 4.0]).view(3, 1, 1)
+    embedder = embedder_of(OwnBackbone(), 5, spaces=3, normalise=Normalise(mean, std, torch.channels_last))
     images = torch.rand(4, 3, 16, 16)
-    normalised = (images - torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1)) / torch.tensor([1.0, 2.0, 4.0]).view(3, 1, 1)
+    normalised = (images - mean) / std
+    assert embedder.normalise(images).is_contiguous(memory_format=torch.channels_last)
     features = embedder.backbone(normalised)
     torch.testing.assert_close(embedder.features(images), features)
     expected = torch.stack([projector(features) for projector in embedder.projectors], dim=1)
     torch.testing.assert_close(embedder(images), expected)
-    assert (embedder.spaces, embedder.dim) == (3, 8)
+    assert (embedder.spaces, embedder.dim, embedder.hidden, embedder.device) == (3, 8, 5, torch.device("cpu"))
+
+
+def test_states_of_older_runs_name_the_statistics_otherwise():
+    """They are loaded into a momentum encoder, a copy, as well."""
+    mean, std = torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1), torch.tensor([1.0, 2.0, 4.0]).view(3, 1, 1)
+    online = embedder_of(OwnBackbone(), 5, normalise=Normalise(torch.zeros_like(mean), torch.ones_like(std)))
+    older = {name: tensor for name, tensor in online.state_dict().items() if not name.startswith("normalise")}
+    older |= {"mean": mean, "std": std}
+    both = nn.ModuleDict({"online": online, "target": copy.deepcopy(online)})
+    both.load_state_dict({f"{part}.{name}": tensor for part in both for name, tensor in older.items()})
+    for embedder in both.values():
+        torch.testing.assert_close(embedder.normalise.mean, mean)
+        torch.testing.assert_close(embedder.normalise.std, std)
 
 
 def test_branches_give_each_space_its_own_features():
-    trunk, branches = split_last_stage(build_backbone("convnet", 32), spaces=2)
+    trunk, branches = split_last_stage(build_backbone("convnet", (3, 32, 32)), spaces=2)
     embedder = embedder_of(trunk, 256, spaces=2, branches=branches).eval()
     with torch.no_grad():
         branches[1][0][0].weight.mul_(-1)
@@ -173,7 +193,7 @@ def test_branches_give_each_space_its_own_features():
 
 def test_bfloat16_gives_float32_features_close_to_float32():
     torch.manual_seed(0)
-    embedder = embedder_of(build_backbone("convnet", 32), 256).eval()
+    embedder = embedder_of(build_backbone("convnet", (3, 32, 32)), 256).eval()
     images = torch.rand(4, 3, 32, 32)
     with torch.no_grad():
         exact = embedder.features(images)
@@ -190,17 +210,35 @@ def test_fast_dtype_is_one_that_the_device_has():
 
 def test_recomputed_statistics_are_those_of_the_images_and_nothing_else_changes():
     torch.manual_seed(0)
-    embedder = build_embedder(RunConfig.of(bn_splits=2, projector="mlpbn", dtype="float32", device="cpu"), 16)
+    embedder = build_embedder(RunConfig.of(bn_splits=2, projector="mlpbn", dtype="float32", device="cpu"), (3, 16, 16))
     before = {name: tensor.clone() for name, tensor in embedder.state_dict().items()}
     images = torch.rand(96, 3, 16, 16)
     embedder.eval()
     recompute_statistics(embedder, images.split(48))
     assert not embedder.training
     first = embedder.backbone[0]
-    inside = first[0]((images - embedder.mean) / embedder.std)
+    inside = first[0](embedder.normalise(images))
     torch.testing.assert_close(first[1].running_mean, inside.mean(dim=(0, 2, 3)))
     parts = torch.stack([part.var(dim=(0, 2, 3)) for part in inside.split(48)])
     torch.testing.assert_close(first[1].running_var, parts.mean(dim=0))
     changed = {name for name, tensor in embedder.state_dict().items() if not torch.equal(tensor, before[name])}
     assert all(name.endswith(("running_mean", "running_var", "num_batches_tracked")) for name in changed)
     assert (first[1].momentum, first[1].splits) == (0.1, 2)
+
+
+def test_mlp_is_five_layers_the_last_of_them_max_out():
+    backbone = mlp(SplitBatchNorm1d, (54,), width=2048)
+    sizes = [tuple(layer.weight.shape[::-1]) for layer in backbone.modules() if isinstance(layer, nn.Linear)]
+    assert sizes == [(54, 2048), (2048, 2048), (2048, 4096), (4096, 4096), (4096, 8192)]
+    small = mlp(SplitBatchNorm1d, (7,), width=12).eval()
+    rows = torch.randn(5, 7)
+    last = small[:-1](rows)
+    assert last.shape == (5, 48)
+    assert torch.equal(
+        small(rows), torch.stack([last[:, 4 * i : 4 * i + 4].max(dim=1).values for i in range(12)], dim=1)
+    )
+
+
+def test_mlp_ends_with_a_stage_that_spaces_can_have_of_their_own():
+    trunk, branches = split_last_stage(mlp(SplitBatchNorm1d, (7,), width=12), spaces=2)
+    assert [branch(trunk(torch.randn(4, 7))).shape for branch in branches] == [(4, 12), (4, 12)]

@@ -1,6 +1,7 @@
 """Methods against the authors' numbers, the papers' equations written as loops, and the identities between them."""
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -16,14 +17,15 @@ from torch.nn.functional import cross_entropy, normalize
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS, Framework
 from mixviz.method import Draws, IncompatibleMixing, Method, proxy_accuracy
-from mixviz.mixing import MIXINGS, IMix, IMixDraw, LooC, MixCo, Mixing, MoCHi, NoMixing
-from mixviz.terms import Candidates
+from mixviz.mixing import MIXINGS, IMix, IMixDraw, LooC, MixCo, Mixing, MoCHi, NoMixing, UnMix, UnMixDraw
+from mixviz.terms import Candidates, replace_known
 
 N = 8
 EXACT = {"rtol": 0, "atol": 1e-9}
+STILL = math.nextafter(1, 0)  # the momentum at which the momentum encoder stays where it is
 LABELS = torch.tensor([0, 1, 2, 0, 1, -1, 3, 4])
 
-QUERIES = [None, MixCo(temperature=0.1), IMix()]
+QUERIES = [None, MixCo(temperature=0.1), IMix(), UnMix(region=0)]
 NEGATIVES = [None, MoCHi(hardest=3, pairs=5, towards_query=2)]
 VIEWS = [None, LooC(left_out=("color", "rotation"))]
 COMBINATIONS = [tuple(part for part in parts if part) for parts in product(QUERIES, NEGATIVES, VIEWS)]
@@ -80,11 +82,12 @@ GOLDEN_CASES = [
 
 
 def golden_framework(build_framework, base: str) -> Framework:
-    options = {"byol": {"symmetric": False}, "moco": {"queue_length": len(GOLDEN["queue"]), "momentum": 1.0}}
+    moco = {"queue_length": len(GOLDEN["queue"]), "momentum": STILL}
+    options = {"byol": {"symmetric": False}, "moco": moco}
     framework = build_framework(GOLDEN_NAMES[base], dim=len(GOLDEN["w_query"]), **options.get(base, {}))
     framework.online.weight.data[0] = GOLDEN["w_query"]
     if base != "byol":
-        framework.temperature = float(GOLDEN["temperature"])
+        framework.settings = replace(framework.settings, temperature=float(GOLDEN["temperature"]))
     if base in ("byol", "moco"):
         framework.target.weight.data[0] = GOLDEN["w_key"]
     if base == "byol":
@@ -138,33 +141,47 @@ class Loops:
         self.key = cache(self.key)
 
     def loss(self) -> Tensor:
-        anchors = [0, 1] if self.framework.symmetric and "views" not in self.mixings else [0]
+        anchors = [0, 1] if self.framework.settings.symmetric and "views" not in self.mixings else [0]
         negative_draws, total = iter(self.draws.negatives), 0.0
         for anchor, draw in zip(anchors, self.draws.queries, strict=True):
             key_views = [view for view in range(len(self.views)) if view != anchor]
-            for inputs, targets, weight, temperature, mixed in self.queries(self.views[anchor], draw):
+            for inputs, targets, weight, temperature, candidates in self.queries(self.views[anchor], draw):
                 for space in range(self.spaces):
                     negative_draw = next(negative_draws)
                     losses = []
                     for i, target in enumerate(targets):
                         q = self.query(inputs[i], space)
-                        positives, negatives, pool = self.compared(i, q, target, anchor, key_views, space, mixed)
+                        same_view = []
+                        if self.framework.name == "simclr" and candidates == "own":
+                            others = [j for j in range(N) if j != i and not self.false(target, j)]
+                            same_view = [self.query(inputs[j], space) for j in others]
+                        positives, negatives, pool = self.compared(target, key_views, space, candidates, same_view)
                         negatives = [*negatives, *self.synthetic(i, q, pool, negative_draw)]
                         losses.append(self.one_loss(q, positives, negatives, temperature))
                     total = total + weight * sum(losses) / len(losses) / self.spaces / len(anchors)
+                    if self.framework.name == "vicreg":
+                        q = [self.query(image, space) for image in inputs]
+                        k = [self.key(key_views[space], j, space) for j in range(N)]
+                        statistics = 25 * (hinge(q) + hinge(k)) + redundancy(q) + redundancy(k)
+                        total = total + weight * statistics / len(anchors)
         return total
 
     def queries(self, view: Tensor, draw) -> Iterator[tuple]:
-        """Inputs, for each the shares of the images that it is made of, weight, temperature, whether blended."""
+        """Inputs, for each the shares of the images that it should match, weight, temperature, and candidates."""
         mixing, own = self.mixings.get("queries"), self.framework.temperature
         if isinstance(mixing, IMix):
             pairs = [(i, int(j), float(lam)) for i, (j, lam) in enumerate(zip(draw.partner, draw.lam, strict=True))]
-            yield *self.blends(view, pairs), 1.0, own, True
+            yield *self.blends(view, pairs), 1.0, own, "batch"
             return
-        yield list(view), [{i: 1.0} for i in range(len(view))], 1.0, own, False
+        yield list(view), [{i: 1.0} for i in range(len(view))], 1.0, own, "own"
         if isinstance(mixing, MixCo):
             pairs = [(i, i + len(view) // 2, float(lam)) for i, lam in enumerate(draw)]
-            yield *self.blends(view, pairs), mixing.weight, mixing.temperature, True
+            yield *self.blends(view, pairs), mixing.weight, mixing.temperature, "batch"
+        if isinstance(mixing, UnMix):
+            lam = float(draw.lam)
+            inputs = [lam * view[i] + (1 - lam) * view[N - 1 - i] for i in range(N)]
+            yield inputs, [{i: 1.0} for i in range(N)], lam, own, "own"
+            yield inputs, [{N - 1 - i: 1.0} for i in range(N)], 1 - lam, own, "own"
 
     def blends(self, view: Tensor, pairs: list[tuple[int, int, float]]) -> tuple[list[Tensor], list[dict]]:
         inputs = [lam * view[i] + (1 - lam) * view[j] for i, j, lam in pairs]
@@ -174,39 +191,40 @@ class Loops:
         embedding = self.framework.online(image[None])
         if self.framework.name == "byol":
             embedding = self.framework.predictor(embedding)
-        return normalize(embedding[0, space], dim=0)
+        return self.unit(embedding[0, space])
+
+    def unit(self, embedding: Tensor) -> Tensor:
+        return normalize(embedding, dim=0) if self.framework.normalised else embedding
 
     def key(self, view: int, i: int, space: int) -> Tensor:
         """From the momentum encoder, without gradient, where the framework has one."""
         if self.framework.name in ("moco-v2", "byol"):
-            return normalize(self.framework.target(self.views[view][i][None])[0, space], dim=0).detach()
-        return normalize(self.framework.online(self.views[view][i][None])[0, space], dim=0)
+            return self.unit(self.framework.target(self.views[view][i][None])[0, space]).detach()
+        return self.unit(self.framework.online(self.views[view][i][None])[0, space])
 
     def same_class(self, target: dict[int, float], label: Tensor) -> bool:
         return self.labels is not None and label >= 0 and any(self.labels[i] == label for i in target)
 
-    def compared(self, i, q, target, anchor, key_views, space, mixed) -> tuple[list, list, list]:
+    def false(self, target: dict[int, float], j: int) -> bool:
+        """Whether an oracle leaves image j out."""
+        return self.labels is not None and self.same_class(target, self.labels[j])
+
+    def compared(self, target, key_views, space, candidates, same_view) -> tuple[list, list, list]:
         """Positives with their shares, negatives, and those negatives that MoCHi may draw on."""
         seen = key_views[:1] if space == 0 else key_views  # Z_0 compares with the first key view alone
         positives = [(share, self.key(key_views[space], j, space)) for j, share in target.items()]
-        if self.framework.name == "byol":
+        if not self.framework.has_negatives:
             return positives, [], []
         own_views = [self.key(v, j, space) for j in target for v in seen if v != key_views[space]]
-        others = [j for j in range(N) if j not in target and not self.same_class(target, self.labels_of(j))]
+        others = [j for j in range(N) if j not in target and not self.false(target, j)]
         in_batch = [self.key(v, j, space) for j in others for v in seen]
         if self.framework.name == "moco-v2":
             queue = self.framework.queue
             known = zip(queue.keys[space], queue.labels, strict=True)
             stored = [key for key, label in known if not self.same_class(target, label)]
-            return positives, [*own_views, *(in_batch if mixed else []), *stored], stored
+            return positives, [*own_views, *(in_batch if candidates == "batch" else []), *stored], stored
         pool = [self.key(key_views[space], j, space) for j in others]
-        same_view = []
-        if self.framework.name == "simclr" and not mixed:
-            same_view = [self.query(self.views[anchor][j], space) for j in others]
         return positives, [*own_views, *in_batch, *same_view], pool
-
-    def labels_of(self, j: int) -> Tensor:
-        return torch.tensor(-1) if self.labels is None else self.labels[j]
 
     def synthetic(self, i: int, q: Tensor, pool: list[Tensor], draw) -> list[Tensor]:
         mixing = self.mixings.get("negatives")
@@ -226,22 +244,42 @@ class Loops:
     def one_loss(self, q: Tensor, positives: list, negatives: list[Tensor], temperature: float) -> Tensor:
         if self.framework.name == "byol":
             return 2 - 2 * sum(share * (q @ key) for share, key in positives)
+        if self.framework.name == "vicreg":
+            return 25 * sum(share * (q - key).square().mean() for share, key in positives)
         candidates = torch.stack([key for _, key in positives] + negatives)
         normaliser = torch.logsumexp(candidates @ q / temperature, dim=0)
         return sum(share * (normaliser - q @ key / temperature) for share, key in positives)
 
 
+def covariance(rows: list[Tensor], i: int, j: int) -> Tensor:
+    """Of dimensions i and j, over the rows (VICReg, arXiv:2105.04906, eq. 3)."""
+    means = [sum(row[d] for row in rows) / len(rows) for d in (i, j)]
+    return sum((row[i] - means[0]) * (row[j] - means[1]) for row in rows) / (len(rows) - 1)
+
+
+def hinge(rows: list[Tensor]) -> Tensor:
+    """VICReg's variance, eq. 1 and 2, with ε = 1e-4 and γ = 1."""
+    dims = range(len(rows[0]))
+    return sum((1 - (covariance(rows, d, d) + 1e-4).sqrt()).clamp(min=0) for d in dims) / len(dims)
+
+
+def redundancy(rows: list[Tensor]) -> Tensor:
+    """VICReg's covariance, eq. 4."""
+    dims = range(len(rows[0]))
+    return sum(covariance(rows, i, j) ** 2 for i in dims for j in dims if i != j) / len(dims)
+
+
 def drawn(method: Method, seed: int = 0) -> Draws:
     """Random choices in double precision for one step of the method, as if they came from elsewhere."""
     generator = seeded(seed)
-    queries = [method.query_mixing.sample(N, generator) for _ in range(2 if method.framework.symmetric else 1)]
+    queries = [method.query_mixing.sample(N, generator) for _ in range(2 if method.framework.settings.symmetric else 1)]
     queries = queries[: 1 if len(method.shared) > 1 else 2]
     negatives = []
-    for _ in queries:
-        for n in [N, N // 2] if isinstance(method.query_mixing, MixCo) else [N]:
-            negatives += [method.negative_mixing.sample(n, generator) for _ in method.shared]
+    for draw in queries:
+        for query in method.query_mixing.queries(torch.zeros(N, 3, 4, 4), draw):
+            negatives += [method.negative_mixing.sample(len(query.inputs), generator) for _ in method.shared]
     double = [part.double() if isinstance(part, Tensor) else part for part in queries]
-    double = [part._replace(lam=part.lam.double()) if isinstance(part, IMixDraw) else part for part in double]
+    double = [part._replace(lam=part.lam.double()) if hasattr(part, "lam") else part for part in double]
     return Draws(queries=double, negatives=negatives)
 
 
@@ -249,7 +287,7 @@ PAIRS = [
     (name, mixings)
     for name in FRAMEWORKS
     for mixings in COMBINATIONS
-    if name != "byol" or not any(mixing.needs_negatives for mixing in mixings)
+    if FRAMEWORKS[name].has_negatives or not any(mixing.needs_negatives for mixing in mixings)
 ]
 
 
@@ -265,10 +303,30 @@ def test_every_combination_equals_its_loops(build_framework, make_views, name, m
     framework = build_framework(name, spaces=spaces_of(mixings), symmetric=symmetric)
     if name == "moco-v2":
         framework.queue.labels[:] = torch.arange(20) % 7 - 1
-    method = Method(framework, *mixings, oracle=oracle and name != "byol")
+    method = Method(framework, *mixings, oracle=oracle and framework.has_negatives)
     views, draws = make_views(1 + spaces_of(mixings), N), drawn(method)
     output = method.training_step(views, labels=LABELS, draws=draws)
     expected = Loops(framework, mixings, views, LABELS if method.oracle else None, draws).loss()
+    assert_same(framework, output.loss, expected)
+
+
+@pytest.mark.parametrize("region", [False, True], ids=["blend", "box"])
+def test_unmix_on_moco_is_algorithm_1(build_framework, make_views, region):
+    """Loss of the clean views, plus λ times that of the blends and 1 - λ times that of the blends in reverse order."""
+    framework, (first, second) = build_framework("moco-v2"), make_views(2, N)
+    lam, mixed = 0.7, 0.7 * first + 0.3 * first.flip(0)
+    if region:  # of sides int(4 * sqrt(0.3)) = 2 around row int(0.6 * 4) = 2 and column int(0.9 * 4) = 3
+        lam, mixed = 1 - 4 / 16, first.clone()
+        mixed[:, :, 1:3, 2:4] = first.flip(0)[:, :, 1:3, 2:4]
+
+    def loss(queries: Tensor) -> Tensor:
+        q, k = normalize(framework.online(queries)[:, 0]), normalize(framework.target(second)[:, 0])
+        logits = torch.cat([(q * k).sum(dim=1, keepdim=True), q @ framework.queue.keys[0].T], dim=1)
+        return cross_entropy(logits / framework.temperature, torch.zeros(N, dtype=torch.long))
+
+    expected = loss(first) + lam * loss(mixed) + (1 - lam) * loss(mixed.flip(0))
+    draw = UnMixDraw(torch.tensor([0.7], dtype=torch.float64), torch.tensor([region]), torch.tensor([[0.6, 0.9]]))
+    output = Method(framework, UnMix()).training_step([first, second], draws=Draws(queries=[draw]))
     assert_same(framework, output.loss, expected)
 
 
@@ -296,7 +354,7 @@ def test_looc_is_equation_2(build_framework, make_views):
 
 @pytest.mark.parametrize(("queue", "key_views"), [("own", (0, 1, 2)), ("first", (0, 0, 0))])
 def test_looc_fills_queue_h_from_key_view_h_or_from_the_first(build_framework, make_views, queue, key_views):
-    framework, views = build_framework("moco-v2", spaces=3, momentum=1.0), make_views(4, N)
+    framework, views = build_framework("moco-v2", spaces=3, momentum=STILL), make_views(4, N)
     method = Method(framework, LooC(left_out=("color", "rotation"), queue=queue), MixCo())
     method.update(method.training_step(views))
     for space, key_view in enumerate(key_views):
@@ -406,12 +464,13 @@ def test_every_pair_trains(make_views, name, mixings):
     """The loss falls on a fixed batch with fixed random choices, every weight learns, and updates go on."""
     torch.manual_seed(0)
     spaces = spaces_of(mixings)
-    options = {"moco-v2": {"queue_length": 20}, "byol": {"predictor": nn.Linear(6, 6)}}.get(name, {})
-    framework = FRAMEWORKS[name](Convolution(spaces), **options)
+    kind = FRAMEWORKS[name]
+    settings = replace_known(kind.Settings(), queue_length=20)
+    framework = kind(Convolution(spaces), settings, nn.Linear(6, 6) if kind.predicts else None)
     method = Method(framework, *mixings)
     views = [view.float() for view in make_views(1 + spaces, N)]
     before = copy.deepcopy(framework.state_dict())
-    optimiser = torch.optim.SGD(weights(framework), lr=0.05)
+    optimiser = torch.optim.SGD(weights(framework), lr=0.4 * kind.usual["optimizer"]["lr"])
     losses = []
     for _ in range(8):
         output = method.training_step(views, seeded())
@@ -428,16 +487,17 @@ def test_every_pair_trains(make_views, name, mixings):
         assert not torch.equal(framework.target.heads[0].weight, before["target.heads.0.weight"])
 
 
+@pytest.mark.parametrize("name", [name for name, kind in FRAMEWORKS.items() if not kind.has_negatives])
 @pytest.mark.parametrize("mixing", [MoCHi(), LooC()], ids=named)
 @pytest.mark.parametrize("beside", [(), (IMix(),)], ids=named)
-def test_what_needs_negatives_does_not_go_with_byol(build_framework, mixing, beside):
+def test_what_needs_negatives_does_not_go_without(build_framework, name, mixing, beside):
     """The message names two ways out, and both work."""
     with pytest.raises(IncompatibleMixing, match="negatives") as error:
-        Method(build_framework("byol", spaces=spaces_of((mixing,))), *beside, mixing)
-    assert f"take {type(mixing).__name__} on moco-v2, or mixco or imix on byol" in str(error.value)
+        Method(build_framework(name, spaces=spaces_of((mixing,))), *beside, mixing)
+    assert f"take {type(mixing).__name__} on moco-v2, or mixco or imix on {name}" in str(error.value)
     Method(build_framework("moco-v2", spaces=spaces_of((mixing,))), mixing)
-    for name in ("mixco", "imix"):
-        Method(build_framework("byol"), MIXINGS[name]())
+    for other in ("mixco", "imix"):
+        Method(build_framework(name), MIXINGS[other]())
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
@@ -448,8 +508,8 @@ def test_one_seam_takes_one_mixing(build_framework, name, twice):
 
 
 REPORTED = [
-    *[("moco-v2", mixing) for mixing in (MixCo, IMix, MoCHi, LooC)],
-    *[("simclr", MixCo), ("n-pair", IMix), ("byol", IMix)],
+    *[("moco-v2", mixing) for mixing in (MixCo, IMix, UnMix, MoCHi, LooC)],
+    *[("simclr", MixCo), ("n-pair", IMix), ("byol", IMix), ("simclr", UnMix), ("byol", UnMix)],
 ]
 
 
@@ -544,6 +604,8 @@ def test_inputmix_comes_before_the_blend_and_changes_key_views_but_no_labels(bui
         ("n-pair", (IMix(),), "chance_loss loss_mixed proxy_accuracy_mixed"),
         ("byol", (), "loss_clean"),
         ("byol", (MixCo(),), "loss_clean loss_mixed"),
+        ("vicreg", (), "covariance invariance loss_clean variance"),
+        ("vicreg", (IMix(),), "covariance invariance loss_mixed variance"),
         ("moco-v2", (LooC(),), "chance_loss loss_clean loss_clean_space1 proxy_accuracy_clean queue_gap"),
         (
             "moco-v2",

@@ -317,7 +317,6 @@ class TestDeclarations:
             ("mochi", {"hardest": 1}),
             ("mochi", {"pairs": -1}),
             ("looc", {"left_out": ()}),
-            ("looc", {"left_out": ("colour",)}),
             ("looc", {"queue": "second"}),
             ("mixco", {"lam": 0.5}),
         ],

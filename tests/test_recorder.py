@@ -7,14 +7,16 @@ import torch
 from mixviz.analysis.geometry import alignment, effective_rank, uniformity
 from mixviz.analysis.hardness import hardness
 from mixviz.analysis.heads import heads
-from mixviz.augment import make_views, to_float
+from mixviz.augment import make_views
+from mixviz.build import hold_out
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
+from mixviz.domains import augmentation_of, clean
 from mixviz.film import Film
 from mixviz.method import Method
 from mixviz.recorder import PAIRS, QUERIES, Recorder, leave_one_out, log_ranks, principal
 from mixviz.runs import Run
-from mixviz.train import augmentation_of, hold_out, resume, set_up, train
+from mixviz.train import resume, set_up, train
 
 SMALL = {"epochs": 3, "batch_size": 16, "queue_length": 48, "bn_splits": 2, "dim": 8, "hidden": 16, "holdout": 32}
 MOCHI = {"mixing": ["mochi"], "mochi_hardest": 8, "mochi_pairs": 4, "mochi_towards_query": 2, "mochi_warmup_epochs": 1}
@@ -31,10 +33,10 @@ EVERY = [
 def pictures(n=400, size=16, labels=True):
     random = np.random.default_rng(0)
     shown = random.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
-    return ImageSet(
+    return Dataset(
         name="noise",
         split="train",
-        images=shown,
+        stored=shown,
         labels=random.integers(0, 4, n) if labels else None,
         class_names=tuple("abcd"),
     )
@@ -99,7 +101,7 @@ def test_the_film_of_a_resumed_run_is_that_of_an_uninterrupted_one(tmp_path, mon
 def test_frames_beyond_the_checkpoint_are_taken_anew(tmp_path):
     config = config_of()
     method, data = set_up(config, pictures())
-    augmentation = augmentation_of(config.augment, 16)
+    augmentation = augmentation_of(config.augment, data.held_out)
     recorders = [Recorder(tmp_path / "film.npz", config, data.held_out, data.held_rows, augmentation) for _ in range(2)]
     for epoch in range(3):
         recorders[0].take(method, epoch)
@@ -109,12 +111,14 @@ def test_frames_beyond_the_checkpoint_are_taken_anew(tmp_path):
 
 def test_probes_are_of_all_classes_of_a_sorted_folder(tmp_path):
     """20 classes of 300: 600 images are held out, 400 of them filmed; queries and pairs come first among these."""
-    images = ImageSet(
-        name="sorted", split="train", images=np.zeros((6000, 8, 8, 3), np.uint8), labels=np.repeat(np.arange(20), 300)
+    images = Dataset(
+        name="sorted", split="train", stored=np.zeros((6000, 8, 8, 3), np.uint8), labels=np.repeat(np.arange(20), 300)
     )
     config = config_of(holdout=600)
     held, _ = hold_out(len(images), 600)
-    recorder = Recorder(tmp_path / "film.npz", config, images.select(held), held, augmentation_of(config.augment, 8))
+    recorder = Recorder(
+        tmp_path / "film.npz", config, images.select(held), held, augmentation_of(config.augment, images)
+    )
     assert len(recorder.probes) == 400
     assert np.array_equal(recorder.probes.labels, images.labels[recorder.rows])
     for first in (PAIRS, QUERIES, 400):
@@ -127,7 +131,7 @@ def test_a_film_goes_on_with_the_probes_that_it_has(tmp_path):
     """One of an older version, which took the first of what was held out."""
     config = config_of()
     method, data = set_up(config, pictures())
-    augmentation = augmentation_of(config.augment, 16)
+    augmentation = augmentation_of(config.augment, data.held_out)
     older, now = (
         Recorder(tmp_path / "film.npz", config, data.held_out, data.held_rows, augmentation) for _ in range(2)
     )
@@ -135,13 +139,13 @@ def test_a_film_goes_on_with_the_probes_that_it_has(tmp_path):
     older.take(method, 0)
     now.rewind(1)
     assert np.array_equal(now.rows, data.held_rows[:20])
-    assert np.array_equal(now.probes.images, data.held_out.images[:20])
+    assert np.array_equal(now.probes.stored, data.held_out.stored[:20])
 
 
 def test_curves_are_those_of_the_analyses(tmp_path):
     config = config_of(mixing=["mixco"])
     method, data = set_up(config, pictures())
-    augmentation = augmentation_of(config.augment, 16)
+    augmentation = augmentation_of(config.augment, data.held_out)
     recorder = Recorder(tmp_path / "film.npz", config, data.held_out, data.held_rows, augmentation)
     before = {name: tensor.clone() for name, tensor in method.state_dict().items()}
     assert recorder.take(method, 0) > 0
@@ -151,9 +155,9 @@ def test_curves_are_those_of_the_analyses(tmp_path):
     film = Film.load(tmp_path / "film.npz")
 
     method.eval()
-    images = to_float(recorder.probes.tensor())
+    images = clean(recorder.probes)
     x = heads(method.framework.online, images)["all"]
-    views = [v.images for v in make_views(images, augmentation, torch.Generator().manual_seed(0), method.shared)]
+    views = [v.inputs for v in make_views(images, augmentation, torch.Generator().manual_seed(0), method.shared)]
     first, second = (heads(method.framework.online, view)["all"] for view in views)
     assert film.curve("alignment/all")[0] == pytest.approx(float(alignment(first, second).mean()), rel=1e-5)
     assert film.curve("uniformity/all")[0] == pytest.approx(uniformity(x), rel=1e-5)
@@ -183,7 +187,7 @@ def test_the_probes_are_held_out_of_training(tmp_path):
     film = run.film
     _, data = set_up(run.config, images)
     order = np.argsort(film.rows)
-    np.testing.assert_array_equal(images.images[film.rows[order]], data.held_out.images)
+    np.testing.assert_array_equal(images.stored[film.rows[order]], data.held_out.stored)
     np.testing.assert_array_equal(images.labels[film.rows], film.labels)
 
 

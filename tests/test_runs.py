@@ -2,21 +2,33 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 import torch
 
 from mixviz.build import build_method, dtype_name
 from mixviz.config import RunConfig
+from mixviz.encoders import Normalise
 from mixviz.errors import UserError
+from mixviz.result import Result
 from mixviz.runs import Run, default_name, list_runs
 
+ABOUT = {"encoder": "backbone", "target": "label", "data": "x", "split": "test", "seed": 0, "device": "cpu"}
 CONFIG = RunConfig.of(framework="simclr", mixing=["mixco"], epochs=3, seed=7)
 
 
+MEAN, STD = torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1), torch.tensor([0.5, 0.6, 0.7]).view(3, 1, 1)
+
+
+def result(protocol, accuracy=0.5, **more):
+    sizes = {"train_images": 9, "test_images": 3, "classes": 2}
+    return Result(protocol=protocol, accuracy=accuracy, **ABOUT, **sizes, **more)
+
+
 def saved(run):
-    method = build_method(run.config, 32, torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.5, 0.6, 0.7]))
-    run.save_checkpoint({"epoch": 1, "image_size": 32, "method": method.state_dict()})
+    method = build_method(run.config, (3, 32, 32), Normalise(MEAN, STD, torch.channels_last))
+    run.save_checkpoint({"epoch": 1, "shape": (3, 32, 32), "method": method.state_dict()})
     return method
 
 
@@ -45,7 +57,7 @@ def test_default_names(settings, name):
 def test_an_existing_run_is_not_overwritten(tmp_path):
     run = Run.create(CONFIG, "a", tmp_path)
     before = (run.path / "config.json").read_text()
-    with pytest.raises(UserError, match="the run a exists: go on with --resume"):
+    with pytest.raises(UserError, match="the run a exists: continue it with --resume"):
         Run.create(RunConfig.of(), "a", tmp_path)
     assert (run.path / "config.json").read_text() == before
 
@@ -55,7 +67,7 @@ def test_names_that_are_no_folder_names(tmp_path, name):
     if name == "":
         assert Run.create(CONFIG, name, tmp_path).name == default_name(CONFIG)
         return
-    with pytest.raises(UserError, match="is no folder name"):
+    with pytest.raises(UserError, match="is not a valid folder name"):
         Run.create(CONFIG, name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -95,7 +107,7 @@ def test_encoder_comes_back_with_its_weights_frozen(tmp_path):
     with torch.no_grad():
         for parameter in method.framework.online.parameters():
             parameter.add_(0.01)
-    run.save_checkpoint({"epoch": 1, "image_size": 32, "method": method.state_dict()})
+    run.save_checkpoint({"epoch": 1, "shape": (3, 32, 32), "method": method.state_dict()})
     images = torch.rand(3, 3, 32, 32)
     encoder = run.encoder()
     assert not encoder.training
@@ -104,15 +116,27 @@ def test_encoder_comes_back_with_its_weights_frozen(tmp_path):
     torch.testing.assert_close(encoder.features(images), expected, rtol=0, atol=0)
 
 
+def test_checkpoints_of_older_runs_are_read(tmp_path):
+    """They keep the size of their square images, and call the statistics of the data otherwise."""
+    run = Run.create(CONFIG, root=tmp_path)
+    method, images = saved(run).eval(), torch.rand(3, 3, 32, 32)
+    renamed = {name.replace("normalise.", ""): tensor for name, tensor in method.state_dict().items()}
+    run.save_checkpoint({"epoch": 1, "image_size": 32, "method": renamed})
+    expected = method.framework.online.features(images)
+    torch.testing.assert_close(run.encoder().features(images), expected, rtol=0, atol=0)
+    torch.testing.assert_close(run.encoder(trained=False).features(images), expected, rtol=0, atol=0)
+    torch.testing.assert_close(run.method().framework.online.features(images), expected, rtol=0, atol=0)
+
+
 def test_untrained_encoder_is_the_initial_one_with_the_data_statistics(tmp_path):
     run = Run.create(CONFIG, root=tmp_path)
     initial = saved(run).framework.online.eval()
     images = torch.rand(3, 3, 32, 32)
     expected = initial.features(images)
-    method = build_method(run.config, 32, torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.5, 0.6, 0.7]))
+    method = build_method(run.config, (3, 32, 32), Normalise(MEAN, STD, torch.channels_last))
     with torch.no_grad():
         method.framework.online.backbone[0][0].weight.zero_()
-    run.save_checkpoint({"epoch": 1, "image_size": 32, "method": method.state_dict()})
+    run.save_checkpoint({"epoch": 1, "shape": (3, 32, 32), "method": method.state_dict()})
     torch.testing.assert_close(run.encoder(trained=False).features(images), expected, rtol=0, atol=0)
 
 
@@ -137,10 +161,38 @@ def test_a_failed_write_leaves_the_last_good_file(tmp_path):
 
 def test_results_take_the_place_of_older_ones(tmp_path):
     run = Run.create(CONFIG, root=tmp_path)
-    result = {"protocol": "knn", "encoder": "backbone", "target": "label", "seed": 0, "accuracy": 0.1}
-    run.add_results([result, result | {"target": "hue"}])
-    run.add_results([result | {"accuracy": 0.2}])
-    assert sorted((r["target"], r["accuracy"]) for r in run.results) == [("hue", 0.1), ("label", 0.2)]
+    knn = result(protocol="knn", accuracy=0.1)
+    run.add_results([knn, replace(knn, target="hue"), replace(knn, options={"k": 5}), replace(knn, data="other")])
+    run.add_results([replace(knn, accuracy=0.2, date="later")])
+    assert [(r.data, r.label, r.target, r.accuracy) for r in run.results] == [
+        ("x", "knn", "hue", 0.1),
+        ("x", "knn (k 5)", "label", 0.1),
+        ("other", "knn", "label", 0.1),
+        ("x", "knn", "label", 0.2),
+    ]
+    assert {r.run for r in run.results} == {run.name}
+
+
+def test_rows_that_no_new_result_replaces_stay_as_they_are_in_the_file(tmp_path):
+    """Those of an older version, and keys of a newer one."""
+    run = Run.create(CONFIG, root=tmp_path)
+    knn = result(protocol="knn").to_dict()
+    older = {key: value for key, value in knn.items() if key not in ("options", "run", "commit", "versions")}
+    rows = [older | {"protocol": "knn (k 5)", "settings": {"k": 5}}, knn | {"target": "hue", "novelty": 1}]
+    (run.path / "evaluation.json").write_text(json.dumps(rows))
+    run.add_results([result(protocol="linear-features")])
+    assert run.read_json("evaluation.json")[:2] == rows
+    run.add_results([result(protocol="knn", options={"k": 5})])
+    assert [r.label for r in run.results] == ["knn", "linear-features", "knn (k 5)"]
+
+
+def test_own_results_are_of_the_data_that_the_run_was_trained_on(tmp_path):
+    run = Run.create(CONFIG, root=tmp_path)
+    own, transfer = result(protocol="knn"), result(protocol="logistic", settings={"encoder_trained_on": "y"})
+    run.add_results([own, transfer, replace(own, encoder="random"), replace(own, target="hue")])
+    assert list(run.own_results()) == ["knn"]
+    assert list(run.own_results("hue")) == ["knn"]
+    assert run.own_results(encoder="random")["knn"].encoder == "random"
 
 
 def test_list_runs_is_in_order_of_age(tmp_path):

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 import torch
 
+from mixviz.build import hold_out, seeded_generator
 from mixviz.config import OptimizerConfig, RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
+from mixviz.data.glyphs import make_glyphs
+from mixviz.domains import inputs_of
 from mixviz.errors import UserError
 from mixviz.runs import Run
 from mixviz.train import (
     NonFiniteLoss,
     batches,
-    hold_out,
     knn_monitor,
     learning_rate,
     resume,
-    seeded_generator,
     set_up,
-    statistics,
     train,
 )
 
@@ -37,10 +37,10 @@ EVERY = [
 def pictures(n=80, size=16, labels=True, seed=0):
     random = np.random.default_rng(seed)
     shown = random.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
-    return ImageSet(
+    return Dataset(
         name="noise",
         split="train",
-        images=shown,
+        stored=shown,
         labels=np.arange(n) % 4 if labels else None,
         class_names=tuple("abcd"),
     )
@@ -153,10 +153,10 @@ def test_the_monitor_compares_with_all_classes_of_a_sorted_folder():
     labels = np.repeat(np.arange(20), 1000)
     images = np.zeros((20_000, 8, 8, 3), np.uint8)
     images[:, 0, 0, :2] = np.stack([np.arange(20_000) // 256, np.arange(20_000) % 256], axis=1)
-    _, data = set_up(config_of(), ImageSet(name="sorted", split="train", images=images, labels=labels))
+    _, data = set_up(config_of(), Dataset(name="sorted", split="train", stored=images, labels=labels))
     assert len(data.bank) == 10_000
     assert np.abs(np.bincount(data.bank.labels) - 500).max() < 10
-    bank, held = ({tuple(image[0, 0]) for image in part.images} for part in (data.bank, data.held_out))
+    bank, held = ({tuple(image[0, 0]) for image in part.stored} for part in (data.bank, data.held_out))
     assert not bank & held
 
 
@@ -193,19 +193,20 @@ def test_held_out_images_are_apart_and_at_most_a_tenth():
 
 
 def test_statistics_are_those_of_numpy():
-    images = pictures().images
-    mean, std = statistics(torch.from_numpy(images))
-    np.testing.assert_allclose(mean, images.mean(axis=(0, 1, 2)) / 255, rtol=1e-5)
-    np.testing.assert_allclose(std, images.std(axis=(0, 1, 2), ddof=1) / 255, rtol=1e-5)
+    images = pictures().stored
+    shape, normalise = inputs_of(pictures())
+    assert shape == (3, *images.shape[1:3])
+    np.testing.assert_allclose(normalise.mean[:, 0, 0], images.mean(axis=(0, 1, 2)) / 255, rtol=1e-5)
+    np.testing.assert_allclose(normalise.std[:, 0, 0], images.std(axis=(0, 1, 2), ddof=1) / 255, rtol=1e-5)
 
 
 def test_statistics_of_many_images_are_of_a_random_part():
     """Dark images first, as where classes are sorted by brightness."""
-    pixels = torch.zeros(20_000, 2, 2, 3, dtype=torch.uint8)
+    pixels = np.zeros((20_000, 2, 2, 3), np.uint8)
     pixels[10_000:] = 255
-    mean, std = statistics(pixels)
-    assert mean.tolist() == pytest.approx([0.5] * 3, abs=0.02)
-    assert std.tolist() == pytest.approx([0.5] * 3, abs=0.02)
+    _, normalise = inputs_of(Dataset(name="dark first", split="train", stored=pixels))
+    assert normalise.mean.flatten().tolist() == pytest.approx([0.5] * 3, abs=0.02)
+    assert normalise.std.flatten().tolist() == pytest.approx([0.5] * 3, abs=0.02)
 
 
 def test_learning_rate_schedules():
@@ -267,3 +268,19 @@ def test_warming_up_is_the_base_until_it_sets_in(tmp_path):
     losses = [run.metrics["loss"].tolist() for run in (base, late)]
     assert losses[0][0] == losses[1][0]
     assert losses[0][1] != losses[1][1]
+
+
+LEARNERS = [{"framework": "n-pair", "mixing": ["unmix"]}, {"framework": "vicreg"}]
+
+
+@pytest.mark.parametrize("settings", LEARNERS, ids=str)
+def test_it_learns_on_glyphs(tmp_path, settings):
+    """The loss falls, and held-out images find their class among their neighbours more often than by chance."""
+    images = make_glyphs(images=1200)
+    config = RunConfig.of(
+        epochs=4, batch_size=64, holdout=120, hue=0.5, knn_every=4, film_frames=2, dtype="float32", **settings
+    )
+    run = train(config, "learner", images, tmp_path, progress=False)
+    assert run.metrics["loss"].iloc[-1] < run.metrics["loss"].iloc[0]
+    assert run.metrics["knn_accuracy"].iloc[-1] > 2 / 16
+    assert run.film.curve("loss")[-1] < run.film.curve("loss")[0]

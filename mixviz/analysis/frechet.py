@@ -36,7 +36,7 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
     x: (N, D); y: (n, D), two or more each; in float64. Raises UserError.
     """
     if min(len(x), len(y)) < 2:
-        raise UserError(f"a covariance needs at least two embeddings, here are {len(x)} and {len(y)}: give more images")
+        raise UserError(f"a covariance needs at least two embeddings, not {len(x)} and {len(y)}: give more images")
     moved = x.mean(dim=0, dtype=torch.float64) - y.mean(dim=0, dtype=torch.float64)
     cov_x, cov_y = (gram(points, centred=True) / (len(points) - 1) for points in (x, y))
     # Tr (Σ_x Σ_y)^½ is the sum of the singular values of Σ_x^½ Σ_y^½.

@@ -125,7 +125,7 @@ def crowding(x: Tensor, t: float = 2, chunk: int = 1024) -> Tensor:
     serves its rows and its columns. Raises UserError for fewer than two points.
     """
     if len(x) < 2:
-        raise UserError(f"uniformity needs at least two embeddings, here are {len(x)}: give more images")
+        raise UserError(f"uniformity needs at least two embeddings, not {len(x)}: give more images")
     x = at_least_float32(x)
     # One product of rows (√2t x, -t |x|², 1) and columns (√2t x, 1, -t |x|²) is the exponent of every pair.
     scaled, squares, ones = (2 * t) ** 0.5 * x, -t * x.square().sum(dim=1, keepdim=True), x.new_ones(len(x), 1)
@@ -200,5 +200,5 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 def _labels_of(x: Tensor, labels: Tensor) -> Tensor:
     if labels.shape != (len(x),):
-        raise UserError(f"{len(x)} embeddings need {len(x)} labels, not {tuple(labels.shape)}: give one an image")
+        raise UserError(f"{len(x)} embeddings need {len(x)} labels, not {tuple(labels.shape)}: give one per image")
     return labels.long().to(x.device)

@@ -46,7 +46,7 @@ def hardness(
     similarities = candidates.similarities if synthetic else torch.cat(real_parts(candidates), dim=1)
     negative = negative_columns(similarities, candidates)
     if not negative.any():
-        raise UserError("these candidates hold no negatives, so nothing is hard: take moco-v2, simclr or n-pair")
+        raise UserError("these candidates contain no negatives: use moco-v2, simclr or n-pair")
     probabilities = (similarities / candidates.temperature).softmax(dim=1)
     of_negatives = probabilities.masked_fill(~negative, 0.0)
     top = min(top, int(negative.sum(dim=1).max()))
@@ -128,7 +128,7 @@ def synthetic_points(method: Method, term: Term, labels: Tensor | None = None) -
     """
     mixing = method.negative_mixing
     if not isinstance(mixing, MoCHi) or not term.synthetic.shape[1]:
-        raise UserError("no negatives were synthesised here: take a method with mochi, after its warm-up")
+        raise UserError("there are no synthetic negatives: use a method with mochi, after its warm-up")
     pool, allowed = method.framework.pool(term.keys, term.query.targets, term.space, term.labels)
     q = term.q.detach()
     first, second, partner = mixing.parents(q, pool.detach(), allowed, term.draw)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -11,10 +10,10 @@ from torch import Tensor
 
 from mixviz.analysis.neighbours import nearest
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.encoders import Embedder
-from mixviz.errors import UserError, unknown
-from mixviz.evaluate import PROTOCOLS, frozen
+from mixviz.errors import UserError
+from mixviz.evaluate import Source, evaluate, frozen
 from mixviz.evaluate.linear import linear_classifier
 
 BACKBONE = "backbone"  # what evaluations read; not an embedding space
@@ -28,7 +27,7 @@ def head_names(config: RunConfig) -> tuple[str, ...]:
 
     Without LooC there is ``all`` alone, since the only space is trained to ignore every augmentation, as space 0 is.
     """
-    return (ALL, *(config.method.looc.left_out if "looc" in config.method.mixing else ()))
+    return tuple(group or ALL for group in config.method.shared)
 
 
 @torch.no_grad()
@@ -43,7 +42,7 @@ def heads(embedder: Embedder, images: Tensor, names: Sequence[str] | None = None
     if len(names) != embedder.spaces:
         raise UserError(f"{len(names)} names for {embedder.spaces} embedding spaces: give one each, as head_names does")
     with frozen(embedder):
-        parts = [_spaces(embedder, batch.to(embedder.mean.device)) for batch in images.split(batch_size)]
+        parts = [_spaces(embedder, batch.to(embedder.device)) for batch in images.split(batch_size)]
     columns = zip(*parts, strict=True)
     return {
         name: F.normalize(torch.cat(column), dim=1) for name, column in zip((BACKBONE, *names), columns, strict=True)
@@ -68,8 +67,8 @@ def branches(features: Tensor, names: Sequence[str]) -> Heads:
 def factor_readout(
     train_heads: Mapping[str, Tensor],
     test_heads: Mapping[str, Tensor],
-    train: ImageSet,
-    test: ImageSet,
+    train: Dataset,
+    test: Dataset,
     factors: Sequence[str] = ("label",),
     protocol: str = "linear-features",
     seed: int = 0,
@@ -79,19 +78,16 @@ def factor_readout(
     ``linear-features`` finds a factor even in directions in which the head hardly varies; ``knn`` finds it only where
     it decides which images are near. factors: ``label`` or names of factors. One row a head and factor: head, factor,
     protocol, accuracy in [0, 1] on test, chance (one over the number of classes).
-    Raises UserError for a factor or protocol that is not there.
+    Test labels stay sealed, as in every result. Raises UserError for a factor or protocol that is not there, and for
+    images that are in both train and test.
     """
-    if protocol not in PROTOCOLS:
-        raise unknown("protocol", protocol, PROTOCOLS)
-    rows = []
-    for factor in factors:
-        classes, labels = np.unique(train.targets(factor), return_inverse=True)
-        wanted = test.targets(factor)
-        for head, features in train_heads.items():
-            predicted, _ = PROTOCOLS[protocol](features, torch.as_tensor(labels), test_heads[head], seed)
-            accuracy = float((classes[predicted.numpy()] == wanted).mean())
-            row = {"head": head, "factor": factor, "protocol": protocol, "accuracy": accuracy}
-            rows.append(row | {"chance": 1 / len(classes)})
+    pairs = {head: (features, test_heads[head]) for head, features in train_heads.items()}
+    sources = [Source(features=pair, train=train, test=test, encoder=head, seed=seed) for head, pair in pairs.items()]
+    results = [result for source in sources for result in evaluate(source, factors, [protocol])]
+    rows = [
+        {"head": r.encoder, "factor": r.target, "protocol": r.label, "accuracy": r.accuracy, "chance": 1 / r.classes}
+        for r in sorted(results, key=lambda result: factors.index(result.target))
+    ]
     return pd.DataFrame(rows)
 
 

@@ -3,8 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,180 +12,31 @@ from sklearn.metrics import r2_score
 from torch import Generator, Tensor
 
 from mixviz.analysis.heads import BACKBONE
-from mixviz.augment import (
-    Augmentation,
-    ColorJitter,
-    GaussianBlur,
-    HorizontalFlip,
-    Operation,
-    Parameters,
-    RandomGrayscale,
-    RandomResizedCrop,
-    RandomRotation90,
-    RandomTexture,
-    to_float,
-)
-from mixviz.augment.color import JitterParameters
-from mixviz.augment.filters import BlurParameters
-from mixviz.augment.geometry import CropParameters, RotationParameters
+from mixviz.augment import Augmentation, to_float
+from mixviz.build import fixed_generator
 from mixviz.data.glyphs import render_glyphs, sample_glyphs
-from mixviz.errors import UserError, unknown
+from mixviz.domains import AugmentationFactor, find_factor
+from mixviz.domains.image_factors import FACTORS
+from mixviz.errors import UserError
 from mixviz.evaluate import linear_probe
 
 EmbedHeads = Callable[[Tensor], Mapping[str, Tensor]]  # images (n, C, H, W) -> name -> (n, D), rows of unit length
-Change = tuple[Operation, Parameters]
 RIDGE_PENALTIES = np.logspace(-2, 5, 15)
-
-
-def rotated(turns: Tensor, size: int, generator: Generator) -> Change:
-    turns = turns.round().long()
-    return RandomRotation90(1.0), RotationParameters(turns > 0, turns)
-
-
-def jittered(strength: Tensor, size: int, generator: Generator, *, part: str) -> Change:
-    one = torch.ones_like(strength)
-    values = {"brightness": one, "contrast": one, "saturation": one, "hue": torch.zeros_like(strength), part: strength}
-    order = torch.arange(4, device=strength.device).expand(len(strength), 4)
-    return ColorJitter(), JitterParameters(applied=one.bool(), order=order, **values)
-
-
-def grey(strength: Tensor, size: int, generator: Generator) -> Change:
-    return RandomGrayscale(), Parameters(strength > 0.5)
-
-
-def flipped(strength: Tensor, size: int, generator: Generator) -> Change:
-    return HorizontalFlip(), Parameters(strength > 0.5)
-
-
-def cropped(area: Tensor, size: int, generator: Generator) -> Change:
-    """A square box of this share of the area, at a random place."""
-    side = (area.sqrt() * size).round().clamp(min=1).long()
-    places = torch.rand(2, len(area), generator=generator, device=generator.device).to(area.device)
-    top, left = (places * (size - side + 1)).long().minimum(size - side)
-    return RandomResizedCrop(size), CropParameters(
-        applied=torch.ones_like(area).bool(), top=top, left=left, height=side, width=side
-    )
-
-
-def blurred(sigma: Tensor, size: int, generator: Generator) -> Change:
-    return GaussianBlur(), BlurParameters(sigma > 0, sigma.clamp(min=0.01))
-
-
-def textured(strength: Tensor, size: int, generator: Generator) -> Change:
-    operation = RandomTexture(p=1.0)
-    drawn = operation.sample(len(strength), size, size, generator).to(strength.device)
-    return operation, replace(drawn, applied=strength > 0, share=1 - strength)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Knob:
-    """One augmentation with one strength."""
-
-    group: str  # what LooC leaves out as one augmentation, and so what its head is called
-    unit: str
-    strengths: tuple[float, ...]  # from none to strong; the first changes nothing
-    reference: float  # at which heads are compared
-    limits: tuple[float, float]
-    kind: Literal["classes", "amount", "angle"]  # how the strength is read out
-    change: Callable[[Tensor, int, Generator], Change]
-
-    def at(self, share: float) -> float:
-        """The strength this share of the way, in [0, 1], from none to the strongest; of classes the nearest."""
-        strength = self.strengths[0] + share * (self.strengths[-1] - self.strengths[0])
-        return math.floor(strength + 0.5) if self.kind == "classes" else strength
-
-
-def _factor(part: str) -> Knob:
-    change = partial(jittered, part=part)
-    return Knob(
-        group="color",
-        unit="factor",
-        strengths=(1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4),
-        reference=0.6,
-        limits=(0.4, 1.6),
-        kind="amount",
-        change=change,
-    )
-
-
-KNOBS: dict[str, Knob] = {
-    "rotation": Knob(
-        group="rotation",
-        unit="quarter turns",
-        strengths=(0, 1, 2, 3),
-        reference=1,
-        limits=(0, 3),
-        kind="classes",
-        change=rotated,
-    ),
-    "hue": Knob(
-        group="color",
-        unit="shift in turns",
-        strengths=(0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5),
-        reference=0.3,
-        limits=(-0.5, 0.5),
-        kind="angle",
-        change=partial(jittered, part="hue"),
-    ),
-    "saturation": _factor("saturation"),
-    "brightness": _factor("brightness"),
-    "contrast": _factor("contrast"),
-    "grayscale": Knob(
-        group="color", unit="off or on", strengths=(0, 1), reference=1, limits=(0, 1), kind="classes", change=grey
-    ),
-    "texture": Knob(
-        group="texture",
-        unit="share of new texture",
-        strengths=(0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
-        reference=0.6,
-        limits=(0.0, 1.0),
-        kind="amount",
-        change=textured,
-    ),
-    "blur": Knob(
-        group="blur",
-        unit="sigma in pixels",
-        strengths=(0.0, 0.3, 0.6, 1.0, 1.5, 2.0),
-        reference=1.0,
-        limits=(0.0, 2.0),
-        kind="amount",
-        change=blurred,
-    ),
-    "crop": Knob(
-        group="crop",
-        unit="share of area kept",
-        strengths=(1.0, 0.8, 0.6, 0.4, 0.2),
-        reference=0.4,
-        limits=(0.2, 1.0),
-        kind="amount",
-        change=cropped,
-    ),
-    "flip": Knob(
-        group="flip", unit="off or on", strengths=(0, 1), reference=1, limits=(0, 1), kind="classes", change=flipped
-    ),
-}
-
-
-def knob(augmentation: str) -> Knob:
-    """The entry of KNOBS. Raises UserError."""
-    if augmentation not in KNOBS:
-        raise unknown("augmentation", augmentation, KNOBS)
-    return KNOBS[augmentation]
 
 
 def vary(images: Tensor, augmentation: str, strength: float | Tensor, generator: Generator) -> Tensor:
     """Square images (n, C, H, H) float in [0, 1] changed by one augmentation alone, everything else held still.
 
-    strength: one for all or (n,), in the augmentation's unit (see ``KNOBS``). The generator draws what has no
+    strength: one for all or (n,), in the augmentation's unit (see ``Domain.factors``). The generator draws what has no
     strength: the place of a crop, the kernel of a texture.
     Raises UserError for an unknown augmentation, a strength out of its limits, or images that it cannot change.
     """
-    chosen = knob(augmentation)
+    chosen = find_factor(augmentation)
     strength = torch.as_tensor(strength, dtype=torch.float32, device=images.device).expand(len(images))
     low, high = chosen.limits
     if not bool(((strength >= low) & (strength <= high)).all()):
         raise UserError(f"a strength of {augmentation} is out of range: take {low:g} to {high:g} ({chosen.unit})")
-    operation, parameters = chosen.change(strength, images.shape[2], generator)
+    operation, parameters = chosen.change(strength, tuple(images.shape[1:]), generator)
     return Augmentation((operation,)).apply(images, {operation.name: parameters})
 
 
@@ -238,13 +87,13 @@ def invariance(
     """Move images (n, C, H, H) by one augmentation and see how far each head follows.
 
     LooC (arXiv:2008.05659, section 3) wants the head of an augmentation to move with it and the others to stay.
-    strengths: default those of ``KNOBS``. generator: default a new one with seed 0; it draws anew at each strength.
+    strengths: default the factor's own. generator: default a new one with seed 0; it draws again at each strength.
     Raises UserError for fewer than two images, and as ``vary``.
     """
     if len(images) < 2:
-        raise UserError("invariance is measured against other images: give 2 or more")
-    strengths = knob(augmentation).strengths if strengths is None else tuple(strengths)
-    generator = Generator().manual_seed(0) if generator is None else generator
+        raise UserError("invariance is measured relative to other images: give 2 or more")
+    strengths = find_factor(augmentation).strengths if strengths is None else tuple(strengths)
+    generator = fixed_generator() if generator is None else generator
     before = embed_heads(images)
     after = [embed_heads(vary(images, augmentation, strength, generator)) for strength in strengths]
     similarity = [torch.stack([(z * moved[head]).sum(dim=1) for moved in after]) for head, z in before.items()]
@@ -281,7 +130,7 @@ def follow(
     before: head -> (N, D) embeddings of a set of images, in which this one has the row. generator: default a new one
     with seed 0. Raises UserError as ``vary``.
     """
-    generator = Generator().manual_seed(0) if generator is None else generator
+    generator = fixed_generator() if generator is None else generator
     changed = vary(image[None], augmentation, strength, generator)
     after = embed_heads(changed)
     similarity = torch.stack([after[head] @ z[row] for head, z in before.items()])
@@ -309,7 +158,7 @@ def reference_table(embed_heads: EmbedHeads, images: Tensor, augmentations: Sequ
     """
     tables = []
     for augmentation in augmentations:
-        chosen = knob(augmentation)
+        chosen = find_factor(augmentation)
         moved = invariance(embed_heads, images, augmentation, [chosen.reference])
         tables.append(moved.table().assign(group=chosen.group))
     return pd.concat(tables, ignore_index=True)
@@ -329,20 +178,20 @@ def readout(
     No head can tell a strength that leaves the images' distribution as it is: turns of images that stand in every
     orientation, shifts of hues that are uniform. Give images of one pose and colour (``canonical_glyphs``).
     """
-    strengths = [_draw(knob(augmentation), len(images), generator) for images in (train, test)]
+    strengths = [_draw(find_factor(augmentation), len(images), generator) for images in (train, test)]
     features, test_features = (
         embed_heads(vary(images, augmentation, strength, generator))
         for images, strength in zip((train, test), strengths, strict=True)
     )
     rows = []
     for head in features:
-        measure, value, chance = _read(knob(augmentation), features[head], test_features[head], *strengths, seed)
+        measure, value, chance = _read(find_factor(augmentation), features[head], test_features[head], *strengths, seed)
         row = {"augmentation": augmentation, "head": head, "measure": measure, "value": value, "chance": chance}
         rows.append(row | {"readout": (value - chance) / (1 - chance)})
     return pd.DataFrame(rows)
 
 
-def _draw(chosen: Knob, n: int, generator: Generator) -> Tensor:
+def _draw(chosen: AugmentationFactor, n: int, generator: Generator) -> Tensor:
     uniform = torch.rand(n, generator=generator, device=generator.device).cpu()
     if chosen.kind == "classes":
         values = torch.tensor(chosen.strengths)
@@ -352,7 +201,12 @@ def _draw(chosen: Knob, n: int, generator: Generator) -> Tensor:
 
 
 def _read(
-    chosen: Knob, features: Tensor, test_features: Tensor, strength: Tensor, test_strength: Tensor, seed: int
+    chosen: AugmentationFactor,
+    features: Tensor,
+    test_features: Tensor,
+    strength: Tensor,
+    test_strength: Tensor,
+    seed: int,
 ) -> tuple[str, float, float]:
     """Measure, value and chance."""
     if chosen.kind == "classes":
@@ -366,7 +220,7 @@ def _read(
     return "R^2", float(r2_score(test_wanted, predicted, multioutput="variance_weighted")), 0.0
 
 
-def _target(chosen: Knob, strength: Tensor) -> Tensor:
+def _target(chosen: AugmentationFactor, strength: Tensor) -> Tensor:
     """(n, 1), or (n, 2) sine and cosine of an angle in turns."""
     if chosen.kind == "amount":
         return strength[:, None].double()
@@ -379,7 +233,7 @@ def fingerprint(
     images: Tensor,
     train: Tensor,
     test: Tensor,
-    augmentations: Sequence[str] = tuple(KNOBS),
+    augmentations: Sequence[str] = tuple(FACTORS),
     seed: int = 0,
 ) -> pd.DataFrame:
     """Heads x augmentations: how far each head moves at the reference strength, and what can be read from it.
@@ -391,7 +245,7 @@ def fingerprint(
     """
     tables = []
     for augmentation in augmentations:
-        chosen, generator = knob(augmentation), Generator().manual_seed(seed)
+        chosen, generator = find_factor(augmentation), Generator().manual_seed(seed)
         moved = invariance(embed_heads, images, augmentation, [chosen.reference], generator).table()
         read = readout(embed_heads, train, test, augmentation, generator, seed)
         table = moved.merge(read, on=["augmentation", "head"]).assign(group=chosen.group)

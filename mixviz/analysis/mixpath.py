@@ -66,9 +66,9 @@ def mix_path(
     if kind not in KINDS:
         raise unknown("kind of blend", kind, KINDS)
     if len(first) != len(second):
-        raise UserError(f"there are {len(first)} first images and {len(second)} second ones: hand in pairs")
+        raise UserError(f"there are {len(first)} first images and {len(second)} second ones: give pairs")
     if lams.dim() != 1 or not len(lams) or lams[0] < 0 or lams[-1] > 1 or (lams.diff() <= 0).any():
-        raise UserError("lams are one rising list of values in [0, 1], such as torch.linspace(0, 1, 11)")
+        raise UserError("lams must be an increasing list of values in [0, 1], such as torch.linspace(0, 1, 11)")
     keys = [(embed_key or embed)(images) for images in (first, second)]
     device = generator.device if generator is not None else None
     place = torch.rand(len(first), 2, generator=generator, device=device) if kind == "cutmix" else None
@@ -145,7 +145,7 @@ def calibration(path: MixPath, temperature: float) -> Calibration:
 def share_of_first(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     """exp(c1/τ) / (exp(c1/τ) + exp(c2/τ)) of cosines c1 and c2 to the two sources, of any one shape."""
     if temperature <= 0:
-        raise UserError(f"a temperature is above 0, not {temperature}")
+        raise UserError(f"the temperature must be greater than 0, not {temperature}")
     return ((first - second) / temperature).sigmoid()
 
 
@@ -156,7 +156,9 @@ def fitted_calibration(path: MixPath, temperatures: Tensor | None = None) -> Cal
     temperatures: to choose from; None: 200 from 0.001 to 2, evenly in the logarithm.
     """
     if len(path.lam) < 2:
-        raise UserError("a temperature is fitted on one half of the pairs and tried on the other: hand in 2 or more")
+        raise UserError(
+            "a temperature is fitted on one half of the pairs and tested on the other: give 2 pairs or more"
+        )
     grid = torch.logspace(-3, 0.30103, 200) if temperatures is None else temperatures
     fit = path.select(slice(0, None, 2))
     best = min(grid.tolist(), key=lambda temperature: calibration(fit, temperature).error)

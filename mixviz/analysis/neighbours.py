@@ -40,7 +40,7 @@ def nearest(x: Tensor, k: int, queries: Tensor | None = None, chunk: int = 1024)
     asked = bank if queries is None else F.normalize(at_least_float32(queries).to(bank), dim=1)
     available = len(x) - (queries is None)
     if not 1 <= k <= available:
-        raise UserError(f"{k} neighbours are asked of {available} other images: take k from 1 to {available}")
+        raise UserError(f"{k} neighbours of {available} other images: choose k from 1 to {available}")
     found = []
     for start in range(0, len(asked), chunk):
         similarity = asked[start : start + chunk] @ bank.T
@@ -61,7 +61,7 @@ def hardest_negatives(x: Tensor, labels: Tensor, k: int, chunk: int = 1024) -> N
     points, labels = F.normalize(at_least_float32(x), dim=1), labels.to(x.device)
     fewest = len(x) - int(labels.unique(return_counts=True)[1].max())
     if not 1 <= k <= fewest:
-        raise UserError(f"{k} negatives are asked of {fewest} images of other classes: take k from 1 to {fewest}")
+        raise UserError(f"{k} negatives of {fewest} images of other classes: choose k from 1 to {fewest}")
     found = []
     for start in range(0, len(points), chunk):
         rows = slice(start, start + chunk)
@@ -81,7 +81,7 @@ def purity(index: Tensor, labels: Tensor, query_labels: Tensor | None = None) ->
     """
     query_labels = labels if query_labels is None else query_labels
     if len(query_labels) != len(index):
-        raise UserError(f"{len(index)} queries need {len(index)} labels, not {len(query_labels)}: give one a query")
+        raise UserError(f"{len(index)} queries need {len(index)} labels, not {len(query_labels)}: give one per query")
     same = labels.to(index.device)[index] == query_labels.to(index.device)[:, None]
     return same.double().mean(dim=1)
 

@@ -42,7 +42,7 @@ def project_umap(x: Tensor, neighbours: int = 15, seed: int = 0, start: Tensor |
     """
     umap = _import_umap()
     if len(x) <= neighbours:
-        raise UserError(f"UMAP with {neighbours} neighbours needs more than {neighbours} points, here are {len(x)}")
+        raise UserError(f"UMAP with {neighbours} neighbours needs more than {neighbours} points, not {len(x)}")
     start = pca(x) if start is None else start
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "precomputed_knn", UserWarning)  # new points are not asked for
@@ -142,7 +142,7 @@ def _import_umap() -> ModuleType:
             warnings.simplefilter("ignore", ImportWarning)  # of TensorFlow, which is not needed here
             import umap
     except ImportError as error:
-        raise UserError("UMAP needs a package that is not here: pip install umap-learn") from error
+        raise UserError("UMAP is not installed: pip install umap-learn") from error
     return umap
 
 

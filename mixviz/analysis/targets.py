@@ -31,7 +31,7 @@ class ContrastTable:
 
     similarities: Tensor  # cosines; -inf: not a candidate of this query
     targets: Tensor  # rows sum to one
-    probabilities: Tensor  # softmax at the temperature, rows sum to one; NaN on BYOL, which has none
+    probabilities: Tensor  # softmax at the temperature, rows sum to one; NaN without negatives
     gap: Tensor  # probability - target; below 0 the candidate attracts the query, above 0 it repels it
     gradient_share: Tensor  # |gap| as a share of its row's sum, so rows sum to one
     kind: Tensor  # index into KINDS
@@ -53,21 +53,15 @@ def contrast_table(framework: Framework, term: Term) -> ContrastTable:
     """The table of a term of ``Method.terms``, over the framework's own candidates; nothing is embedded anew.
 
     With InfoNCE at temperature τ the gradient by the query is ``1/τ sum_j (p_j - t_j) c_j``: a candidate moves it by
-    how far its probability is from its target. BYOL has no negatives, its gradient is ``-2 sum_j t_j k_j``: the
-    targets are the whole story, ``gap`` is -t, and columns without target are no candidates.
+    how far its probability is from its target. Without negatives it is a regression to the targets: ``gap`` is -t, and
+    columns without target are no candidates. What else moves a query says ``Framework.beside``.
 
     The share weighs candidates before the part along the query is projected out, as normalising does later.
     """
     candidates = framework.candidates(term)
-    similarities = candidates.similarities
-    targets = torch.zeros_like(similarities)
-    targets[:, : candidates.targets.shape[1]] = candidates.targets
-    if framework.has_negatives:
-        probabilities, scale = candidates.probabilities, 1 / candidates.temperature
-        gap = probabilities - targets
-    else:
-        probabilities, scale = torch.full_like(similarities, torch.nan), 2.0
-        gap = -targets
+    similarities, targets = candidates.similarities, candidates.all_targets
+    probabilities = candidates.probabilities if framework.has_negatives else torch.full_like(similarities, torch.nan)
+    gap, scale = framework.gap(candidates)
     share = gap.abs() / gap.abs().sum(dim=1, keepdim=True).clamp(min=torch.finfo(gap.dtype).tiny)
     kind = _kinds(term, candidates, framework.has_negatives)
     groups = {"keys": candidates.positives.shape[1]}
@@ -109,16 +103,16 @@ def _kinds(term: Term, candidates: Candidates, has_negatives: bool) -> Tensor:
 def loss_by_term(framework: Framework, terms: Sequence[Term]) -> pd.Series:
     """What each kind of query adds to the loss, its weight included; all together are the loss of ``Method``.
 
-    Index: ``clean queries`` or ``blends``, and ``space 0`` and so on where there are several. In nats; on BYOL squared
-    distances.
+    Index: ``clean queries`` or ``blends``, and ``space 0`` and so on where there are several. In nats; without
+    negatives squared distances.
     """
     mixed, spaces = any(term.query.mixed for term in terms), len({term.space for term in terms})
     parts: dict[str, float] = {}
     for term in terms:
         name = ["blends" if term.query.mixed else "clean queries"] if mixed or spaces == 1 else []
         name += [f"space {term.space}"] if spaces > 1 else []
-        loss = framework.loss(framework.candidates(term)).mean()
-        parts[", ".join(name)] = parts.get(", ".join(name), 0.0) + term.weight * float(loss)
+        loss = framework.loss(term).mean()
+        parts[", ".join(name)] = parts.get(", ".join(name), 0.0) + float(term.weight) * float(loss)
     return pd.Series(parts, name="loss")
 
 
@@ -150,8 +144,8 @@ def hardest(table: ContrastTable, count: int = 16, groups: tuple[str, ...] | Non
 def mass_by_kind(table: ContrastTable) -> pd.DataFrame:
     """Target, probability and gradient share, summed over the candidates of each kind: one row a query and kind.
 
-    Columns query, kind, candidates (how many), target, probability (NaN on BYOL), gradient_share. Every query has the
-    same kinds: those that any query has.
+    Columns query, kind, candidates (how many), target, probability (NaN without negatives), gradient_share. Every
+    query has the same kinds: those that any query has.
     """
     frames = []
     for kind, name in enumerate(KINDS[:NONE]):

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from mixviz.errors import UserError
-from mixviz.evaluate.compare import (
+from mixviz.paired import (
     FEWEST_SEEDS,
+    VERDICTS,
     chance_to_settle,
     mean_interval,
     paired_differences,
@@ -18,7 +19,6 @@ from mixviz.evaluate.compare import (
     settled_sign,
 )
 
-WORDS = {1: "higher", -1: "lower", 0: "not settled"}
 MOST = 40  # seeds up to which chances are told
 
 
@@ -40,7 +40,7 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        return WORDS[self.sign]
+        return VERDICTS[self.sign]
 
 
 def verdict(

@@ -3,8 +3,8 @@
 from mixviz.augment.color import ColorJitter, RandomGrayscale
 from mixviz.augment.filters import GaussianBlur, RandomTexture
 from mixviz.augment.geometry import HorizontalFlip, RandomResizedCrop, RandomRotation90
-from mixviz.augment.operation import Operation, Parameters
-from mixviz.augment.views import Augmentation, View, build_augmentation, make_views, to_float
+from mixviz.augment.operation import Operation, Parameters, Shape
+from mixviz.augment.views import Augmentation, View, build_augmentation, crop_and_flip, make_views, to_float
 
 __all__ = [
     "Augmentation",
@@ -17,8 +17,10 @@ __all__ = [
     "RandomResizedCrop",
     "RandomRotation90",
     "RandomTexture",
+    "Shape",
     "View",
     "build_augmentation",
+    "crop_and_flip",
     "make_views",
     "to_float",
 ]

@@ -6,7 +6,16 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from mixviz.augment.operation import Operation, Parameters, apply_to_marked, bernoulli, check_colour, constant, uniform
+from mixviz.augment.operation import (
+    Operation,
+    Parameters,
+    Shape,
+    apply_to_marked,
+    bernoulli,
+    check_colour,
+    constant,
+    uniform,
+)
 from mixviz.errors import UserError
 
 LUMA = (0.2989, 0.587, 0.114)  # weights of red, green and blue in the grey value (ITU-R BT.601)
@@ -50,7 +59,7 @@ class ColorJitter(Operation):
         if min(self.brightness, self.contrast, self.saturation) < 0 or not 0 <= self.hue <= 0.5:
             raise UserError("jitter: brightness, contrast and saturation are at least 0, and hue lies in [0, 0.5]")
 
-    def sample(self, n: int, height: int, width: int, generator: Generator) -> JitterParameters:
+    def sample(self, n: int, shape: Shape, generator: Generator) -> JitterParameters:
         applied = bernoulli(n, self.p, generator)
         brightness, contrast, saturation = (
             uniform(n, max(0.0, 1 - strength), 1 + strength, generator)
@@ -148,7 +157,7 @@ class RandomGrayscale(Operation):
 
     p: float = 0.2
 
-    def sample(self, n: int, height: int, width: int, generator: Generator) -> Parameters:
+    def sample(self, n: int, shape: Shape, generator: Generator) -> Parameters:
         return Parameters(bernoulli(n, self.p, generator))
 
     def apply(self, images: Tensor, parameters: Parameters, in_place: bool = False) -> Tensor:

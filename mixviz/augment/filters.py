@@ -8,7 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from mixviz.augment.operation import Operation, Parameters, apply_to_marked, bernoulli, check_colour, constant, uniform
+from mixviz.augment.operation import (
+    Operation,
+    Parameters,
+    Shape,
+    apply_to_marked,
+    bernoulli,
+    check_colour,
+    constant,
+    uniform,
+)
 from mixviz.errors import UserError
 
 
@@ -40,7 +49,7 @@ class GaussianBlur(Operation):
         if not 0 < self.sigma[0] <= self.sigma[1]:
             raise UserError(f"blur: sigma {self.sigma} must be a positive range (low, high)")
 
-    def sample(self, n: int, height: int, width: int, generator: Generator) -> BlurParameters:
+    def sample(self, n: int, shape: Shape, generator: Generator) -> BlurParameters:
         return BlurParameters(bernoulli(n, self.p, generator), uniform(n, *self.sigma, generator))
 
     def apply(self, images: Tensor, parameters: BlurParameters, in_place: bool = False) -> Tensor:
@@ -112,7 +121,7 @@ class RandomTexture(Operation):
         if not self.kernel_sizes or any(size < 1 or size % 2 == 0 for size in self.kernel_sizes):
             raise UserError(f"texture: kernel sizes are positive odd numbers, not {self.kernel_sizes}")
 
-    def sample(self, n: int, height: int, width: int, generator: Generator) -> TextureParameters:
+    def sample(self, n: int, shape: Shape, generator: Generator) -> TextureParameters:
         device, largest = generator.device, max(self.kernel_sizes)
         applied = bernoulli(n, self.p, generator)
         which = torch.randint(len(self.kernel_sizes), (n,), generator=generator, device=device)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from mixviz.augment.operation import Operation, Parameters, apply_to_marked, bernoulli, constant, uniform
+from mixviz.augment.operation import Draw, Operation, Parameters, Shape, apply_to_marked, bernoulli, constant, uniform
 from mixviz.errors import UserError
 
 CROP_ATTEMPTS = 10  # boxes drawn for an image before it is cropped at its centre
@@ -47,7 +47,8 @@ class RandomResizedCrop(Operation):
         if not 0 < self.scale[0] <= self.scale[1] or not 0 < self.ratio[0] <= self.ratio[1]:
             raise UserError(f"crop: scale {self.scale} and ratio {self.ratio} must be positive ranges (low, high)")
 
-    def sample(self, n: int, height: int, width: int, generator: Generator) -> CropParameters:
+    def sample(self, n: int, shape: Shape, generator: Generator) -> CropParameters:
+        height, width = shape[-2:]
         area = uniform((n, CROP_ATTEMPTS), *self.scale, generator).mul_(height * width)
         aspect = uniform((n, CROP_ATTEMPTS), *map(math.log, self.ratio), generator).exp_()
         box_height = (area / aspect).sqrt_().round_()
@@ -68,19 +69,9 @@ class RandomResizedCrop(Operation):
             applied=torch.ones_like(central), top=top, left=left, height=box_height.long(), width=box_width.long()
         )
 
-    def apply(
-        self, images: Tensor, parameters: CropParameters, in_place: bool = False, flip: Parameters | None = None
-    ) -> Tensor:
-        """(n, C, H, W) -> (n, C, size, size). flip: of a ``HorizontalFlip`` that follows, which costs nothing here."""
-        box = parameters.to(images.device)
-        flipped = torch.zeros_like(box.applied) if flip is None else flip.applied.to(images.device)
-        n, channels, height, width = images.shape
-        if max(height, width) <= self.size:
-            return enlarge(images, box, flipped, self.size)
-        rows = resize_weights(box.top, box.height, height, self.size).to(images.dtype)
-        columns = flip_marked(resize_weights(box.left, box.width, width, self.size).to(images.dtype), flipped)
-        narrow = torch.bmm(images.reshape(n, channels * height, width), columns)
-        return torch.matmul(rows.mT[:, None], narrow.view(n, channels, height, self.size))
+    def apply(self, images: Tensor, parameters: CropParameters, in_place: bool = False) -> Tensor:
+        """(n, C, H, W) -> (n, C, size, size)."""
+        return crop(images, parameters, torch.zeros_like(parameters.applied), self.size)
 
     def _central_box(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the largest box whose aspect is allowed."""
@@ -90,6 +81,18 @@ class RandomResizedCrop(Operation):
         if width / height > high:
             return height, round(height * high)
         return height, width
+
+
+def crop(images: Tensor, box: CropParameters, flipped: Tensor, size: int) -> Tensor:
+    """The boxes of images (n, C, H, W), resized to (n, C, size, size); flipped: (n,) bool, which are mirrored."""
+    box, flipped = box.to(images.device), flipped.to(images.device)
+    n, channels, height, width = images.shape
+    if max(height, width) <= size:
+        return enlarge(images, box, flipped, size)
+    rows = resize_weights(box.top, box.height, height, size).to(images.dtype)
+    columns = flip_marked(resize_weights(box.left, box.width, width, size).to(images.dtype), flipped)
+    narrow = torch.bmm(images.reshape(n, channels * height, width), columns)
+    return torch.matmul(rows.mT[:, None], narrow.view(n, channels, height, size))
 
 
 def enlarge(images: Tensor, box: CropParameters, flipped: Tensor, size: int) -> Tensor:
@@ -146,7 +149,7 @@ class HorizontalFlip(Operation):
 
     p: float = 0.5
 
-    def sample(self, n: int, height: int, width: int, generator: Generator) -> Parameters:
+    def sample(self, n: int, shape: Shape, generator: Generator) -> Parameters:
         return Parameters(bernoulli(n, self.p, generator))
 
     def apply(self, images: Tensor, parameters: Parameters, in_place: bool = False) -> Tensor:
@@ -155,6 +158,18 @@ class HorizontalFlip(Operation):
     def redraw_unlike(self, parameters: Parameters, other: Parameters, generator: Generator) -> Parameters:
         """There are two values, so this is always the opposite of the other's."""
         return Parameters(~other.applied)
+
+
+@dataclass(frozen=True)
+class CropAndFlip:
+    """A crop and the flip after it, applied in one resampling, where the flip costs nothing."""
+
+    crop: RandomResizedCrop
+    flip: HorizontalFlip
+
+    def apply_drawn(self, images: Tensor, draw: Draw, in_place: bool = False) -> Tensor:
+        """(n, C, H, W) -> (n, C, size, size)."""
+        return crop(images, draw[self.crop.name], draw[self.flip.name].applied, self.crop.size)
 
 
 @dataclass(frozen=True)
@@ -178,7 +193,7 @@ class RandomRotation90(Operation):
 
     p: float = 0.5
 
-    def sample(self, n: int, height: int, width: int, generator: Generator) -> RotationParameters:
+    def sample(self, n: int, shape: Shape, generator: Generator) -> RotationParameters:
         applied = bernoulli(n, self.p, generator)
         turns = torch.randint(1, 4, (n,), generator=generator, device=generator.device)
         return RotationParameters(applied, turns * applied)

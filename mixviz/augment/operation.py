@@ -1,6 +1,6 @@
-"""What an augmentation is: random choices drawn in ``sample``, and a change of the images by them in ``apply``."""
+"""What an augmentation is: random choices drawn in ``sample``, and a change of the inputs by them in ``apply``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import ClassVar, Self
@@ -10,10 +10,12 @@ from torch import Generator, Tensor
 
 from mixviz.errors import UserError
 
+Shape = tuple[int, ...]  # of one input, such as (C, H, W)
+
 
 @dataclass(frozen=True)
 class Parameters:
-    """The random choices of one operation for n images; the first axis of every field is the image."""
+    """The random choices of one operation for n inputs; the first axis of every field is the input."""
 
     applied: Tensor  # (n,) bool, whether the operation is applied at all
 
@@ -21,17 +23,17 @@ class Parameters:
         return len(self.applied)
 
     def __getitem__(self, index: Tensor | slice) -> Self:
-        """The parameters of some of the images: a mask, indices or a slice."""
+        """The parameters of some of the inputs: a mask, indices or a slice."""
         return self._map(lambda field: field[index])
 
     def take(self, indices: Tensor) -> Self:
-        """The parameters of the images at ``indices``; faster than indexing on a CPU."""
+        """The parameters of the inputs at ``indices``; faster than indexing on a CPU."""
         return self._map(lambda field: field.index_select(0, indices))
 
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
-        """The parameters of the first part's images, then of the next one's."""
-        return cls(**{field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)})
+        """The parameters of the first part's inputs, then of the next one's."""
+        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     def to(self, device: torch.device) -> Self:
         return self._map(lambda field: field.to(device))
@@ -40,27 +42,34 @@ class Parameters:
         return type(self)(**{field.name: change(getattr(self, field.name)) for field in fields(self)})
 
 
+Draw = Mapping[str, Parameters]  # by the operation's name
+
+
 class Operation:
-    """One kind of change of images (n, C, H, W) in [0, 1]. A leaf is a frozen dataclass of its settings."""
+    """One kind of change of inputs (n, *shape). A leaf is a frozen dataclass of its settings."""
 
     name: ClassVar[str]
     group: ClassVar[str]  # what LooC leaves out as one augmentation
-    p: float = 1.0  # probability that an image is changed
+    p: float = 1.0  # probability that an input is changed
 
     def __post_init__(self) -> None:
         if not 0 <= self.p <= 1:
             raise UserError(f"the probability of {self.name} must lie in [0, 1], not at {self.p}")
 
-    def sample(self, n: int, height: int, width: int, generator: Generator) -> Parameters:
-        """The choices for n images of height x width, on the generator's device."""
+    def sample(self, n: int, shape: Shape, generator: Generator) -> Parameters:
+        """The choices for n inputs of this shape, on the generator's device."""
         raise NotImplementedError
 
-    def apply(self, images: Tensor, parameters: Parameters, in_place: bool = False) -> Tensor:
-        """(n, C, H, W) in [0, 1] -> the same, each image changed by its own parameters.
+    def apply(self, inputs: Tensor, parameters: Parameters, in_place: bool = False) -> Tensor:
+        """(n, *shape) float -> the same, each input changed by its own parameters; images are in [0, 1].
 
-        The input stays as it is, unless ``in_place`` allows to write into it.
+        ``inputs`` are left as they are, unless ``in_place`` allows writing into them.
         """
         raise NotImplementedError
+
+    def apply_drawn(self, inputs: Tensor, draw: Draw, in_place: bool = False) -> Tensor:
+        """As ``apply``, with the operation's own parameters out of those of several operations."""
+        return self.apply(inputs, draw[self.name], in_place)
 
     def redraw_unlike(self, parameters: Parameters, other: Parameters, generator: Generator) -> Parameters:
         """The parameters, drawn again until none is equal to ``other``'s; only where there are few values."""
@@ -69,29 +78,30 @@ class Operation:
 
 def apply_to_marked(
     change: Callable[[Tensor, Parameters], Tensor],
-    images: Tensor,
+    inputs: Tensor,
     parameters: Parameters,
     in_place: bool,
     order: Tensor | None = None,
 ) -> Tensor:
-    """Change the images that ``parameters.applied`` marks and leave the others as they are.
+    """Change those of inputs (n, ...) that ``parameters.applied`` marks and leave the others as they are.
 
-    in_place: the changed ones may take the place of what they were, which spares a copy of the others. order: (n,)
-    numbers by which the images come sorted to ``change``, on a CPU.
-    On a GPU all are changed and the marked ones taken, since counting them would have to wait for the device.
+    in_place: the changed ones may be written over what they were, which saves a copy of the others. order: (n,)
+    numbers by which the inputs are sorted for ``change``, on a CPU.
+    On a GPU every input is changed and the result selected: counting the marked ones would force a synchronisation.
     """
-    parameters = parameters.to(images.device)
-    if images.is_cuda:
-        return torch.where(parameters.applied[:, None, None, None], change(images, parameters), images)
+    parameters = parameters.to(inputs.device)
+    if inputs.is_cuda:
+        applied = parameters.applied.view(-1, *[1] * (inputs.dim() - 1))
+        return torch.where(applied, change(inputs, parameters), inputs)
     marked = parameters.applied.nonzero().squeeze(1)
     if len(marked) == 0:
-        return images
+        return inputs
     if order is not None:
         marked = marked.index_select(0, order.index_select(0, marked).argsort())
-    elif len(marked) == len(images):
-        return change(images, parameters).contiguous()  # nothing that is written into later may overlap itself
-    changed = change(images.index_select(0, marked), parameters.take(marked))
-    return images.index_copy_(0, marked, changed) if in_place else images.index_copy(0, marked, changed)
+    elif len(marked) == len(inputs):
+        return change(inputs, parameters).contiguous()  # nothing that is written into later may overlap itself
+    changed = change(inputs.index_select(0, marked), parameters.take(marked))
+    return inputs.index_copy_(0, marked, changed) if in_place else inputs.index_copy(0, marked, changed)
 
 
 def uniform(shape: int | tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:

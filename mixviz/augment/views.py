@@ -1,69 +1,81 @@
 """Views of a batch: a query, and key views that share chosen augmentations with it (LooC) or none."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
 
 from mixviz.augment.color import ColorJitter, RandomGrayscale
 from mixviz.augment.filters import GaussianBlur, RandomTexture
-from mixviz.augment.geometry import HorizontalFlip, RandomResizedCrop, RandomRotation90
-from mixviz.augment.operation import Operation, Parameters
+from mixviz.augment.geometry import CropAndFlip, HorizontalFlip, RandomResizedCrop, RandomRotation90
+from mixviz.augment.operation import Draw, Operation, Parameters, Shape
 from mixviz.errors import UserError
 
-CHUNK = 2**20  # pixels that take each step together on a CPU: fewer share the work badly, more leave its cache
-
-Draw = dict[str, Parameters]  # by the operation's name
+CHUNK = (
+    2**20
+)  # pixels or samples that take each step together on a CPU: fewer share the work badly, more leave its cache
 
 
 @dataclass(frozen=True)
 class View:
-    """One augmented view of N images."""
+    """One augmented view of N inputs."""
 
-    images: Tensor  # (N, C, H, W) float in [0, 1]
+    inputs: Tensor  # (N, *shape) float; images in [0, 1]
     parameters: Draw
+
+
+class Step(Protocol):
+    """What applies one operation, or several in one go."""
+
+    def apply_drawn(self, inputs: Tensor, draw: Draw, in_place: bool = False) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Operations in the order in which they are applied."""
+    """Operations in the order in which they are applied; steps: what applies them, if not each by itself."""
 
     operations: tuple[Operation, ...]
+    steps: tuple[Step, ...] = ()
 
     @property
     def groups(self) -> tuple[str, ...]:
         """What a key view may share with the query: the groups of the operations that are switched on."""
         return tuple(dict.fromkeys(operation.group for operation in self.operations if operation.p > 0))
 
-    def sample(self, n: int, height: int, width: int, generator: Generator) -> Draw:
-        """The random choices for n images of height x width, on the generator's device."""
-        return {op.name: op.sample(n, height, width, generator) for op in self.operations}
+    def sample(self, n: int, shape: Shape, generator: Generator) -> dict[str, Parameters]:
+        """The random choices for n inputs of this shape, on the generator's device."""
+        return {op.name: op.sample(n, shape, generator) for op in self.operations}
 
     @torch.no_grad()
-    def apply(self, images: Tensor, parameters: Draw) -> Tensor:
-        """Images (n, C, H, W) float in [0, 1], each changed by its own parameters; the input stays as it is.
+    def apply(self, inputs: Tensor, parameters: Draw) -> Tensor:
+        """Inputs (n, *shape) float, each changed by its own parameters; they are left as they are.
 
-        Raises UserError for images that are not float.
+        Raises UserError for inputs that are not float.
         """
-        if not images.is_floating_point() or images.dim() != 4:
-            raise UserError(
-                f"images are (n, C, H, W) float in [0, 1], not {tuple(images.shape)} {images.dtype}: to_float"
-            )
-        size = len(images) if images.is_cuda else max(1, CHUNK // (images.shape[2] * images.shape[3]))
-        if len(images) <= size:
-            return self._apply(images, parameters)
-        pieces = [slice(start, start + size) for start in range(0, len(images), size)]
-        return torch.cat([self._apply(images[piece], _part(parameters, piece)) for piece in pieces])
+        _check_float(inputs)
+        size = len(inputs) if inputs.is_cuda else max(1, CHUNK // math.prod(inputs.shape[2:] or inputs.shape[1:]))
+        if len(inputs) <= size:
+            return self._apply(inputs, parameters)
+        pieces = [slice(start, start + size) for start in range(0, len(inputs), size)]
+        return torch.cat([self._apply(inputs[piece], _part(parameters, piece)) for piece in pieces])
 
-    def _apply(self, images: Tensor, parameters: Draw) -> Tensor:
-        own, operations = False, self.operations  # once images are its own, the next operation may write into them
-        match operations:
-            case [RandomResizedCrop() as crop, HorizontalFlip() as flip, *operations]:
-                own, images = True, crop.apply(images, parameters[crop.name], flip=parameters[flip.name])
-        for operation in operations:
-            changed = operation.apply(images, parameters[operation.name], in_place=own)
-            own, images = own or changed is not images, changed
-        return images
+    def _apply(self, inputs: Tensor, parameters: Draw) -> Tensor:
+        own = False  # once inputs are its own, the next step may write into them
+        for step in self.steps or self.operations:
+            changed = step.apply_drawn(inputs, parameters, in_place=own)
+            own, inputs = own or changed is not inputs, changed
+        return inputs
+
+
+def crop_and_flip(crop: RandomResizedCrop, flip: HorizontalFlip, *operations: Operation) -> Augmentation:
+    """A crop and a flip in one resampling, then other operations; those of probability 0 are left out."""
+    operations = tuple(operation for operation in operations if operation.p > 0)
+    if flip.p == 0:
+        return Augmentation((crop, *operations))
+    return Augmentation((crop, flip, *operations), (CropAndFlip(crop, flip), *operations))
 
 
 def build_augmentation(
@@ -89,7 +101,7 @@ def build_augmentation(
     texture, so that the colours that jitter makes are the view's; blur is last.
     """
     brightness, contrast, saturation, hue = jitter
-    operations = (
+    return crop_and_flip(
         RandomResizedCrop(size, crop_scale, crop_ratio),
         HorizontalFlip(flip),
         RandomRotation90(rotation),
@@ -104,27 +116,27 @@ def build_augmentation(
         RandomGrayscale(grayscale),
         GaussianBlur(sigma=blur_sigma, p=blur),
     )
-    return Augmentation(tuple(operation for operation in operations if operation.p > 0))
 
 
 @torch.no_grad()
 def make_views(
-    images: Tensor, augmentation: Augmentation, generator: Generator, shared: tuple[str | None, ...] = (None,)
+    inputs: Tensor, augmentation: Augmentation, generator: Generator, shared: tuple[str | None, ...] = (None,)
 ) -> list[View]:
-    """The query view of images (N, C, H, W), then one key view for each entry of ``shared`` (LooC, arXiv:2008.05659).
+    """The query view of inputs (N, *shape), then one key view for each entry of ``shared`` (LooC, arXiv:2008.05659).
 
     None: a key view of which everything is drawn anew. A group: a key view that copies the query's parameters for
     that group, the decision to apply it included, while everything else is drawn anew. What takes few values is
     drawn again in the other key views until it differs from the query's, as they are negatives in that group's space.
     The draws of the query and of the first key view do not depend on the entries after it, but for that.
-    Raises UserError for a group that is unknown or switched off.
+    Raises UserError for a group that is unknown or switched off, and for inputs that are not float.
     """
     _check_shared(shared, augmentation)
-    n, size = len(images), images.shape[2:]
+    _check_float(inputs)
+    n, shape = len(inputs), tuple(inputs.shape[1:])
     early = min(2, 1 + len(shared))  # the query and the first key view are drawn together: many small steps, once
-    together = augmentation.sample(early * n, *size, generator)
+    together = augmentation.sample(early * n, shape, generator)
     draws = [_part(together, slice(i * n, (i + 1) * n)) for i in range(early)]
-    draws += [augmentation.sample(n, *size, generator) for _ in shared[1:]]
+    draws += [augmentation.sample(n, shape, generator) for _ in shared[1:]]
     query, *keys = draws
     for key, group in zip(keys, shared, strict=True):
         for operation in augmentation.operations:
@@ -132,18 +144,25 @@ def make_views(
                 key[operation.name] = query[operation.name]
             elif operation.group in shared:
                 key[operation.name] = operation.redraw_unlike(key[operation.name], query[operation.name], generator)
-    all_views = augmentation.apply(images.repeat(len(draws), 1, 1, 1), _join(draws))
+    all_views = augmentation.apply(inputs.repeat(len(draws), *[1] * len(shape)), _join(draws))
     return [View(view, draw) for view, draw in zip(all_views.split(n), draws, strict=True)]
 
 
-def _part(draw: Draw, images: slice) -> Draw:
-    """The draw of some of the images."""
-    return {name: parameters[images] for name, parameters in draw.items()}
+def _part(draw: Draw, rows: slice) -> dict[str, Parameters]:
+    """The draw of some of the inputs."""
+    return {name: parameters[rows] for name, parameters in draw.items()}
 
 
-def _join(draws: list[Draw]) -> Draw:
-    """The draws of several views as one, of the first view's images, then the next one's."""
+def _join(draws: Sequence[Draw]) -> Draw:
+    """The draws of several views as one, of the first view's inputs, then the next one's."""
     return {name: parameters.join([draw[name] for draw in draws]) for name, parameters in draws[0].items()}
+
+
+def _check_float(inputs: Tensor) -> None:
+    if not inputs.is_floating_point():
+        raise UserError(
+            f"augmentations change floats, not {inputs.dtype}: prepare the inputs first, images by to_float"
+        )
 
 
 def _check_shared(shared: tuple[str | None, ...], augmentation: Augmentation) -> None:

@@ -5,24 +5,24 @@ from pathlib import Path
 
 import torch
 
-from mixviz.benchmarks import augmentation_benchmark, step_benchmark
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
+from mixviz.experiments.speed import augmentation_benchmark, step_benchmark
 from mixviz.paths import check_writable
 from mixviz.runs import environment
 
 
 def main(argv: list[str]) -> None:
-    parser = Parser("bench", "Measure augmentation and a training step; let nothing else run meanwhile.")
-    parser.add_argument("--seconds", type=float, default=3.0, metavar="NUMBER", help="for each contestant [default: 3]")
+    parser = Parser("bench", "Measure the speed of augmentation and of a training step on an otherwise idle machine.")
+    parser.add_argument("--seconds", type=float, default=3.0, metavar="NUMBER", help="per measurement [default: 3]")
     parser.add_argument("--framework", default="moco-v2", help="of the training step [default: moco-v2]")
     parser.add_argument("--mixing", nargs="*", default=[], help="of the training step [default: none]")
-    parser.add_argument("--out", type=Path, help="write the figures to this file, as json")
+    parser.add_argument("--out", type=Path, help="also write the results to this JSON file")
     arguments = parser.parse_args(argv)
     if not arguments.seconds > 0:
-        raise UserError(f"--seconds {arguments.seconds}: take a number over 0")
+        raise UserError(f"--seconds {arguments.seconds}: give a number greater than 0")
     if arguments.out:
         check_writable(arguments.out)
     config = RunConfig.of(framework=arguments.framework, mixing=arguments.mixing)
@@ -36,12 +36,10 @@ def main(argv: list[str]) -> None:
     print(f"augmentation of MoCo-v2, {augmentation['size']} px, batches of {augmentation['batch']}, one thread")
     rates, ratios = augmentation["images_per_second"], augmentation["times_as_fast"]
     found = [[name, f"{rate:,.0f}", f"{ratios.get(name, 1):.1f}"] for name, rate in rates.items() if rate]
-    print_table(["way", "images a second", "mixviz is times as fast"], found)
+    print_table(["library", "images/s", "mixviz is faster by"], found)
     print(f"\ntraining step of {step['method']}, {step['backbone']}, {step['dtype']}, {step['threads']} threads")
     print_table(["part", "ms"], [[name, f"{value:.1f}"] for name, value in step["milliseconds"].items()])
-    print(
-        f"{step['times_the_bare_passes']:.2f} times the bare passes, {step['images_per_second']:,.0f} images a second"
-    )
+    print(f"{step['times_the_bare_passes']:.2f} times the bare passes, {step['images_per_second']:,.0f} images/s")
     if arguments.out:
         figures = {"augmentation": augmentation, "step": step, "environment": environment()}
         arguments.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -5,18 +5,14 @@ import math
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.errors import UserError, unknown
-from mixviz.evaluate.compare import (
-    PairedDifference,
-    differing_settings,
-    paired_differences,
-    results_table,
-    seeds_to_settle,
-)
+from mixviz.evaluate.compare import results_table
+from mixviz.labels import differing_settings
+from mixviz.paired import PairedDifference, paired_differences, seeds_to_settle
 from mixviz.runs import Run, list_runs
 
 
 def main(argv: list[str]) -> None:
-    parser = Parser("compare", "Put evaluated runs side by side; methods against a base, seed by seed.")
+    parser = Parser("compare", "Compare evaluated runs: methods against a base, seed by seed.")
     parser.add_argument("run", nargs="*", help="names or folders of runs [default: all]")
     parser.add_argument("--base", help="method to compare with, such as moco-v2 [default: that of the first run]")
     parser.add_argument("--target", default="label", help="label, or a factor of the data [default: label]")
@@ -41,9 +37,9 @@ def main(argv: list[str]) -> None:
         list(wide.columns),
         [[str(row[c]) if c not in protocols else f"{row[c]:.1%}" for c in wide.columns] for _, row in wide.iterrows()],
     )
-    differing = differing_settings([run for run in runs if run.name in set(table["run"])])
+    differing = differing_settings([run.config for run in runs if run.name in set(table["run"])])
     if differing:
-        print(f"\nnote: these runs differ in more than the method: {', '.join(differing)}")
+        print(f"\nnote: these runs do not only differ in the method: {', '.join(differing)}")
     for (data, protocol), rows in table.groupby(["data", "protocol"], sort=False):
         differences = paired_differences(rows, base) if base in set(rows["method"]) else []
         if differences:

@@ -1,4 +1,4 @@
-"""``doctor``: what is installed, which device is used, what is missing, and the command that mends it."""
+"""``doctor``: what is installed, which device is used, what is missing, and the command that fixes it."""
 
 import os
 import platform
@@ -17,12 +17,12 @@ from mixviz.paths import data_root
 
 
 def main(argv: list[str]) -> int:
-    Parser("doctor", "Check the installation. Exit code 0: all is well; 1: something is to be mended.").parse_args(argv)
+    Parser("doctor", "Check the installation. Exit code 1 if something has to be fixed, else 0.").parse_args(argv)
     rows = [_python(), *map(_package, _requirements()), _device(), _writable(), _space()]
     print_table(["part", "found", "state"], [row[:3] for row in rows])
     cures = [row[3] for row in rows if row[3]]
     for cure in cures:
-        print(f"to mend: {cure}")
+        print(f"to fix: {cure}")
     return 1 if cures else 0
 
 

@@ -3,119 +3,106 @@
 from collections.abc import Sequence
 
 from mixviz.analysis.heads import head_names
+from mixviz.build import load_sets
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
-from mixviz.data import ImageSet, load
+from mixviz.data import Dataset, load
 from mixviz.errors import UserError
-from mixviz.evaluate import BEST_ON_TEST, DEFAULTS, PROTOCOLS, Protocol, Result, evaluate, protocol
-from mixviz.evaluate.details import keep_confusions, keep_tables
+from mixviz.evaluate import BEST_ON_TEST, DEFAULTS, PROTOCOLS, Result, Source, evaluate, keep, protocol
 from mixviz.evaluate.prism import prism
 from mixviz.evaluate.robustness import CLEAN
-from mixviz.evaluate.spaces import read_out_spaces
-from mixviz.evaluate.transfer import transfer
-from mixviz.overview import look
+from mixviz.evaluate.source import Sets
+from mixviz.evaluate.spaces import space_sources
+from mixviz.report.overview import look
 from mixviz.runs import Run
-from mixviz.train import load_training_images
 
 PROTOCOL_HELP = (
-    f"{' '.join(PROTOCOLS)}; options behind a colon, as in knn:k=20,layer=head or linear-augmented:recipe=imix or "
+    f"{' '.join(PROTOCOLS)}; options follow a colon, as in knn:k=20,layer=head or linear-augmented:recipe=imix or "
     f"few-shot:shots=10 or few-labels:share=0.1 or corruptions:kinds=fog/contrast [default: {' '.join(DEFAULTS)}]"
 )
 MOST_CONFUSED = 5  # pairs of classes that are shown
 
 
 def main(argv: list[str]) -> None:
-    parser = Parser("evaluate", "Read runs out, with everything frozen, and add the results to evaluation.json.")
+    parser = Parser("evaluate", "Evaluate the frozen encoders of runs, and add the results to evaluation.json.")
     parser.add_argument("run", nargs="+", help="name or folder of a run")
     parser.add_argument("--target", nargs="+", default=["label"], help="label, or factors of the data [default: label]")
     parser.add_argument("--protocol", nargs="+", default=list(DEFAULTS), metavar="NAME", help=PROTOCOL_HELP)
     instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("--transfer", metavar="DATA", help="on another data set instead, as train --data names it")
     instead.add_argument(
-        "--spaces", action="store_true", help="each embedding space, all together, and with the backbone (LooC) instead"
+        "--transfer", metavar="DATA", help="evaluate on another data set instead, named as for train --data"
     )
-    instead.add_argument("--prism", action="store_true", help="by all that others report instead; written to prism.csv")
+    instead.add_argument(
+        "--spaces",
+        action="store_true",
+        help="evaluate each embedding space, all of them, and all with the backbone instead",
+    )
+    instead.add_argument(
+        "--prism", action="store_true", help="evaluate under all protocols in use instead; writes prism.csv"
+    )
     parser.add_argument(
-        "--scale", type=float, default=0.1, help="of the papers' epochs, for --prism [default: %(default)s]"
+        "--scale", type=float, default=0.1, help="--prism: fraction of the papers' epochs [default: %(default)s]"
     )
-    parser.add_argument("--classes", action="store_true", help="class by class, too; confusions go to classes.json")
-    parser.add_argument("--random", action="store_true", help="the same encoder before training, too")
+    parser.add_argument(
+        "--classes", action="store_true", help="also evaluate class by class; writes confusions to classes.json"
+    )
+    parser.add_argument("--random", action="store_true", help="also evaluate the same encoder before training")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N [default: auto]")
     arguments = parser.parse_args(argv)
     if arguments.random and (arguments.spaces or arguments.prism):
-        raise UserError("--random is of the backbone: leave it out, or --spaces and --prism")
+        raise UserError("--random evaluates the backbone only: leave out --random, or --spaces and --prism")
     protocols = [protocol(name) for name in arguments.protocol]
     encoders = [True, False] if arguments.random else [True]
     for run in [Run.open(name) for name in arguments.run]:
-        train, test = evaluation_sets(run)
-        trained_on = None
+        sets = evaluation_sets(run)
+        sources = [Source.of_run(run, sets, trained, arguments.device) for trained in encoders]
         if arguments.transfer:
-            trained_on, size = train, train.images.shape[1]
-            train, test = (load(arguments.transfer, split, image_size=size) for split in ("train", "test"))
+            other = sets_like(sets[0], arguments.transfer)
+            sources = [source.on(other) for source in sources]
+        train, test = sources[0].train, sources[0].test
         sizes = f"{len(train):,} training and {len(test):,} test images"
         print(f"{run.name}, epoch {len(run.metrics)}, {train.name}: {sizes}, seed {run.config.train.seed}")
         if arguments.prism:
             for target in arguments.target:
-                show_prism(run, train, test, target, arguments.scale, arguments.device)
+                show_prism(run, sources[0], target, arguments.scale)
             continue
-        chosen = arguments.target, protocols, arguments.device
         if arguments.spaces:
-            results = read_out_spaces_of_run(run, train, test, *chosen)
-        else:
-            results = read_out_run(run, train, test, encoders, *chosen, trained_on)
-        keep_and_show(run, results, arguments.classes)
+            sources = spaces_of(run, sources[0])
+        results = [result for source in sources for result in evaluate(source, arguments.target, protocols)]
+        kept = keep(run, results, arguments.classes)
+        show(results, arguments.classes)
+        if len(kept) < len(results):
+            print(f"note: {BEST_ON_TEST} results are optimistic, and are not stored in evaluation.json")
 
 
-def read_out_run(
-    run: Run,
-    train: ImageSet,
-    test: ImageSet,
-    encoders: list[bool],
-    targets: list[str],
-    protocols: list[Protocol],
-    device: str,
-    trained_on: ImageSet | None = None,
-) -> list[Result]:
-    """Results of the run's encoder, trained or as it was before, with the run's name and seed.
-
-    trained_on: the run's own images, where train and test are of another data set.
-    """
-    results = []
-    for trained in encoders:
-        embedder, name = run.encoder(trained, device), "backbone" if trained else "random"
-        about = name, targets, protocols, run.config.train.seed, run.name
-        if trained_on is None:
-            results += evaluate(embedder, train, test, *about)
-        else:
-            results += transfer(embedder, train, test, trained_on, *about)
-    return results
+def evaluation_sets(run: Run) -> Sets:
+    """All of train that the run was given, held-out part included, and test. Raises UserError."""
+    sets = load_sets(run.config.data)
+    return sets.all_train, sets.test
 
 
-def read_out_spaces_of_run(
-    run: Run, train: ImageSet, test: ImageSet, targets: list[str], protocols: list[Protocol], device: str
-) -> list[Result]:
-    """Results of the run's embedding spaces, alone and together."""
-    embedder, names = run.encoder(device=device), [f"space {name}" for name in head_names(run.config)]
-    spaces = [look(embedder, images, names) for images in (train, test)]
-    return read_out_spaces(*spaces, train, test, targets, protocols, run.config.train.seed, run.name)
+def sets_like(images: Dataset, data: str) -> Sets:
+    """Train and test of another data set, in the size of these images. Raises UserError."""
+    size = images.stored.shape[1]
+    return load(data, "train", image_size=size), load(data, "test", image_size=size)
 
 
-def keep_and_show(run: Run, results: Sequence[Result], classes: bool) -> None:
-    """Results into the run folder, with what they are made of, and onto the screen."""
-    kept = [result for result in results if result.comparable]
-    run.add_results([result.to_dict() for result in kept])
-    keep_tables(run.path, kept)
-    rows = [[r.encoder, r.target, r.protocol, accuracy_text(r), f"{r.classes}"] for r in results]
+def spaces_of(run: Run, source: Source) -> list[Source]:
+    """The run's embedding spaces, alone and together."""
+    names = [f"space {name}" for name in head_names(run.config)]
+    return space_sources(source, *(look(source.embedder, images, names) for images in (source.train, source.test)))
+
+
+def show(results: Sequence[Result], classes: bool) -> None:
+    """Results on the screen; classes: class by class, too."""
+    rows = [[r.encoder, r.target, r.label, accuracy_text(r), f"{r.classes}"] for r in results]
     print_table(["encoder", "target", "protocol", "test accuracy", "classes"], rows)
     for result in results:
         if result.table is not None and "kind" in result.table:
             show_corruptions(result)
     if classes:
-        keep_confusions(run.path, kept)
         for target in dict.fromkeys(result.target for result in results):
             show_classes([result for result in results if result.target == target and result.confusion is not None])
-    if len(kept) < len(results):
-        print(f"note: what is {BEST_ON_TEST} flatters, and is not kept in evaluation.json")
 
 
 def accuracy_text(result: Result) -> str:
@@ -138,7 +125,7 @@ def show_classes(results: Sequence[Result]) -> None:
     if not results:
         return
     tables = [result.confusion.per_class() for result in results]
-    header = ["class", "images", *[f"{result.encoder}, {result.protocol}" for result in results]]
+    header = ["class", "images", *[f"{result.encoder}, {result.label}" for result in results]]
     print(f"\n{results[0].target}: test accuracy of each class, %")
     accuracies = zip(*[100 * table["accuracy"] for table in tables], strict=True)
     about = zip(tables[0]["class"], tables[0]["images"], strict=True)
@@ -151,9 +138,9 @@ def show_classes(results: Sequence[Result]) -> None:
         print_table(["classes", "images"], rows)
 
 
-def show_prism(run: Run, train: ImageSet, test: ImageSet, target: str, scale: float, device: str) -> None:
+def show_prism(run: Run, source: Source, target: str, scale: float) -> None:
     """Print the prism, and write it beside the run's results, which it is no part of."""
-    table = prism(run.encoder(device=device), train, test, target, scale=scale, seed=run.config.train.seed)
+    table = prism(source, target, scale=scale)
     name = "prism.csv" if target == "label" else f"prism-{target}.csv"
     table.assign(run=run.name).to_csv(run.path / name, index=False)
     table = table.sort_values("accuracy", ascending=False)
@@ -162,10 +149,3 @@ def show_prism(run: Run, train: ImageSet, test: ImageSet, target: str, scale: fl
     print(
         f"{target}: from {table.accuracy.min():.1%} to {table.accuracy.max():.1%}; augmented probes at {scale:g} epochs"
     )
-
-
-def evaluation_sets(run: Run) -> tuple[ImageSet, ImageSet]:
-    """All of train that the run was given, held-out part included, and test. Raises UserError."""
-    config = run.config.data
-    test = load(config.data, "test", image_size=config.image_size, name=config.data_name, skip_bad=config.skip_bad)
-    return load_training_images(run.config), test

@@ -11,8 +11,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 
 def main(argv: list[str]) -> None:
     parser = Parser("export", "Run a notebook and write one HTML file of it, with sliders that need no kernel.")
-    parser.add_argument("notebook", help="a file, or the name or number of one of the project's, such as 01")
-    parser.add_argument("--out", type=Path, help="the HTML file [default: the notebook's name, here]")
+    parser.add_argument("notebook", help="path, name or number of a notebook, such as 01")
+    parser.add_argument("--out", type=Path, help="the HTML file [default: the notebook's name, in the current folder]")
     arguments = parser.parse_args(argv)
     notebook = find(arguments.notebook)
     out = check_writable(arguments.out or Path(f"{notebook.stem}.html"))

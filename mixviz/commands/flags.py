@@ -5,13 +5,14 @@ import typing
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from mixviz.config import Flag, RunConfig, flags, framework_defaults
+from mixviz.config import Flag, RunConfig, flags
 from mixviz.errors import UserError, unknown
+from mixviz.experiments.workers import default_jobs
 from mixviz.frameworks import FRAMEWORKS
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose complaints are UserErrors of one line, with the nearest flag that exists."""
+    """An ArgumentParser that raises UserErrors of one line, with the most similar flag that exists."""
 
     def __init__(self, command: str, description: str, **arguments: Any):
         super().__init__(f"python -m mixviz {command}", description=description, allow_abbrev=False, **arguments)
@@ -22,11 +23,24 @@ class Parser(argparse.ArgumentParser):
             if word.startswith("-"):
                 valid = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
                 raise unknown("flag", word.partition("=")[0], valid)
-            raise UserError(f"do not know what to do with {word!r}: flags begin with --, see --help")
+            raise UserError(f"unexpected argument {word!r}: flags begin with --, see --help")
         return known
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}: see --help")
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """``--jobs``, of the commands that train several runs."""
+    note = "runs side by side, a process of one thread each [>= 1; default: as there are cores and memory for]"
+    parser.add_argument("--jobs", type=int, metavar="INT", help=note)
+
+
+def jobs_from(arguments: argparse.Namespace) -> int:
+    """Raises UserError."""
+    if arguments.jobs is not None and arguments.jobs < 1:
+        raise UserError(f"--jobs {arguments.jobs}: give 1 or more, at most the number of cores")
+    return arguments.jobs or default_jobs()
 
 
 def add_config_flags(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +74,8 @@ def _hint(flag: Flag) -> str:
     """[range; default], for the help."""
     default = flag.default
     if default is None:
-        by_framework = {name: framework_defaults(name).get(flag.path[0], {}).get(flag.path[-1]) for name in FRAMEWORKS}
+        section, field = flag.path[0], flag.path[-1]
+        by_framework = {name: kind.defaults().get(section, {}).get(field) for name, kind in FRAMEWORKS.items()}
         given = [f"{name} {value}" for name, value in by_framework.items() if value is not None]
         default = ", ".join(given) or "none"
     elif isinstance(default, tuple):

@@ -3,14 +3,14 @@
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.errors import UserError
-from mixviz.ledger import PATH, VERDICTS, Row, fill, read, read_findings, write
-from mixviz.ledger.tables import count_rows, headline_tables, ledger_rows, others_tried
+from mixviz.experiments.claims import PATH, VERDICTS, Row, fill, read, read_findings, write
+from mixviz.experiments.claims.tables import count_rows, headline_tables, ledger_rows, others_tried
 
 
 def main(argv: list[str]) -> None:
-    parser = Parser("ledger", "Show the ledger of claims, or fill it anew from the project's result files.")
-    parser.add_argument("--fill", action="store_true", help="fill data/ledger.csv from the result files first")
-    parser.add_argument("--verdict", metavar="WORDS", help=f"rows of this verdict: {', '.join(VERDICTS)}")
+    parser = Parser("ledger", "Show what the papers claim and what we measured.")
+    parser.add_argument("--fill", action="store_true", help="first update data/ledger.csv from the result files")
+    parser.add_argument("--verdict", metavar="WORDS", help=f"only claims with this verdict: {', '.join(VERDICTS)}")
     arguments = parser.parse_args(argv)
     rows = read()
     if arguments.fill:

@@ -23,13 +23,12 @@ def _row(run: Run) -> list[str]:
         return [run.name, str(error), "", "", "", ""]
     last = metrics.ffill().iloc[-1] if len(metrics) else {}
     loss, knn = last.get("loss"), last.get("knn_accuracy")
-    asked = ("linear-features", "backbone", "label")
-    probes = [r["accuracy"] for r in run.results if (r["protocol"], r["encoder"], r["target"]) == asked]
+    probe = run.own_results().get("linear-features")
     return [
         run.name,
         config.data.data_name or config.data.data,
         f"{len(metrics)} of {config.train.epochs}",
         "–" if loss is None else f"{loss:.3f}",
         "–" if knn is None or knn != knn else f"{knn:.1%}",
-        f"{probes[-1]:.1%}" if probes else "–",
+        f"{probe.accuracy:.1%}" if probe else "–",
     ]

@@ -5,32 +5,34 @@ from pathlib import Path
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.errors import UserError
-from mixviz.recordings import LARGEST, ROOT, Check, record, recorded, total_size, verify
+from mixviz.pretrained import LARGEST, ROOT, Check, add, available, total_size, verify
 from mixviz.runs import Run
 
 
 def main(argv: list[str]) -> int:
-    parser = Parser("recordings", "The real runs that come with the project.")
+    parser = Parser("recordings", "List, check or add bundled runs.")
     parser.add_argument("action", choices=("list", "verify", "add"), help="what to do")
-    parser.add_argument("run", nargs="*", help="verify: which recordings [default: all]; add: runs to keep")
-    parser.add_argument("--root", type=Path, default=ROOT, help="where they lie [default: data/recordings]")
-    parser.add_argument("--no-weights", action="store_true", help="add: keep the film alone")
-    parser.add_argument("--name", help="add: what to call the recording [default: as the run]")
-    parser.add_argument("--dims", type=int, metavar="INT", help="add: directions kept of the film [default: all]")
+    parser.add_argument("run", nargs="*", help="verify: names of bundled runs [default: all]; add: runs to add")
+    parser.add_argument("--root", type=Path, default=ROOT, help="their folder [default: data/recordings]")
+    parser.add_argument("--no-weights", action="store_true", help="add: the film only")
+    parser.add_argument("--name", help="add: name of the bundled run [default: as the run]")
+    parser.add_argument(
+        "--dims", type=int, metavar="INT", help="add: number of principal directions of the film to keep [default: all]"
+    )
     arguments = parser.parse_args(argv)
     root: Path = arguments.root
     if arguments.action == "add":
         if not arguments.run:
-            raise UserError("say which runs to keep: recordings add RUN [RUN ...]")
+            raise UserError("no runs given: recordings add RUN [RUN ...]")
         if arguments.name and len(arguments.run) > 1:
             raise UserError(f"--name {arguments.name} is one name for {len(arguments.run)} runs: add them one by one")
         kept = {"weights": not arguments.no_weights, "name": arguments.name, "dims": arguments.dims}
         for run in [Run.open(name) for name in arguments.run]:
-            print(f"kept {record(run, root, **kept).path}")
+            print(f"kept {add(run, root, **kept).path}")
         return 0
     if arguments.action == "list":
         rows = [
-            [run.name, run.config.method.name, f"{run.config.train.epochs}", *_parts(run)] for run in recorded(root)
+            [run.name, run.config.method.name, f"{run.config.train.epochs}", *_parts(run)] for run in available(root)
         ]
         print_table(["recording", "method", "epochs", "frames", "weights"], rows)
         return 0

@@ -4,22 +4,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mixviz.commands.flags import Parser
-from mixviz.commands.report_sections import write_report
 from mixviz.errors import UserError
-from mixviz.overview import Overview, overview
 from mixviz.paths import check_writable
-from mixviz.recordings import ROOT
+from mixviz.pretrained import ROOT, find
+from mixviz.report.overview import Overview, overview
+from mixviz.report.sections import write_report
 from mixviz.runs import Run, short_names
 
 
 def main(argv: list[str]) -> None:
-    parser = Parser("report", "Every analysis of one run, or of several side by side, in one HTML file.")
-    parser.add_argument("run", nargs="+", help="name or folder of a run, or name of a recording")
+    parser = Parser("report", "Write all analyses of one or several runs into one HTML file.")
+    parser.add_argument("run", nargs="+", help="name or folder of a run, or name of a bundled run")
     parser.add_argument(
-        "--out", type=Path, help="the file [default: report.html in the first run's folder, here for recordings]"
+        "--out",
+        type=Path,
+        help="the file [default: report.html in the folder of the first run; for a bundled run, in the current folder]",
     )
-    parser.add_argument("--images", type=int, default=10_000, metavar="INT", help="of train and test [default: 10000]")
-    parser.add_argument("--umap", action="store_true", help="project by UMAP, which takes longer than PCA")
+    parser.add_argument("--images", type=int, default=10_000, metavar="INT", help="at most, per split [default: 10000]")
+    parser.add_argument("--umap", action="store_true", help="project with UMAP instead of PCA (slower)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N [default: auto]")
     arguments = parser.parse_args(argv)
     if arguments.images < 100:
@@ -40,11 +42,4 @@ def check_same_data(runs: Sequence[Run]) -> None:
     data = {run.name: run.config.data.data_name or run.config.data.data for run in runs}
     if len(set(data.values())) > 1:
         found = ", ".join(f"{name} of {source}" for name, source in data.items())
-        raise UserError(f"runs of one report look at the same images, and here are {found}: report them apart")
-
-
-def find(name: str) -> Run:
-    """A run by name or folder, or a recording by name. Raises UserError."""
-    if (ROOT / name / "config.json").exists():
-        return Run(ROOT / name)
-    return Run.open(name)
+        raise UserError(f"the runs of a report must share a data set, but here are {found}: write one report for each")

@@ -1,4 +1,4 @@
-"""``reproduce``: a table of a paper made anew, from training to the ledger, after saying how long it will take."""
+"""``reproduce``: a table of a paper made here, from training to the ledger, after saying how long it will take."""
 
 import math
 import time
@@ -8,17 +8,20 @@ from pathlib import Path
 
 import torch
 
-from mixviz.commands.flags import Parser
+from mixviz.commands.flags import Parser, add_jobs, jobs_from
 from mixviz.commands.tables import print_table
 from mixviz.config import DataConfig
 from mixviz.errors import UserError, unknown
-from mixviz.ledger import PATH, fill, read, read_findings, write
-from mixviz.ledger.tables import ledger_rows
+from mixviz.experiments.arms import Sets
+from mixviz.experiments.claims import PATH, fill, read, read_findings, write
+from mixviz.experiments.claims.tables import ledger_rows
+from mixviz.experiments.reproduced import reproduced_rows
+from mixviz.experiments.running import run_experiment
+from mixviz.experiments.tables import SCALES, TABLES, Recipe, recipe, slug
+from mixviz.experiments.tables.planning import Estimate, fitting, plan
+from mixviz.experiments.tables.rounding import check_rounding
+from mixviz.experiments.tasks import load_data
 from mixviz.paths import check_writable, runs_root
-from mixviz.recipes import SCALES, TABLES, Recipe, recipe, slug
-from mixviz.recipes.making import run_recipe
-from mixviz.recipes.running import Estimate, Sets, fitting, load_sets, plan
-from mixviz.reproduced import reproduced_rows
 
 
 def main(argv: list[str]) -> None:
@@ -26,62 +29,62 @@ def main(argv: list[str]) -> None:
     root, seeds = runs_root() / "reproduce", range(1, arguments.seeds + 1)
     out, recipes = arguments.out or root, recipes_from(arguments)
     files = [check_writable(out / f"{one.name}-{one.scale}-{slug(one.config)}.json") for one in recipes]
-    if arguments.jobs > 1:
+    jobs = jobs_from(arguments)
+    if jobs > 1:
         torch.set_num_threads(1)  # so that the plan is timed as the workers compute
-    sets = {one.config.data: load_sets(one) for one in recipes}
-    show_plan(planned(recipes, seeds, root, sets), arguments.jobs, arguments.minutes)
+    sets = {one.config.data: load_data(one.config.data) for one in recipes}
+    show_plan(planned(recipes, seeds, root, sets), jobs, arguments.minutes)
     if arguments.plan:
         return
     deadline = time.time() + 60 * (arguments.minutes or math.inf)
     written = []
     for one, file in zip(recipes, files, strict=True):
-        images, rounding = sets[one.config.data], arguments.check_rounding
-        table = run_recipe(one, seeds, root, images, file, say, arguments.jobs, deadline, rounding)
+        images = sets[one.config.data]
+        table = run_experiment(one, seeds, root, images, file, jobs=jobs, deadline=deadline)
         if table is None:
-            print(f"{one.name}: no run is done yet; call it again to go on\n", flush=True)
+            print(f"{one.name}: no run is finished yet; run the command again to continue\n", flush=True)
             continue
+        if arguments.check_rounding and time.time() < deadline:
+            check_rounding(one, seeds, root, images, deadline)
+            table = run_experiment(one, seeds, root, images, file)  # written again, with what was found
         written.append(file)
         caption, header, rows = reproduced_rows(table)
         print(f"\n{caption}")
         print_table(header, rows)
         missing = len(seeds) * len(one.arms) - len(table["runs"])
-        rest = f"; {missing} run{'s are' if missing > 1 else ' is'} left: call it again to go on" if missing else ""
+        rest = f"; {missing} run{'s are' if missing > 1 else ' is'} left: call it again to resume" if missing else ""
         print(f"written: {file}{rest}\n", flush=True)
     update_ledger(out, written)
 
 
 def arguments_of(argv: list[str]) -> Namespace:
     """The flags, checked. Raises UserError."""
-    parser = Parser("reproduce", "Make tables of the papers anew: train, read out, compare. Goes on where it was cut.")
+    parser = Parser(
+        "reproduce", "Reproduce tables of the papers: train, evaluate, compare. Resumes after an interruption."
+    )
     parser.add_argument("table", nargs="+", help=f"{' '.join(TABLES)}, or all")
     parser.add_argument("--scale", default="laptop", help=f"{' | '.join(SCALES)} [default: laptop]")
-    parser.add_argument("--seeds", type=int, default=3, metavar="INT", help="of each arm, from 1 on [default: 3]")
+    parser.add_argument("--seeds", type=int, default=3, metavar="INT", help="number of seeds per arm [default: 3]")
     parser.add_argument("--data", help="as for train [default: glyphs; on gpu CIFAR-10, for MixCo Tiny ImageNet]")
-    parser.add_argument("--data-name", help="how results call the data set, e.g. 'CIFAR-10 (JPEG)'")
-    parser.add_argument("--epochs", type=int, metavar="INT", help="other than the recipe's")
-    parser.add_argument("--train-images", type=int, metavar="INT", help="use only so many")
-    parser.add_argument("--plan", action="store_true", help="say how long it will take, and stop")
-    parser.add_argument("--minutes", type=float, metavar="NUMBER", help="train for about so long, then stop")
+    parser.add_argument("--data-name", help="name of the data set in the results, e.g. 'CIFAR-10 (JPEG)'")
+    parser.add_argument("--epochs", type=int, metavar="INT", help="instead of the recipe's")
+    parser.add_argument("--train-images", type=int, metavar="INT", help="use only this number of training images")
+    parser.add_argument("--plan", action="store_true", help="estimate the time, then stop")
+    parser.add_argument("--minutes", type=float, metavar="NUMBER", help="stop after about this time")
+    add_jobs(parser)
     parser.add_argument(
-        "--jobs", type=int, default=1, metavar="INT", help="runs at once, a process of one thread each [default: 1]"
+        "--check-rounding",
+        action="store_true",
+        help="repeat one difference with another order of additions, and report both",
     )
-    parser.add_argument(
-        "--check-rounding", action="store_true", help="train one difference again with other rounding, and tell both"
-    )
-    parser.add_argument("--out", type=Path, help="folder of the result files [default: beside the runs]")
+    parser.add_argument("--out", type=Path, help="folder of the result files [default: next to the runs]")
     arguments = parser.parse_args(argv)
     if arguments.seeds < 1:
         raise UserError(f"--seeds {arguments.seeds}: take 1 or more")
-    if arguments.jobs < 1:
-        raise UserError(f"--jobs {arguments.jobs}: take 1 or more, but no more than there are cores")
+    jobs_from(arguments)
     if arguments.minutes is not None and not arguments.minutes > 0:
-        raise UserError(f"--minutes {arguments.minutes:g}: take more than 0")
+        raise UserError(f"--minutes {arguments.minutes:g}: give a number greater than 0")
     return arguments
-
-
-def say(arm: str, seed: int) -> None:
-    """What is trained next."""
-    print(f"{arm}, seed {seed}", flush=True)
 
 
 def planned(recipes: list[Recipe], seeds: Sequence[int], root: Path, sets: Mapping[DataConfig, Sets]) -> list[Estimate]:

@@ -1,230 +1,34 @@
-"""``tour``: every paper's method on the built-in glyphs, trained, read out and reported in minutes, offline."""
+"""``tour``: every paper's method on the built-in glyphs, trained, evaluated and reported in minutes, offline."""
 
-import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
-import torch
-from matplotlib.figure import Figure
-
-from mixviz.augment import make_views, to_float
-from mixviz.build import build_embedder
-from mixviz.commands.flags import Parser
+from mixviz.commands.flags import Parser, add_jobs, jobs_from
 from mixviz.commands.tables import print_table
-from mixviz.config import RunConfig
-from mixviz.data import ImageSet, load
 from mixviz.errors import UserError
-from mixviz.evaluate import Result, evaluate
+from mixviz.experiments.running import run_experiment
+from mixviz.experiments.tasks import load_data
+from mixviz.experiments.tour import ONE_SEED, caption_of, references, summary, tour, write_report
+from mixviz.paired import FEWEST_SEEDS
 from mixviz.paths import check_writable, runs_root
-from mixviz.plots.curves import plot_curves
-from mixviz.plots.images import plot_sheet
-from mixviz.plots.results import plot_accuracies
-from mixviz.plots.style import figure
-from mixviz.report import Report
-from mixviz.runs import Run, folder_name
-from mixviz.study import MOCO
-from mixviz.supervised import train_supervised
-from mixviz.train import augmentation_of, seeded_generator, statistics, trained
-
-# Chosen by trial on other glyphs: hue jitter as strong as it can be, or instances are told apart by their colour; on
-# MoCo-v2 BatchNorm on the head's output and a queue of two batches; for MixCo the temperature of the authors' ImageNet
-# runs, since that of their small-data runs drowns the plain loss.
-SHARED: dict[str, Any] = {
-    "data": "glyphs",
-    "epochs": 6,
-    "batch_size": 128,
-    "hue": 0.5,
-    "temperature": 0.2,
-    "knn_every": 2,
-}
-NPAIR: dict[str, Any] = {"framework": "n-pair", "lr": 0.3}
-TURNED: dict[str, Any] = {"rotation": 0.5}
-METHODS: dict[str, dict[str, Any]] = {
-    "moco-v2": MOCO,
-    "moco-v2 + mixco": {**MOCO, "mixing": ["mixco"]},
-    "moco-v2 + mochi": {**MOCO, "mixing": ["mochi"]},
-    "moco-v2 + imix": {**MOCO, "mixing": ["imix"]},
-    "n-pair": NPAIR,
-    "n-pair + imix": {**NPAIR, "mixing": ["imix"]},
-    "n-pair (turned)": {**NPAIR, **TURNED},
-    "n-pair + looc (turned)": {**NPAIR, **TURNED, "mixing": ["looc"], "looc_left_out": ["color", "rotation"]},
-}
-QUICK = ("moco-v2", "moco-v2 + mixco", "moco-v2 + mochi", "moco-v2 + imix", "n-pair (turned)", "n-pair + looc (turned)")
-QUICK_EPOCHS = 2
-PROTOCOL_NAMES = {"linear-features": "linear", "knn": "kNN"}
-TARGETS = {"label": "shape", "hue": "hue", "rotation": "orientation"}
 
 
 def main(argv: list[str]) -> None:
     parser = Parser("tour", "Train and evaluate every method on the built-in glyphs, and write a report.")
-    parser.add_argument("--quick", action="store_true", help="fewer runs and epochs: under 3 minutes on 2 cores")
+    parser.add_argument("--quick", action="store_true", help="fewer epochs and images: under 3 minutes on 2 cores")
     parser.add_argument("--seeds", type=int, default=1, metavar="INT", help="runs of each method [>= 1; default: 1]")
-    parser.add_argument("--report", type=Path, help="where to write the report [default: beside the runs]")
+    parser.add_argument("--report", type=Path, help="path of the report [default: next to the runs]")
+    add_jobs(parser)
     arguments = parser.parse_args(argv)
     if arguments.seeds < 1:
         raise UserError(f"--seeds {arguments.seeds}: take 1 or more")
-    root = runs_root() / ("tour-quick" if arguments.quick else "tour")
+    root, seeds = runs_root() / ("tour-quick" if arguments.quick else "tour"), range(arguments.seeds)
     page = check_writable(arguments.report or root / "report.html")
-    began = time.perf_counter()
-    sets = load("glyphs", "train"), load("glyphs", "test")
-    rows: list[dict[str, Any]] = []
-    runs: list[tuple[str, Run]] = []
-    for seed in range(arguments.seeds):
-        tour_of_one_seed(seed, sets, root, arguments.quick, rows, runs)
-    table = pd.DataFrame(rows)
-    caption = describe([run for _, run in runs], sets, arguments.seeds, minutes=(time.perf_counter() - began) / 60)
-    header, lines = summary(table)
-    print(f"\n{caption}")
-    print_table(header, lines)
-    shown = {"caption": caption, "header": header, "rows": lines, "results": rows}
-    (root / "tour.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    write_report(page, caption, table, runs, sets)
-    print(f"\nreport: {page}\nnotebooks: jupyter lab notebooks")
-
-
-def tour_of_one_seed(
-    seed: int,
-    sets: tuple[ImageSet, ImageSet],
-    root: Path,
-    quick: bool,
-    rows: list[dict[str, Any]],
-    runs: list[tuple[str, Run]],
-) -> None:
-    """Train and read out everything once; adds to the rows of the table and to the runs."""
-    rows += references(seed, sets, tour_config("moco-v2", seed, quick), quick)
-    for name in QUICK if quick else METHODS:
-        run = trained(tour_config(name, seed, quick), f"{folder_name(name)}-seed{seed}", root, sets[0])
-        results = evaluate(run.encoder(), *sets, targets=list(TARGETS), seed=seed)
-        run.add_results([result.to_dict() for result in results])
-        rows += [row_of(name, result) for result in results]
-        runs.append((name, run))
-
-
-def tour_config(name: str, seed: int, quick: bool) -> RunConfig:
-    """The config of a run of the tour."""
-    settings = {**SHARED, **METHODS[name], "seed": seed}
-    if quick:
-        settings["epochs"] = QUICK_EPOCHS
-    return RunConfig.of(**settings)
-
-
-def references(seed: int, sets: tuple[ImageSet, ImageSet], config: RunConfig, quick: bool) -> list[dict[str, Any]]:
-    """Rows of what stands below and above the methods: raw pixels, an untrained encoder, a supervised one.
-
-    quick: of raw pixels, whose probe is the slowest of all, shape alone.
-    """
-    images = sets[0]
-    untrained = build_embedder(config, images.images.shape[1], *statistics(images.tensor())).eval()
-    supervised = train_supervised(config, images)
-    encoders = {"raw pixels": None, "random encoder": untrained, "supervised": supervised}
-    rows = []
-    for name, embedder in encoders.items():
-        targets = ["label"] if quick and embedder is None else list(TARGETS)
-        rows += [row_of(name, result) for result in evaluate(embedder, *sets, name, targets, seed=seed)]
-    return rows
-
-
-def row_of(method: str, result: Result) -> dict[str, Any]:
-    keep = {"protocol": result.protocol, "target": result.target, "seed": result.seed, "accuracy": result.accuracy}
-    return {"method": method, **keep}
-
-
-def summary(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: shape by linear probe and kNN, the other factors by linear probe; mean and sd over seeds."""
-    columns = [("label", "linear-features"), ("label", "knn"), *[(t, "linear-features") for t in list(TARGETS)[1:]]]
-    header = ["encoder", *[f"{TARGETS[target]}, {PROTOCOL_NAMES[protocol]}" for target, protocol in columns]]
-    rows = []
-    for method in order_of(table):
-        cells = [table[(table.method == method) & (table.target == t) & (table.protocol == p)] for t, p in columns]
-        rows.append([method, *[_mean(cell["accuracy"]) for cell in cells]])
-    return header, rows
-
-
-def order_of(table: pd.DataFrame) -> list[str]:
-    """The methods of the table, between what stands below and above them."""
-    return ["raw pixels", "random encoder", *[name for name in METHODS if name in set(table["method"])], "supervised"]
-
-
-def _mean(accuracies: pd.Series) -> str:
-    if accuracies.empty:
-        return "–"
-    spread = f" ± {100 * accuracies.std():.1f}" if len(accuracies) > 1 else ""
-    return f"{100 * accuracies.mean():.1f}{spread}"
-
-
-def describe(runs: Sequence[Run], sets: tuple[ImageSet, ImageSet], seeds: int, minutes: float) -> str:
-    """What stands beside every number of the tour."""
-    config, environment = runs[0].config, runs[0].read_json("environment.json")
-    epochs = " and ".join(map(str, sorted({run.config.train.epochs for run in runs})))
-    return (
-        f"glyphs ({len(sets[0]):,} training and {len(sets[1]):,} test images), {config.encoder.backbone}, "
-        f"{epochs} epochs, batches of {config.train.batch_size}, {seeds} seed{'s' if seeds > 1 else ''}, "
-        f"{environment['device']} ({environment['threads']} threads), {minutes:.1f} minutes. Test accuracy in %, "
-        "frozen encoders; the settings of the linear probe were chosen on a fifth of train."
-    )
-
-
-def write_report(
-    path: Path, caption: str, table: pd.DataFrame, runs: Sequence[tuple[str, Run]], sets: tuple[ImageSet, ImageSet]
-) -> Path:
-    """One HTML file with everything that the tour found."""
-    config = runs[0][1].config
-    report = Report("mixviz: a tour of mixing in contrastive learning")
-    report.text(caption, note=True)
-    report.heading("What the encoders see")
-    report.figure(lambda: draw_samples(sets[0]), "A row a shape, in any hue, texture and one of four orientations.")
-    report.figure(
-        lambda: draw_views(sets[0], config),
-        "First row: images. Below: two views of each. A contrastive method calls the views of one image alike, so it "
-        "learns to ignore what differs between them: place, size, blur and hue.",
-    )
-    report.heading("What they learned")
-    report.table(*summary(table))
-    report.text(
-        "Shape is what the views have in common. Hue is what colour jitter takes away, and orientation what rotation "
-        "takes away in the runs that are marked as turned; LooC gives each a space of its own, which keeps it."
-    )
-    for target, name in TARGETS.items():
-        report.figure(lambda target=target, name=name: draw_bars(table, target, name), f"Linear probe of {name}.")
-    report.heading("How they learned")
-    first = {name: run.metrics for name, run in reversed(runs)}
-    for column in ("knn_accuracy", "proxy_accuracy_clean"):
-        report.figure(lambda column=column: draw_curves(first, column), "The first seed of each method.")
-    report.heading("Go on")
-    report.text("`python -m mixviz train --help` trains on your own images; `python -m mixviz list` shows the runs.")
-    return report.write(path)
-
-
-def draw_samples(images: ImageSet) -> Figure:
-    drawn = figure(7, 7)
-    picks = [np.flatnonzero(images.labels == shape)[:16] for shape in range(len(images.class_names))]
-    plot_sheet(drawn.add_subplot(), [images.images[index] for index in picks], images.class_names)
-    return drawn
-
-
-def draw_views(images: ImageSet, config: RunConfig) -> Figure:
-    drawn = figure(7, 1.6)
-    batch = to_float(images.select(range(16)).tensor())
-    augmentation = augmentation_of(config.augment, batch.shape[2])
-    views = make_views(batch, augmentation, seeded_generator(torch.device("cpu"), 0, "report"))
-    rows = [batch, *[view.images for view in views]]
-    plot_sheet(drawn.add_subplot(), [row.permute(0, 2, 3, 1).numpy() for row in rows], ["image", "query", "key"])
-    return drawn
-
-
-def draw_bars(table: pd.DataFrame, target: str, name: str) -> Figure:
-    rows = table[(table["target"] == target) & (table["protocol"] == "linear-features")]
-    rows = rows.sort_values("method", key=lambda names: names.map(order_of(table).index), kind="stable")
-    drawn = figure(7, 0.34 * rows["method"].nunique() + 0.9)
-    plot_accuracies(drawn.add_subplot(), rows, f"{name}, linear probe on frozen features")
-    return drawn
-
-
-def draw_curves(metrics: dict[str, pd.DataFrame], column: str) -> Figure:
-    drawn = figure(7, 3.6)
-    plot_curves(drawn.add_subplot(), metrics, column)
-    return drawn
+    out = check_writable(root / "tour.json")
+    jobs, made = jobs_from(arguments), tour(arguments.quick)
+    began, sets = time.perf_counter(), load_data(made.config.data)
+    table = run_experiment(made, seeds, root, sets, out, also=references(made, seeds, root), jobs=jobs)
+    print(f"\n{caption_of(table)} {(time.perf_counter() - began) / 60:.1f} minutes in all.")
+    print_table(*summary(table))
+    print(f"\n{ONE_SEED}" if arguments.seeds < FEWEST_SEEDS else "")
+    print(f"report: {write_report(page, table, root, sets)}\nnotebooks: jupyter lab notebooks")

@@ -11,8 +11,8 @@ from mixviz.train import resume, train
 
 def main(argv: list[str]) -> None:
     parser = Parser("train", "Train one run. Example: train --data cifar10 --mixing mochi mixco --epochs 15")
-    parser.add_argument("--name", help="of the run folder [default: from data, method and seed]")
-    parser.add_argument("--resume", metavar="RUN", help="go on with this run from its last epoch; takes no settings")
+    parser.add_argument("--name", help="name of the run [default: from data, method and seed]")
+    parser.add_argument("--resume", metavar="RUN", help="continue this run from its last epoch, with its own settings")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_config_flags(parser)
     arguments = parser.parse_args(argv)

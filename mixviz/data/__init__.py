@@ -1,7 +1,7 @@
-"""Data sets: ``load("cifar10", "train")`` gives an ImageSet, from its publisher, a folder, parquet files or arrays."""
+"""Data sets: ``load("cifar10", "train")`` gives a Dataset, from its publisher, a folder, parquet files or arrays."""
 
+from mixviz.data.dataset import Dataset
 from mixviz.data.draws import draw
-from mixviz.data.imageset import ImageSet
-from mixviz.data.sources import PATH_SOURCES, SOURCES, load
+from mixviz.data.sources import PATH_SOURCES, SOURCES, DataSource, PathSource, load
 
-__all__ = ["PATH_SOURCES", "SOURCES", "ImageSet", "draw", "load"]
+__all__ = ["PATH_SOURCES", "SOURCES", "DataSource", "Dataset", "PathSource", "draw", "load"]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from mixviz.data.checks import check_labels, reason
+from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Reading
-from mixviz.data.imageset import ImageSet
 from mixviz.errors import UserError
 
 NOT_FACTORS = {"images", "labels", "test_images", "test_labels"}
@@ -21,7 +21,7 @@ def arrays_have_test(path: Path) -> bool:
         return "test_images" in archive.files
 
 
-def read_arrays(path: Path, split: str, reading: Reading) -> ImageSet:
+def read_arrays(path: Path, split: str, reading: Reading) -> Dataset:
     """``images`` and ``labels`` of an .npz, or ``test_images`` and ``test_labels``.
 
     images: (N, H, W), (N, H, W, C) or (N, C, H, W), C of 1, 3 or 4, uint8, or floats in [0, 1]. labels: (N,) whole
@@ -37,14 +37,14 @@ def read_arrays(path: Path, split: str, reading: Reading) -> ImageSet:
     if labels is not None:
         what = f"{path.name}: {prefix}labels"
         if labels.shape != (len(pixels),):
-            raise UserError(f"{what} is of shape {labels.shape}: make it ({len(pixels)},), one label an image")
+            raise UserError(f"{what} is of shape {labels.shape}: make it ({len(pixels)},), one label per image")
         labels = check_labels(labels, what)
     factors = {
         name.removeprefix(prefix): values
         for name, values in arrays.items()
         if name not in NOT_FACTORS and values.shape == (len(pixels),)
     }
-    return ImageSet(name=f"numpy:{path.stem}", split=split, images=pixels, labels=labels, factors=factors)
+    return Dataset(name=f"numpy:{path.stem}", split=split, stored=pixels, labels=labels, factors=factors)
 
 
 @contextmanager

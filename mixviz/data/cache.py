@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from mixviz.data.imageset import ImageSet
+from mixviz.data.dataset import Dataset
 from mixviz.paths import cache_root
 
-FORMAT = 2  # raise it whenever the same files give other arrays
+FORMAT = 3  # raise it whenever the same files give other arrays
 
 
-def cached(key: Any, make: Callable[[], ImageSet]) -> ImageSet:
+def cached(key: Any, make: Callable[[], Dataset]) -> Dataset:
     """What ``make`` gives, from the cache where it is there. The key is anything that json can write.
 
     An entry is put in place whole, by one rename; a damaged one is made anew. Where the cache cannot be written,
@@ -55,7 +55,7 @@ def stamp_of(paths: Iterable[Path], root: Path) -> list[Any]:
     return [str(root.resolve()), files]
 
 
-def _put(folder: Path, images: ImageSet) -> None:
+def _put(folder: Path, images: Dataset) -> None:
     """Writes an entry beside its place, then moves it there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
@@ -71,25 +71,28 @@ def _put(folder: Path, images: ImageSet) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _write(folder: Path, images: ImageSet) -> None:
-    np.save(folder / "images.npy", images.images)
+def _write(folder: Path, images: Dataset) -> None:
+    np.save(folder / "stored.npy", images.stored)
+    np.save(folder / "origins.npy", images.origins)
     if images.labels is not None:
         np.save(folder / "labels.npy", images.labels)
-    meta = {"name": images.name, "split": images.split, "class_names": images.class_names, "skipped": images.skipped}
+    meta = {name: getattr(images, name) for name in ("name", "split", "domain", "class_names", "skipped")}
     (folder / "meta.json").write_text(json.dumps(meta), "utf-8")
 
 
-def _read(folder: Path) -> ImageSet | None:
+def _read(folder: Path) -> Dataset | None:
     """The entry, or None where there is none that can be read."""
     try:
         meta = json.loads((folder / "meta.json").read_text("utf-8"))
-        images = np.load(folder / "images.npy", mmap_mode="r")
+        stored = np.load(folder / "stored.npy", mmap_mode="r")
         labels = np.load(folder / "labels.npy") if (folder / "labels.npy").exists() else None
         class_names = tuple(meta["class_names"])
-        return ImageSet(
+        return Dataset(
             name=meta["name"],
             split=meta["split"],
-            images=images,
+            domain=meta["domain"],
+            stored=stored,
+            origins=np.load(folder / "origins.npy"),
             labels=labels,
             class_names=class_names,
             skipped=meta["skipped"],

@@ -12,7 +12,7 @@ SMALLEST = 8  # pixels
 def check_square(width: int, height: int, what: str) -> None:
     """Raises UserError for images that no encoder takes."""
     if width != height:
-        raise UserError(f"{what} is {width}x{height}, and the encoders take squares: give --image-size")
+        raise UserError(f"{what} is {width}x{height}, but encoders take square images: give --image-size")
     if width < SMALLEST:
         raise UserError(
             f"{what} is {width}x{height}, smaller than {SMALLEST} pixels: give --image-size {SMALLEST} or more"
@@ -27,17 +27,17 @@ def check_labels(
     what: as messages call the labels. row: as they call the one of image i. Raises UserError that names the first bad.
     """
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise UserError(f"{what} is {labels.dtype} of shape {labels.shape}: give one whole number an image")
+        raise UserError(f"{what} is {labels.dtype} of shape {labels.shape}: give one integer per image")
     labels = labels.astype(np.int64)
     if len(labels) and (labels == -1).all():
         return None
     bad = labels < 0
     if bad.any():
         first = int(bad.argmax())
-        raise UserError(f"{what} is missing or negative in {row(first)}: leave such images out, or all labels")
+        raise UserError(f"{what} is missing or negative in {row(first)}: leave out such images, or all labels")
     if classes and len(labels) and labels.max() >= len(classes):
         first = int(labels.argmax())
-        raise UserError(f"{what} is {labels[first]} in {row(first)}, but there are {len(classes)} class names: mend it")
+        raise UserError(f"{what} is {labels[first]} in {row(first)}, but there are {len(classes)} class names: fix it")
     return labels
 
 

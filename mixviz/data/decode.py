@@ -19,13 +19,14 @@ THREADS = min(8, os.cpu_count() or 1)  # PIL lets others run while it decodes
 CHUNK = 32  # images that a thread takes at a time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How images are to be read."""
+    """How a split is to be read; each source looks at what it knows of."""
 
     image_size: int | None = None  # pixels
     skip_bad: bool = False
     progress: bool = True
+    seed: int = 0  # of what is drawn, such as glyphs
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def decode_all(encoded: Encoded, reading: Reading, what: str = "images") -> tupl
                 pixels[len(kept)] = result
                 kept.append(i)
             elif not reading.skip_bad:
-                raise UserError(f"cannot decode {name} ({result}): mend it, or leave it out with --skip-bad")
+                raise UserError(f"cannot decode {name} ({result}): fix it, or skip it with --skip-bad")
     if count and not kept:
         raise UserError(f"none of the {count} images of {what} can be decoded: are they images?")
     return pixels[: len(kept)], np.asarray(kept, np.int64)

@@ -15,8 +15,8 @@ from PIL import Image
 
 from mixviz.data.cache import cached, content_of, stamp_of
 from mixviz.data.checks import check_labels, reason
+from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Encoded, Reading, decode_all
-from mixviz.data.imageset import ImageSet
 from mixviz.errors import UserError
 
 TEST_NAMES = ("test", "val", "valid", "validation")
@@ -29,60 +29,71 @@ def folder_has_test(root: Path) -> bool:
     return (root / "train").is_dir() and _test_folder(root) is not None
 
 
-def read_folder(root: Path, split: str, reading: Reading) -> ImageSet:
+def read_folder(root: Path, split: str, reading: Reading) -> Dataset:
     """A folder of images.
 
     One sub-folder a class, numbered in the order of train's names, or images directly and no labels. Where there is a
     folder ``train``, that is train, and the first of ``test``, ``val``, ``valid`` and ``validation`` is test.
     """
+    encoded, labels, classes = index_folder(root, split, _extensions(), "images, such as .png or .jpg")
+    key = ["folder", stamp_of(encoded.items, root), classes, split, reading.image_size, reading.skip_bad]
+    name = f"folder:{root.resolve().name}"
+    return replace(cached(key, lambda: _decoded(encoded, labels, classes, name, split, reading)), name=name)
+
+
+def index_folder(
+    root: Path, split: str, suffixes: frozenset[str], what: str
+) -> tuple[Encoded, np.ndarray | None, list[str]]:
+    """The files of a split whose names end so, their labels, and the names of train's classes. Raises UserError.
+
+    what: they are, as messages call them.
+    """
     if not root.is_dir():
         raise UserError(f"folder:{root} is a file: give the folder that holds it")
     train = root / "train" if (root / "train").is_dir() else root
     folder = _test_folder(root) if split == "test" else train
-    present = _classes(folder)
-    classes = _classes(train) or present
+    present = _classes(folder, suffixes)
+    classes = _classes(train, suffixes) or present
     unseen = [name for name in present if name not in classes]
     if unseen:
-        raise UserError(f"{folder} has the class {unseen[0]!r}, and {train} has no image of it: name both alike")
-    files = sorted(path for place in present or [""] for path in _images_in(folder / place, deep=bool(present)))
+        raise UserError(f"{folder} has the class {unseen[0]!r}, but {train} has none of it: use the same class names")
+    places = present or [""]
+    files = sorted(path for place in places for path in _files_in(folder / place, suffixes, deep=bool(present)))
     if not files:
-        raise UserError(f"{folder} has no images, such as .png or .jpg: add some, or give the folder that has")
+        raise UserError(f"{folder} has no {what}: add some, or give the folder that has")
     labels = np.array([classes.index(path.relative_to(folder).parts[0]) for path in files]) if present else None
-    names = [str(path.relative_to(root)) for path in files]
-    key = ["folder", stamp_of(files, root), classes, split, reading.image_size, reading.skip_bad]
-    name = f"folder:{root.resolve().name}"
-    return replace(
-        cached(key, lambda: _decoded(Encoded(files, names), labels, classes, name, split, reading)), name=name
-    )
+    return Encoded(files, [str(path.relative_to(root)) for path in files]), labels, classes
 
 
 def parquet_has_test(path: Path) -> bool:
     """Whether there are shards named so."""
-    return bool(_shards(path, "test"))
+    return bool(shards(path, "test"))
 
 
-def read_parquet(path: Path, split: str, reading: Reading) -> ImageSet:
+def read_parquet(path: Path, split: str, reading: Reading) -> Dataset:
     """Parquet as Hugging Face lays it out: ``image`` (or ``img``), a struct with ``bytes``, and perhaps ``label``."""
-    files = _shards(path, split)
+    files = shards(path, split)
     name = f"parquet:{path.stem if path.is_file() else path.resolve().name}"
     key = ["parquet", content_of(files), split, reading.image_size, reading.skip_bad]
-    return replace(cached(key, lambda: _read_shards(files, name, split, reading)), name=name)
+    return replace(
+        cached(key, lambda: _decoded(*read_shards(files, name, split, IMAGE_COLUMNS), name, split, reading)), name=name
+    )
 
 
 def _test_folder(root: Path) -> Path | None:
     return next((root / name for name in TEST_NAMES if (root / name).is_dir()), None)
 
 
-def _classes(folder: Path) -> list[str]:
-    """The sub-folders that hold images, by name."""
+def _classes(folder: Path, suffixes: frozenset[str]) -> list[str]:
+    """The sub-folders that hold such files, by name."""
     folders = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return sorted(path.name for path in folders if next(_images_in(path, deep=True), None))
+    return sorted(path.name for path in folders if next(_files_in(path, suffixes, deep=True), None))
 
 
-def _images_in(folder: Path, deep: bool) -> Iterator[Path]:
-    """Files that are named like images, hidden ones left out."""
+def _files_in(folder: Path, suffixes: frozenset[str], deep: bool) -> Iterator[Path]:
+    """Files whose names end so, hidden ones left out."""
     for path in folder.rglob("*") if deep else folder.iterdir():
-        if path.suffix.lower() in _extensions() and not path.name.startswith(".") and path.is_file():
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file():
             yield path
 
 
@@ -91,7 +102,7 @@ def _extensions() -> frozenset[str]:
     return frozenset(extension for extension, kind in Image.registered_extensions().items() if kind in Image.OPEN)
 
 
-def _shards(path: Path, split: str) -> list[Path]:
+def shards(path: Path, split: str) -> list[Path]:
     """The files of a split, in order; a single file is train. Raises UserError for a folder without any."""
     if path.is_file():
         return [path] if split == "train" else []
@@ -101,21 +112,24 @@ def _shards(path: Path, split: str) -> list[Path]:
         return next((named[name] for name in TEST_NAMES if named[name]), [])
     if named["train"] or (files and not any(named.values())):
         return named["train"] or files
-    raise UserError(f"{path} has no train-*.parquet: name the shards of train so, or give one file")
+    raise UserError(f"{path} has no train-*.parquet: rename the training shards, or give a single file")
 
 
 def _first_word(file: Path) -> str:
     return re.split("[^a-z]", file.stem.lower())[0]
 
 
-def _read_shards(files: list[Path], name: str, split: str, reading: Reading) -> ImageSet:
+def read_shards(
+    files: list[Path], name: str, split: str, columns: Sequence[str]
+) -> tuple[Encoded, np.ndarray | None, list[str]]:
+    """What the first of the columns that is there holds, labels, and the names of classes. Raises UserError."""
     items: list[bytes | None] = []
     names: list[str] = []
     labels: list[np.ndarray] = []
     for file in files:
-        images, shard_labels = _read_shard(file)
-        items += images
-        names += [f"{file.name}, row {row}" for row in range(len(images))]
+        found, shard_labels = _read_shard(file, columns)
+        items += found
+        names += [f"{file.name}, row {row}" for row in range(len(found))]
         if shard_labels is not None:
             labels.append(shard_labels)
     everything = np.concatenate(labels) if labels else None
@@ -124,21 +138,23 @@ def _read_shards(files: list[Path], name: str, split: str, reading: Reading) -> 
     classes = _class_names(files[0])
     if everything is not None:
         everything = check_labels(everything, f"{name}: label", names.__getitem__, classes)
-    return _decoded(Encoded(items, names), everything, classes, name, split, reading)
+    return Encoded(items, names), everything, classes
 
 
-def _read_shard(file: Path) -> tuple[list[bytes | None], np.ndarray | None]:
-    """Encoded images, and labels, -1 where there is none. Raises UserError that names the file."""
+def _read_shard(file: Path, columns: Sequence[str]) -> tuple[list[bytes | None], np.ndarray | None]:
+    """Encoded files, and labels, -1 where there is none. Raises UserError that names the shard."""
     try:
         schema = pq.read_schema(file)
-        image = _first_of(IMAGE_COLUMNS, schema)
-        if image is None or "bytes" not in [field.name for field in _fields(schema.field(image).type)]:
-            raise UserError(f"{file} has the columns {', '.join(schema.names)}: it needs image, a struct with bytes")
+        column = _first_of(columns, schema)
+        if column is None or "bytes" not in [field.name for field in _fields(schema.field(column).type)]:
+            raise UserError(
+                f"{file} has the columns {', '.join(schema.names)}: it needs {columns[0]}, a struct with bytes"
+            )
         label = _first_of(LABEL_COLUMNS, schema)
         if label is not None and not pa.types.is_integer(schema.field(label).type):
-            raise UserError(f"{file}: {label} is {schema.field(label).type}: give one whole number an image")
-        table = pq.read_table(file, columns=[column for column in (image, label) if column is not None])
-        items = pc.struct_field(table[image], "bytes").to_pylist()
+            raise UserError(f"{file}: {label} is {schema.field(label).type}: give one integer per row")
+        table = pq.read_table(file, columns=[name for name in (column, label) if name is not None])
+        items = pc.struct_field(table[column], "bytes").to_pylist()
         return items, None if label is None else pc.fill_null(table[label].cast(pa.int64()), -1).to_numpy()
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{file} cannot be read as parquet ({reason(error)}): fetch it again") from error
@@ -164,14 +180,15 @@ def _class_names(file: Path) -> list[str]:
 
 def _decoded(
     encoded: Encoded, labels: np.ndarray | None, classes: Sequence[str], name: str, split: str, reading: Reading
-) -> ImageSet:
+) -> Dataset:
     pixels, kept = decode_all(encoded, reading, f"{name} {split}")
     labels = None if labels is None else labels[kept]
-    return ImageSet(
+    return Dataset(
         name=name,
         split=split,
-        images=pixels,
+        stored=pixels,
         labels=labels,
         class_names=tuple(classes),
+        origins=np.array(encoded.names)[kept],
         skipped=len(encoded.items) - len(kept),
     )

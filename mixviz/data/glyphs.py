@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from mixviz.data.imageset import ImageSet
+from mixviz.data.dataset import Dataset
 from mixviz.errors import UserError, unknown
 
 Array = np.ndarray
@@ -71,7 +71,7 @@ class GlyphParameters:
         return len(self.shape)
 
 
-def make_glyphs(split: str = "train", seed: int = 0, images: int | None = None) -> ImageSet:
+def make_glyphs(split: str = "train", seed: int = 0, images: int | None = None) -> Dataset:
     """Glyphs with known factors: label ``shape``, factors ``hue``, ``texture`` and ``rotation``, all independent.
 
     split: "train" (10,000 images) or "test" (2,000), from seeds that share nothing; images: another number of them, of
@@ -87,14 +87,13 @@ def make_glyphs(split: str = "train", seed: int = 0, images: int | None = None) 
     if seed < 0:
         raise UserError(f"seed {seed} of glyphs: take 0 or more")
     parameters = sample_glyphs(count, [seed, list(DEFAULT_IMAGES).index(split), EDITION])
-    return ImageSet(
+    return Dataset(
         name="glyphs",
         split=split,
-        images=render_glyphs(parameters),
+        stored=render_glyphs(parameters),
         labels=parameters.shape,
         class_names=tuple(SHAPES),
         factors={name: getattr(parameters, name) for name in ("hue", "texture", "rotation")},
-        skipped=0,
     )
 
 

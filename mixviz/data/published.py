@@ -7,9 +7,9 @@ import numpy as np
 
 from mixviz.data.cache import cached, stamp_of
 from mixviz.data.checks import reason
+from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Encoded, Reading, decode_all
-from mixviz.data.imageset import ImageSet
-from mixviz.errors import UserError
+from mixviz.errors import MissingData, UserError
 from mixviz.paths import datasets_root
 
 NAMES = {
@@ -21,14 +21,14 @@ NAMES = {
 }
 
 
-def read_published(source: str, split: str, reading: Reading) -> ImageSet:
+def read_published(source: str, split: str, reading: Reading) -> Dataset:
     """A set that torchvision downloads and checks. Raises UserError where it cannot be had."""
     if source == "stl10-unlabeled" and split == "test":
         raise UserError("stl10-unlabeled has no test split: evaluate on stl10")
     return cached(["torchvision", source, split], lambda: _download(source, split))
 
 
-def _download(source: str, split: str) -> ImageSet:
+def _download(source: str, split: str) -> Dataset:
     from torchvision import datasets  # slow to import
 
     root, train = datasets_root(), split == "train"
@@ -43,7 +43,7 @@ def _download(source: str, split: str) -> ImageSet:
         else:
             found = datasets.STL10(root, "unlabeled" if source == "stl10-unlabeled" else split, download=True)
     except (OSError, RuntimeError, HTTPException) as error:
-        raise UserError(
+        raise MissingData(
             f"{source} is not in {root} and cannot be downloaded ({reason(error)}): "
             "put the publisher's files there, or use folder:PATH or parquet:PATH"
         ) from error
@@ -54,36 +54,36 @@ def _download(source: str, split: str) -> ImageSet:
         pixels = pixels.transpose(0, 2, 3, 1)
     labels = getattr(found, "targets", getattr(found, "labels", None))
     labels = None if source == "stl10-unlabeled" else np.asarray(labels, dtype=np.int64)
-    return ImageSet(
+    return Dataset(
         name=NAMES[source],
         split=split,
-        images=np.ascontiguousarray(pixels),
+        stored=np.ascontiguousarray(pixels),
         labels=labels,
         class_names=tuple(found.classes),
     )
 
 
-def read_optical_digits(split: str, reading: Reading) -> ImageSet:
+def read_optical_digits(split: str, reading: Reading) -> Dataset:
     """The 1,797 scans of handwritten digits that scikit-learn ships (Alpaydin and Kaynak 1998), 8 px and 17 greys."""
     from sklearn.datasets import load_digits  # slow to import
 
     found = load_digits()
     grey = np.round(found.images * (255 / 16)).astype(np.uint8)
     names = tuple(map(str, found.target_names))
-    return ImageSet(
+    return Dataset(
         name="optical digits",
         split=split,
-        images=np.repeat(grey[..., None], 3, axis=3),
+        stored=np.repeat(grey[..., None], 3, axis=3),
         labels=found.target.astype(np.int64),
         class_names=names,
     )
 
 
-def read_tiny_imagenet(split: str, reading: Reading) -> ImageSet:
+def read_tiny_imagenet(split: str, reading: Reading) -> Dataset:
     """Tiny ImageNet as unpacked: ``tiny-imagenet-200/train/CLASS/images``, ``val`` with its list of classes is test."""
     root = datasets_root() / "tiny-imagenet-200"
     if not root.exists():
-        raise UserError(
+        raise MissingData(
             f"tiny-imagenet is not in {root}: unpack the publisher's tiny-imagenet-200.zip in {root.parent}"
         )
     try:
@@ -94,16 +94,17 @@ def read_tiny_imagenet(split: str, reading: Reading) -> ImageSet:
             f"{root} is not complete ({reason(error)}): unpack the publisher's tiny-imagenet-200.zip again"
         ) from error
 
-    def decode() -> ImageSet:
+    def decode() -> Dataset:
         names = [str(path.relative_to(root)) for path in files]
         pixels, kept = decode_all(Encoded(files, names), reading, f"tiny-imagenet {split}")
         chosen = np.asarray(labels, dtype=np.int64)[kept]
-        return ImageSet(
+        return Dataset(
             name="Tiny ImageNet",
             split=split,
-            images=pixels,
+            stored=pixels,
             labels=chosen,
             class_names=tuple(classes),
+            origins=np.array(names)[kept],
             skipped=len(files) - len(kept),
         )
 

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from mixviz.evaluate.base import ON_TRAIN, Choice, Count, Decays, Epoch, Positive, Protocol, Readout
-from mixviz.evaluate.features import Source
+from mixviz.evaluate.features import Inputs
 from mixviz.evaluate.linear import Setting, grid, predict, split
 from mixviz.evaluate.views import Passes, Views, fit_on_views
 
@@ -64,6 +64,7 @@ class LinearAugmented(Protocol):
     """
 
     name: ClassVar[str] = "linear-augmented"
+    domains: ClassVar[tuple[str, ...] | None] = ("image",)
 
     recipe: Literal[tuple(RECIPES)] = "moco"
     scale: Positive = 1.0  # of the recipe's epochs and of the epochs at which its learning rate falls
@@ -87,8 +88,8 @@ class LinearAugmented(Protocol):
         steps = sum((epochs >= round(at * self.scale)).float() for at in recipe.decay_epochs)
         return recipe.factor ** steps[:, None] * torch.tensor([lr for lr, _ in self.settings])
 
-    def read(self, source: Source, labels: Tensor, seed: int = 0) -> Readout:
-        return read_together([self], source, labels, seed)[0]
+    def read(self, inputs: Inputs, labels: Tensor, seed: int = 0) -> Readout:
+        return read_together([self], inputs, labels, seed)[0]
 
     def choice(self, trained: "Trained", first: int) -> Readout:
         """The read-out, from the columns of all that were trained together; this protocol's begin at ``first``."""
@@ -112,19 +113,19 @@ class Trained:
     validation: Tensor  # (S,) accuracy on a fifth of train of the same settings, trained on the rest
 
 
-def read_together(protocols: Sequence[LinearAugmented], source: Source, labels: Tensor, seed: int = 0) -> list[Readout]:
+def read_together(protocols: Sequence[LinearAugmented], inputs: Inputs, labels: Tensor, seed: int = 0) -> list[Readout]:
     """Several protocols of the same passes at the price of one; each result is as if it were read out alone."""
     (passes,) = {protocol.passes for protocol in protocols}
     rates = torch.cat([protocol.rates() for protocol in protocols], dim=1)
     decays = torch.tensor([decay for protocol in protocols for _, decay in protocol.settings])
-    trained = _train(source, labels, passes, rates, decays, seed)
+    trained = _train(inputs, labels, passes, rates, decays, seed)
     firsts = [sum(len(before.settings) for before in protocols[:i]) for i in range(len(protocols))]
     return [protocol.choice(trained, first) for protocol, first in zip(protocols, firsts, strict=True)]
 
 
-def _train(source: Source, labels: Tensor, passes: Passes, rates: Tensor, decays: Tensor, seed: int) -> Trained:
+def _train(inputs: Inputs, labels: Tensor, passes: Passes, rates: Tensor, decays: Tensor, seed: int) -> Trained:
     """Every setting on all of train and, where there are several, once more on four fifths of it."""
-    features, test_features = source.features(passes.layer)
+    features, test_features = inputs.features(passes.layer)
     count = rates.shape[1]
     counted = torch.ones(len(labels), count, dtype=torch.bool)
     training, validation = split(len(labels), Generator().manual_seed(seed))
@@ -137,7 +138,7 @@ def _train(source: Source, labels: Tensor, passes: Passes, rates: Tensor, decays
     def watch(weights: Tensor) -> None:
         after.append(predict(weights[:, :count], test_features).to("cpu", torch.int32))
 
-    weights = fit_on_views(source, labels, passes, rates, decays, counted, seed, watch)[:, -count:]
+    weights = fit_on_views(inputs, labels, passes, rates, decays, counted, seed, watch)[:, -count:]
     hits = predict(weights, features[validation]) == labels[validation].to(features.device)
     return Trained(torch.stack(after), hits.double().mean(dim=1).cpu())
 
@@ -152,13 +153,14 @@ class LinearOnline(Protocol):
     """
 
     name: ClassVar[str] = "linear-online"
+    domains: ClassVar[tuple[str, ...] | None] = ("image",)
 
     lr: Positive = 0.1
     epochs: Count = 10
     batch_size: Count = 256
 
-    def read(self, source: Source, labels: Tensor, seed: int = 0) -> Readout:
+    def read(self, inputs: Inputs, labels: Tensor, seed: int = 0) -> Readout:
         passes = Passes(self.epochs, self.batch_size, "pre-training", self.layer)
         rates, everything = torch.full((self.epochs, 1), self.lr), torch.ones(len(labels), 1, dtype=torch.bool)
-        weights = fit_on_views(source, labels, passes, rates, torch.zeros(1), everything, seed)
-        return predict(weights, source.features(self.layer)[1])[0].cpu(), {}
+        weights = fit_on_views(inputs, labels, passes, rates, torch.zeros(1), everything, seed)
+        return predict(weights, inputs.features(self.layer)[1])[0].cpu(), {}

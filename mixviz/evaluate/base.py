@@ -13,8 +13,8 @@ from pydantic import Field
 from torch import Tensor
 
 from mixviz.errors import UserError
-from mixviz.evaluate.features import Layer, Source
-from mixviz.evaluate.labels import BEST_ON_TEST
+from mixviz.evaluate.features import Inputs, Layer
+from mixviz.result import BEST_ON_TEST, protocol_label
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -34,32 +34,43 @@ class Protocol:
     """What all protocols have: a name, options, and a label that names the options which are not the defaults."""
 
     name: ClassVar[str]
+    domains: ClassVar[tuple[str, ...] | None] = None  # on which it is defined; None: on all
     layer: Layer = "backbone"  # the head is the embedding of the first space, which is trained on and then thrown away
 
     @property
     def label(self) -> str:
         """The name, and in brackets the options that are not the defaults: ``knn (k 20, layer head)``."""
-        defaults = {field.name: field.default for field in fields(self)}
-        changed = [f"{key} {as_text(value)}" for key, value in self.options.items() if value != defaults[key]]
-        return f"{self.name} ({', '.join(changed)})" if changed else self.name
+        return protocol_label(self.name, self.changed)
 
     @property
     def options(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
+    def changed(self) -> dict[str, Any]:
+        """The options that are not the defaults."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return {name: value for name, value in self.options.items() if value != defaults[name]}
+
+    @property
     def peeks(self) -> bool:
         """Whether test labels choose: such a number flatters, and is left out of comparisons."""
         return BEST_ON_TEST in self.options.values()
 
-    def read(self, source: Source, labels: Tensor, seed: int = 0) -> Readout:
+    def check_domain(self, domain: str) -> None:
+        """Raises UserError if the protocol means nothing for such data."""
+        if self.domains is not None and domain not in self.domains:
+            needed = " or ".join(self.domains)
+            raise UserError(f"{self.name} needs {needed} data, and this is {domain} data: take linear-features or knn")
+
+    def read(self, inputs: Inputs, labels: Tensor, seed: int = 0) -> Readout:
         """Predictions for the test images. labels: (N,) of train, from 0. Raises UserError, NotFrozen."""
-        features, test_features = source.features(self.layer)
+        features, test_features = inputs.features(self.layer)
         return self(features, labels, test_features, seed)
 
     def __call__(self, features: Tensor, labels: Tensor, test_features: Tensor, seed: int = 0) -> Readout:
         """As ``read``, from features (N, F) and (n, F). Raises UserError where the protocol needs the images."""
-        raise UserError(f"{self.name} needs the images, and stored features have none: evaluate the encoder")
+        raise UserError(f"{self.name} needs images, but stored features have none: evaluate the encoder")
 
 
 @dataclass(frozen=True)
@@ -81,10 +92,3 @@ class Repeated(Protocol):
     def told(self, table: pd.DataFrame) -> dict[str, Any]:
         """What else the result's settings tell of the table."""
         return {}
-
-
-def as_text(value: Any) -> str:
-    """An option as in labels and on the command line: ``0.1/1`` for several, ``none`` for None."""
-    if isinstance(value, tuple):
-        return "/".join(map(as_text, value))
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

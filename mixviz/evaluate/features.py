@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mixviz.augment import to_float
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
+from mixviz.domains import clean, domain_of
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError
 
@@ -57,12 +57,12 @@ def frozen(module: nn.Module | None) -> Iterator[nn.Module | None]:
 
 
 @torch.no_grad()
-def extract(embedder: Embedder, images: ImageSet, batch_size: int = 512, layer: Layer = "backbone") -> Tensor:
+def extract(embedder: Embedder, images: Dataset, batch_size: int = 512, layer: Layer = "backbone") -> Tensor:
     """Features of all images, without augmentation, float32 on the CPU: (N, F), of the head (N, D)."""
-    device = embedder.mean.device
+    device = embedder.device
     with frozen(embedder):
         parts = [
-            read(embedder, to_float(images.select(part).tensor().to(device)), layer).cpu()
+            read(embedder, clean(images, part.numpy(), device), layer).cpu()
             for part in torch.arange(len(images)).split(batch_size)
         ]
     return torch.cat(parts)
@@ -78,34 +78,56 @@ def read(embedder: Embedder | None, images: Tensor, layer: Layer = "backbone") -
     return embedder.features(images) if layer == "backbone" else embedder(images)[:, 0].float()
 
 
-def raw_pixels(images: ImageSet) -> Tensor:
-    """(N, H * W * 3) in [0, 1]: the features of no encoder at all."""
-    return images.tensor().flatten(1).float() / 255
+def raw_pixels(images: Dataset) -> Tensor:
+    """(N, F), of images (N, H * W * 3) in [0, 1]: the features of no encoder at all."""
+    return domain_of(images).raw(images.tensor())
 
 
-class Source:
+class Inputs:
     """All that a protocol may see: a frozen encoder, training images, and test images without labels or factors.
 
-    embedder: None stands for raw pixels. Features are made when they are first asked for.
+    embedder: None stands for raw pixels. stored: features that are there already, (N, F) of train and (n, F) of test;
+    then there are no images to be had. Features are made when they are first needed.
     """
 
-    def __init__(self, embedder: Embedder | None, train: ImageSet, test: ImageSet):
-        self.embedder, self.train = embedder, replace(train, labels=None, factors={})
-        self.test = replace(test, labels=None, factors={})
-        self._features: dict[Layer, tuple[Tensor, Tensor]] = {}
+    def __init__(
+        self, embedder: Embedder | None, train: Dataset, test: Dataset, stored: tuple[Tensor, Tensor] | None = None
+    ):
+        self.embedder, self._stored = embedder, stored
+        self._train, self._test = (replace(images, labels=None, factors={}) for images in (train, test))
+        self._features: dict[Layer, tuple[Tensor, Tensor]] = {} if stored is None else {"backbone": stored}
+
+    @property
+    def train(self) -> Dataset:
+        """Raises UserError if features were stored."""
+        return self._images(self._train)
+
+    @property
+    def test(self) -> Dataset:
+        """Raises UserError if features were stored."""
+        return self._images(self._test)
+
+    def _images(self, images: Dataset) -> Dataset:
+        if self._stored:
+            raise UserError("a protocol needs the images, and stored features have none: evaluate the encoder")
+        return images
 
     @property
     def device(self) -> torch.device:
-        return torch.device("cpu") if self.embedder is None else self.embedder.mean.device
+        if self._stored:
+            return self._stored[0].device
+        return torch.device("cpu") if self.embedder is None else self.embedder.device
 
     def features(self, layer: Layer = "backbone") -> tuple[Tensor, Tensor]:
         """(N, F) of train and (n, F) of test, on the encoder's device. Raises UserError, NotFrozen."""
         if layer not in self._features:
+            if self._stored:
+                raise UserError(f"stored features are of one layer alone, and have no {layer}: evaluate the encoder")
             self._features[layer] = self.features_of(self.train, layer), self.features_of(self.test, layer)
         return self._features[layer]
 
-    def features_of(self, images: ImageSet, layer: Layer = "backbone") -> Tensor:
-        """(N, F) of any images, on the encoder's device; made anew each time. Raises UserError, NotFrozen."""
+    def features_of(self, images: Dataset, layer: Layer = "backbone") -> Tensor:
+        """(N, F) of any images, on the encoder's device; computed each time. Raises UserError, NotFrozen."""
         if self.embedder is None:
             if layer == "head":
                 raise UserError("raw pixels have no head: take layer backbone")

@@ -12,8 +12,8 @@ from torch import Generator, Tensor
 
 from mixviz.errors import UserError
 from mixviz.evaluate.base import Count, Protocol, Readout, Repeated
-from mixviz.evaluate.compare import mean_interval
 from mixviz.evaluate.linear import linear_probe, standardised, with_bias
+from mixviz.paired import mean_interval
 
 LR, ITERATIONS = 0.03, 250  # LooC (arXiv:2008.05659): Adam, all labelled images in each step
 
@@ -58,7 +58,7 @@ def draw_shots(labels: Tensor, shots: int, trials: int, seed: int = 0) -> Tensor
     if counts.min() < shots:
         rarest = int(counts.argmin())
         raise UserError(
-            f"{shots} labels a class are asked and class {rarest} has {counts[rarest]} images: ask for fewer"
+            f"{shots} labels per class were requested, but class {rarest} has {counts[rarest]} images: request fewer"
         )
     generator = Generator().manual_seed(seed)
     first = (counts.cumsum(dim=0) - counts)[:, None] + torch.arange(shots)  # (C, shots) places once sorted by class

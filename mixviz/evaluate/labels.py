@@ -6,9 +6,8 @@ import numpy as np
 from torch import Tensor
 
 from mixviz.errors import UserError
-from mixviz.evaluate.classes import Confusion, confusion
-
-BEST_ON_TEST = "best-on-test"  # stands in the name of every result that was chosen by test labels
+from mixviz.evaluate.classes import confusion
+from mixviz.result import BEST_ON_TEST, Confusion, marked
 
 
 class SealRefused(UserError):
@@ -41,7 +40,7 @@ class SealedLabels:
 
     def named(self, label: str) -> str:
         """What a result is to be called: the label, which says ``best-on-test`` where these labels have chosen."""
-        return f"{label} ({BEST_ON_TEST})" if self.__chose and BEST_ON_TEST not in label else label
+        return marked(label, self.__chose)
 
     @property
     def chose(self) -> bool:

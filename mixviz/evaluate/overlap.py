@@ -2,19 +2,19 @@
 
 import numpy as np
 
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 
 TOLERATED = 0.01  # of the test images: well-known data sets have some
 
 
-def images_in_both(train: ImageSet, test: ImageSet) -> int:
+def images_in_both(train: Dataset, test: Dataset) -> int:
     """How many test images are training images too, byte for byte. Raises UserError where they are over 1 %."""
-    if train.images.shape[1:] != test.images.shape[1:]:
+    if train.stored.shape[1:] != test.stored.shape[1:]:
         return 0
-    key, test_key = _keys(train.images), _keys(test.images)
-    known = {image.tobytes() for image in train.images[np.isin(key, test_key)]}
-    both = sum(image.tobytes() in known for image in test.images[np.isin(test_key, key)])
+    key, test_key = _keys(train.stored), _keys(test.stored)
+    known = {image.tobytes() for image in train.stored[np.isin(key, test_key)]}
+    both = sum(image.tobytes() in known for image in test.stored[np.isin(test_key, key)])
     if both > TOLERATED * len(test):
         raise UserError(
             f"{both:,} of {len(test):,} test images are training images too: remove them, or take another test split"

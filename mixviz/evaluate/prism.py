@@ -8,15 +8,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from mixviz.data import ImageSet
-from mixviz.encoders import Embedder
 from mixviz.errors import UserError
 from mixviz.evaluate.augmented import LinearAugmented, LinearOnline, read_together
 from mixviz.evaluate.base import Protocol, Readout
-from mixviz.evaluate.features import Source, frozen
-from mixviz.evaluate.labels import BEST_ON_TEST, SealedLabels
+from mixviz.evaluate.features import Inputs, frozen
+from mixviz.evaluate.labels import SealedLabels
 from mixviz.evaluate.overlap import images_in_both
+from mixviz.evaluate.source import Source
 from mixviz.evaluate.stored import Knn, LinearFeatures, Logistic
+from mixviz.result import BEST_ON_TEST
 
 LENGTHS = "either way: lengths of features weigh in"
 
@@ -88,13 +88,7 @@ READINGS: tuple[Reading, ...] = (
 
 
 def prism(
-    embedder: Embedder | None,
-    train: ImageSet,
-    test: ImageSet,
-    target: str = "label",
-    readings: Sequence[Reading] = READINGS,
-    scale: float = 0.1,
-    seed: int = 0,
+    source: Source, target: str = "label", readings: Sequence[Reading] = READINGS, scale: float = 0.1
 ) -> pd.DataFrame:
     """One checkpoint under every reading, one row each, in their order. Raises UserError, NotFrozen.
 
@@ -106,15 +100,17 @@ def prism(
     those that differ in learning rates alone are trained together. Readings of the head are left out for raw pixels.
     """
     if not scale > 0:
-        raise UserError(f"--scale {scale:g}: take a number over 0")
+        raise UserError(f"--scale {scale:g}: give a number greater than 0")
+    train, test, seed, inputs = source.train, source.test, source.seed, source.inputs()
     classes, labels = np.unique(train.targets(target), return_inverse=True)
     sealed_by = test.targets(target)
     images_in_both(train, test)
-    source = Source(embedder, train, test)
-    readings = [r for r in readings if embedder is not None or all(p.layer == "backbone" for p in r.protocols)]
+    readings = [r for r in readings if source.embedder is not None or all(p.layer == "backbone" for p in r.protocols)]
     every = [_scaled(p, scale) for r in readings for p in r.protocols]
-    with frozen(embedder):
-        found = _read_all(every, source, torch.as_tensor(labels), seed)
+    for one in every:
+        one.check_domain(train.domain)
+    with frozen(source.embedder):
+        found = _read_all(every, inputs, torch.as_tensor(labels), seed)
     rows = []
     for reading in readings:
         protocols = [_scaled(one, scale) for one in reading.protocols]
@@ -141,12 +137,12 @@ def _scaled(one: Protocol, scale: float) -> Protocol:
     return replace(one, scale=scale) if isinstance(one, LinearAugmented) else one
 
 
-def _read_all(protocols: Sequence[Protocol], source: Source, labels: Tensor, seed: int) -> dict[Protocol, Readout]:
+def _read_all(protocols: Sequence[Protocol], inputs: Inputs, labels: Tensor, seed: int) -> dict[Protocol, Readout]:
     """Every protocol once; the augmented ones of the same passes together."""
     unique = list(dict.fromkeys(protocols))
     augmented = [one for one in unique if isinstance(one, LinearAugmented)]
-    found = {one: one.read(source, labels, seed) for one in unique if one not in augmented}
+    found = {one: one.read(inputs, labels, seed) for one in unique if one not in augmented}
     for passes in dict.fromkeys(one.passes for one in augmented):
         together = [one for one in augmented if one.passes == passes]
-        found |= dict(zip(together, read_together(together, source, labels, seed), strict=True))
+        found |= dict(zip(together, read_together(together, inputs, labels, seed), strict=True))
     return found

@@ -4,10 +4,11 @@ from dataclasses import fields
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
 
 from mixviz.errors import UserError, unknown
 from mixviz.evaluate.augmented import LinearAugmented, LinearOnline
-from mixviz.evaluate.base import Protocol
+from mixviz.evaluate.base import Protocol, Readout
 from mixviz.evaluate.fewshot import LinearFewLabels, LinearFewShot
 from mixviz.evaluate.robustness import LinearCorrupted
 from mixviz.evaluate.stored import Knn, LinearFeatures, Logistic
@@ -41,6 +42,11 @@ def protocol(name: str, **options: Any) -> Protocol:
         first = error.errors()[0]
         message = first["msg"][0].lower() + first["msg"][1:]
         raise UserError(f"{name}: {first['loc'][0]} {first['input']}: {message}") from error
+
+
+def read_out_knn(features: Tensor, labels: Tensor, test_features: Tensor, seed: int) -> Readout:
+    """Protocol ``knn`` with its defaults."""
+    return PROTOCOLS["knn"](features, labels, test_features, seed)
 
 
 def as_protocol(given: str | Protocol) -> Protocol:

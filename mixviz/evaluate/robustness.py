@@ -14,7 +14,7 @@ from torch import Tensor
 from mixviz.errors import UserError
 from mixviz.evaluate.base import Readout, Repeated
 from mixviz.evaluate.corruptions import SEVERITIES, corrupt
-from mixviz.evaluate.features import Source
+from mixviz.evaluate.features import Inputs
 from mixviz.evaluate.linear import linear_classifier
 
 CLEAN = "clean"  # the kind of images that are not corrupted, at severity 0
@@ -68,18 +68,20 @@ class LinearCorrupted(Repeated):
     """
 
     name: ClassVar[str] = "corruptions"
+    domains: ClassVar[tuple[str, ...] | None] = ("image",)
 
     kinds: Annotated[tuple[Literal[tuple(SEVERITIES)], ...], Field(min_length=1)] = tuple(SEVERITIES)
     severities: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)] = (1, 2, 3, 4, 5)
 
-    def read(self, source: Source, labels: Tensor, seed: int = 0) -> Readout:
+    def read(self, inputs: Inputs, labels: Tensor, seed: int = 0) -> Readout:
         """Predictions (M, n): of the clean images, then of each kind at each severity."""
-        features, test_features = source.features(self.layer)
+        images = inputs.test
+        features, test_features = inputs.features(self.layer)
         classifier = linear_classifier(features, labels, seed)
         predicted = [classifier(test_features)]
         for kind, severity in product(self.kinds, self.severities):
-            corrupted = replace(source.test, images=corrupt(np.array(source.test.images), kind, severity, seed))
-            predicted.append(classifier(source.features_of(corrupted, self.layer)))
+            corrupted = replace(images, stored=corrupt(np.array(images.stored), kind, severity, seed))
+            predicted.append(classifier(inputs.features_of(corrupted, self.layer)))
         return torch.stack(predicted).cpu(), {"lr": classifier.lr, "weight_decay": classifier.weight_decay}
 
     def counted(self, count: int) -> np.ndarray:

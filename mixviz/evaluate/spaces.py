@@ -1,13 +1,13 @@
 """LooC's embedding spaces, alone and together, to be read out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from mixviz.data import ImageSet
 from mixviz.errors import UserError
-from mixviz.evaluate import DEFAULTS, Protocol, Result, read_out
+from mixviz.evaluate.source import Source
 
 
 def space_features(spaces: Mapping[str, Tensor], backbone: str = "backbone") -> dict[str, Tensor]:
@@ -29,23 +29,16 @@ def space_features(spaces: Mapping[str, Tensor], backbone: str = "backbone") -> 
     return found
 
 
-def read_out_spaces(
-    train_spaces: Mapping[str, Tensor],
-    test_spaces: Mapping[str, Tensor],
-    train: ImageSet,
-    test: ImageSet,
-    targets: Sequence[str] = ("label",),
-    protocols: Sequence[str | Protocol] = DEFAULTS,
-    seed: int = 0,
-    run: str = "",
-) -> list[Result]:
-    """Every combination of ``space_features`` by every protocol; its name stands as the result's encoder.
+def space_sources(
+    source: Source, train_spaces: Mapping[str, Tensor], test_spaces: Mapping[str, Tensor]
+) -> list[Source]:
+    """A source for every combination of ``space_features``, whose name is its encoder's.
 
-    The backbone alone is left out: ``evaluate`` reads it, in its own lengths. Raises UserError.
+    source: of the encoder whose spaces they are. The backbone alone is left out: ``evaluate`` reads it from ``source``,
+    in its own lengths. Raises UserError.
     """
     features, test_features = space_features(train_spaces), space_features(test_spaces)
-    results = []
-    for name in features:
-        about = {"encoder": name, "targets": targets, "protocols": protocols, "seed": seed, "run": run}
-        results += read_out(features[name], test_features[name], train, test, **about)
-    return results
+    return [
+        replace(source, embedder=None, encoder=name, features=(features[name], test_features[name]))
+        for name in features
+    ]

@@ -10,7 +10,6 @@ from torch import Generator, Tensor
 from mixviz.errors import UserError
 from mixviz.evaluate.base import ON_TRAIN, Choice, Count, Decays, Epoch, Positive, Protocol, Rates, Readout
 from mixviz.evaluate.knn import Metric, knn_predict
-from mixviz.evaluate.labels import BEST_ON_TEST
 from mixviz.evaluate.linear import (
     LEARNING_RATES,
     WEIGHT_DECAYS,
@@ -23,6 +22,7 @@ from mixviz.evaluate.linear import (
     split,
     standardised,
 )
+from mixviz.result import BEST_ON_TEST
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Transfer: an encoder trained on one data set, read out on another."""
+"""What a transfer needs: images of the other data set in the size of the encoder's own, and classes that both have."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,57 +7,10 @@ import numpy as np
 import torch
 from torchvision.transforms.v2 import functional as transforms
 
-from mixviz.data import ImageSet
-from mixviz.encoders import Embedder
-from mixviz.errors import UserError
-from mixviz.evaluate import DEFAULTS, Protocol, Result, evaluate
+from mixviz.data import Dataset
 
 
-def transfer(
-    embedder: Embedder,
-    train: ImageSet,
-    test: ImageSet,
-    trained_on: ImageSet,
-    encoder: str = "backbone",
-    targets: Sequence[str] = ("label",),
-    protocols: Sequence[str | Protocol] = DEFAULTS,
-    seed: int = 0,
-    run: str = "",
-) -> list[Result]:
-    """Read a frozen encoder out on a data set that it was not trained on: train and test of that other set.
-
-    trained_on: the images that the encoder was trained on; its name goes into the results' settings as
-    ``encoder_trained_on``, with the names of classes that both sets have as ``shared_classes``. Images of another
-    size than these are resized to it, which ``resized_from`` tells. The target names the other set, as in
-    ``label of CIFAR-100``, so that no transfer is taken for a result on the encoder's own data.
-    Raises UserError where the other set is the same one, or its test has classes that its train lacks; NotFrozen.
-    """
-    check_transfer(train, test, trained_on, targets)
-    size = trained_on.images.shape[1:3]
-    settings = {"encoder_trained_on": trained_on.name, "shared_classes": list(shared_classes(trained_on, train))}
-    if train.images.shape[1:3] != size:
-        settings["resized_from"] = list(train.images.shape[1:3])
-    train, test = resized(train, size), resized(test, size)
-    results = evaluate(embedder, train, test, encoder, targets, protocols, seed, run)
-    return [
-        replace(result, target=f"{result.target} of {train.name}", settings={**result.settings, **settings})
-        for result in results
-    ]
-
-
-def check_transfer(train: ImageSet, test: ImageSet, trained_on: ImageSet, targets: Sequence[str]) -> None:
-    """Raises UserError where the read-out would be no transfer, or could not be right."""
-    if train.name != test.name:
-        raise UserError(f"train is of {train.name} and test of {test.name}: take both from one data set")
-    if train.name == trained_on.name:
-        raise UserError(f"the encoder was trained on {trained_on.name} itself: evaluate it, or take another data set")
-    for target in targets:
-        missing = np.setdiff1d(test.targets(target), train.targets(target))
-        if len(missing):
-            raise UserError(f"{train.name}: train has no {target} {missing[0]}, and test has: take splits of one set")
-
-
-def shared_classes(first: ImageSet, second: ImageSet) -> tuple[str, ...]:
+def shared_classes(first: Dataset, second: Dataset) -> tuple[str, ...]:
     """Names of classes that both sets have, in the first one's order; cases, blanks, - and _ make no difference.
 
     Only names are compared: "automobile" and "car" count as two classes.
@@ -71,19 +24,19 @@ def plain(name: str) -> str:
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
 
 
-def resized(images: ImageSet, size: tuple[int, int], batch_size: int = 1024) -> ImageSet:
+def resized(images: Dataset, size: tuple[int, int], batch_size: int = 1024) -> Dataset:
     """The set with images of size (height, width), bilinear, with a filter that widens where they shrink.
 
     Images of another aspect are cut to it around their centre first. A set of this size is given back as it is.
     """
-    if images.images.shape[1:3] == tuple(size):
+    if images.stored.shape[1:3] == tuple(size):
         return images
     parts = []
     for part in torch.arange(len(images)).split(batch_size):
         channels_first = images.select(part).tensor().permute(0, 3, 1, 2)
         cut = transforms.center_crop(channels_first, list(_largest_box(channels_first.shape[2:], size)))
         parts.append(transforms.resize(cut, list(size), antialias=True).permute(0, 2, 3, 1).numpy())
-    return replace(images, images=np.concatenate(parts))
+    return replace(images, stored=np.concatenate(parts))
 
 
 def _largest_box(shape: Sequence[int], size: tuple[int, int]) -> tuple[int, int]:

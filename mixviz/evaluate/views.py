@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from mixviz.augment import Augmentation, HorizontalFlip, RandomResizedCrop, build_augmentation
-from mixviz.evaluate.features import Layer, Source, frozen, read
+from mixviz.augment import Augmentation, HorizontalFlip, RandomResizedCrop, build_augmentation, crop_and_flip
+from mixviz.evaluate.features import Inputs, Layer, frozen, read
 from mixviz.evaluate.linear import gradient, with_bias
 
 Views = Literal["resized-crop", "padded-crop", "pre-training"]
@@ -26,7 +26,7 @@ class Passes:
 
 
 def fit_on_views(
-    source: Source,
+    inputs: Inputs,
     labels: Tensor,
     passes: Passes,
     rates: Tensor,
@@ -43,13 +43,13 @@ def fit_on_views(
     labels: (N,) from 0; rates: (E, S), learning rate of each epoch; decays: (S,), weight decay; counted: (N, S) bool,
     which images each learns from. watch: is shown the weights after every epoch. Raises NotFrozen.
     """
-    with frozen(source.embedder):
-        return _fit(source, labels, passes, rates, decays, counted, seed, watch)
+    with frozen(inputs.embedder):
+        return _fit(inputs, labels, passes, rates, decays, counted, seed, watch)
 
 
 @torch.no_grad()
 def _fit(
-    source: Source,
+    inputs: Inputs,
     labels: Tensor,
     passes: Passes,
     rates: Tensor,
@@ -58,12 +58,12 @@ def _fit(
     seed: int,
     watch: Callable[[Tensor], None] | None,
 ) -> Tensor:
-    device, generator = source.device, Generator(source.device).manual_seed(seed)
-    pixels = source.train.tensor().to(device).permute(0, 3, 1, 2)
+    device, generator = inputs.device, Generator(inputs.device).manual_seed(seed)
+    pixels = inputs.train.tensor().to(device).permute(0, 3, 1, 2)
     labels, counted, rates, decays = (part.to(device) for part in (labels, counted, rates, decays[:, None]))
     one_hot = F.one_hot(labels).float()
-    inputs = source.features(passes.layer)[0].shape[1]
-    weights = 0.01 * torch.randn(inputs + 1, 1, one_hot.shape[1], device=device, generator=generator)
+    width = inputs.features(passes.layer)[0].shape[1]
+    weights = 0.01 * torch.randn(width + 1, 1, one_hot.shape[1], device=device, generator=generator)
     weights[-1] = 0
     weights = weights.repeat(1, rates.shape[1], 1)
     velocity = torch.zeros_like(weights)
@@ -71,7 +71,7 @@ def _fit(
     for epoch in range(passes.epochs):
         for index in torch.randperm(len(labels), device=device, generator=generator).split(passes.batch_size):
             images = views(pixels[index].float() / 255, generator)
-            batch = with_bias(read(source.embedder, images, passes.layer))
+            batch = with_bias(read(inputs.embedder, images, passes.layer))
             slope = gradient(batch, one_hot[index], weights, counted[index])
             velocity.mul_(0.9).add_(slope + decays * weights)
             weights -= rates[epoch][:, None] * velocity
@@ -89,14 +89,16 @@ def view_maker(views: Views, size: int) -> Callable[[Tensor, Generator], Tensor]
     if views == "padded-crop":
         flip = Augmentation((HorizontalFlip(),))
         return lambda images, generator: augmented(flip, padded_crop(images, max(1, size // 8), generator), generator)
-    crop_and_flip = Augmentation((RandomResizedCrop(size, (0.08, 1.0)), HorizontalFlip()))
-    augmentation = crop_and_flip if views == "resized-crop" else build_augmentation(size, blur=0.0)
+    if views == "resized-crop":
+        augmentation = crop_and_flip(RandomResizedCrop(size, (0.08, 1.0)), HorizontalFlip())
+    else:
+        augmentation = build_augmentation(size, blur=0.0)
     return lambda images, generator: augmented(augmentation, images, generator)
 
 
 def augmented(augmentation: Augmentation, images: Tensor, generator: Generator) -> Tensor:
     """Images (n, C, H, W), each with random choices of its own."""
-    return augmentation.apply(images, augmentation.sample(len(images), *images.shape[2:], generator))
+    return augmentation.apply(images, augmentation.sample(len(images), images.shape[1:], generator))
 
 
 def padded_crop(images: Tensor, padding: int, generator: Generator) -> Tensor:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from mixviz import ledger
 from mixviz.errors import unknown
-from mixviz.ledger.tables import others_tried
+from mixviz.experiments.claims import ledger
+from mixviz.experiments.claims.tables import others_tried
 
 PAPERS = ("MoCHi", "MixCo", "i-Mix", "LooC")
 

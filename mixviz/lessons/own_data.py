@@ -3,6 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
+from mixviz.build import fixed_generator
 from mixviz.lessons.exercise import Exercise
 from mixviz.mixing import Mixing
 from mixviz.terms import Query
@@ -21,7 +22,7 @@ class Halves(Mixing):
         middle = view.shape[3] // 2
         pasted = torch.cat([view[..., :middle], view[draw][..., middle:]], dim=3)
         own = torch.eye(len(view))
-        return [Query(pasted, (own + own[draw]) / 2, mixed=True)]
+        return [Query(pasted, (own + own[draw]) / 2, mixed=True, candidates="batch")]
 
 
 def _images_seen(images: int, held_out: int, batch: int, epochs: int) -> int:
@@ -79,7 +80,7 @@ def _one_number(maps: Tensor) -> Tensor:
 
 
 def _maps(*shape: int) -> Tensor:
-    return torch.rand(shape, generator=Generator().manual_seed(0))
+    return torch.rand(shape, generator=fixed_generator())
 
 
 pooled = Exercise(

@@ -10,14 +10,12 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet, load
+from mixviz.data import Dataset, load
 from mixviz.errors import UserError
-from mixviz.evaluate import DEFAULTS, evaluate
-from mixviz.evaluate.compare import mean_interval, settled_sign
-from mixviz.recordings import recorded
+from mixviz.evaluate import DEFAULTS, Source, evaluate
+from mixviz.paired import VERDICTS, mean_interval, settled_sign
+from mixviz.pretrained import available
 from mixviz.runs import Run
-
-VERDICTS = {1: "higher", -1: "lower", 0: "not settled"}
 
 
 def pairs_of(base: str, method: str) -> list[tuple[Run, Run]]:
@@ -25,7 +23,7 @@ def pairs_of(base: str, method: str) -> list[tuple[Run, Run]]:
 
     Raises UserError where there is none.
     """
-    by_name = {run.name: run for run in recorded()}
+    by_name = {run.name: run for run in available()}
     seeds = [name.rpartition("-seed")[2] for name in by_name if name.rpartition("-seed")[0] == base]
     names = [(f"{base}-seed{seed}", f"{method}-seed{seed}") for seed in sorted(seeds)]
     found = [(by_name[one], by_name[other]) for one, other in names if other in by_name]
@@ -45,7 +43,7 @@ def linear_evaluation(base: str, method: str, data: str = "optical-digits") -> p
     train, test = (load(data, split, image_size=size) for split in ("train", "test"))
     live = [{side: _read(run, train, test) for side, run in _sides(pair)} for pair in runs]
     kept = [{side: _kept(run) for side, run in _sides(pair)} for pair in runs]
-    tables = {train.name: live, f"{runs[0][0].results[0]['data']}, as recorded": kept}
+    tables = {train.name: live, f"{runs[0][0].results[0].data}, as recorded": kept}
     return pd.DataFrame(
         [
             _row(name, protocol, [{side: one[side][protocol] for side in one} for one in table])
@@ -64,15 +62,14 @@ def _sides(pair: tuple[Run, Run]) -> list[tuple[str, Run]]:
     return list(zip(("base", "method"), pair, strict=True))
 
 
-def _read(run: Run, train: ImageSet, test: ImageSet) -> dict[str, float]:
-    results = evaluate(run.encoder(), train, test, seed=run.config.train.seed)
-    return {result.protocol: 100 * result.accuracy for result in results}
+def _read(run: Run, train: Dataset, test: Dataset) -> dict[str, float]:
+    results = evaluate(Source.of_run(run, (train, test)))
+    return {result.label: 100 * result.accuracy for result in results}
 
 
 def _kept(run: Run) -> dict[str, float]:
     """The recording's own results for labels, in %."""
-    kept = (result for result in run.results if (result["encoder"], result["target"]) == ("backbone", "label"))
-    return {result["protocol"]: 100 * result["accuracy"] for result in kept}
+    return {label: 100 * result.accuracy for label, result in run.own_results().items()}
 
 
 def _row(data: str, by: str, values: Sequence[Mapping[str, float]]) -> dict[str, object]:

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from mixviz.analysis.heads import ALL, BACKBONE, HeadContribution
-from mixviz.analysis.invariance import KNOBS
+from mixviz.domains import find_factor
 from mixviz.plots.images import plot_sheet
 
 HEAD_COLOURS: Mapping[str, str] = {
@@ -61,9 +61,9 @@ def plot_invariance(ax: Axes, table: pd.DataFrame) -> Axes:
         at = (strengths[-1], ends[head])
         ax.annotate(label_of_head(head), at, color=colour_of_head(head), annotation_clip=False, **place)
     ax.set_xlim(strengths[0], strengths[-1])  # crops and factors weaken from 1: to the right is always stronger
-    if KNOBS[augmentation].kind == "classes":
+    if find_factor(augmentation).kind == "classes":
         ax.set_xticks(strengths)
-    ax.set_xlabel(f"{augmentation}, {KNOBS[augmentation].unit}")
+    ax.set_xlabel(f"{augmentation}, {find_factor(augmentation).unit}")
     ax.set_ylabel("distance moved (0: invariant,\n1: as far as a different image)")
     return ax
 

@@ -11,16 +11,15 @@ from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
+from mixviz.mixing import MIXINGS
+
 Theme = Literal["light", "dark"]
 
 # Near Okabe & Ito's colours, moved until all stand out on white and on near-black and any two stay apart (16 in CIELAB)
 # for those who see fewer colours.
 COLOURS: Mapping[str, str] = {
     "plain": "#8d878a",
-    "mixco": "#f0a616",
-    "imix": "#3da3e6",
-    "mochi": "#ce5c02",
-    "looc": "#0b9560",
+    **{name: kind.colour for name, kind in MIXINGS.items()},
     "combined": "#c46baf",
     "supervised": "#756ada",
     "reference": "#adbac0",

@@ -14,11 +14,12 @@ from typing import ClassVar, Literal, Self
 
 import torch
 
+from mixviz.build import load_sets
 from mixviz.config import DataConfig, RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.runs import Run
-from mixviz.train import load_training_images, resume, train
+from mixviz.train import resume, train
 
 LONGEST_WAIT = 20.0  # seconds for the last step, when the program ends
 
@@ -130,9 +131,9 @@ class Training:
 
 
 @lru_cache(maxsize=1)
-def _images(config: DataConfig) -> ImageSet:
+def _images(config: DataConfig) -> Dataset:
     """Training images; kept, since the next run is mostly trained on the same."""
-    return load_training_images(RunConfig(data=config), progress=False)
+    return load_sets(config, progress=False).all_train
 
 
 @atexit.register

@@ -4,7 +4,6 @@ from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Generator
@@ -14,19 +13,21 @@ from mixviz.analysis.targets import contrast_table, hardest, loss_by_term, mean_
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Draws
-from mixviz.mixing import IMix, MixCo, MoCHi
-from mixviz.overview import typical
+from mixviz.mixing import MIXINGS
 from mixviz.plots.targets import LABELS, draw_contrast_table, draw_loss_parts, name_contrast_table, name_loss_parts
+from mixviz.report.overview import typical
 from mixviz.runs import Run
+from mixviz.terms import replace_known
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, slider, steps
+from mixviz.widgets.fields import idle_controls, only_for
 from mixviz.widgets.networks import GLYPHS, GLYPHS_LOOC, Network
 
-MIXINGS = ("none", "mixco", "imix", "mochi", "looc")
 FEW = [4, 8, 16, 32, 64, 128]
-BLENDING = "only MixCo and i-Mix blend images"
-SYNTHESISING = "only MoCHi synthesises negatives"
+BLENDING = [kind for kind in MIXINGS.values() if kind.seam == "queries"]
+OF_FRAMEWORKS = {"temperature": "temperature", "queue": "queue_length"}  # control -> setting
+OF_MIXINGS = {"weight": "weight", "hardest": "hardest", "pairs": "pairs", "towards": "towards_query"}
 
 
 class Seen(NamedTuple):
@@ -49,7 +50,7 @@ class ContrastTable(Widget):
         self.run = run
         controls = {
             "framework": choice("framework", list(FRAMEWORKS), "n-pair", "what a query is compared with"),
-            "mixing": choice("mixing", MIXINGS, "none", "what is mixed"),
+            "mixing": choice("mixing", ["none", *MIXINGS], "none", "what is mixed"),
             "what": choice("shown", {label.partition("\n")[0]: name for name, label in LABELS.items()}, "targets"),
             "batch": steps("batch N", [4, 8, 16], 8, "images in the batch"),
             "temperature": slider("temperature τ", 0.02, 1.0, 0.2, 0.02, "of the queries; small is sharp"),
@@ -64,41 +65,23 @@ class ContrastTable(Widget):
 
     def look(self, framework: str, mixing: str, batch: int, temperature: float, lam: float, **values: Any) -> Seen:
         network = self._network(mixing)
-        mixings = {
-            "mixco": MixCo(weight=values["weight"], temperature=temperature),
-            "imix": IMix(),
-            "mochi": MoCHi(hardest=values["hardest"], pairs=values["pairs"], towards_query=values["towards"]),
-            "looc": network.run.config.method.looc,
-        }
-        method = network.method(
-            framework,
-            *([mixings[mixing]] if mixing != "none" else []),
-            temperature=temperature,
-            queue_length=values["queue"],
-        )
+        mixings = []
+        if mixing != "none":
+            settings = {name: values[control] for control, name in OF_MIXINGS.items()}
+            own = getattr(network.run.config.method, mixing)
+            mixings = [replace_known(own, temperature=temperature, **settings)]
+        method = network.method(framework, *mixings, temperature=temperature, queue_length=values["queue"])
         generator = Generator().manual_seed(1)
-        draw = method.query_mixing.sample(batch, generator)
-        if mixing == "mixco" and draw is not None:
-            draw = torch.full_like(draw, lam)
-        if mixing == "imix":
-            draw = draw._replace(lam=torch.full_like(draw.lam, lam))
+        draw = method.query_mixing.at_share(method.query_mixing.sample(batch, generator), lam)
         views = network.views(list(range(batch)))
         terms = method.terms(views, generator, draws=Draws(queries=[draw]))
         return Seen(contrast_table(method.framework, typical(terms)), loss_by_term(method.framework, terms))
 
     def unused(self, framework: str, mixing: str, **_: Any) -> Mapping[str, str]:
-        reasons = {}
-        if mixing not in ("mixco", "imix"):
-            reasons["lam"] = BLENDING
-        if mixing != "mixco":
-            reasons["weight"] = "only MixCo weighs its blends"
-        if mixing != "mochi":
-            reasons |= dict.fromkeys(("hardest", "pairs", "towards"), SYNTHESISING)
-        if framework != "moco-v2":
-            reasons["queue"] = "only MoCo-v2 keeps a queue"
-        if not FRAMEWORKS[framework].has_negatives:
-            reasons["temperature"] = "BYOL has no softmax, so no temperature"
-        return reasons
+        kind = MIXINGS.get(mixing)
+        reasons = {} if kind in BLENDING else {"lam": only_for(BLENDING)}
+        reasons |= idle_controls(kind, MIXINGS.values(), OF_MIXINGS)
+        return reasons | idle_controls(FRAMEWORKS[framework], FRAMEWORKS.values(), OF_FRAMEWORKS)
 
     def numbers(self) -> dict[str, Any]:
         table, loss = self.seen
@@ -130,15 +113,14 @@ class ContrastTable(Widget):
     def caption(self) -> str:
         mass, loss = mean_mass(self.seen.table), self.seen.loss
         wanted = ", ".join(f"{row.target:.2f} to {kind}" for kind, row in mass.iterrows() if row.target > 0)
-        who = mass["gradient_share"].idxmax()
+        who, beside = mass["gradient_share"].idxmax(), FRAMEWORKS[self.values["framework"]].beside
         said = (
             f"{len(self.seen.table.kind)} queries with {mass['candidates'].sum():,.0f} candidates each. A query's "
             f"target gives {wanted}; most of its gradient, {mass['gradient_share'].max():.0%}, comes from: {who}."
         )
-        if len(loss) == 1:
-            return said
-        parts = ", ".join(f"{part / loss.sum():.0%} from {name}" for name, part in loss.items())
-        return f"{said} Of the loss, {parts}."
+        if len(loss) > 1:
+            said += f" Of the loss, {', '.join(f'{part / loss.sum():.0%} from {name}' for name, part in loss.items())}."
+        return f"{said} {beside}".rstrip()
 
     def _network(self, mixing: str) -> Network:
         """The reader's run; or a recording that has the spaces that the mixing wants. Raises UserError."""

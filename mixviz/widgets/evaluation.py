@@ -11,14 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mixviz.analysis.verdict import MOST, Verdict, drawn, measured, span_of, verdict
+from mixviz.evaluate import Source
 from mixviz.evaluate.prism import READINGS, prism
-from mixviz.ledger import PATH as LEDGER
+from mixviz.experiments.claims import PATH as LEDGER
 from mixviz.plots.prism import plot_prism
 from mixviz.plots.verdict import draw_chances, draw_differences, name_chances, name_differences
+from mixviz.pretrained import find
 from mixviz.runs import Run
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, slider, steps, toggle
-from mixviz.widgets.networks import GLYPHS, find, network
+from mixviz.widgets.networks import GLYPHS, network
 
 FEW = 1000  # images of train and of test that a run is read with where it has no table yet
 ANYONE = "anyone"
@@ -162,7 +164,7 @@ def table_of(run: Run, images: int) -> pd.DataFrame:
 def _made(path: Path, images: int) -> pd.DataFrame:
     own = network(Run(path))
     train, test = (part.sample(images) for part in (own.train, own.test))
-    return prism(own.encoder, train, test, seed=own.run.config.train.seed)
+    return prism(Source(embedder=own.encoder, train=train, test=test, seed=own.run.config.train.seed))
 
 
 @cache

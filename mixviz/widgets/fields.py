@@ -6,9 +6,9 @@ from typing import Annotated, Any, get_origin
 import ipywidgets
 from pydantic import Field, TypeAdapter, ValidationError
 
-from mixviz.config import Flag, framework_defaults
+from mixviz.config import Flag
 from mixviz.data.sources import SOURCES
-from mixviz.encoders import BACKBONES
+from mixviz.domains import DOMAINS
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.widgets.controls import Control, choice, choices, slider, steps, text, toggle, written
@@ -16,7 +16,7 @@ from mixviz.widgets.controls import Control, choice, choices, slider, steps, tex
 NAMES: Mapping[str, Iterable[str]] = {"framework": FRAMEWORKS}  # fields that take one of these names
 SUGGESTED: Mapping[str, Iterable[str]] = {  # fields that take other words as well
     "data": [name for name in SOURCES if name != "stl10-unlabeled"],
-    "backbone": BACKBONES,
+    "backbone": [name for domain in DOMAINS.values() for name in domain.backbones],
     "device": ("auto", "cpu", "cuda"),
     "looc_left_out": ("color", "rotation", "color rotation"),
 }
@@ -74,6 +74,26 @@ def admit(flag: Flag, control: Control, value: Any) -> Any:
     return value
 
 
+def has(kind: type | None, name: str) -> bool:
+    """Whether a framework or a mixing (None: no mixing) has a setting of this name."""
+    return kind is not None and name in getattr(kind, "Settings", kind).__pydantic_fields__
+
+
+def only_for(kinds: Iterable[type]) -> str:
+    """Why a control changes nothing: the frameworks or mixings for which it does."""
+    *labels, last = (kind.label for kind in kinds)
+    return f"only for {', '.join(labels)} and {last}" if labels else f"only for {last}"
+
+
+def idle_controls(chosen: type | None, kinds: Iterable[type], names: Mapping[str, str]) -> dict[str, str]:
+    """Controls for settings that the chosen framework or mixing does not have, with the reason.
+
+    kinds: those that can be chosen. names: control -> the setting that it stands for.
+    """
+    missing = {control: name for control, name in names.items() if not has(chosen, name)}
+    return {control: only_for(kind for kind in kinds if has(kind, name)) for control, name in missing.items()}
+
+
 def as_line(value: Any) -> str:
     """Words as they are written in a line; nothing for None."""
     if value is None:
@@ -96,7 +116,7 @@ def _rungs(flag: Flag) -> set[float]:
     if bounds.get("lt") == 1:
         return set(NEAR_ONE)
     if default is None:
-        given = [framework_defaults(name).get(flag.path[0], {}).get(flag.path[-1]) for name in FRAMEWORKS]
+        given = [kind.defaults().get(flag.path[0], {}).get(flag.path[-1]) for kind in FRAMEWORKS.values()]
         default = next((value for value in given if value is not None), USUAL.get(flag.name))
     rungs = [ratio * default for ratio in RATIOS] if default else NEAR_ZERO
     if bounds.get("ge") == 0:

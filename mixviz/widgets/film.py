@@ -13,10 +13,10 @@ from mixviz.errors import UserError
 from mixviz.film import Film
 from mixviz.plots import panels
 from mixviz.plots.panels import Panel
+from mixviz.pretrained import find
 from mixviz.runs import Run, short_names
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, steps
-from mixviz.widgets.networks import find
 from mixviz.widgets.ticker import Ticker
 
 CIFAR = tuple(f"cifar-10-jpeg-moco-v2{mixing}-seed1" for mixing in ("", "+mochi", "+mixco", "+imix", "+looc-turned"))

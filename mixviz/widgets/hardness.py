@@ -24,7 +24,7 @@ from mixviz.analysis.microscope import (
     who_pushes,
 )
 from mixviz.analysis.projection import azimuthal
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.method import Method
 from mixviz.mixing import MoCHi
@@ -180,11 +180,11 @@ class HardnessMicroscope(Widget):
         images = {0: [view[self.values["query"]].permute(1, 2, 0).numpy() for view in self.views]}
         parents = self.seen.candidates[["first", "second"]].to_numpy()
         for row, place in list(microscope.listed(self.seen.candidates).items())[1:]:
-            images[row] = [self.bank.images[parent] / 255 for parent in dict.fromkeys(parents[place])]
+            images[row] = [self.bank.stored[parent] / 255 for parent in dict.fromkeys(parents[place])]
         return images
 
     @staticmethod
-    def _class(images: ImageSet, row: int) -> str:
+    def _class(images: Dataset, row: int) -> str:
         if images.labels is None:
             return "unknown"
         return images.class_names[images.labels[row]] if images.class_names else str(images.labels[row])

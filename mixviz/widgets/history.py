@@ -8,7 +8,7 @@ import pandas as pd
 
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
-from mixviz.evaluate.compare import told_apart
+from mixviz.labels import unique_labels
 from mixviz.runs import Run, list_runs
 
 
@@ -30,7 +30,7 @@ class History:
     def newest(self, data: str, count: int) -> dict[str, Run]:
         """So many runs on these data that have an epoch, the newest last, by labels that tell them apart."""
         runs = [run for run in self.runs if self.configs[run.path].data.data == data and len(log_of(run))][-count:]
-        return dict(zip(told_apart([self.configs[run.path] for run in runs]), runs, strict=True))
+        return dict(zip(unique_labels([self.configs[run.path] for run in runs]), runs, strict=True))
 
     def unfinished(self) -> Run | None:
         """The newest that has epochs to go."""

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mixviz.analysis.heads import BACKBONE, Heads, heads, nearest_per_head
-from mixviz.analysis.invariance import KNOBS, EmbedHeads, Followed, follow, invariance, reference_table
+from mixviz.analysis.invariance import EmbedHeads, Followed, follow, invariance, reference_table
 from mixviz.analysis.neighbours import purity
-from mixviz.overview import AUGMENTATIONS
+from mixviz.domains import find_factor
 from mixviz.plots.images import plot_sheet
 from mixviz.plots.invariance import (
     FACTORS,
@@ -25,6 +25,7 @@ from mixviz.plots.invariance import (
     plot_invariance,
     plot_neighbours_per_head,
 )
+from mixviz.report.overview import AUGMENTATIONS
 from mixviz.runs import Run
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget
@@ -82,7 +83,7 @@ class InvarianceFingerprint(Widget):
         embedded = networks.seen(asked, AMONG)
         before = {head: embedding[:MOVED] for head, embedding in embedded.items()}
         picked = asked.pixels([image], test=True)[0]
-        followed = follow(_embed(asked), picked, before, image, augmentation, KNOBS[augmentation].at(strength))
+        followed = follow(_embed(asked), picked, before, image, augmentation, find_factor(augmentation).at(strength))
         neighbours = _nearest(embedded, followed.embeddings) if panel == "neighbours" else {}
         tables = {"curve": lambda: _curve(asked, augmentation), "fingerprint": lambda: _all(asked)}
         return Seen(
@@ -140,7 +141,7 @@ class InvarianceFingerprint(Widget):
 
     @property
     def _unit(self) -> str:
-        return KNOBS[self.values["augmentation"]].unit
+        return find_factor(self.values["augmentation"]).unit
 
     @property
     def _followed(self) -> pd.DataFrame:

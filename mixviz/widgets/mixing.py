@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Generator, Tensor
+from torch import Tensor
 
 from mixviz.analysis.mixpath import (
     Calibration,
@@ -24,6 +24,7 @@ from mixviz.analysis.mixpath import (
     unit_embed,
 )
 from mixviz.analysis.targets import contrast_table, query_row
+from mixviz.build import fixed_generator
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Draws
@@ -42,6 +43,7 @@ from mixviz.runs import Run, short_names
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, slider, toggle
+from mixviz.widgets.fields import has
 from mixviz.widgets.networks import Network
 
 RECORDED = tuple(f"cifar-10-jpeg-moco-v2{mixing}-seed1" for mixing in ("", "+mixco", "+imix"))
@@ -63,7 +65,7 @@ class Blend:
     images: list[Tensor]  # first, what is queried, second; (C, H, W) each
     row: pd.DataFrame  # the query's candidates
     targets: list[float]  # of the two keys
-    probabilities: list[float]  # of the two keys; NaN on BYOL, which has none
+    probabilities: list[float]  # of the two keys; NaN without negatives
     cosines: Tensor  # (2,) to the two keys; -inf: not a candidate
     share: float  # of the first key among the two, at the temperature of the network's curve
     paths: Mapping[str, MixPath]  # by network
@@ -133,8 +135,8 @@ class MixingLab(Widget):
             reasons["kind"] = "only i-Mix pastes boxes"
         if mixing != "imix" or kind == "mixup":
             reasons |= dict.fromkeys(("down", "across"), "only CutMix pastes a box")
-        if fitted and not FRAMEWORKS[framework].has_negatives:
-            reasons["temperature"] = "BYOL has no softmax, and each curve has a τ of its own"
+        if fitted and not has(FRAMEWORKS[framework], "temperature"):
+            reasons["temperature"] = f"{FRAMEWORKS[framework].label} has no softmax, and each curve has a τ of its own"
         return reasons
 
     def numbers(self) -> dict[str, Any]:
@@ -196,7 +198,7 @@ def blend_path(network: Network, kind: str) -> MixPath:
     first, second, others = network.pixels(list(range(4 * pairs))).split([pairs, pairs, 2 * pairs])
     embed = unit_embed(network.encoder)
     with torch.no_grad():
-        return mix_path(embed, first, second, embed(others), LAMS, kind, Generator().manual_seed(0))
+        return mix_path(embed, first, second, embed(others), LAMS, kind, fixed_generator())
 
 
 def _calibration(path: MixPath, temperature: float | None) -> Calibration:

@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
-from mixviz import recordings
 from mixviz.errors import UserError
-from mixviz.museum import EXHIBITS, Evidence, Visit, exhibit, revisit
+from mixviz.experiments.failures import CASES, CaseResult, RunEvidence, failure_case, load_case
 from mixviz.plots.invariance import plot_fingerprint
 from mixviz.plots.museum import LABELS, plot_gain, plot_twins
+from mixviz.pretrained import ROOT
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, toggle
 
@@ -43,27 +43,27 @@ class MuseumGuide(Widget):
     size = (9.0, 3.6)
 
     def __init__(self, root: Path | str | None = None, **values: Any):
-        self.root = Path(root) if root else recordings.ROOT / "museum"
-        pairs = {f"pair {place}": found.name for place, found in enumerate(EXHIBITS, 1)}
-        causes = {NOT_YET: NOT_YET, **dict(sorted((found.title, found.name) for found in EXHIBITS))}
+        self.root = Path(root) if root else ROOT / "museum"
+        pairs = {f"pair {place}": found.name for place, found in enumerate(CASES, 1)}
+        causes = {NOT_YET: NOT_YET, **dict(sorted((found.title, found.name) for found in CASES))}
         controls = {
-            "pair": choice("pair", pairs, EXHIBITS[0].name, "two runs that differ in one thing"),
+            "pair": choice("pair", pairs, CASES[0].name, "two runs that differ in one thing"),
             "left": choice("left", PICTURES, "loss in training", "what is shown of both runs"),
             "right": choice("right", PICTURES, "kNN", "what is shown of both runs"),
             "guess": choice("broken is", [NOT_YET, "A", "B"], NOT_YET, "what you think"),
             "cause": choice("because of", causes, NOT_YET, "what you think"),
             "reveal": toggle("reveal", about="which run is broken, and why"),
         }
-        self.visits: dict[str, Visit] = {}
+        self.visits: dict[str, CaseResult] = {}
         super().__init__(controls, values)
 
-    def look(self, pair: str, **_: Any) -> Visit:
+    def look(self, pair: str, **_: Any) -> CaseResult:
         if pair not in self.visits:
-            self.visits[pair] = revisit(exhibit(pair), self.root)
+            self.visits[pair] = load_case(failure_case(pair), self.root)
         return self.visits[pair]
 
     @property
-    def runs(self) -> dict[str, Evidence]:
+    def runs(self) -> dict[str, RunEvidence]:
         """Both runs by the names under which they are shown: A first, or the healthy one first once it is revealed."""
         if self.values["reveal"]:
             return {"healthy": self.seen.healthy, "broken": self.seen.broken}
@@ -73,7 +73,7 @@ class MuseumGuide(Widget):
     @property
     def broken(self) -> str:
         """A or B: which of them is the broken run."""
-        return BROKEN[EXHIBITS.index(self.seen.exhibit)]
+        return BROKEN[CASES.index(self.seen.case)]
 
     def unused(self, reveal: bool, **_: Any) -> Mapping[str, str]:
         return dict.fromkeys(("guess", "cause"), "it is told already") if reveal else {}
@@ -83,7 +83,7 @@ class MuseumGuide(Widget):
         for side in ("left", "right"):
             found[self.values[side]] = self._ends(self.values[side])
         if self.values["reveal"]:
-            reading, story = self.seen.reading, self.seen.exhibit
+            reading, story = self.seen.reading, self.seen.case
             found |= {"exhibit": story.name, "broken": self.broken, "signature": [reading.healthy, reading.broken]}
             found |= {"margin": story.signature.margin, "shows": str(reading.shows)}
         return found
@@ -97,7 +97,7 @@ class MuseumGuide(Widget):
         said = " ".join(f"{side.capitalize()}, {self._said(self.values[side])}" for side in ("left", "right"))
         if not self.values["reveal"]:
             return f"{said} Which of the two is broken, and why? Say it, then reveal it."
-        story, reading = self.seen.exhibit, self.seen.reading
+        story, reading = self.seen.case, self.seen.reading
         signature = story.signature
         values = f"{signature.written(reading.healthy)} healthy, {signature.written(reading.broken)} broken"
         shows = "It shows." if reading.shows else "It does not show in runs this short."
@@ -109,10 +109,10 @@ class MuseumGuide(Widget):
     def _title(self) -> str:
         """What is known; before it is told, what you think."""
         if self.values["reveal"]:
-            return self.seen.exhibit.title
+            return self.seen.case.title
         guess, cause = self.values["guess"], self.values["cause"]
         told = [] if guess == NOT_YET else [f"run {guess} is broken"]
-        told += [] if cause == NOT_YET else [exhibit(cause).title.lower()]
+        told += [] if cause == NOT_YET else [failure_case(cause).title.lower()]
         return f"You think: {': '.join(told)}" if told else "Two runs that differ in one thing"
 
     def _ends(self, picture: str) -> list[float] | str:
@@ -122,14 +122,14 @@ class MuseumGuide(Widget):
         except UserError as error:
             return str(error)
 
-    def _end(self, picture: str, run: Evidence) -> float:
+    def _end(self, picture: str, run: RunEvidence) -> float:
         if picture in CURVES:
             return float(self._curve(picture, run)[1][-1])
         if picture == HEADS and run.invariance.empty:
             raise UserError("heads are compared where there are several: that is LooC's pair")
-        return exhibit({GAIN: "unfrozen-probe", HEADS: "inverted-views"}[picture]).signature.measure(run)
+        return failure_case({GAIN: "unfrozen-probe", HEADS: "inverted-views"}[picture]).signature.measure(run)
 
-    def _curve(self, picture: str, run: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    def _curve(self, picture: str, run: RunEvidence) -> tuple[np.ndarray, np.ndarray]:
         return run.curve(self._name(picture))
 
     def _name(self, picture: str) -> str:
@@ -170,7 +170,7 @@ class MuseumGuide(Widget):
         guess, cause = self.values["guess"], self.values["cause"]
         if NOT_YET in (guess, cause):
             return ""
-        right = [guess == self.broken, cause == self.seen.exhibit.name]
+        right = [guess == self.broken, cause == self.seen.case.name]
         told = {(True, True): "both right", (True, False): "the run is right, the cause is not"}
         told |= {(False, True): "the cause is right, the run is not", (False, False): "neither is right"}
-        return f" (you said {guess} and {exhibit(cause).title.lower()}: {told[tuple(right)]})"
+        return f" (you said {guess} and {failure_case(cause).title.lower()}: {told[tuple(right)]})"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mixviz.config import RunConfig, flags, framework_defaults
+from mixviz.config import RunConfig, flags
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import check_compatible
@@ -13,7 +13,6 @@ from mixviz.widgets.controls import Control, steps, toggle, written
 from mixviz.widgets.fields import control_of, setting
 
 FLAGS = {flag.name: flag for flag in flags() if flag.name != "mixing"}  # each mixing has a box to tick instead
-CALLED = {"mixco": "MixCo", "imix": "i-Mix", "mochi": "MoCHi", "looc": "LooC"}
 SWITCHES = {  # settings that matter only where another one is on, and the reason where it is not
     "jitter": (("brightness", "contrast", "saturation", "hue"), "there is no colour jitter"),
     "imix_inputmix": (("imix_inputmix_alpha",), "InputMix is off"),
@@ -42,8 +41,8 @@ def controls() -> dict[str, Control]:
 
 
 def called_of(mixing: str) -> str:
-    """The mixing's name as its paper writes it; one of your own is called as in the table of names."""
-    return CALLED.get(mixing, mixing)
+    """The mixing's name as its paper writes it; anything else as it is."""
+    return MIXINGS[mixing].label or mixing if mixing in MIXINGS else mixing
 
 
 def plan(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Plan:
@@ -82,7 +81,7 @@ def _why_not(framework: str, *mixings: str) -> str:
 def idle(values: Mapping[str, Any]) -> dict[str, str]:
     """Settings that change nothing at these values, each with the reason."""
     framework, reasons = values["framework"], {}
-    own = {name: framework_defaults(name)["method"].keys() for name in FRAMEWORKS}
+    own = {name: kind.defaults()["method"].keys() for name, kind in FRAMEWORKS.items()}
     reasons |= dict.fromkeys(set().union(*own.values()) - own[framework], f"{framework} has none")
     for name in FLAGS:
         mixing = name.partition("_")[0]

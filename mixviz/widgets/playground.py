@@ -1,7 +1,6 @@
 """A world small enough to train on while one watches: images of eight numbers, and an encoder onto circle or sphere."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,18 +9,22 @@ from torch import Generator, Tensor, nn
 from mixviz.analysis.geometry import alignment, effective_rank, uniformity
 from mixviz.analysis.neighbours import nearest, purity
 from mixviz.build import seeded
-from mixviz.encoders import SpaceWise, head
+from mixviz.encoders import Head, SpaceWise
 from mixviz.errors import UserError
-from mixviz.frameworks import BYOL, FRAMEWORKS, Framework, MoCoV2
+from mixviz.frameworks import FRAMEWORKS, Framework, FrameworkSettings
 from mixviz.method import Method
-from mixviz.mixing import IMix, MixCo, MoCHi
+from mixviz.mixing import MIXINGS, Mixing
+from mixviz.terms import replace_known
+from mixviz.widgets.fields import has
 
 CLASSES = 6  # the corners of an octahedron
 CONTENT, STYLE = 3, 5  # numbers that say what is on an image, and numbers that every view draws anew
 IMAGES, PROBES, BATCH, NEIGHBOURS = 1200, 240, 64, 10
 WIDTH = 64
 LONGEST_HISTORY = 200
-MIXINGS = ("none", "mixco", "imix", "mochi")
+MIXABLE = {name: kind for name, kind in MIXINGS.items() if kind.seam != "views"}  # those need augmentations
+OF_FRAMEWORKS = {"temperature": "temperature", "momentum": "momentum", "queue": "queue_length"}  # setting here -> there
+OF_MIXINGS = {"hardest": "hardest", "pairs": "pairs", "towards": "towards_query"}
 REBUILT = ("framework", "queue", "predictor")  # settings that are built into a framework
 
 
@@ -34,8 +37,8 @@ class Settings:
     dim: int = 3  # 2: the circle, 3: the sphere
     temperature: float = 0.2
     rate: float = 0.005  # Adam's learning rate
-    momentum: float = 0.9  # of MoCo's and BYOL's key encoder
-    predictor: bool = True  # BYOL's; without it the query is compared as it is
+    momentum: float = 0.9  # of the key encoder, if there is one
+    predictor: bool = True  # of a framework that has one; without it the query is compared as it is
     queue: int = 64
     hardest: int = 16
     pairs: int = 16
@@ -46,16 +49,15 @@ class Settings:
     def title(self) -> str:
         """Everything that counts, in a line."""
         name = self.framework if self.mixing == "none" else f"{self.framework} + {self.mixing}"
-        if self.mixing == "mochi":
-            name += f" ({self.hardest}, {self.pairs}, {self.towards})"
-        if self.framework == "byol":
-            told = [name if self.predictor else f"{name} without predictor"]
-        else:
-            told = [name, f"τ {self.temperature:.2f}"]
-        if self.framework in ("moco-v2", "byol"):
-            told.append(f"momentum {self.momentum:g}")
-        if self.framework == "moco-v2":
-            told.append(f"K {self.queue}")
+        counts = [getattr(self, count) for count, field in OF_MIXINGS.items() if has(MIXINGS.get(self.mixing), field)]
+        if counts:
+            name += f" ({', '.join(map(str, counts))})"
+        kind = FRAMEWORKS[self.framework]
+        if kind.predicts and not self.predictor:
+            name += " without predictor"
+        values = {"temperature": f"τ {self.temperature:.2f}", "momentum": f"momentum {self.momentum:g}"}
+        values |= {"queue_length": f"K {self.queue}"}
+        told = [name, *(value for field, value in values.items() if has(kind, field))]
         return ", ".join([*told, f"learning rate {self.rate:g}", f"seed {self.seed}"])
 
 
@@ -155,11 +157,7 @@ class Playground:
             method, optimizer = self._build(settings)
         else:
             method, optimizer = Method(self.method.framework, *mixings(settings)), self.optimizer
-        framework = method.framework
-        if framework.has_negatives:
-            framework.temperature = settings.temperature
-        if isinstance(framework, MoCoV2 | BYOL):
-            framework.momentum = settings.momentum
+        method.framework.settings = framework_settings(settings)
         optimizer.param_groups[0]["lr"] = settings.rate
         self.settings, self.method, self.optimizer = settings, method, optimizer
 
@@ -217,20 +215,21 @@ class Playground:
 
 def framework_of(settings: Settings, embedder: nn.Module) -> Framework:
     """The framework that the settings name, around an embedder."""
-    if settings.framework == "byol":
-        predictor = SpaceWise([head("mlpbn1", settings.dim, 32, settings.dim)]) if settings.predictor else nn.Identity()
-        return BYOL(embedder, predictor, momentum=settings.momentum)
-    arguments: dict[str, Any] = {"temperature": settings.temperature}
-    if settings.framework == MoCoV2.name:
-        arguments |= {"momentum": settings.momentum, "queue_length": settings.queue}
-    return FRAMEWORKS[settings.framework](embedder, **arguments)
+    kind, predictor = FRAMEWORKS[settings.framework], None
+    if kind.predicts and settings.predictor:
+        predictor = SpaceWise([Head("mlpbn1", settings.dim, 32, settings.dim)])
+    return kind(embedder, framework_settings(settings), predictor)
 
 
-def mixings(settings: Settings) -> list[MixCo | IMix | MoCHi]:
-    """The mixing that the settings name, or none; MixCo's blends have the framework's temperature."""
-    makers = {
-        "mixco": lambda: MixCo(temperature=settings.temperature),
-        "imix": IMix,
-        "mochi": lambda: MoCHi(hardest=settings.hardest, pairs=settings.pairs, towards_query=settings.towards),
-    }
-    return [] if settings.mixing == "none" else [makers[settings.mixing]()]
+def framework_settings(settings: Settings) -> FrameworkSettings:
+    """Those of the framework that the settings name."""
+    own = {field: getattr(settings, name) for name, field in OF_FRAMEWORKS.items()}
+    return replace_known(FRAMEWORKS[settings.framework].Settings(), **own)
+
+
+def mixings(settings: Settings) -> list[Mixing]:
+    """The mixing that the settings name, or none; a temperature of its own is the framework's."""
+    if settings.mixing == "none":
+        return []
+    own = {field: getattr(settings, name) for name, field in OF_MIXINGS.items()}
+    return [replace_known(MIXINGS[settings.mixing](), temperature=settings.temperature, **own)]

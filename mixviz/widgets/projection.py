@@ -15,7 +15,7 @@ from torch import Tensor
 from mixviz.analysis.heads import BACKBONE
 from mixviz.analysis.neighbours import Neighbours, hardest_negatives, nearest, purity
 from mixviz.analysis.projection import pca, project_umap, trustworthiness
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import unknown
 from mixviz.plots.images import png_sheet
 from mixviz.plots.invariance import FACTORS, label_of_head
@@ -121,8 +121,8 @@ class ProjectionExplorer(CanvasWidget):
         return found | {"trustworthiness": round(seen.trust, 2)}
 
     def scene(self) -> dict[str, Any]:
-        side = min(TILE, self.images.images.shape[1])
-        sheet = self.picture_widget.sheet or png_sheet(self.images.images, COLUMNS, side)
+        side = min(TILE, self.images.stored.shape[1])
+        sheet = self.picture_widget.sheet or png_sheet(self.images.stored, COLUMNS, side)
         return {"sheet": sheet, "tile": side, "title": self._title, "picked": self.values["pick"], **_sent(self.seen)}
 
     def set_stage(self, figure: Figure) -> dict[str, Axes]:
@@ -163,7 +163,7 @@ class ProjectionExplorer(CanvasWidget):
         return self.seen.names[self.seen.labels[row]] if self.seen.names else str(row)
 
     def _draw_strip(self, ax: Axes) -> None:
-        pick, images = self.values["pick"], self.images.images
+        pick, images = self.values["pick"], self.images.stored
         rows = {"nearest": self.seen.nearest, "hardest\nnegatives": self.seen.negatives}
         index = torch.stack([near.index[pick] for near in rows.values() if near is not None])
         same = (self.seen.labels[index] == self.seen.labels[pick]).numpy()
@@ -172,7 +172,7 @@ class ProjectionExplorer(CanvasWidget):
 
 
 @lru_cache(maxsize=8)
-def _images(network: Network) -> ImageSet:
+def _images(network: Network) -> Dataset:
     return network.test.select(np.arange(len(network.test))[:POINTS])
 
 

@@ -20,7 +20,16 @@ from mixviz.plots.sphere import plot_progress, plot_sphere, stacked
 from mixviz.widgets.base import Drive
 from mixviz.widgets.canvas import Canvas, CanvasWidget, packed, script
 from mixviz.widgets.controls import choice, slider, steps, toggle
-from mixviz.widgets.playground import MIXINGS, NEIGHBOURS, Frame, Playground, Settings
+from mixviz.widgets.fields import idle_controls, only_for
+from mixviz.widgets.playground import (
+    MIXABLE,
+    NEIGHBOURS,
+    OF_FRAMEWORKS,
+    OF_MIXINGS,
+    Frame,
+    Playground,
+    Settings,
+)
 from mixviz.widgets.still import SWITCH
 from mixviz.widgets.ticker import Ticker
 
@@ -71,7 +80,7 @@ class SphereLab(CanvasWidget):
         start = Settings()
         controls = {
             "framework": choice("framework", list(FRAMEWORKS), start.framework, "what a query is compared with"),
-            "mixing": choice("mixing", MIXINGS, start.mixing, "what is mixed"),
+            "mixing": choice("mixing", ["none", *MIXABLE], start.mixing, "what is mixed"),
             "dim": choice("trained on", {"the circle": 2, "the sphere": 3}, start.dim, "starts anew"),
             "temperature": slider("temperature τ", 0.02, 1.0, start.temperature, 0.02, "small is sharp"),
             "rate": steps("learning rate", [0.001, 0.002, 0.005, 0.01, 0.02], start.rate, "of Adam"),
@@ -111,18 +120,11 @@ class SphereLab(CanvasWidget):
         return self.playground.frame()
 
     def unused(self, framework: str, mixing: str, **_: Any) -> Mapping[str, str]:
-        reasons = {}
-        if framework != "moco-v2":
-            reasons["queue"] = "only MoCo-v2 keeps a queue"
-        if framework not in ("moco-v2", "byol"):
-            reasons["momentum"] = "only MoCo-v2 and BYOL have a momentum encoder"
-        if framework != "byol":
-            reasons["predictor"] = "only BYOL has a predictor"
-        else:
-            reasons["temperature"] = "BYOL has no softmax, so no temperature"
-        if mixing != "mochi":
-            reasons |= dict.fromkeys(("hardest", "pairs", "towards"), "only MoCHi synthesises negatives")
-        return reasons
+        kind = FRAMEWORKS[framework]
+        reasons = idle_controls(kind, FRAMEWORKS.values(), OF_FRAMEWORKS)
+        if not kind.predicts:
+            reasons["predictor"] = only_for(kind for kind in FRAMEWORKS.values() if kind.predicts)
+        return reasons | idle_controls(MIXABLE.get(mixing), MIXABLE.values(), OF_MIXINGS)
 
     def run(self, steps: int = 100) -> Self:
         """Train so many steps, and show where that led. Raises UserError."""

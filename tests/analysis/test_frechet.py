@@ -57,7 +57,7 @@ def test_few_images_look_farther_apart_than_many(generator):
 
 
 def test_one_image_has_no_covariance():
-    with pytest.raises(UserError, match="at least two embeddings, here are 1 and 3"):
+    with pytest.raises(UserError, match="at least two embeddings, not 1 and 3"):
         frechet_distance(torch.eye(3)[:1], torch.eye(3))
 
 

@@ -159,7 +159,7 @@ def test_class_table_has_one_row_a_class_that_occurs(points, labels):
 
 
 def test_bad_input_is_told_in_one_line():
-    with pytest.raises(UserError, match="at least two embeddings, here are 1"):
+    with pytest.raises(UserError, match="at least two embeddings, not 1"):
         uniformity(torch.ones(1, 4))
     with pytest.raises(UserError, match="3 embeddings need 3 labels"):
         class_alignment(torch.eye(3), torch.zeros(2))

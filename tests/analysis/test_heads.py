@@ -16,8 +16,10 @@ from mixviz.analysis.heads import (
 )
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
+from mixviz.encoders import Normalise
 from mixviz.errors import UserError
+from mixviz.evaluate import SealedLabels
 
 LOOC = {"framework": "n-pair", "mixing": ["looc"], "looc_left_out": ["color", "rotation"], "rotation": 0.5}
 
@@ -28,7 +30,8 @@ def normal(*shape, seed=0):
 
 def embedder_of(**settings):
     config = RunConfig.of(dim=16, device="cpu", dtype="float32", **settings)
-    return build_embedder(config, 16, 0.5, 0.25), head_names(config)
+    normalise = Normalise(torch.full((3, 1, 1), 0.5), torch.full((3, 1, 1), 0.25), torch.channels_last)
+    return build_embedder(config, (3, 16, 16), normalise), head_names(config)
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +86,11 @@ def test_branches_of_looc_plus_plus_are_what_its_projectors_see(images):
 
 def factor_set(n, seed):
     rng = np.random.default_rng(seed)
-    blank = np.zeros((n, 1, 1, 3), np.uint8)
-    return ImageSet(
-        name="blank",
+    noise = rng.integers(0, 256, (n, 4, 4, 3), dtype=np.uint8)
+    return Dataset(
+        name="noise",
         split="train",
-        images=blank,
+        stored=noise,
         labels=rng.integers(0, 4, n),
         factors={"hue": 5 + rng.integers(0, 3, n)},
     )
@@ -116,6 +119,25 @@ def test_a_factor_is_read_from_the_head_that_has_it_alone():
         factor_readout(*both, train, test, ["hu"])
     with pytest.raises(UserError, match="unknown protocol"):
         factor_readout(*both, train, test, ["hue"], protocol="kn")
+
+
+def test_a_readout_goes_through_the_sealed_labels_of_the_evaluator(monkeypatch):
+    train, test, reads = factor_set(60, 0), factor_set(30, 1), []
+    confusion = SealedLabels.confusion
+
+    def counted(sealed, *given):
+        found = confusion(sealed, *given)
+        reads.append((found.accuracy, sealed.reads))
+        return found
+
+    monkeypatch.setattr(SealedLabels, "confusion", counted)
+    both = [{head: normal(len(part), 4, seed=seed) for head in "ab"} for seed, part in enumerate((train, test))]
+    table = factor_readout(*both, train, test, ["label", "hue"], "knn")
+    assert sorted(reads) == sorted((accuracy, 1) for accuracy in table["accuracy"])
+    assert table["factor"].tolist() == ["label", "label", "hue", "hue"]
+    assert table["head"].tolist() == ["a", "b", "a", "b"]
+    with pytest.raises(UserError, match="test images are training images too"):
+        factor_readout(both[0], both[0], train, train, protocol="knn")
 
 
 def test_neighbours_are_the_nearest_others_of_each_head():

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torchvision.transforms import functional as TF
 
 from mixviz.analysis.invariance import (
-    KNOBS,
     canonical_glyphs,
     diagonal_margin,
     fingerprint,
@@ -19,6 +18,7 @@ from mixviz.analysis.invariance import (
     vary,
 )
 from mixviz.data.glyphs import SHAPES, sample_glyphs
+from mixviz.domains.image_factors import FACTORS
 from mixviz.errors import UserError
 
 
@@ -27,15 +27,15 @@ def images():
     return torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("augmentation", KNOBS)
+@pytest.mark.parametrize("augmentation", FACTORS)
 def test_the_first_strength_changes_nothing_and_the_others_do(images, augmentation, generator):
-    none, *others = KNOBS[augmentation].strengths
+    none, *others = FACTORS[augmentation].strengths
     torch.testing.assert_close(vary(images, augmentation, none, generator), images, atol=1e-5, rtol=0)
     for strength in others:
         changed = vary(images, augmentation, strength, generator)
         assert changed.shape == images.shape
         assert (changed - images).abs().amax(dim=(1, 2, 3)).min() > 0.005
-    assert KNOBS[augmentation].reference in others
+    assert FACTORS[augmentation].reference in others
 
 
 @pytest.mark.parametrize(
@@ -147,10 +147,10 @@ def test_one_image_is_followed_as_in_the_set(images):
 
 
 def test_a_strength_lies_its_share_of_the_way_to_the_strongest():
-    assert [KNOBS["hue"].at(share) for share in (0, 0.5, 1)] == [0.0, 0.25, 0.5]
-    assert [KNOBS["crop"].at(share) for share in (0, 0.5, 1)] == pytest.approx([1.0, 0.6, 0.2])
-    assert [KNOBS["rotation"].at(share) for share in (0, 0.1, 0.3, 0.5, 0.6, 1)] == [0, 0, 1, 2, 2, 3]
-    assert [KNOBS["grayscale"].at(share) for share in (0, 0.4, 0.5, 1)] == [0, 0, 1, 1]
+    assert [FACTORS["hue"].at(share) for share in (0, 0.5, 1)] == [0.0, 0.25, 0.5]
+    assert [FACTORS["crop"].at(share) for share in (0, 0.5, 1)] == pytest.approx([1.0, 0.6, 0.2])
+    assert [FACTORS["rotation"].at(share) for share in (0, 0.1, 0.3, 0.5, 0.6, 1)] == [0, 0, 1, 2, 2, 3]
+    assert [FACTORS["grayscale"].at(share) for share in (0, 0.4, 0.5, 1)] == [0, 0, 1, 1]
 
 
 def lit_from(n, seed, hue=None):

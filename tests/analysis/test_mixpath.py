@@ -276,9 +276,9 @@ def test_bad_input_is_said(images):
     with pytest.raises(UserError, match="6 first images and 5 second ones"):
         mix_path(pixels, images[0], images[1][:5], others, LAMS)
     for lams in (LAMS.flip(0), LAMS + 0.1, LAMS - 0.1, LAMS[None], LAMS[:0]):
-        with pytest.raises(UserError, match="one rising list of values"):
+        with pytest.raises(UserError, match="an increasing list of values"):
             mix_path(pixels, *images, others, lams)
-    with pytest.raises(UserError, match="above 0, not 0"):
+    with pytest.raises(UserError, match="greater than 0, not 0"):
         calibration(calibrated(0.1), 0)
     with pytest.raises(UserError, match="2 or more"):
         fitted_calibration(calibrated(0.1))

@@ -97,7 +97,7 @@ def test_umap_keeps_clusters_together_is_seeded_and_starts_where_it_is_told(gene
     assert (labels[nearest_other] == labels).all()
     assert layout.tolist() == project_umap(x, neighbours=10, seed=1).tolist()
     assert layout.tolist() != project_umap(x, neighbours=10, seed=2).tolist()
-    with pytest.raises(UserError, match="needs more than 15 points, here are 15"):
+    with pytest.raises(UserError, match="needs more than 15 points, not 15"):
         project_umap(x[:15])
     frames = stable_layout([x, x], method="umap")
     spread = frames[0].std(dim=0).norm()

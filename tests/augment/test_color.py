@@ -32,7 +32,7 @@ def torchvision_jitter(picture: torch.Tensor, parameters: JitterParameters, i: i
 def test_jitter_equals_torchvision_in_every_order(order, generator):
     """Hues of almost grey pixels are divisions by almost 0, but count for as little: the error stays below 1e-5."""
     n = 6
-    strong = ColorJitter(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.5, p=1.0).sample(n, 16, 12, generator)
+    strong = ColorJitter(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.5, p=1.0).sample(n, (3, 16, 12), generator)
     parameters = JitterParameters(
         applied=strong.applied,
         brightness=strong.brightness,
@@ -48,7 +48,7 @@ def test_jitter_equals_torchvision_in_every_order(order, generator):
 
 def test_jitter_changes_the_marked_images_only_and_each_by_its_own_order(generator):
     jitter, pictures = ColorJitter(p=0.7), images(96)
-    parameters = jitter.sample(96, 16, 16, generator)
+    parameters = jitter.sample(96, (3, 16, 16), generator)
     result = jitter.apply(pictures, parameters)
     for i, picture in enumerate(pictures):
         expected = torchvision_jitter(picture, parameters, i) if parameters.applied[i] else picture
@@ -77,7 +77,7 @@ def test_hue_by_a_third_of_a_turn_moves_the_channels_on():
 def test_factors_are_drawn_as_torchvision_draws_them(generator):
     n = 3000
     strengths = {"brightness": 0.4, "contrast": 1.5, "saturation": 0.2, "hue": 0.1}  # 1 - 1.5 is cut off at 0
-    ours = ColorJitter(**strengths, p=1.0).sample(n, 8, 8, generator)
+    ours = ColorJitter(**strengths, p=1.0).sample(n, (3, 8, 8), generator)
     with torch.random.fork_rng():
         torch.manual_seed(1)
         drawn = [v2.ColorJitter(**strengths).make_params([]) for _ in range(n)]
@@ -88,7 +88,7 @@ def test_factors_are_drawn_as_torchvision_draws_them(generator):
 
 
 def test_all_orders_are_equally_frequent_and_independent_of_the_factors(generator):
-    draws = ColorJitter(p=1.0).sample(4800, 8, 8, generator)
+    draws = ColorJitter(p=1.0).sample(4800, (3, 8, 8), generator)
     code = (draws.order * torch.tensor([64, 16, 4, 1])).sum(dim=1)
     counts = code.unique(return_counts=True)[1]
     assert len(counts) == 24
@@ -99,7 +99,7 @@ def test_all_orders_are_equally_frequent_and_independent_of_the_factors(generato
 
 @pytest.mark.parametrize("operation", [ColorJitter(p=0.8), RandomGrayscale(0.2)])
 def test_rate_of_application(operation, generator):
-    applied = operation.sample(5000, 8, 8, generator).applied.sum().item()
+    applied = operation.sample(5000, (3, 8, 8), generator).applied.sum().item()
     assert chisquare([applied, 5000 - applied], [5000 * operation.p, 5000 * (1 - operation.p)]).pvalue > SIGNIFICANCE
 
 
@@ -114,7 +114,7 @@ def test_grayscale_equals_torchvision():
 @pytest.mark.parametrize("operation", [ColorJitter(p=1.0), RandomGrayscale(1.0)])
 def test_grey_images_are_refused(operation, generator):
     with pytest.raises(UserError, match=f"{operation.name} needs 3 colour channels and the images have 1"):
-        operation.apply(images(2, channels=1), operation.sample(2, 16, 16, generator))
+        operation.apply(images(2, channels=1), operation.sample(2, (3, 16, 16), generator))
 
 
 @pytest.mark.parametrize("options", [{"p": 1.2}, {"brightness": -0.1}, {"hue": 0.6}])

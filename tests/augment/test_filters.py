@@ -22,7 +22,7 @@ def images(n: int, height: int, width: int, channels: int = 3) -> torch.Tensor:
 )
 def test_blur_equals_torchvision(height, width, kernel_size, expected_size, generator):
     blur, pictures = GaussianBlur(kernel_size, p=0.6), images(8, height, width)
-    parameters = blur.sample(8, height, width, generator)
+    parameters = blur.sample(8, (3, height, width), generator)
     result = blur.apply(pictures, parameters)
     for picture, blurred, applied, sigma in zip(pictures, result, parameters.applied, parameters.sigma, strict=True):
         expected = reference.gaussian_blur(picture, [expected_size] * 2, [sigma.item()] * 2) if applied else picture
@@ -32,13 +32,13 @@ def test_blur_equals_torchvision(height, width, kernel_size, expected_size, gene
 
 def test_blur_of_one_channel_is_that_of_each_of_three(generator):
     blur, pictures = GaussianBlur(p=1.0), images(4, 16, 16)
-    parameters = blur.sample(4, 16, 16, generator)
+    parameters = blur.sample(4, (3, 16, 16), generator)
     whole = blur.apply(pictures, parameters)
     assert torch.equal(blur.apply(pictures[:, 1:2].contiguous(), parameters), whole[:, 1:2])
 
 
 def test_sigma_is_uniform(generator):
-    sigma = GaussianBlur(sigma=(0.1, 2.0)).sample(4000, 32, 32, generator).sigma
+    sigma = GaussianBlur(sigma=(0.1, 2.0)).sample(4000, (3, 32, 32), generator).sigma
     assert kstest(sigma, "uniform", args=(0.1, 1.9)).pvalue > SIGNIFICANCE
 
 
@@ -51,13 +51,13 @@ def test_blur_refuses_what_is_out_of_range(options, match):
 def test_blur_refuses_a_kernel_that_reaches_over_the_whole_image(generator):
     blur = GaussianBlur(9, p=1.0)
     with pytest.raises(UserError, match="a kernel of 9 pixels is too large for images of 4"):
-        blur.apply(images(1, 4, 4), blur.sample(1, 4, 4, generator))
+        blur.apply(images(1, 4, 4), blur.sample(1, (3, 4, 4), generator))
 
 
 @pytest.mark.parametrize("mix", [True, False])
 def test_texture_equals_a_convolution_and_a_blend(mix, generator):
     texture, pictures = RandomTexture(p=0.8, mix=mix), images(48, 14, 18)
-    parameters = texture.sample(48, 14, 18, generator)
+    parameters = texture.sample(48, (3, 14, 18), generator)
     result = texture.apply(pictures, parameters)
     for i, picture in enumerate(pictures):
         k, share = parameters.size[i].item(), parameters.share[i] if mix else 0.0
@@ -72,11 +72,11 @@ def test_texture_keeps_mid_grey():
     """It changes texture and there is none, away from the edges and at them."""
     texture = RandomTexture(p=1.0)
     grey = torch.full((8, 3, 16, 16), 0.5)
-    assert torch.equal(texture.apply(grey, texture.sample(8, 16, 16, torch.Generator().manual_seed(3))), grey)
+    assert torch.equal(texture.apply(grey, texture.sample(8, (3, 16, 16), torch.Generator().manual_seed(3))), grey)
 
 
 def test_texture_weights_are_normal_with_the_variance_of_the_paper(generator):
-    draws = RandomTexture(kernel_sizes=(1, 3, 7)).sample(900, 8, 8, generator)
+    draws = RandomTexture(kernel_sizes=(1, 3, 7)).sample(900, (3, 8, 8), generator)
     counts = draws.size.bincount()[[1, 3, 7]].numpy()
     assert chisquare(counts).pvalue > SIGNIFICANCE
     for size in (1, 3, 7):
@@ -90,7 +90,7 @@ def test_texture_weights_are_normal_with_the_variance_of_the_paper(generator):
 
 
 def test_texture_without_mixing_keeps_nothing_of_the_image(generator):
-    assert (RandomTexture(mix=False).sample(10, 8, 8, generator).share == 0).all()
+    assert (RandomTexture(mix=False).sample(10, (3, 8, 8), generator).share == 0).all()
 
 
 def test_texture_refuses_even_kernels():

@@ -26,7 +26,7 @@ def images(n: int, height: int, width: int, channels: int = 3) -> torch.Tensor:
 def test_crop_equals_torchvision(height, width, size, generator):
     crop = RandomResizedCrop(size, scale=(0.05, 1.0))
     pictures = images(24, height, width)
-    box = crop.sample(24, height, width, generator)
+    box = crop.sample(24, (3, height, width), generator)
     expected = [
         reference.resized_crop(picture, *place, size=[size, size], antialias=True)
         for picture, *place in zip(
@@ -38,7 +38,7 @@ def test_crop_equals_torchvision(height, width, size, generator):
 
 def test_crop_of_one_channel_and_double_precision(generator):
     crop, pictures = RandomResizedCrop(16), images(4, 20, 20, channels=1)
-    box = crop.sample(4, 20, 20, generator)
+    box = crop.sample(4, (3, 20, 20), generator)
     torch.testing.assert_close(crop.apply(pictures.double(), box).float(), crop.apply(pictures, box), atol=2e-6, rtol=0)
 
 
@@ -52,7 +52,7 @@ def test_crop_of_everything_is_the_identity():
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (40, 25)])
 def test_boxes_are_drawn_as_torchvision_draws_them(height, width, generator):
     n = 4000
-    box = RandomResizedCrop(32, (0.2, 1.0), (3 / 4, 4 / 3)).sample(n, height, width, generator)
+    box = RandomResizedCrop(32, (0.2, 1.0), (3 / 4, 4 / 3)).sample(n, (3, height, width), generator)
     random_crop = v2.RandomResizedCrop(32, (0.2, 1.0), (3 / 4, 4 / 3), antialias=True)
     picture = images(1, height, width)[0]
     with torch.random.fork_rng():
@@ -68,7 +68,7 @@ def test_boxes_are_drawn_as_torchvision_draws_them(height, width, generator):
 
 
 def test_boxes_lie_inside_and_start_anywhere(generator):
-    box = RandomResizedCrop(8, scale=(0.01, 0.02), ratio=(1.0, 1.0)).sample(3000, 32, 32, generator)
+    box = RandomResizedCrop(8, scale=(0.01, 0.02), ratio=(1.0, 1.0)).sample(3000, (3, 32, 32), generator)
     assert (box.top >= 0).all()
     assert (box.top + box.height <= 32).all()
     assert (box.left + box.width <= 32).all()
@@ -79,7 +79,7 @@ def test_boxes_lie_inside_and_start_anywhere(generator):
 @pytest.mark.parametrize(("height", "width"), [(10, 60), (60, 10), (30, 31)])
 def test_box_that_never_fits_is_the_largest_central_one(height, width, generator):
     scale = (1.5, 1.6)  # more than there is, so that no attempt fits
-    box = RandomResizedCrop(8, scale).sample(5, height, width, generator)
+    box = RandomResizedCrop(8, scale).sample(5, (3, height, width), generator)
     expected = v2.RandomResizedCrop(8, scale, antialias=True).make_params([images(1, height, width)[0]])
     for name, value in expected.items():
         assert getattr(box, name).tolist() == [value] * 5, name
@@ -87,7 +87,7 @@ def test_box_that_never_fits_is_the_largest_central_one(height, width, generator
 
 def test_flip_mirrors_the_marked_images_only(generator):
     flip, pictures = HorizontalFlip(0.5), images(64, 9, 12)
-    parameters = flip.sample(64, 9, 12, generator)
+    parameters = flip.sample(64, (3, 9, 12), generator)
     flipped = flip.apply(pictures, parameters)
     for picture, result, applied in zip(pictures, flipped, parameters.applied, strict=True):
         assert torch.equal(result, reference.horizontal_flip(picture) if applied else picture)
@@ -96,14 +96,14 @@ def test_flip_mirrors_the_marked_images_only(generator):
 
 def test_rotation_equals_torchvision(generator):
     rotation, pictures = RandomRotation90(0.7), images(64, 11, 11)
-    parameters = rotation.sample(64, 11, 11, generator)
+    parameters = rotation.sample(64, (3, 11, 11), generator)
     expected = [reference.rotate(x, 90.0 * turns) for x, turns in zip(pictures, parameters.turns.tolist(), strict=True)]
     assert torch.equal(rotation.apply(pictures, parameters), torch.stack(expected))
     assert set(parameters.turns.tolist()) == {0, 1, 2, 3}
 
 
 def test_rotation_draws_each_angle_equally_often(generator):
-    parameters = RandomRotation90(0.6).sample(6000, 8, 8, generator)
+    parameters = RandomRotation90(0.6).sample(6000, (3, 8, 8), generator)
     counts = parameters.turns.bincount(minlength=4).numpy()
     assert chisquare(counts, [2400, 1200, 1200, 1200]).pvalue > SIGNIFICANCE
     assert torch.equal(parameters.applied, parameters.turns > 0)
@@ -112,8 +112,8 @@ def test_rotation_draws_each_angle_equally_often(generator):
 @pytest.mark.parametrize("p", [0.6, 1.0, 0.01])
 def test_rotation_drawn_again_differs_and_keeps_the_chances_of_what_is_left(p, generator):
     rotation = RandomRotation90(p)
-    query = rotation.sample(8000, 8, 8, generator)
-    key = rotation.sample(8000, 8, 8, generator)
+    query = rotation.sample(8000, (3, 8, 8), generator)
+    key = rotation.sample(8000, (3, 8, 8), generator)
     again = rotation.redraw_unlike(key, query, generator)
     assert (again.turns != query.turns).all()
     assert torch.equal(again.applied, again.turns > 0)
@@ -129,7 +129,7 @@ def test_rotation_drawn_again_differs_and_keeps_the_chances_of_what_is_left(p, g
 
 def test_flip_drawn_again_is_the_opposite(generator):
     flip = HorizontalFlip(0.5)
-    query, key = flip.sample(100, 8, 8, generator), flip.sample(100, 8, 8, generator)
+    query, key = flip.sample(100, (3, 8, 8), generator), flip.sample(100, (3, 8, 8), generator)
     assert torch.equal(flip.redraw_unlike(key, query, generator).applied, ~query.applied)
 
 
@@ -147,7 +147,7 @@ def test_crop_refuses_what_is_out_of_range(options):
 
 def test_aspect_is_uniform_in_its_logarithm(generator):
     """Large images, where rounding to pixels does not matter, and areas that always fit."""
-    box = RandomResizedCrop(8, (0.1, 0.3), (0.5, 2.0)).sample(4000, 4000, 4000, generator)
+    box = RandomResizedCrop(8, (0.1, 0.3), (0.5, 2.0)).sample(4000, (3, 4000, 4000), generator)
     log_aspect = (box.width / box.height).log()
     uniform = torch.linspace(-math.log(2), math.log(2), 4000)
     assert ks_2samp(log_aspect, uniform).pvalue > SIGNIFICANCE

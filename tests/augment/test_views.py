@@ -1,6 +1,7 @@
 """Views: what is shared and what is not, runs in pairs with the same draws, determinism, and what is refused."""
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from mixviz.augment import (
     make_views,
     to_float,
 )
-from mixviz.augment.operation import Operation
+from mixviz.augment.operation import Operation, Shape, apply_to_marked, bernoulli
 from mixviz.errors import UserError
 
 ALL = build_augmentation(32, rotation=0.6, texture=0.5)
@@ -58,7 +59,7 @@ def test_settings_reach_the_operations():
 
 
 def test_apply_is_one_operation_after_the_other():
-    pictures, draw = images(), ALL.sample(24, 32, 32, seeded())
+    pictures, draw = images(), ALL.sample(24, (3, 32, 32), seeded())
     expected = pictures
     for operation in ALL.operations:
         expected = operation.apply(expected, draw[operation.name])
@@ -66,7 +67,7 @@ def test_apply_is_one_operation_after_the_other():
 
 
 def test_images_do_not_depend_on_their_batch(monkeypatch):
-    pictures, draw = images(), ALL.sample(24, 32, 32, seeded())
+    pictures, draw = images(), ALL.sample(24, (3, 32, 32), seeded())
     whole = ALL.apply(pictures, draw)
     monkeypatch.setattr("mixviz.augment.views.CHUNK", 5 * 32 * 32)
     torch.testing.assert_close(ALL.apply(pictures, draw), whole, atol=1e-6, rtol=0)
@@ -77,7 +78,7 @@ def test_images_do_not_depend_on_their_batch(monkeypatch):
 def test_every_view_is_the_batch_changed_by_its_own_parameters():
     pictures = images()
     for view in make_views(pictures, ALL, seeded(), (None, "rotation", "color")):
-        torch.testing.assert_close(view.images, ALL.apply(pictures, view.parameters), atol=1e-6, rtol=0)
+        torch.testing.assert_close(view.inputs, ALL.apply(pictures, view.parameters), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -96,15 +97,15 @@ def test_what_is_shared_has_the_same_effect():
     query, first, key = make_views(images(64), only_color, seeded(), (None, "color"))
     alike = query.parameters["flip"].applied == key.parameters["flip"].applied
     assert 0 < alike.sum() < 64
-    assert torch.equal(query.images[alike], key.images[alike])
-    equal = (query.images == first.images).flatten(1).all(dim=1)
+    assert torch.equal(query.inputs[alike], key.inputs[alike])
+    equal = (query.inputs == first.inputs).flatten(1).all(dim=1)
     assert equal.sum() < 6  # both left in their own colours, by chance
 
 
 def test_sharing_all_augmentations_makes_the_query_again():
     only_color = build_augmentation(32, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0, blur=0)
     query, key = make_views(images(), only_color, seeded(), ("color",))
-    assert torch.equal(query.images, key.images)
+    assert torch.equal(query.inputs, key.inputs)
 
 
 def test_rotation_of_the_negatives_differs_from_the_query():
@@ -127,7 +128,7 @@ def test_rotation_is_free_to_agree_where_it_is_not_shared():
 def test_base_and_looc_draw_the_same_query_and_first_key(shared):
     """But for the angles and flips that are drawn again, in which they must differ from the query's."""
     base, looc = make_views(images(), ALL, seeded()), make_views(images(), ALL, seeded(), shared)
-    assert torch.equal(base[0].images, looc[0].images)
+    assert torch.equal(base[0].inputs, looc[0].inputs)
     for operation in ALL.operations:
         name = operation.name
         assert same(base[0].parameters[name], looc[0].parameters[name])
@@ -135,7 +136,7 @@ def test_base_and_looc_draw_the_same_query_and_first_key(shared):
             assert same(base[1].parameters[name], looc[1].parameters[name])
     if "rotation" in shared:
         free = base[1].parameters["rotation"].turns != base[0].parameters["rotation"].turns
-        assert torch.equal(base[1].images[free], looc[1].images[free])
+        assert torch.equal(base[1].inputs[free], looc[1].inputs[free])
 
 
 def test_views_depend_on_the_generator_alone():
@@ -147,19 +148,19 @@ def test_views_depend_on_the_generator_alone():
     assert torch.equal(torch.get_rng_state(), state)
     other = make_views(images(), ALL, seeded(4), (None, "color"))
     for a, b, c in zip(once, again, other, strict=True):
-        assert torch.equal(a.images, b.images)
-        assert not torch.equal(a.images, c.images)
+        assert torch.equal(a.inputs, b.inputs)
+        assert not torch.equal(a.inputs, c.inputs)
 
 
 def test_input_stays_as_it_is_and_results_stay_in_range():
     pictures = images().requires_grad_()
     before = pictures.detach().clone()
     for view in make_views(pictures, ALL, seeded(), (None, *GROUPS)):
-        assert not view.images.requires_grad
-        assert view.images.dtype == torch.float32
-        assert view.images.is_contiguous()
-        assert view.images.min() >= -1e-6
-        assert view.images.max() <= 1 + 1e-6
+        assert not view.inputs.requires_grad
+        assert view.inputs.dtype == torch.float32
+        assert view.inputs.is_contiguous()
+        assert view.inputs.min() >= -1e-6
+        assert view.inputs.max() <= 1 + 1e-6
     assert torch.equal(pictures, before)
 
 
@@ -167,7 +168,7 @@ def test_input_stays_as_it_is_and_results_stay_in_range():
 def test_operations_leave_their_input_alone(operation: Operation):
     pictures = images()
     before = pictures.clone()
-    operation.apply(pictures, operation.sample(24, 32, 32, seeded()))
+    operation.apply(pictures, operation.sample(24, (3, 32, 32), seeded()))
     assert torch.equal(pictures, before)
 
 
@@ -175,12 +176,12 @@ def test_operations_leave_their_input_alone(operation: Operation):
 def test_probability_of_zero_is_the_identity(operation: Operation):
     options = {field.name: getattr(operation, field.name) for field in fields(operation)}
     off, pictures = type(operation)(**options | {"p": 0.0}), images()
-    assert torch.equal(off.apply(pictures, off.sample(24, 32, 32, seeded())), pictures)
+    assert torch.equal(off.apply(pictures, off.sample(24, (3, 32, 32), seeded())), pictures)
     assert Augmentation((off,)).groups == ()
 
 
 def test_parameters_of_some_images():
-    draw = ColorJitter().sample(10, 8, 8, seeded())
+    draw = ColorJitter().sample(10, (3, 8, 8), seeded())
     mask = torch.arange(10) > 6
     for part in (draw[mask], draw[7:], draw[torch.tensor([7, 8, 9])], draw.take(torch.tensor([7, 8, 9]))):
         assert isinstance(part, type(draw))
@@ -221,10 +222,37 @@ def test_operations_write_into_what_is_theirs_alone(p):
     pictures = images(6, 16)
     early = (HorizontalFlip(p), RandomRotation90(p), RandomTexture(p=p), ColorJitter(p=p))
     augmentation = Augmentation((*early, RandomGrayscale(1.0), GaussianBlur(p=0.5), HorizontalFlip(p)))
-    draw = augmentation.sample(6, 16, 16, seeded())
+    draw = augmentation.sample(6, (3, 16, 16), seeded())
     draw["blur"] = replace(draw["blur"], applied=torch.arange(6) % 2 == 0)
     before, expected = pictures.clone(), pictures
     for operation in augmentation.operations:
         expected = operation.apply(expected, draw[operation.name])
     assert torch.equal(augmentation.apply(pictures, draw), expected)
     assert torch.equal(pictures, before)
+
+
+@dataclass(frozen=True)
+class Negate(Operation):
+    """Changes the sign of inputs of any shape."""
+
+    name: ClassVar[str] = "negate"
+    group: ClassVar[str] = "sign"
+
+    p: float = 0.5
+
+    def sample(self, n: int, shape: Shape, generator: torch.Generator) -> Parameters:
+        return Parameters(bernoulli(n, self.p, generator))
+
+    def apply(self, inputs: torch.Tensor, parameters: Parameters, in_place: bool = False) -> torch.Tensor:
+        return apply_to_marked(lambda part, _: -part, inputs, parameters, in_place)
+
+
+@pytest.mark.parametrize("shape", [(54,), (7, 3), (1, 6, 6)])
+def test_inputs_may_be_of_any_shape(shape):
+    inputs = torch.rand(20, *shape, generator=seeded()) + 0.1
+    query, key, same_sign = make_views(inputs, Augmentation((Negate(),)), seeded(), (None, "sign"))
+    for view in (query, key, same_sign):
+        signs = torch.where(view.parameters["negate"].applied, -1.0, 1.0).view(-1, *[1] * len(shape))
+        assert torch.equal(view.inputs, inputs * signs)
+    assert torch.equal(same_sign.inputs, query.inputs)
+    assert not torch.equal(key.inputs, query.inputs)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mixviz.__main__ import main
-from mixviz.evaluate.details import read_details
+from mixviz.evaluate.storage import with_confusions, with_tables
 from mixviz.runs import Run
 
 SMALL = ["--epochs", "1", "--batch-size", "16", "--queue-length", "32", "--bn-splits", "2", "--dim", "8"]
@@ -36,7 +36,7 @@ def run(tmp_path_factory):
 
 
 def kept(run):
-    return [(row["protocol"], row["encoder"]) for row in run.results]
+    return [(result.label, result.encoder) for result in run.results]
 
 
 def test_without_a_protocol_the_quick_ones_are_read_out_and_kept_once(run):
@@ -44,8 +44,8 @@ def test_without_a_protocol_the_quick_ones_are_read_out_and_kept_once(run):
         assert main(["evaluate", "run", "--random"]) == 0
     expected = [(name, encoder) for encoder in ("backbone", "random") for name in ("linear-features", "knn")]
     assert kept(run) == expected
-    assert {row["run"] for row in run.results} == {"run"}
-    assert run.results[0]["versions"]["torch"]
+    assert {result.run for result in run.results} == {"run"}
+    assert run.results[0].versions["torch"]
 
 
 def test_any_protocol_with_its_options(run, capsys):
@@ -61,21 +61,21 @@ def test_what_is_best_on_test_is_shown_and_not_kept(run, capsys):
     assert main(["evaluate", "run", "--protocol", "linear-features:epoch=best-on-test"]) == 0
     shown = capsys.readouterr().out
     assert "linear-features (epoch best-on-test)" in shown
-    assert "not kept in evaluation.json" in shown
+    assert "not stored in evaluation.json" in shown
     assert kept(run) == before
 
 
 def test_few_labels_are_results_like_every_other(run, capsys):
     assert main(["evaluate", "run", "--protocol", "few-shot", "few-shot:shots=2,trials=4", "few-labels:share=0.2"]) == 0
-    rows = {row["protocol"]: row for row in run.results}
+    rows = {result.label: result for result in run.results}
     few, part = rows["few-shot (shots 2, trials 4)"], rows["few-labels (share 0.2)"]
-    assert few["settings"]["low"] <= few["accuracy"] <= few["settings"]["high"]
-    assert (few["data"], few["split"], few["seed"], part["settings"]["share"]) == ("numpy:colours", "test", 0, 0.2)
-    half = 50 * (few["settings"]["high"] - few["settings"]["low"])
-    assert f"{few['accuracy']:.1%} ± {half:.1f}" in capsys.readouterr().out
-    (first, second) = read_details(run.path / "few-shot.json")
-    assert (len(first.content), len(second.content)) == (10, 4)
-    assert second.content["accuracy"].mean() == pytest.approx(few["accuracy"])
+    assert few.settings["low"] <= few.accuracy <= few.settings["high"]
+    assert (few.data, few.split, few.seed, part.settings["share"]) == ("numpy:colours", "test", 0, 0.2)
+    half = 50 * (few.settings["high"] - few.settings["low"])
+    assert f"{few.accuracy:.1%} ± {half:.1f}" in capsys.readouterr().out
+    (first, second) = with_tables(run.path, run.results, "few-shot")
+    assert (len(first.table), len(second.table)) == (10, 4)
+    assert second.table["accuracy"].mean() == pytest.approx(few.accuracy)
 
 
 def test_corruptions_are_a_table_and_their_mean_a_result(run, capsys):
@@ -83,15 +83,14 @@ def test_corruptions_are_a_table_and_their_mean_a_result(run, capsys):
     for _ in range(2):
         assert main(["evaluate", "run", "--protocol", "linear-features", name]) == 0
     shown = capsys.readouterr().out
-    (detail,) = read_details(run.path / "corruptions.json")
-    table = detail.content
+    (mean,) = with_tables(run.path, run.results, "corruptions")
+    table = mean.table
     assert list(zip(table["kind"], table["severity"], strict=True))[1:] == [
         ("fog", 1), ("fog", 5), ("motion_blur", 1), ("motion_blur", 5)
     ]  # fmt: skip
-    rows = {row["protocol"]: row for row in run.results if row["encoder"] == "backbone"}
-    mean = rows[detail.about["protocol"]]
-    assert mean["accuracy"] == pytest.approx(table["accuracy"][1:].mean())
-    assert mean["settings"]["clean"] == table["accuracy"][0] == rows["linear-features"]["accuracy"]
+    assert mean.label == "corruptions (kinds fog/motion_blur, severities 1/5)"
+    assert mean.accuracy == pytest.approx(table["accuracy"][1:].mean())
+    assert mean.settings["clean"] == table["accuracy"][0] == run.own_results()["linear-features"].accuracy
     cells = [f"{100 * value:.1f}" for value in table["accuracy"][3:]]
     assert ["motion", "blur", *cells] in [line.split() for line in shown.splitlines()]
 
@@ -99,10 +98,10 @@ def test_corruptions_are_a_table_and_their_mean_a_result(run, capsys):
 def test_class_by_class(run, capsys):
     assert main(["evaluate", "run", "--protocol", "knn", "few-shot", "--classes"]) == 0
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
-    (detail,) = read_details(run.path / "classes.json")
-    confusion = detail.content
-    assert (detail.about["protocol"], confusion.names) == ("knn", ("0", "1", "2"))
-    assert confusion.accuracy == next(row["accuracy"] for row in run.results if row["protocol"] == "knn")
+    (result,) = with_confusions(run.path, run.results)
+    confusion = result.confusion
+    assert (result.label, confusion.names) == ("knn", ("0", "1", "2"))
+    assert confusion.accuracy == result.accuracy
     for row in confusion.per_class().itertuples():
         assert [row[1], f"{row.images}", f"{100 * row.accuracy:.1f}"] in shown
 
@@ -122,10 +121,15 @@ def test_transfer_is_read_out_on_the_other_data_in_the_run_s_size(run, capsys, t
     assert "numpy:larger: 80 training and 40 test images" in capsys.readouterr().out
     rows = run.results[len(before) :]
     assert kept(run)[: len(before)] == before  # nothing of the run's own data was replaced
-    assert [row["encoder"] for row in rows] == ["backbone"] * 2 + ["random"] * 2
-    assert {row["target"] for row in rows} == {"label of numpy:larger"}
-    assert {row["settings"]["encoder_trained_on"] for row in rows} == {"numpy:colours"}
-    assert main(["compare", "run", "--target", "label of numpy:larger"]) == 0
+    assert [row.encoder for row in rows] == ["backbone"] * 2 + ["random"] * 2
+    assert {(row.data, row.target) for row in rows} == {("numpy:larger", "label")}
+    assert {row.settings["encoder_trained_on"] for row in rows} == {"numpy:colours"}
+    assert {result.data for result in run.own_results().values()} == {"numpy:colours"}
+    capsys.readouterr()
+    assert main(["compare", "run"]) == 0
+    shown = capsys.readouterr().out
+    assert "numpy:colours" in shown
+    assert "numpy:larger" in shown
 
 
 def test_spaces_singly_together_and_with_the_backbone(run, capsys):
@@ -152,14 +156,14 @@ def test_the_prism_is_written_beside_the_results(run, capsys):
         (["--protocol", "knn:k=0"], "knn: k 0: input should be greater"),
         (["--protocol", "knn:n=0"], "unknown option of knn 'n'"),
         (["--prism", "--scale", "0"], "--scale 0"),
-        (["--protocol", "few-shot:shots=50"], "50 labels a class are asked"),
+        (["--protocol", "few-shot:shots=50"], "50 labels per class were requested"),
         (["--protocol", "few-labels:share=0.01"], "too few to choose settings on"),
         (["--protocol", "corruptions:kinds=frog"], "corruptions: kinds frog: input should be 'gaussian_noise'"),
         (["--transfer", "cifar"], "unknown data set 'cifar'"),
         (["--transfer", "own"], "trained on numpy:colours itself"),
         (["--spaces", "--protocol", "corruptions"], "evaluate the encoder"),
         (["--spaces", "--transfer", "glyphs"], "not allowed with argument"),
-        (["--spaces", "--random"], "--random is of the backbone"),
+        (["--spaces", "--random"], "--random evaluates the backbone only"),
     ],
 )
 def test_refusals(run, capsys, words, reason):

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from mixviz.__main__ import main
-from mixviz.ledger import PATH, read
+from mixviz.experiments.claims import PATH, read
+from mixviz.experiments.tables import SCHEDULES, TABLES
 from mixviz.paths import runs_root
-from mixviz.recipes import SCHEDULES, TABLES
 from mixviz.runs import Run
 
 
@@ -38,9 +38,10 @@ def test_a_plan_trains_nothing(data, capsys):
 def test_a_table_from_training_to_the_ledger(data, capsys, tmp_path):
     before = PATH.read_bytes()
     words = ["reproduce", "mixco-table", "--data", data, "--data-name", "Colours", "--epochs", 1, "--seeds", 1]
-    assert call(*words, "--out", tmp_path / "out") == 0
-    shown = capsys.readouterr().out
-    assert shown.index("plan: about") < shown.index("moco-v2, seed 1") < shown.index("written:")
+    assert call(*words, "--out", tmp_path / "out", "--jobs", 1) == 0
+    shown = capsys.readouterr()
+    assert "moco-v2, seed 1" in shown.err
+    assert shown.out.index("plan: about") < shown.out.index("written:")
     table = json.loads((tmp_path / "out" / "mixco-table-laptop-colours.json").read_text())
     assert table["data"] == "Colours"
     assert {row["arm"] for row in table["rows"]} == set(table["against"])
@@ -64,11 +65,11 @@ def test_a_gpu_table_within_minutes_and_the_rest_of_it(data, capsys, tmp_path, m
     words = ["reproduce", "mixco-table", "--scale", "gpu", "--data", data, "--seeds", 1, "--epochs", 2]
     words += ["--out", tmp_path / "out"]
     file = tmp_path / "out" / "mixco-table-gpu-colours.json"
-    assert call(*words, "--minutes", 0.002) == 0
+    assert call(*words, "--jobs", 1, "--minutes", 0.002) == 0
     shown = capsys.readouterr().out
     assert "done after 0.002 minutes" in shown
     assert "0 of 1 seeds" in shown
-    assert "no run is done yet; call it again to go on" in shown
+    assert "no run is finished yet; run the command again to continue" in shown
     assert not file.exists()
     begun = [len(Run(path.parent).metrics) for path in runs_root().glob("reproduce/*/config.json")]
     assert begun == [1]  # stopped at the end of an epoch
@@ -86,8 +87,8 @@ def test_a_gpu_table_within_minutes_and_the_rest_of_it(data, capsys, tmp_path, m
         (["mixco-table", "--scale", "phone"], "unknown scale 'phone'"),
         (["mixco-table", "--seeds", "0"], "--seeds 0: take 1 or more"),
         (["mixco-table", "--epochs", "0"], "--epochs 0"),
-        (["mixco-table", "--jobs", "0"], "--jobs 0: take 1 or more"),
-        (["mixco-table", "--minutes", "0"], "--minutes 0: take more than 0"),
+        (["mixco-table", "--jobs", "0"], "--jobs 0: give 1 or more"),
+        (["mixco-table", "--minutes", "0"], "--minutes 0: give a number greater than 0"),
         (["mixco-table", "--data", "cifar01"], "did you mean 'cifar10"),
         (["mixco-table", "--out", "/dev/null/x"], "cannot make the folder"),
         ([], "the following arguments are required: table"),

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from mixviz.data import ImageSet, load
+from mixviz.data import Dataset, load
 from mixviz.errors import UserError
 
 
@@ -93,7 +93,7 @@ def write_arrays(tmp_path):
 def load_quiet():
     """``load`` without a progress bar."""
 
-    def read(source: str, split: str = "train", **options) -> ImageSet:
+    def read(source: str, split: str = "train", **options) -> Dataset:
         return load(source, split, progress=False, **options)
 
     return read

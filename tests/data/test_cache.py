@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 import numpy as np
 import pytest
 
-from mixviz.data import ImageSet, decode
+from mixviz.data import Dataset, decode
 from mixviz.data.cache import cached
 
 
@@ -32,14 +32,14 @@ def parquet(tmp_path, png, write_parquet):
 def test_the_second_open_decodes_nothing(parquet, load_quiet, decodings):
     first, second = load_quiet(f"parquet:{parquet}"), load_quiet(f"parquet:{parquet}")
     assert len(decodings) == 1
-    assert np.array_equal(first.images, second.images)
+    assert np.array_equal(first.stored, second.stored)
     assert np.array_equal(first.labels, second.labels)
     assert (second.name, second.split, second.class_names) == ("parquet:set", "train", ("a", "b"))
 
 
 def test_images_are_mapped_not_read(tmp_path, picture, load_quiet):
     picture(1).save(tmp_path / "0.png")
-    images = load_quiet(f"folder:{tmp_path}").images
+    images = load_quiet(f"folder:{tmp_path}").stored
     assert isinstance(images, np.memmap)
     assert not images.flags.writeable
 
@@ -55,8 +55,8 @@ def test_a_copy_elsewhere_keeps_its_own_name(tmp_path, parquet, load_quiet, deco
 def test_changed_content_and_options_are_noticed(parquet, png, write_parquet, load_quiet, decodings):
     load_quiet(f"parquet:{parquet}")
     write_parquet(parquet, [png(100 + i) for i in range(10)])
-    assert load_quiet(f"parquet:{parquet}").images[0, 0, 0, 0] == 100
-    assert load_quiet(f"parquet:{parquet}", image_size=8).images.shape == (10, 8, 8, 3)
+    assert load_quiet(f"parquet:{parquet}").stored[0, 0, 0, 0] == 100
+    assert load_quiet(f"parquet:{parquet}", image_size=8).stored.shape == (10, 8, 8, 3)
     load_quiet(f"parquet:{parquet}", skip_bad=True)
     assert len(decodings) == 4
 
@@ -66,11 +66,11 @@ def test_a_changed_file_in_a_folder_is_noticed(tmp_path, picture, load_quiet):
     path.parent.mkdir()
     picture(1).save(path)
     before = path.stat()
-    assert load_quiet(f"folder:{path.parent}").images[0, 0, 0, 0] == 1
+    assert load_quiet(f"folder:{path.parent}").stored[0, 0, 0, 0] == 1
     picture(77).save(path)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as old and as large as before
     assert path.stat().st_size == before.st_size
-    assert load_quiet(f"folder:{path.parent}").images[0, 0, 0, 0] == 77
+    assert load_quiet(f"folder:{path.parent}").stored[0, 0, 0, 0] == 77
 
 
 def test_a_new_class_renumbers(tmp_path, write_folder, load_quiet):
@@ -94,29 +94,29 @@ def test_an_interruption_leaves_nothing(parquet, own_data_folder, load_quiet, mo
     assert len(load_quiet(f"parquet:{parquet}")) == 8
 
 
-@pytest.mark.parametrize("file", ["images.npy", "labels.npy", "meta.json"])
+@pytest.mark.parametrize("file", ["stored.npy", "labels.npy", "origins.npy", "meta.json"])
 def test_a_damaged_entry_is_made_anew(parquet, own_data_folder, load_quiet, decodings, file):
-    images = load_quiet(f"parquet:{parquet}").images.copy()
+    images = load_quiet(f"parquet:{parquet}").stored.copy()
     (damaged,) = (own_data_folder / "cache").glob(f"*/{file}")
     damaged.write_bytes(damaged.read_bytes()[:20])
     for _ in range(2):
-        assert np.array_equal(load_quiet(f"parquet:{parquet}").images, images)
+        assert np.array_equal(load_quiet(f"parquet:{parquet}").stored, images)
     assert len(decodings) == 2
 
 
 def test_two_at_once_leave_one_entry(own_data_folder):
     together, found = Barrier(2, timeout=10), []
 
-    def make() -> ImageSet:
+    def make() -> Dataset:
         together.wait()
-        return ImageSet(name="toys", split="train", images=np.full((2, 8, 8, 3), 7, np.uint8))
+        return Dataset(name="toys", split="train", stored=np.full((2, 8, 8, 3), 7, np.uint8))
 
     threads = [Thread(target=lambda: found.append(cached("key", make))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [int(images.images.min()) for images in found] == [7, 7]
+    assert [int(images.stored.min()) for images in found] == [7, 7]
     assert len(list((own_data_folder / "cache").iterdir())) == 1
 
 

@@ -14,7 +14,7 @@ from mixviz.errors import UserError
 )
 def test_every_kind_becomes_rgb(tmp_path, picture, load_quiet, mode, expected):
     picture(90, mode=mode).save(tmp_path / ("0.tiff" if mode == "CMYK" else "0.png"))
-    image = load_quiet(f"folder:{tmp_path}").images[0]
+    image = load_quiet(f"folder:{tmp_path}").stored[0]
     np.testing.assert_allclose(image[3, 3], expected, atol=1)
 
 
@@ -22,7 +22,7 @@ def test_palette_and_16_bit(tmp_path, picture, load_quiet):
     picture(90).convert("P", palette=Image.Palette.ADAPTIVE).save(tmp_path / "0.png")
     Image.fromarray(np.full((16, 16), 90 * 256, np.uint16)).save(tmp_path / "1.png")
     Image.fromarray(np.full((16, 16), 90 * 256, np.int32)).save(tmp_path / "2.tiff")
-    images = load_quiet(f"folder:{tmp_path}").images
+    images = load_quiet(f"folder:{tmp_path}").stored
     assert images[:, 0, 0].tolist() == [[90, 10, 20], [90, 90, 90], [90, 90, 90]]
 
 
@@ -32,7 +32,7 @@ def test_photographs_are_turned_upright(tmp_path, load_quiet):
     exif = Image.Exif()
     exif[0x0112] = 6  # turn a quarter clockwise to show it
     Image.fromarray(pixels).save(tmp_path / "0.png", exif=exif)
-    np.testing.assert_array_equal(load_quiet(f"folder:{tmp_path}").images[0], np.rot90(pixels, -1))
+    np.testing.assert_array_equal(load_quiet(f"folder:{tmp_path}").stored[0], np.rot90(pixels, -1))
 
 
 def test_floats_of_unknown_range_are_refused(tmp_path, picture, refusal):
@@ -45,7 +45,7 @@ def test_several_sizes_need_an_image_size(tmp_path, picture, load_quiet, refusal
     picture(1, (40, 20)).save(tmp_path / "1.png")
     message = refusal(f"folder:{tmp_path}")
     assert "several sizes (16x16, and 1.png is 40x20): give --image-size" in message
-    assert load_quiet(f"folder:{tmp_path}", image_size=12).images.shape == (2, 12, 12, 3)
+    assert load_quiet(f"folder:{tmp_path}", image_size=12).stored.shape == (2, 12, 12, 3)
 
 
 def test_resizing_keeps_the_middle(tmp_path, load_quiet):
@@ -53,7 +53,7 @@ def test_resizing_keeps_the_middle(tmp_path, load_quiet):
     wide[:, 32:64] = 255
     Image.fromarray(wide).save(tmp_path / "0.png")
     Image.fromarray(wide.transpose(1, 0, 2)).save(tmp_path / "1.png")
-    images = load_quiet(f"folder:{tmp_path}", image_size=16).images
+    images = load_quiet(f"folder:{tmp_path}", image_size=16).stored
     assert images.shape == (2, 16, 16, 3)
     assert (images[:, 1:-1, 1:-1] == 255).all()
     assert images.mean() > 240
@@ -61,7 +61,7 @@ def test_resizing_keeps_the_middle(tmp_path, load_quiet):
 
 def test_oblong_and_tiny_images_are_refused(tmp_path, picture, refusal):
     picture(1, (40, 20)).save(tmp_path / "0.png")
-    assert "0.png is 40x20, and the encoders take squares: give --image-size" in refusal(f"folder:{tmp_path}")
+    assert "0.png is 40x20, but encoders take square images: give --image-size" in refusal(f"folder:{tmp_path}")
     picture(1, (4, 4)).save(tmp_path / "0.png")
     assert "0.png is 4x4, smaller than 8 pixels: give --image-size" in refusal(f"folder:{tmp_path}")
     assert "--image-size 4 is too small: give 8 or more" in refusal(f"folder:{tmp_path}", image_size=4)
@@ -76,8 +76,10 @@ def test_an_undecodable_file_is_named_or_skipped(tmp_path, png, write_folder, lo
     assert "--skip-bad" in message
     parts = [load_quiet(f"folder:{root}", split, skip_bad=True) for split in ("train", "test")]
     assert {part.skipped for part in parts} == {2}
-    shown = [(red, label) for part in parts for red, label in zip(part.images[:, 0, 0, 0], part.labels, strict=True)]
+    shown = [(red, label) for part in parts for red, label in zip(part.stored[:, 0, 0, 0], part.labels, strict=True)]
     assert sorted(shown) == [(0, 0), (2, 0), (101, 1), (102, 1)]
+    names = [f"{'cat' if label == 0 else 'dog'}/{red % 100}.png" for red, label in shown]
+    assert [name for part in parts for name in part.origins] == names
 
 
 def test_nothing_but_undecodable_files(tmp_path, refusal):

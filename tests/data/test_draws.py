@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mixviz.data import ImageSet, draw
+from mixviz.data import Dataset, draw
 
 SORTED = np.repeat(np.arange(20), 1000)
 UNEVEN = np.repeat([3, 5, 9], [900, 90, 10])
@@ -41,6 +41,6 @@ def test_a_larger_draw_goes_on_and_another_seed_is_another():
 
 def test_a_sample_of_images_keeps_their_labels():
     pixels = SORTED.astype(np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    found = ImageSet(name="sorted", split="train", images=pixels, labels=SORTED).sample(40)
+    found = Dataset(name="sorted", split="train", stored=pixels, labels=SORTED).sample(40)
     assert np.bincount(found.labels).tolist() == [2] * 20
-    assert np.array_equal(found.images[:, 0, 0, 0], found.labels)
+    assert np.array_equal(found.stored[:, 0, 0, 0], found.labels)

@@ -15,7 +15,7 @@ def test_a_folder_with_a_folder_for_each_class(tmp_path, write_folder, load_quie
     write_folder(tmp_path / "pets" / "val", n=2)
     train, test = (load_quiet(f"folder:{tmp_path / 'pets'}", split) for split in ("train", "test"))
     assert (train.name, train.split, train.class_names) == ("folder:pets", "train", ("cat", "dog"))
-    assert train.images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 100, 101, 102, 103, 104]
+    assert train.stored[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 100, 101, 102, 103, 104]
     assert train.labels.tolist() == [0] * 5 + [1] * 5
     assert test.labels.tolist() == [0, 0, 1, 1]
 
@@ -26,17 +26,17 @@ def test_classes_are_numbered_as_in_train(tmp_path, write_folder, load_quiet, re
     test = load_quiet(f"folder:{tmp_path}", "test")
     assert (test.labels.tolist(), test.class_names) == ([1] * 5, ("cat", "dog"))
     write_folder(tmp_path / "test", ("eel",))
-    assert "has the class 'eel', and" in refusal(f"folder:{tmp_path}", "test")
+    assert "has the class 'eel', but" in refusal(f"folder:{tmp_path}", "test")
 
 
 def test_a_folder_without_splits_keeps_a_fifth_as_test(tmp_path, write_folder, load_quiet):
     source = f"folder:{write_folder(tmp_path / 'pets')}"
     train, test = (load_quiet(source, split) for split in ("train", "test"))
-    shown = [image[0, 0, 0] for part in (train, test) for image in part.images]
+    shown = [image[0, 0, 0] for part in (train, test) for image in part.stored]
     assert sorted(shown) == [0, 1, 2, 3, 4, 100, 101, 102, 103, 104]
     assert (len(test), train.split, test.split) == (2, "train", "test")
-    assert test.labels.tolist() == [red // 100 for red in test.images[:, 0, 0, 0]]
-    assert np.array_equal(test.images, load_quiet(source, "test", seed=7).images)
+    assert test.labels.tolist() == [red // 100 for red in test.stored[:, 0, 0, 0]]
+    assert np.array_equal(test.stored, load_quiet(source, "test", seed=7).stored)
 
 
 def test_a_folder_without_classes_has_no_labels(tmp_path, picture, load_quiet, refusal):
@@ -81,7 +81,7 @@ def test_parquet_shards_with_class_names(tmp_path, png, write_parquet, load_quie
     write_parquet(tmp_path / "set" / "valid-00000-of-00001.parquet", [png(99)], [1])
     train, test = (load_quiet(f"parquet:{tmp_path / 'set'}", split) for split in ("train", "test"))
     assert (train.name, train.class_names) == ("parquet:set", ("a", "b"))
-    assert train.images[:, 0, 0, 0].tolist() == [0, 1, 2, 10, 11, 12]
+    assert train.stored[:, 0, 0, 0].tolist() == [0, 1, 2, 10, 11, 12]
     assert train.labels.tolist() == [0, 1, 0, 0, 1, 0]
     assert test.labels.tolist() == [1]
 
@@ -96,21 +96,21 @@ def test_the_column_names_of_cifar(tmp_path, png, write_parquet, load_quiet):
     images, names = [png(i) for i in range(10)], ["a", "b"]
     path = write_parquet(tmp_path / "set.parquet", images, [0, 1] * 5, names, image="img", label="fine_label")
     found = load_quiet(f"parquet:{path}")
-    assert (found.labels.tolist(), found.class_names) == ([red % 2 for red in found.images[:, 0, 0, 0]], ("a", "b"))
+    assert (found.labels.tolist(), found.class_names) == ([red % 2 for red in found.stored[:, 0, 0, 0]], ("a", "b"))
 
 
 def test_validation_is_not_mixed_with_test(tmp_path, png, write_parquet, load_quiet):
     for red, split in enumerate(("train", "validation", "test")):
         write_parquet(tmp_path / f"{split}-00000-of-00001.parquet", [png(red)], [-1 if split == "test" else 0])
     test = load_quiet(f"parquet:{tmp_path}", "test")
-    assert (test.images[:, 0, 0, 0].tolist(), test.labels) == ([2], None)
+    assert (test.stored[:, 0, 0, 0].tolist(), test.labels) == ([2], None)
 
 
 @pytest.mark.parametrize("names", [("train_0", "test_0"), ("train", "Validation"), ("train-00000-of-00001", "val-0")])
 def test_names_of_shards(tmp_path, png, write_parquet, load_quiet, names):
     for red, name in enumerate(names):
         write_parquet(tmp_path / f"{name}.parquet", [png(red)], [0])
-    shown = [load_quiet(f"parquet:{tmp_path}", split).images[:, 0, 0, 0].tolist() for split in ("train", "test")]
+    shown = [load_quiet(f"parquet:{tmp_path}", split).stored[:, 0, 0, 0].tolist() for split in ("train", "test")]
     assert shown == [[0], [1]]
 
 
@@ -120,7 +120,7 @@ def test_names_of_shards(tmp_path, png, write_parquet, load_quiet, names):
         (pa.array([0, None]), "label is missing or negative in set.parquet, row 1"),
         (pa.array([-1, 1]), "label is missing or negative in set.parquet, row 0"),
         (pa.array([0, 2]), "label is 2 in set.parquet, row 1, but there are 2 class names"),
-        (pa.array(["a", "b"]), "set.parquet: label is string: give one whole number an image"),
+        (pa.array(["a", "b"]), "set.parquet: label is string: give one integer per row"),
     ],
 )
 def test_labels_that_are_refused(tmp_path, png, write_parquet, refusal, labels, message):
@@ -152,6 +152,7 @@ def test_an_undecodable_row_is_named(tmp_path, png, write_parquet, load_quiet, r
     assert "cannot decode set.parquet, row 1 (not an image)" in refusal(f"parquet:{path}")
     parts = [load_quiet(f"parquet:{path}", split, skip_bad=True) for split in ("train", "test")]
     assert {part.skipped for part in parts} == {2}
+    assert {name for part in parts for name in part.origins} == {"set.parquet, row 0", "set.parquet, row 3"}
 
 
 def test_damaged_parquet_names_the_file(tmp_path, png, write_parquet, refusal):
@@ -167,4 +168,4 @@ def test_parquet_of_something_else(tmp_path, write_parquet, refusal):
         pq.write_table(pa.table({"image": column}), tmp_path / "a.parquet")
         assert "has the columns image: it needs image, a struct with bytes" in refusal(f"parquet:{tmp_path}")
     (tmp_path / "none").mkdir()
-    assert "has no train-*.parquet: name the shards" in refusal(f"parquet:{tmp_path / 'none'}")
+    assert "has no train-*.parquet: rename the training shards" in refusal(f"parquet:{tmp_path / 'none'}")

@@ -72,10 +72,10 @@ def linear_probe(train, test, target: str, count: int) -> float:
     def values(images):
         return images.labels if target == "shape" else images.factors[target]
 
-    scaler = StandardScaler().fit(train.images[:count].reshape(count, -1))
+    scaler = StandardScaler().fit(train.stored[:count].reshape(count, -1))
     probe = LogisticRegression(C=0.01, tol=1e-2, max_iter=200)
-    probe.fit(scaler.transform(train.images[:count].reshape(count, -1)), values(train)[:count])
-    return probe.score(scaler.transform(test.images.reshape(len(test.images), -1)), values(test))
+    probe.fit(scaler.transform(train.stored[:count].reshape(count, -1)), values(train)[:count])
+    return probe.score(scaler.transform(test.stored.reshape(len(test.stored), -1)), values(test))
 
 
 def test_default_sizes_types_and_time(capsys):
@@ -87,8 +87,8 @@ def test_default_sizes_types_and_time(capsys):
     assert seconds < 30
     for images, count, split in zip(sets, (10_000, 2_000), ("train", "test"), strict=True):
         assert (images.name, images.split, images.skipped) == ("glyphs", split, 0)
-        assert images.images.shape == (count, SIZE, SIZE, 3)
-        assert images.images.dtype == np.uint8
+        assert images.stored.shape == (count, SIZE, SIZE, 3)
+        assert images.stored.dtype == np.uint8
         assert images.labels.shape == (count,)
         assert images.class_names == tuple(SHAPES)
         for values in (images.labels, *images.factors.values()):
@@ -97,20 +97,20 @@ def test_default_sizes_types_and_time(capsys):
 
 def test_a_seed_gives_the_same_bytes():
     first, again = make_glyphs("train", seed=3, images=300), make_glyphs("train", seed=3, images=300)
-    assert np.array_equal(first.images, again.images)
+    assert np.array_equal(first.stored, again.stored)
     assert np.array_equal(first.labels, again.labels)
     assert all(np.array_equal(first.factors[name], again.factors[name]) for name in first.factors)
 
 
 def test_fewer_images_are_the_first_of_more():
     few, many = make_glyphs("train", images=70), make_glyphs("train", images=300)
-    assert np.array_equal(few.images, many.images[:70])
+    assert np.array_equal(few.stored, many.stored[:70])
     assert np.array_equal(few.labels, many.labels[:70])
 
 
 def test_seeds_and_splits_share_no_image():
     sets = [make_glyphs("train", 0, 500), make_glyphs("test", 0, 500), make_glyphs("train", 1, 500)]
-    assert len({image.tobytes() for images in sets for image in images.images}) == 1500
+    assert len({image.tobytes() for images in sets for image in images.stored}) == 1500
     for first, second in combinations(sets, 2):
         assert not np.array_equal(first.labels, second.labels)
 

@@ -42,12 +42,12 @@ def cifar(request, root, monkeypatch):
 def test_cifar(cifar, load_quiet):
     source, images = cifar
     train, test = load_quiet(source), load_quiet(source, "test")
-    np.testing.assert_array_equal(train.images, images)
+    np.testing.assert_array_equal(train.stored, images)
     assert (train.labels.tolist(), train.labels.dtype) == ([0, 1, 2, 3], np.int64)
     assert test.labels.tolist() == [3, 2, 1, 0]
     assert train.class_names == tuple("abcd")
     assert train.name == {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}[source]
-    assert load_quiet(source, image_size=16).images.shape == (4, 16, 16, 3)
+    assert load_quiet(source, image_size=16).stored.shape == (4, 16, 16, 3)
 
 
 def test_fashion_mnist(root, load_quiet):
@@ -59,7 +59,7 @@ def test_fashion_mnist(root, load_quiet):
         (folder / f"{split}-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 0x801, 4) + bytes([9, 0, 1, 2]))
     for split in ("train", "test"):
         found = load_quiet("fashion-mnist", split)
-        np.testing.assert_array_equal(found.images, np.stack([images] * 3, axis=3))
+        np.testing.assert_array_equal(found.stored, np.stack([images] * 3, axis=3))
         assert (found.labels.tolist(), found.class_names[9]) == ([9, 0, 1, 2], "Ankle boot")
 
 
@@ -72,14 +72,14 @@ def test_optical_digits_come_with_scikit_learn(load_quiet):
 
     train, test = (load_quiet("optical-digits", split) for split in ("train", "test"))
     assert (len(train), len(test)) == (1438, 359)
-    assert train.images.shape[1:] == (8, 8, 3)
+    assert train.stored.shape[1:] == (8, 8, 3)
     assert (train.name, train.class_names) == ("optical digits", tuple("0123456789"))
     every = load_digits()
     wanted = np.round(every.images * 255 / 16).astype(np.uint8)
-    assert pairs([*train.images[..., 0], *test.images[..., 0]], [*train.labels, *test.labels]) == pairs(
+    assert pairs([*train.stored[..., 0], *test.stored[..., 0]], [*train.labels, *test.labels]) == pairs(
         wanted, every.target
     )
-    assert load_quiet("optical-digits", "test", image_size=16).images.shape == (359, 16, 16, 3)
+    assert load_quiet("optical-digits", "test", image_size=16).stored.shape == (359, 16, 16, 3)
 
 
 def test_stl10(root, monkeypatch, load_quiet, refusal):
@@ -95,10 +95,10 @@ def test_stl10(root, monkeypatch, load_quiet, refusal):
         monkeypatch.setattr(datasets.STL10, f"{split}_list", [[file, digest(folder / file)] for file in files])
     for split in ("train", "test"):
         found = load_quiet("stl10", split)
-        np.testing.assert_array_equal(found.images, images)
+        np.testing.assert_array_equal(found.stored, images)
         assert (found.labels.tolist(), found.class_names[9]) == ([0, 1, 9], "j")
     unlabelled = load_quiet("stl10-unlabeled")
-    np.testing.assert_array_equal(unlabelled.images, images)
+    np.testing.assert_array_equal(unlabelled.stored, images)
     assert unlabelled.labels is None
     assert "stl10-unlabeled has no test split: evaluate on stl10" in refusal("stl10-unlabeled", "test")
 
@@ -132,13 +132,13 @@ def tiny_imagenet(root, picture) -> Path:
 def test_tiny_imagenet_as_unpacked(tiny_imagenet, load_quiet):
     train, test = load_quiet("tiny-imagenet"), load_quiet("tiny-imagenet", "test")
     assert (train.name, train.class_names) == ("Tiny ImageNet", ("frog", "goldfish"))
-    assert train.labels.tolist() == [round(red / 100) for red in train.images[:, 0, 0, 0]] == [1, 0]
-    assert (test.labels.tolist(), test.images.shape) == ([1], (1, 64, 64, 3))
+    assert train.labels.tolist() == [round(red / 100) for red in train.stored[:, 0, 0, 0]] == [1, 0]
+    assert (test.labels.tolist(), test.stored.shape) == ([1], (1, 64, 64, 3))
 
 
 def test_tiny_imagenet_of_another_size(tiny_imagenet, load_quiet):
     for size in (32, None):
-        assert load_quiet("tiny-imagenet", image_size=size).images.shape[1:3] == (size or 64, size or 64)
+        assert load_quiet("tiny-imagenet", image_size=size).stored.shape[1:3] == (size or 64, size or 64)
 
 
 @pytest.mark.parametrize("part", ["wnids.txt", "words.txt", "train/n01/images/n01_0.JPEG", "val/images/val_0.JPEG"])

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
-from mixviz.evaluate import LinearAugmented, LinearOnline, NotFrozen, Source
+from mixviz.data import Dataset
+from mixviz.evaluate import Inputs, LinearAugmented, LinearOnline, NotFrozen
 from mixviz.evaluate import views as views_module
 from mixviz.evaluate.augmented import RECIPES, read_together
 from mixviz.evaluate.views import Passes, fit_on_views, padded_crop, view_maker
@@ -19,24 +19,24 @@ def colours(n, seed, size=8):
     labels = random.integers(0, 3, n)
     images = random.integers(0, 200, (n, size, size, 3))
     images[np.arange(n), :, :, labels] += 40
-    return ImageSet(name="colours", split="train", images=images.astype(np.uint8), labels=labels)
+    return Dataset(name="colours", split="train", stored=images.astype(np.uint8), labels=labels)
 
 
 TRAIN, TEST = colours(90, 0), colours(60, 1)
 LABELS = torch.as_tensor(TRAIN.labels)
-SOURCE = Source(None, TRAIN, TEST)
+INPUTS = Inputs(None, TRAIN, TEST)
 
 
 def embedder():
-    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), 8)
+    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), (3, 8, 8))
 
 
-def fitted(settings, source=SOURCE, epochs=3, counted=None, watch=None, seed=5):
+def fitted(settings, inputs=INPUTS, epochs=3, counted=None, watch=None, seed=5):
     rates = torch.tensor([[lr for lr, _ in settings]] * epochs)
     rates[1:] *= 0.5
     decays = torch.tensor([decay for _, decay in settings])
     counted = torch.ones(90, len(settings), dtype=torch.bool) if counted is None else counted
-    return fit_on_views(source, LABELS, Passes(epochs, 32, "padded-crop"), rates, decays, counted, seed, watch)
+    return fit_on_views(inputs, LABELS, Passes(epochs, 32, "padded-crop"), rates, decays, counted, seed, watch)
 
 
 def test_equals_torchs_sgd_on_the_same_views(monkeypatch):
@@ -82,9 +82,9 @@ def test_a_sweep_equals_separate_runs():
 def test_images_that_do_not_count_leave_no_trace():
     counted = torch.ones(90, 1, dtype=torch.bool)
     counted[:30] = False
-    changed = TRAIN.images.copy()
+    changed = TRAIN.stored.copy()
     changed[:30] = 255 - changed[:30]
-    other = Source(None, ImageSet(name="x", split="train", images=changed), TEST)
+    other = Inputs(None, Dataset(name="x", split="train", stored=changed), TEST)
     torch.testing.assert_close(fitted([(0.02, 0.0)], counted=counted), fitted([(0.02, 0.0)], other, counted=counted))
     assert not torch.allclose(fitted([(0.02, 0.0)]), fitted([(0.02, 0.0)], other))
 
@@ -117,9 +117,9 @@ def test_read_together_equals_read_alone():
         LinearAugmented(scale=0.05, recipe="mixco", epoch="best-on-test"),
         LinearAugmented(scale=0.05, lrs=(0.01, 0.1), choose="best-on-test"),
     ]
-    together = read_together(protocols, SOURCE, LABELS, seed=3)
+    together = read_together(protocols, INPUTS, LABELS, seed=3)
     for one, (predicted, settings) in zip(protocols, together, strict=True):
-        alone = one.read(SOURCE, LABELS, seed=3)
+        alone = one.read(INPUTS, LABELS, seed=3)
         assert (predicted.double() == alone[0]).double().mean() > 0.98
         assert settings.keys() == alone[1].keys()
     assert [predicted.shape for predicted, _ in together] == [(60,), (60,), (5, 60), (2, 60)]
@@ -129,20 +129,20 @@ def test_read_together_equals_read_alone():
 def test_the_choice_is_made_on_train():
     """Whatever is handed in as test images, and whatever the labels of train's validation part say decides."""
     sweep = LinearAugmented(scale=0.05, lrs=(1e-6, 0.05))
-    blank = Source(None, TRAIN, ImageSet(name="x", split="test", images=np.zeros((4, 8, 8, 3), np.uint8)))
-    assert sweep.read(SOURCE, LABELS)[1] == sweep.read(blank, LABELS)[1]
-    assert sweep.read(SOURCE, LABELS)[1]["lr"] == 0.05
+    blank = Inputs(None, TRAIN, Dataset(name="x", split="test", stored=np.zeros((4, 8, 8, 3), np.uint8)))
+    assert sweep.read(INPUTS, LABELS)[1] == sweep.read(blank, LABELS)[1]
+    assert sweep.read(INPUTS, LABELS)[1]["lr"] == 0.05
 
 
 def test_online_probe_sees_pre_training_views_and_chooses_nothing(monkeypatch):
     asked = []
 
-    def spied(source, labels, passes, rates, decays, counted, seed):
+    def spied(inputs, labels, passes, rates, decays, counted, seed):
         asked.append((passes, rates, decays, bool(counted.all())))
         return torch.zeros(193, 1, 3)
 
     monkeypatch.setattr("mixviz.evaluate.augmented.fit_on_views", spied)
-    predicted, _ = LinearOnline(epochs=4, lr=0.2).read(SOURCE, LABELS)
+    predicted, _ = LinearOnline(epochs=4, lr=0.2).read(INPUTS, LABELS)
     assert predicted.shape == (60,)
     ((passes, rates, decays, all_count),) = asked
     assert passes == Passes(4, 256, "pre-training")
@@ -174,8 +174,8 @@ def moving_statistics(encoder):
 @pytest.mark.parametrize("one", [LinearAugmented(scale=0.02), LinearOnline(epochs=1)])
 def test_the_guard_bites_while_a_probe_is_trained(one, harm):
     encoder = embedder()
-    source = Source(encoder, TRAIN, TEST)
-    source.features()
+    inputs = Inputs(encoder, TRAIN, TEST)
+    inputs.features()
     clean = encoder.features
 
     def features(images):
@@ -184,12 +184,12 @@ def test_the_guard_bites_while_a_probe_is_trained(one, harm):
 
     encoder.features = features
     with pytest.raises(NotFrozen, match="keep its weights and BatchNorm statistics as they are"):
-        one.read(source, LABELS)
+        one.read(inputs, LABELS)
 
 
 def test_an_untouched_encoder_passes_and_stays_as_it_was():
     encoder = embedder().train()
-    LinearAugmented(scale=0.02).read(Source(encoder, TRAIN, TEST), LABELS)
+    LinearAugmented(scale=0.02).read(Inputs(encoder, TRAIN, TEST), LABELS)
     assert encoder.training
 
 

@@ -21,7 +21,7 @@ from mixviz.evaluate.corruptions import (
     soft_disk,
 )
 
-GLYPHS = make_glyphs("test", images=120).images
+GLYPHS = make_glyphs("test", images=120).stored
 GREY = np.full((40, 32, 32, 3), 128, np.uint8)
 WIDE = np.random.default_rng(0).integers(0, 256, (3, 20, 28, 3)).astype(np.uint8)
 

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -11,9 +10,9 @@ import torch
 
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
-from mixviz.evaluate import DEFAULTS, PROTOCOLS, Protocol, Result, SealRefused, evaluate, protocol, read_out
+from mixviz.evaluate import DEFAULTS, PROTOCOLS, Protocol, SealRefused, Source, evaluate, protocol
 
 STORED = ("linear-features", "knn", "logistic")
 SHORT = {
@@ -32,19 +31,20 @@ def stripes(n, split, seed, labels=(3, 7, 40), labelled=True):
     images[np.arange(n), :, :, kind] += 100
     images[:, :8] += 60 * hue[:, None, None, None]
     shown = np.asarray(labels)[kind] if labelled else None
-    return ImageSet(name="stripes", split=split, images=images.astype(np.uint8), labels=shown, factors={"hue": hue})
+    return Dataset(name="stripes", split=split, stored=images.astype(np.uint8), labels=shown, factors={"hue": hue})
 
 
 def small_embedder():
-    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), 16)
+    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), (3, 16, 16))
 
 
 TRAIN, TEST = stripes(120, "train", 0), stripes(60, "test", 1)
+PIXELS = Source(train=TRAIN, test=TEST, encoder="pixels")
 
 
 @pytest.mark.parametrize("name", STORED)
 def test_raw_pixels_read_out(name):
-    results = evaluate(None, TRAIN, TEST, "pixels", ["label", "hue"], [name], seed=4, run="mine")
+    results = evaluate(replace(PIXELS, seed=4, run="mine"), ["label", "hue"], [name])
     assert [result.target for result in results] == ["label", "hue"]
     assert results[0].accuracy > 0.9
     label = results[0].to_dict()
@@ -58,11 +58,11 @@ def test_raw_pixels_read_out(name):
 
 def test_an_encoder_is_read_out_by_every_protocol():
     short = [protocol(name, **SHORT.get(name, {})) for name in PROTOCOLS]
-    results = evaluate(small_embedder(), TRAIN, TEST, protocols=short)
-    assert [result.protocol.partition(" ")[0] for result in results] == list(PROTOCOLS)
+    results = evaluate(replace(PIXELS, embedder=small_embedder()), protocols=short)
+    assert [result.protocol for result in results] == list(PROTOCOLS)
     assert all(result.accuracy > 0.5 for result in results)  # chance: 0.33
     assert all(result.comparable for result in results)
-    assert [result.protocol for result in results if result.table is not None] == ["few-shot", results[-1].protocol]
+    assert [result.protocol for result in results if result.table is not None] == ["few-shot", "corruptions"]
     assert all((result.table is None) == (result.confusion is not None) for result in results)
     json.dumps([result.to_dict() for result in results])
 
@@ -70,7 +70,7 @@ def test_an_encoder_is_read_out_by_every_protocol():
 def test_a_result_holds_the_confusion_that_its_accuracy_is_of():
     named = replace(TRAIN, labels=TRAIN.factors["hue"], class_names=("dark", "bright"))
     named_test = replace(TEST, labels=TEST.factors["hue"], class_names=named.class_names)
-    by_label, by_factor = evaluate(None, named, named_test, targets=["label", "hue"], protocols=["knn"])
+    by_label, by_factor = evaluate(Source(train=named, test=named_test), ["label", "hue"], ["knn"])
     assert by_label.confusion.names == ("dark", "bright")
     assert by_factor.confusion.names == ("0", "1")
     assert by_label.confusion.counts.sum(axis=1).tolist() == np.bincount(named_test.labels).tolist()
@@ -79,7 +79,7 @@ def test_a_result_holds_the_confusion_that_its_accuracy_is_of():
 
 
 def test_without_a_choice_two_protocols_of_seconds_are_taken():
-    assert [result.protocol for result in evaluate(None, TRAIN, TEST)] == list(DEFAULTS) == ["linear-features", "knn"]
+    assert [result.label for result in evaluate(PIXELS)] == list(DEFAULTS) == ["linear-features", "knn"]
 
 
 def test_accuracy_is_the_share_of_hits():
@@ -89,43 +89,45 @@ def test_accuracy_is_the_share_of_hits():
     wrong[:9] = (wrong[:9] + 1) % 3
     images = np.zeros((90, 8, 8, 3), np.uint8)
     train, test = (
-        ImageSet(name="x", split="train", images=images, labels=np.arange(90) % 3),
-        ImageSet(name="x", split="test", images=images + 1, labels=wrong),
+        Dataset(name="x", split="train", stored=images, labels=np.arange(90) % 3),
+        Dataset(name="x", split="test", stored=images + 1, labels=wrong),
     )
     for name in STORED:
-        (result,) = read_out(features, features, train, test, "x", ["label"], [name])
+        (result,) = evaluate(Source(features=(features, features), train=train, test=test), protocols=[name])
         assert result.accuracy == pytest.approx(0.9)
 
 
 def test_what_is_missing_is_refused_before_any_work():
     unlabelled = stripes(20, "train", 0, labelled=False)
     with pytest.raises(UserError, match="label"):
-        evaluate(None, unlabelled, TEST)
+        evaluate(replace(PIXELS, train=unlabelled))
     with pytest.raises(UserError, match="hue"):
-        evaluate(None, TRAIN, TEST, targets=["hues"])
+        evaluate(PIXELS, targets=["hues"])
     with pytest.raises(UserError, match="unknown protocol 'kn'"):
-        evaluate(None, TRAIN, TEST, protocols=["kn"])
+        evaluate(PIXELS, protocols=["kn"])
 
 
 def test_stored_features_cannot_be_augmented_nor_be_another_layer():
-    features, test_features = torch.zeros(120, 4), torch.zeros(60, 4)
-    for name, reason in (("linear-augmented", "evaluate the encoder"), ("knn:layer=head", "of one layer alone")):
-        with pytest.raises(UserError, match=reason):
-            read_out(features, test_features, TRAIN, TEST, "x", ["label"], [name])
+    source = replace(PIXELS, features=(torch.zeros(120, 4), torch.zeros(60, 4)))
+    for name in ("linear-augmented", "linear-online", "corruptions"):
+        with pytest.raises(UserError, match="stored features have none: evaluate the encoder"):
+            evaluate(source, protocols=[name])
+    with pytest.raises(UserError, match="of one layer alone"):
+        evaluate(source, protocols=["knn:layer=head"])
     with pytest.raises(UserError, match="raw pixels have no head"):
-        evaluate(None, TRAIN, TEST, protocols=["knn:layer=head"])
+        evaluate(PIXELS, protocols=["knn:layer=head"])
 
 
 def test_the_head_is_the_embedding_of_the_first_space():
     embedder = small_embedder().eval()
-    images = torch.from_numpy(np.array(TRAIN.images)).permute(0, 3, 1, 2) / 255
-    shown = torch.from_numpy(np.array(TEST.images)).permute(0, 3, 1, 2) / 255
+    images = torch.from_numpy(np.array(TRAIN.stored)).permute(0, 3, 1, 2) / 255
+    shown = torch.from_numpy(np.array(TEST.stored)).permute(0, 3, 1, 2) / 255
     with torch.no_grad():
-        features, test_features = embedder(images)[:, 0], embedder(shown)[:, 0]
-    (expected,) = read_out(features, test_features, TRAIN, TEST, "x", ["label"], ["knn"])
-    (found,) = evaluate(embedder, TRAIN, TEST, protocols=["knn:layer=head"])
+        features = embedder(images)[:, 0], embedder(shown)[:, 0]
+    (expected,) = evaluate(replace(PIXELS, features=features), protocols=["knn"])
+    (found,) = evaluate(replace(PIXELS, embedder=embedder), protocols=["knn:layer=head"])
     assert found.accuracy == expected.accuracy
-    assert found.protocol == "knn (layer head)"
+    assert (found.protocol, found.options, found.label) == ("knn", {"layer": "head"}, "knn (layer head)")
 
 
 @dataclass(frozen=True)
@@ -137,13 +139,13 @@ class Spy(Protocol):
 
     answers: int = 1
 
-    def read(self, source, labels, seed=0):
-        self.seen.append(source)
+    def read(self, inputs, labels, seed=0):
+        self.seen.append(inputs)
         return torch.zeros(self.answers, 60, dtype=torch.long)[0 if self.answers == 1 else slice(None)], {}
 
 
 def test_a_protocol_is_shown_no_test_label():
-    evaluate(None, TRAIN, TEST, protocols=[Spy()])
+    evaluate(PIXELS, protocols=[Spy()])
     for images in (Spy.seen[-1].train, Spy.seen[-1].test):
         assert images.labels is None
         assert not images.factors
@@ -151,24 +153,13 @@ def test_a_protocol_is_shown_no_test_label():
 
 def test_a_protocol_that_leaves_a_choice_to_the_test_labels_is_refused():
     with pytest.raises(SealRefused, match="ask for best-on-test"):
-        evaluate(None, TRAIN, TEST, protocols=[Spy(answers=2)])
+        evaluate(PIXELS, protocols=[Spy(answers=2)])
 
 
 def test_best_on_test_can_be_asked_for_and_says_so_in_its_name():
     names = [f"linear-features:epochs=3{more}" for more in ("", ",choose=best-on-test")]
-    honest, flattering = evaluate(None, TRAIN, TEST, targets=["hue"], protocols=names)
-    assert flattering.protocol == "linear-features (epochs 3, choose best-on-test)"
+    honest, flattering = evaluate(PIXELS, targets=["hue"], protocols=names)
+    assert flattering.label == "linear-features (epochs 3, choose best-on-test)"
     assert flattering.accuracy >= honest.accuracy
     assert (honest.comparable, flattering.comparable) == (True, False)
     assert (flattering.settings["chosen_on"], flattering.settings["of"]) == ("test: best-on-test", 25)
-
-
-def test_results_of_older_versions_are_still_read():
-    """Those of the recordings, and one of a version that did not note run and packages yet."""
-    folders = Path(__file__).parents[2] / "data" / "recordings"
-    rows = [row for path in folders.glob("*/evaluation.json") for row in json.loads(path.read_text())]
-    assert rows
-    about = {"data": "CIFAR-10 (JPEG)", "split": "test", "train_images": 50000, "test_images": 10000, "classes": 10}
-    old = {"protocol": "knn", "encoder": "backbone", "target": "label", "accuracy": 0.5418, **about, "seed": 0}
-    rows.append({**old, "device": "cpu", "settings": {"k": 200}, "date": "2026-11-25T14:43:31+00:00"})
-    assert all(Result(**row).comparable for row in rows)

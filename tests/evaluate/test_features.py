@@ -6,24 +6,24 @@ import torch
 
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.evaluate import features
 from mixviz.evaluate.features import NotFrozen, extract, fingerprint, frozen, raw_pixels
 
 
 def pictures(n=10):
-    return ImageSet(
-        name="noise", split="train", images=np.random.default_rng(0).integers(0, 256, (n, 16, 16, 3), dtype=np.uint8)
+    return Dataset(
+        name="noise", split="train", stored=np.random.default_rng(0).integers(0, 256, (n, 16, 16, 3), dtype=np.uint8)
     )
 
 
 def embedder():
-    return build_embedder(RunConfig.of(dtype="float32", device="cpu"), 16)
+    return build_embedder(RunConfig.of(dtype="float32", device="cpu"), (3, 16, 16))
 
 
 def test_extract_gives_the_features_of_clean_images_in_order():
     encoder, images = embedder().eval(), pictures()
-    floats = torch.from_numpy(images.images.copy()).permute(0, 3, 1, 2).float() / 255
+    floats = torch.from_numpy(images.stored.copy()).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         expected = encoder.features(floats)
     torch.testing.assert_close(extract(encoder, images), expected)
@@ -82,4 +82,4 @@ def test_a_guard_is_gone_once_it_has_refused():
 
 def test_raw_pixels_are_the_images():
     images = pictures()
-    np.testing.assert_allclose(raw_pixels(images).numpy(), images.images.reshape(10, -1) / 255, rtol=1e-6)
+    np.testing.assert_allclose(raw_pixels(images).numpy(), images.stored.reshape(10, -1) / 255, rtol=1e-6)

@@ -10,12 +10,11 @@ import torch
 
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
-from mixviz.evaluate import NotFrozen, Protocol, evaluate, protocol, read_out
+from mixviz.evaluate import NotFrozen, Protocol, Source, evaluate, protocol
 from mixviz.evaluate.base import Repeated
 from mixviz.evaluate.prism import Reading, prism
-from mixviz.evaluate.transfer import transfer
 
 
 def stripes(n, split, seed):
@@ -25,14 +24,15 @@ def stripes(n, split, seed):
     images = random.integers(0, 40, (n, 16, 16, 3))
     images[np.arange(n), :, :, labels] += 100
     images[:, :8] += 60 * hue[:, None, None, None]
-    return ImageSet(name="stripes", split=split, images=images.astype(np.uint8), labels=labels, factors={"hue": hue})
+    return Dataset(name="stripes", split=split, stored=images.astype(np.uint8), labels=labels, factors={"hue": hue})
 
 
 def small_embedder():
-    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), 16)
+    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), (3, 16, 16))
 
 
 TRAIN, TEST = stripes(120, "train", 0), stripes(60, "test", 1)
+PIXELS = Source(train=TRAIN, test=TEST)
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Trials(Repeated):
 
     name: ClassVar[str] = "trials"
 
-    def read(self, source, labels, seed=0):
-        return torch.arange(3)[:, None].expand(3, len(source.test)), {}
+    def read(self, inputs, labels, seed=0):
+        return torch.arange(3)[:, None].expand(3, len(inputs.test)), {}
 
     def table(self, accuracies):
         return pd.DataFrame({"trial": [1, 2, 3], "accuracy": accuracies})
@@ -72,17 +72,17 @@ class Hiding(Trials):
 
 
 def test_the_accuracy_of_several_predictions_is_their_mean_whatever_the_protocol_says():
-    (result,) = evaluate(None, TRAIN, TEST, protocols=[Trials()])
+    (result,) = evaluate(PIXELS, protocols=[Trials()])
     assert result.accuracy == pytest.approx(1 / 3)
     assert result.table["accuracy"].max() > 0.34
     assert result.settings["best"] == 1
     with pytest.raises(UserError, match="trials: its table has other accuracies than were found"):
-        evaluate(None, TRAIN, TEST, protocols=[Boasting()])
+        evaluate(PIXELS, protocols=[Boasting()])
 
 
 def test_what_test_labels_chose_is_called_so_whatever_the_protocol_says():
-    (result,) = evaluate(None, TRAIN, TEST, protocols=[Hiding()])
-    assert result.protocol == "hiding (best-on-test)"
+    (result,) = evaluate(PIXELS, protocols=[Hiding()])
+    assert result.label == "hiding (best-on-test)"
     assert not result.comparable
 
 
@@ -91,7 +91,7 @@ def test_a_reading_that_test_labels_chose_is_called_so_whatever_it_says():
         def __post_init__(self):
             pass
 
-    (row,) = prism(None, TRAIN, TEST, readings=[Modest("modest", (Hiding(),), "me", "none")]).itertuples()
+    (row,) = prism(PIXELS, readings=[Modest("modest", (Hiding(),), "me", "none")]).itertuples()
     assert (row.reading, row.comparable) == ("modest (best-on-test)", False)
 
 
@@ -105,11 +105,11 @@ def test_no_test_label_is_looked_at_before_all_protocols_have_predicted():
             return {}
 
     class Listening(Trials):
-        def read(self, source, labels, seed=0):
+        def read(self, inputs, labels, seed=0):
             assert not told
-            return super().read(source, labels, seed)
+            return super().read(inputs, labels, seed)
 
-    evaluate(None, TRAIN, TEST, protocols=[Telling(), Listening()])
+    evaluate(PIXELS, protocols=[Telling(), Listening()])
     assert len(told) == 1
 
 
@@ -121,21 +121,23 @@ class FineTuned(Protocol):
 
     statistics: bool = False  # the statistics of BatchNorm alone
 
-    def read(self, source, labels, seed=0):
-        encoder, pixels = source.embedder, source.train.tensor().permute(0, 3, 1, 2) / 255
+    def read(self, inputs, labels, seed=0):
+        encoder, pixels = inputs.embedder, inputs.train.tensor().permute(0, 3, 1, 2) / 255
         if self.statistics:
             with torch.no_grad():
                 encoder.train().features(pixels)
         else:
             torch.nn.functional.cross_entropy(encoder.features(pixels), labels).backward()
             torch.optim.SGD([p for p in encoder.parameters() if p.grad is not None], lr=0.1).step()
-        return protocol("knn").read(source, labels, seed)
+        return protocol("knn").read(inputs, labels, seed)
 
 
 ENTRANCES = {
-    "evaluate": lambda encoder, own: evaluate(encoder, TRAIN, TEST, protocols=["knn", own]),
-    "transfer": lambda encoder, own: transfer(encoder, TRAIN, TEST, replace(TRAIN, name="home"), protocols=[own]),
-    "prism": lambda encoder, own: prism(encoder, TRAIN, TEST, readings=[Reading("mine", (own,), "me", "all")]),
+    "evaluate": lambda source, own: evaluate(source, protocols=["knn", own]),
+    "transfer": lambda source, own: evaluate(
+        replace(source, train=replace(TRAIN, name="home")).on((TRAIN, TEST)), protocols=[own]
+    ),
+    "prism": lambda source, own: prism(source, readings=[Reading("mine", (own,), "me", "all")]),
 }
 
 
@@ -144,7 +146,7 @@ ENTRANCES = {
 def test_a_protocol_that_trains_the_backbone_is_refused(entrance, statistics):
     encoder = small_embedder().train()
     with pytest.raises(NotFrozen, match="the backbone changed while it was evaluated"):
-        entrance(encoder, FineTuned(statistics=statistics))
+        entrance(replace(PIXELS, embedder=encoder), FineTuned(statistics=statistics))
     assert encoder.training
 
 
@@ -152,25 +154,27 @@ def test_weights_are_hashed_twice_whatever_the_protocols(monkeypatch):
     calls = []
     monkeypatch.setattr("mixviz.evaluate.features.fingerprint", lambda module: calls.append(module) or "same")
     corrupted = protocol("corruptions", kinds=("brightness", "pixelate"), severities=(1,))
-    evaluate(small_embedder(), TRAIN, TEST, targets=["label", "hue"], protocols=["knn", "knn:layer=head", corrupted])
+    source = replace(PIXELS, embedder=small_embedder())
+    evaluate(source, ["label", "hue"], ["knn", "knn:layer=head", corrupted])
     assert len(calls) == 2
 
 
 def test_train_and_test_that_share_images_are_refused():
     with pytest.raises(UserError, match=r"^60 of 60 test images are training images too: remove them") as caught:
-        evaluate(None, TEST, TEST)
+        evaluate(replace(PIXELS, train=TEST))
     assert "\n" not in str(caught.value)
-    for entrance in (lambda *sets: prism(None, *sets), lambda *sets: read_out(*[None] * 2, *sets, "x", [], [])):
+    stored = torch.zeros(60, 4), torch.zeros(60, 4)
+    for entrance in (prism, lambda source: evaluate(replace(source, features=stored))):
         with pytest.raises(UserError, match="test images are training images too"):
-            entrance(TEST, TEST)
+            entrance(replace(PIXELS, train=TEST))
 
 
 def test_few_shared_images_are_tolerated_and_told():
     test = stripes(200, "test", 1)
     for shared, told in ((2, 2), (0, None)):
-        images = np.concatenate([TRAIN.images[:shared], test.images[shared:]])
-        results = evaluate(None, TRAIN, replace(test, images=images))
+        images = np.concatenate([TRAIN.stored[:shared], test.stored[shared:]])
+        results = evaluate(replace(PIXELS, test=replace(test, stored=images)))
         assert [result.settings.get("images_in_both") for result in results] == [told, told]
-    images = np.concatenate([TRAIN.images[:3], test.images[3:]])
+    images = np.concatenate([TRAIN.stored[:3], test.stored[3:]])
     with pytest.raises(UserError, match=r"^3 of 200 test images"):
-        evaluate(None, TRAIN, replace(test, images=images))
+        evaluate(replace(PIXELS, test=replace(test, stored=images)))

@@ -6,35 +6,35 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate.overlap import images_in_both
 
 
 def noise(n, split, seed, size=8, high=256):
     images = np.random.default_rng(seed).integers(0, high, (n, size, size, 3), dtype=np.uint8)
-    return ImageSet(name="noise", split=split, images=images)
+    return Dataset(name="noise", split=split, stored=images)
 
 
 def test_shared_images_are_counted_wherever_they_are():
     train, test = noise(500, "train", 0), noise(400, "test", 1)
     assert images_in_both(train, test) == 0
-    images = test.images.copy()
-    images[[7, 99, 399]] = train.images[[3, 3, 498]]
-    assert images_in_both(train, replace(test, images=images)) == 3
+    images = test.stored.copy()
+    images[[7, 99, 399]] = train.stored[[3, 3, 498]]
+    assert images_in_both(train, replace(test, stored=images)) == 3
 
 
 def test_images_that_differ_in_one_byte_are_not_shared():
-    train, images = noise(100, "train", 0), noise(100, "train", 0).images.copy()
+    train, images = noise(100, "train", 0), noise(100, "train", 0).stored.copy()
     images[np.arange(100), np.arange(100) % 8, 3, 1] ^= 1
-    assert images_in_both(train, replace(train, images=images)) == 0
+    assert images_in_both(train, replace(train, stored=images)) == 0
 
 
 def test_images_that_are_nearly_all_alike_are_told_apart():
     """Black but for one pixel, so that few bytes tell nothing."""
     images = np.zeros((128, 8, 8, 3), np.uint8)
     images.reshape(128, -1)[np.arange(128), np.arange(128)] = 9
-    black = ImageSet(name="dots", split="train", images=images)
+    black = Dataset(name="dots", split="train", stored=images)
     assert images_in_both(black.select(range(64)), black.select(range(64, 128))) == 0
     with pytest.raises(UserError, match="64 of 64 test images"):
         images_in_both(black.select(range(64)), black.select(range(64)))
@@ -47,7 +47,7 @@ def test_images_of_another_size_are_others():
 def test_more_than_one_in_a_hundred_is_refused():
     train, test = noise(300, "train", 0), noise(300, "test", 1)
     for shared in (3, 4):
-        mixed = replace(test, images=np.concatenate([train.images[:shared], test.images[shared:]]))
+        mixed = replace(test, stored=np.concatenate([train.stored[:shared], test.stored[shared:]]))
         if shared == 3:
             assert images_in_both(train, mixed) == 3
         else:

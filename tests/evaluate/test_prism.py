@@ -5,9 +5,9 @@ import pytest
 
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
-from mixviz.evaluate import Knn, LinearAugmented, LinearFeatures, evaluate
+from mixviz.evaluate import Knn, LinearAugmented, LinearFeatures, Source, evaluate
 from mixviz.evaluate.prism import READINGS, Reading, prism
 
 
@@ -16,20 +16,21 @@ def colours(n, split, seed):
     labels = random.integers(0, 3, n)
     images = random.integers(0, 190, (n, 8, 8, 3))
     images[np.arange(n), :, :, labels] += 15
-    return ImageSet(name="colours", split=split, images=images.astype(np.uint8), labels=labels)
+    return Dataset(name="colours", split=split, stored=images.astype(np.uint8), labels=labels)
 
 
 TRAIN, TEST = colours(120, "train", 0), colours(80, "test", 1)
 
 
 @pytest.fixture(scope="module")
-def embedder():
-    return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), 8)
+def source():
+    embedder = build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), (3, 8, 8))
+    return Source(embedder=embedder, train=TRAIN, test=TEST)
 
 
 @pytest.fixture(scope="module")
-def table(embedder):
-    return prism(embedder, TRAIN, TEST, scale=0.02)
+def table(source):
+    return prism(source, scale=0.02)
 
 
 def test_one_row_a_reading_and_one_read_a_row(table):
@@ -54,17 +55,17 @@ def test_what_is_chosen_on_test_is_never_below_what_it_was_chosen_from(table):
     assert accuracy["linear, augmented, best-on-test lr"] >= accuracy["linear, augmented, lr 1 to 70"]
 
 
-def test_honest_rows_are_what_evaluate_gives(table, embedder):
+def test_honest_rows_are_what_evaluate_gives(table, source):
     protocols = {"kNN 200, τ 0.1, head": Knn(k=200, layer="head"), "linear, stored features": LinearFeatures()}
-    results = evaluate(embedder, TRAIN, TEST, protocols=list(protocols.values()))
+    results = evaluate(source, protocols=list(protocols.values()))
     found = table.set_index("reading").loc[list(protocols)]
     assert found["accuracy"].tolist() == [result.accuracy for result in results]
-    assert found["protocol"].tolist() == [result.protocol for result in results]
+    assert found["protocol"].tolist() == [result.label for result in results]
 
 
 def test_raw_pixels_have_no_head():
     short = [reading for reading in READINGS if all(isinstance(one, Knn) for one in reading.protocols)]
-    names = prism(None, TRAIN, TEST, readings=short)["reading"]
+    names = prism(Source(train=TRAIN, test=TEST), readings=short)["reading"]
     assert len(names) == len(short) - 1
     assert not names.str.contains("head").any()
 

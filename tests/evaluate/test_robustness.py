@@ -11,7 +11,7 @@ from mixviz.build import build_embedder
 from mixviz.config import RunConfig
 from mixviz.data.glyphs import make_glyphs
 from mixviz.errors import UserError
-from mixviz.evaluate import SealedLabels, SealRefused, Source, evaluate, extract, fingerprint, linear_probe
+from mixviz.evaluate import Inputs, SealedLabels, SealRefused, Source, evaluate, extract, fingerprint, linear_probe
 from mixviz.evaluate.corruptions import KINDS, SEVERITIES, corrupt
 from mixviz.evaluate.robustness import (
     PSNR,
@@ -35,7 +35,7 @@ def table(clean, **errors):
 
 def test_each_severity_is_stronger():
     """On glyphs, and in what is stated of CIFAR-10 (JPEG)."""
-    table = calibration(TEST.images).pivot(index="kind", columns="severity", values="psnr")
+    table = calibration(TEST.stored).pivot(index="kind", columns="severity", values="psnr")
     assert list(table.columns) == [1, 2, 3, 4, 5]
     assert (table.diff(axis=1).iloc[:, 1:] < -0.2).all(axis=None)
     assert all(np.all(np.diff(PSNR[kind]) < 0) for kind in SEVERITIES)
@@ -52,10 +52,10 @@ def test_psnr_of_a_known_error():
 @pytest.fixture(scope="module")
 def read():
     """Protocol ``corruptions`` on an encoder: predictions of two kinds at two severities, and what they are of."""
-    embedder = build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), 32)
+    embedder = build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), (3, 32, 32))
     one = LinearCorrupted(kinds=("brightness", "fog"), severities=(1, 5))
-    source, before = Source(embedder, TRAIN, TEST), fingerprint(embedder)
-    predicted, settings = one.read(source, torch.from_numpy(TRAIN.labels), seed=2)
+    inputs, before = Inputs(embedder, TRAIN, TEST), fingerprint(embedder)
+    predicted, settings = one.read(inputs, torch.from_numpy(TRAIN.labels), seed=2)
     assert fingerprint(embedder) == before
     return embedder, one, predicted, settings
 
@@ -63,10 +63,10 @@ def read():
 def test_predictions_are_those_of_the_probe_on_corrupted_images(read):
     embedder, _, predicted, settings = read
     labels, features = torch.from_numpy(TRAIN.labels), extract(embedder, TRAIN)
-    shown = [TEST.images] + [corrupt(TEST.images, kind, s, seed=2) for kind in ("brightness", "fog") for s in (1, 5)]
+    shown = [TEST.stored] + [corrupt(TEST.stored, kind, s, seed=2) for kind in ("brightness", "fog") for s in (1, 5)]
     assert predicted.shape == (5, 90)
     for found, images in zip(predicted, shown, strict=True):
-        probe = linear_probe(features, labels, extract(embedder, replace(TEST, images=images)), seed=2)
+        probe = linear_probe(features, labels, extract(embedder, replace(TEST, stored=images)), seed=2)
         assert torch.equal(found, probe.predicted)
         assert (settings["lr"], settings["weight_decay"]) == (probe.lr, probe.weight_decay)
     assert not torch.equal(predicted[0], predicted[4])
@@ -92,8 +92,8 @@ def test_the_test_labels_are_read_once_for_all_corruptions(read, monkeypatch):
             super().__init__(*arguments, **options)
             made.append(self)
 
-    monkeypatch.setattr("mixviz.evaluate.SealedLabels", Counted)
-    (result,) = evaluate(embedder, TRAIN, TEST, protocols=[one], seed=2)
+    monkeypatch.setattr("mixviz.evaluate.evaluation.SealedLabels", Counted)
+    (result,) = evaluate(Source(embedder=embedder, train=TRAIN, test=TEST, seed=2), protocols=[one])
     hits = (predicted.numpy() == TEST.labels).mean(axis=1)
     assert result.table["accuracy"].to_numpy() == pytest.approx(hits)
     assert (result.accuracy, result.settings["clean"]) == pytest.approx((hits[1:].mean(), hits[0]))

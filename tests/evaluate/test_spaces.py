@@ -5,10 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
-from mixviz.evaluate import read_out
-from mixviz.evaluate.spaces import read_out_spaces, space_features
+from mixviz.evaluate import Source, evaluate
+from mixviz.evaluate.spaces import space_features, space_sources
 
 
 def unit(*shape, seed):
@@ -40,15 +40,16 @@ def test_what_no_space_holds_alone_is_read_from_all():
         for name, bit, extra in zip(("all", "color"), bits, noise, strict=True)
     }
     data, test = (
-        ImageSet(name="bits", split=split, images=np.full((200, 1, 1, 3), shade, np.uint8), labels=labels)
+        Dataset(name="bits", split=split, stored=np.full((200, 1, 1, 3), shade, np.uint8), labels=labels)
         for shade, split in enumerate(("train", "test"))
     )
-    results = read_out_spaces(spaces, spaces, data, test, protocols=["linear-features"], run="mine")
+    sources = space_sources(Source(train=data, test=test, run="mine"), spaces, spaces)
+    results = [result for source in sources for result in evaluate(source, protocols=["linear-features"])]
     assert {result.run for result in results} == {"mine"}
     found = {result.encoder: result for result in results}
     assert found["all"].accuracy == pytest.approx(0.5, abs=0.1)
     assert found["all spaces"].accuracy > 0.98
-    (alone,) = read_out(spaces["color"], spaces["color"], data, test, "color", ["label"], ["linear-features"])
-    assert found["color"].accuracy == alone.accuracy
+    alone = Source(features=(spaces["color"], spaces["color"]), train=data, test=test)
+    assert found["color"].accuracy == evaluate(alone, protocols=["linear-features"])[0].accuracy
     with pytest.raises(UserError, match="200 of 200 test images are training images too"):
-        read_out_spaces(spaces, spaces, data, data)
+        evaluate(space_sources(Source(train=data, test=data), spaces, spaces)[0])

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 
 from mixviz.build import build_embedder
 from mixviz.config import RunConfig
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
-from mixviz.evaluate import read_out
+from mixviz.evaluate import Source, evaluate
 from mixviz.evaluate.features import extract
-from mixviz.evaluate.transfer import resized, shared_classes, transfer
+from mixviz.evaluate.transfer import resized, shared_classes
 
 
 def colours(n, split, seed, size=(16, 16), name="colours"):
@@ -22,8 +22,8 @@ def colours(n, split, seed, size=(16, 16), name="colours"):
     labels = random.integers(0, 3, n)
     images = random.integers(0, 40, (n, *size, 3))
     images[np.arange(n), :, :, labels] += 100
-    return ImageSet(
-        name=name, split=split, images=images.astype(np.uint8), labels=labels, class_names=("red", "green", "blue")
+    return Dataset(
+        name=name, split=split, stored=images.astype(np.uint8), labels=labels, class_names=("red", "green", "blue")
     )
 
 
@@ -32,43 +32,48 @@ HOME = replace(colours(4, "train", 9, name="home"), class_names=("Red", "dark_bl
 
 @pytest.fixture(scope="module")
 def embedder():
-    return build_embedder(RunConfig.of(dtype="float32", device="cpu"), 16)
+    return build_embedder(RunConfig.of(dtype="float32", device="cpu"), (3, 16, 16))
+
+
+def at_home(embedder, **about):
+    return Source(embedder=embedder, train=HOME, test=HOME, **about)
 
 
 def test_results_say_where_the_encoder_comes_from(embedder):
     train, test = colours(120, "train", 0), colours(60, "test", 1)
-    results = transfer(embedder, train, test, HOME, seed=3, run="mine")
+    results = evaluate(at_home(embedder, seed=3, run="mine").on((train, test)))
     assert [result.protocol for result in results] == ["linear-features", "knn"]
     for result in results:
         assert (result.data, result.settings["encoder_trained_on"]) == ("colours", "home")
-        assert (result.target, result.run) == ("label of colours", "mine")
+        assert (result.target, result.run, result.is_transfer) == ("label", "mine", True)
         assert result.settings["shared_classes"] == ["Red"]
         assert "resized_from" not in result.settings
         assert result.accuracy > 0.8
     assert "k" in results[1].settings  # the protocol's own stay
     features = extract(embedder, train), extract(embedder, test)
-    (alone,) = read_out(*features, train, test, "backbone", ["label"], ["knn"], 3)
+    (alone,) = evaluate(Source(features=features, train=train, test=test, seed=3), protocols=["knn"])
+    assert not alone.is_transfer
     assert results[1].accuracy == alone.accuracy
 
 
 def test_images_of_another_size_are_resized(embedder):
     train, test = colours(60, "train", 0, (24, 30)), colours(30, "test", 1, (24, 30))
-    (result,) = transfer(embedder, train, test, HOME, protocols=["knn"])
+    (result,) = evaluate(at_home(embedder).on((train, test)), protocols=["knn"])
     assert result.settings["resized_from"] == [24, 30]
     small_train, small_test = resized(train, (16, 16)), resized(test, (16, 16))
     features = extract(embedder, small_train), extract(embedder, small_test)
-    (expected,) = read_out(*features, small_train, small_test, "backbone", ["label"], ["knn"])
+    (expected,) = evaluate(Source(features=features, train=small_train, test=small_test), protocols=["knn"])
     assert result.accuracy == expected.accuracy
 
 
 def test_resizing_cuts_to_the_centre_and_keeps_the_rest():
     wide = colours(5, "train", 0, (24, 40))
     small = resized(wide, (12, 12))
-    middle = torch.from_numpy(wide.images[:, :, 8:32].astype(np.float32)).permute(0, 3, 1, 2)
+    middle = torch.from_numpy(wide.stored[:, :, 8:32].astype(np.float32)).permute(0, 3, 1, 2)
     expected = F.interpolate(middle, (12, 12), mode="bilinear", antialias=True).permute(0, 2, 3, 1).numpy()
-    np.testing.assert_allclose(small.images, expected, atol=1.01)  # bytes are resized in whole numbers
+    np.testing.assert_allclose(small.stored, expected, atol=1.01)  # bytes are resized in whole numbers
     assert (small.labels == wide.labels).all()
-    assert small.images.dtype == np.uint8
+    assert small.stored.dtype == np.uint8
     assert resized(small, (12, 12)) is small
 
 
@@ -81,11 +86,11 @@ def test_shared_classes_are_by_name_in_any_spelling():
     ("train", "test", "message"),
     [
         (colours(30, "train", 0, name="home"), colours(30, "test", 1, name="home"), "trained on home itself"),
-        (colours(30, "train", 0), colours(30, "test", 1, name="other"), "from one data set"),
+        (colours(30, "train", 0), colours(30, "test", 1, name="other"), "use one data set for both"),
         (colours(30, "train", 0).select(range(3)), replace(colours(30, "test", 1), labels=np.arange(30)), "no label"),
     ],
 )
 def test_what_is_no_transfer_is_refused(embedder, train, test, message):
     with pytest.raises(UserError, match=message) as caught:
-        transfer(embedder, train, test, HOME)
+        evaluate(at_home(embedder).on((train, test)))
     assert "\n" not in str(caught.value)

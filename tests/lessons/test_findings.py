@@ -2,8 +2,8 @@
 
 import pytest
 
-from mixviz import ledger
 from mixviz.errors import UserError
+from mixviz.experiments.claims import ledger
 from mixviz.lessons.findings import said_and_found
 
 

@@ -6,10 +6,10 @@ import pytest
 from mixviz.config import RunConfig
 from mixviz.data import load
 from mixviz.errors import UserError
-from mixviz.evaluate import evaluate
+from mixviz.evaluate import Source, evaluate, read_out
 from mixviz.lessons import reproduction
 from mixviz.lessons.reproduction import linear_evaluation, pairs_of
-from mixviz.recordings import record, recorded
+from mixviz.pretrained import add, available
 from mixviz.train import train
 
 SETTINGS = {"data": "optical-digits", "image_size": 16, "train_images": 200, "epochs": 1, "batch_size": 32}
@@ -29,14 +29,14 @@ def root(tmp_path_factory):
         ("mixed", 2, ["mixco"]),
     ]:
         run = train(RunConfig.of(**SMALL, mixing=mixing, seed=seed), f"{name}-seed{seed}", root=runs, progress=False)
-        run.add_results([result.to_dict() for result in evaluate(run.encoder(), *sets, seed=seed)])
-        record(run, kept)
+        read_out(run, sets)
+        add(run, kept)
     return kept
 
 
 @pytest.fixture(autouse=True)
 def only_these(root, monkeypatch):
-    monkeypatch.setattr(reproduction, "recorded", lambda: recorded(root))
+    monkeypatch.setattr(reproduction, "available", lambda: available(root))
 
 
 def test_recordings_are_paired_by_seed():
@@ -56,11 +56,11 @@ def test_the_table_is_what_evaluate_finds(root):
     assert table["seeds"].tolist() == [2] * 4
     assert abs(table["base"][0] - table["base"][2]) < 3  # recorded on the very same images, with weights in full
     assert set(table["verdict"]) == {"not settled"}  # two seeds settle nothing
-    runs = {run.name: run for run in recorded(root)}
+    runs = {run.name: run for run in available(root)}
     sets = [load("optical-digits", split, image_size=16) for split in ("train", "test")]
     by_name = {}
     for name, run in runs.items():
-        (result,) = evaluate(run.encoder(), *sets, protocols=["linear-features"], seed=run.config.train.seed)
+        (result,) = evaluate(Source.of_run(run, sets), protocols=["linear-features"])
         by_name[name] = 100 * result.accuracy
     differences = [by_name[f"mixed-seed{seed}"] - by_name[f"base-seed{seed}"] for seed in (1, 2)]
     ours = table.iloc[0]
@@ -71,7 +71,7 @@ def test_the_table_is_what_evaluate_finds(root):
 
 
 def test_one_seed_has_no_interval(monkeypatch, root):
-    monkeypatch.setattr(reproduction, "recorded", lambda: [run for run in recorded(root) if "seed1" in run.name])
+    monkeypatch.setattr(reproduction, "available", lambda: [run for run in available(root) if "seed1" in run.name])
     table = linear_evaluation("base", "mixed")
     assert set(table["seeds"]) == {1}
     assert table["difference"].str.fullmatch(r"[+-]\d+\.\d").all()

@@ -20,7 +20,7 @@ from mixviz.analysis.invariance import vary
 from mixviz.analysis.mixpath import Calibration, share_of_first
 from mixviz.analysis.targets import KINDS, ContrastTable, contrast_table
 from mixviz.augment import build_augmentation, make_views
-from mixviz.build import build_method
+from mixviz.build import build_method, hold_out
 from mixviz.config import RunConfig
 from mixviz.lessons import (
     evaluation,
@@ -38,7 +38,7 @@ from mixviz.lessons.exercise import Exercise
 from mixviz.losses import cosine_regression
 from mixviz.mixing import IMix, IMixDraw, MixCo, MoCHi, MoCHiDraw, blend
 from mixviz.terms import Candidates
-from mixviz.train import batches, hold_out
+from mixviz.train import batches
 
 SPACES = ("all", "color", "rotation")
 REFERENCES: dict[str, Callable[..., Any]] = {}  # exercise -> its function; of one that asks for a value, what finds it
@@ -64,7 +64,7 @@ def random_images(n: int = 16, size: int = 16) -> Tensor:
 
 def tables(framework: str, n: int, **settings: Any) -> list[ContrastTable]:
     """The contrast tables of a small network's method, one for each space, on random images."""
-    method = build_method(RunConfig.of(framework=framework, dim=8, hidden=16, device="cpu", **settings), 16)
+    method = build_method(RunConfig.of(framework=framework, dim=8, hidden=16, device="cpu", **settings), (3, 16, 16))
     views = list(random_images(n * (1 + len(method.shared))).split(n))
     return [contrast_table(method.framework, term) for term in method.terms(views, Generator().manual_seed(0))]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mixviz.museum import EXHIBITS
+from mixviz.experiments.failures import CASES
 from mixviz.plots.museum import LABELS, plot_gain, plot_twins
 from mixviz.plots.style import figure
 
@@ -25,7 +25,7 @@ def test_twins_are_two_lines_that_differ_in_more_than_colour():
 
 
 def test_every_curve_of_an_exhibit_has_a_label():
-    assert {name for found in EXHIBITS for name in found.curves} <= set(LABELS)
+    assert {name for found in CASES for name in found.curves} <= set(LABELS)
 
 
 def test_runs_without_a_name_differ_too_and_curves_of_films_are_labelled():

@@ -1,6 +1,7 @@
 """The contrast table's widget shows the table that the core makes of the same network and images."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -10,10 +11,9 @@ from torch import Generator
 
 from mixviz.analysis.targets import NONE, contrast_table
 from mixviz.frameworks import FRAMEWORKS
-from mixviz.mixing import MoCHi
+from mixviz.mixing import MIXINGS, MoCHi
 from mixviz.widgets import ContrastTable, Widget
 from mixviz.widgets.base import STAGES
-from mixviz.widgets.contrast import MIXINGS
 from mixviz.widgets.networks import GLYPHS, network
 
 CANDIDATES = {  # of a query in a batch of 8, with a queue of 256, 16 synthetic negatives, and LooC's 3 key views
@@ -69,14 +69,18 @@ def test_mochi_synthesises_as_many_as_the_sliders_say(table):
 
 
 @pytest.mark.parametrize("framework", list(FRAMEWORKS))
-@pytest.mark.parametrize("mixing", MIXINGS)
+@pytest.mark.parametrize("mixing", ["none", *MIXINGS])
 def test_every_pair_is_shown_or_says_why_not(table, framework, mixing):
     table.set(framework=framework, mixing=mixing, hardest=16, batch=8)
-    if mixing in CANDIDATES[framework]:
+    if mixing in CANDIDATES.get(framework, {}):
         is_candidate = table.seen.table.kind != NONE
         assert table.numbers()["queries"] == len(is_candidate) == (4 if mixing == "mixco" else 8)
         assert is_candidate.sum(dim=1).max() == CANDIDATES[framework][mixing]
+    elif not table.problem:
+        assert (framework, mixing) not in itertools.product(CANDIDATES, CANDIDATES["moco-v2"])
+        assert table.numbers()["queries"] == len(table.seen.table.kind)
     else:
+        assert MIXINGS[mixing].needs_negatives
         assert ": " in table.problem
         assert "\n" not in table.problem
 

@@ -9,13 +9,14 @@ import pytest
 from mixviz.analysis.verdict import drawn
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
-from mixviz.evaluate.compare import mean_interval, seeds_to_settle
 from mixviz.evaluate.prism import READINGS, prism
+from mixviz.paired import mean_interval, seeds_to_settle
+from mixviz.pretrained import find
 from mixviz.train import train
 from mixviz.widgets import ProtocolPrism, SeedVerdict
 from mixviz.widgets.controls import stops
 from mixviz.widgets.evaluation import TABLES
-from mixviz.widgets.networks import GLYPHS, find
+from mixviz.widgets.networks import GLYPHS
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +37,7 @@ def seeds() -> SeedVerdict:
 def test_the_table_of_the_recording_has_all_readings_of_its_checkpoint(shown):
     table = shown.seen
     assert table["reading"].tolist() == [reading.name for reading in READINGS]
-    own = [r for r in find(GLYPHS).results if (r["encoder"], r["target"]) == ("backbone", "label")]
-    results = {result["protocol"]: result["accuracy"] for result in own}
+    results = {label: result.accuracy for label, result in find(GLYPHS).own_results().items()}
     rows = table.set_index("reading")["accuracy"]
     assert rows["linear, stored features"] == pytest.approx(results["linear-features"], abs=0.25)  # of fewer images
     assert rows["kNN 1, cosine"] > 0.5
@@ -79,9 +79,9 @@ def test_a_run_without_a_table_is_read_out_once_on_a_few_images(tmp_path, monkey
     run = train(config, "own", root=tmp_path, progress=False)
     short, calls = READINGS[-3:], []
 
-    def few(encoder, train, test, **more):
-        calls.append((len(train), len(test)))
-        return prism(encoder, train, test, **more, readings=short)
+    def few(source):
+        calls.append((len(source.train), len(source.test)))
+        return prism(source, readings=short)
 
     monkeypatch.setattr("mixviz.widgets.evaluation.prism", few)
     widget = ProtocolPrism(run, images=200)

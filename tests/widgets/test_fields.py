@@ -49,7 +49,7 @@ def test_bounds_that_are_left_out_are_no_ends():
 
 def test_own_words_are_taken_beside_those_suggested():
     control = control_of(FLAGS["backbone"])
-    assert tuple(control.options) == tuple(BACKBONES)
+    assert list(control.options)[: len(BACKBONES)] == list(BACKBONES)
     control.value = admit(FLAGS["backbone"], control, "package.module:Class")
     assert control.value == "package.module:Class"
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mixviz.errors import UserError
-from mixviz.recordings import recorded
+from mixviz.pretrained import available
 from mixviz.widgets import FilmScrubber
 from mixviz.widgets.film import ALL_OTHERS, CIFAR, NO_OTHER, PANELS
 
-FILMS = {run.config.method.name: run.film for run in recorded() if run.name in CIFAR}
+FILMS = {run.config.method.name: run.film for run in available() if run.name in CIFAR}
 MOCO, MOCHI = "moco-v2", "moco-v2 + mochi"
 FRAMES = [int(epoch) for epoch in FILMS[MOCO].epochs]
 

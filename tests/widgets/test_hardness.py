@@ -59,14 +59,14 @@ def test_rows_of_the_bank_are_the_images_of_its_keys(microscope):
     glyphs = network(GLYPHS)
     assert len(microscope.bank) == len(glyphs.bank[1]) == 2048
     np.testing.assert_array_equal(microscope.bank.labels, glyphs.bank[1].numpy())
-    np.testing.assert_array_equal(microscope.bank.images[7], glyphs.train.images[glyphs.bank_rows[7]])
+    np.testing.assert_array_equal(microscope.bank.stored[7], glyphs.train.stored[glyphs.bank_rows[7]])
 
 
 def test_the_hardest_negative_in_the_list_is_the_image_of_the_nearest_key(microscope):
     microscope.set(query=2)
     glyphs = network(GLYPHS)
     nearest = int((glyphs.bank[0][0] @ microscope.embedded[0][2]).argmax())
-    np.testing.assert_allclose(microscope._images()[1][0], microscope.bank.images[nearest] / 255)
+    np.testing.assert_allclose(microscope._images()[1][0], microscope.bank.stored[nearest] / 255)
     np.testing.assert_allclose(microscope._images()[0][0], microscope.views[0][2].permute(1, 2, 0))
     assert [len(images) for images in microscope._images().values()] == [2] + [1] * 6 + [2] * 4 + [1] * 3
 
@@ -136,14 +136,16 @@ def test_without_labels_nothing_is_called_false(monkeypatch):
     from mixviz.widgets import networks
 
     glyphs = network(GLYPHS)
-    bare = replace(glyphs, train=replace(glyphs.train, labels=None), held_out=replace(glyphs.held_out, labels=None))
+    unlabelled = replace(glyphs.sets, all_train=replace(glyphs.sets.all_train, labels=None))
+    bare = replace(glyphs, sets=unlabelled)
     monkeypatch.setattr(networks, "network", lambda run: bare)
     microscope = HardnessMicroscope()
     assert microscope.controls["oracle"].disabled
     assert "false among N" not in microscope.numbers()
     assert "own class" not in microscope.caption()
     assert microscope.seen.candidates["false"].isna().all()
-    monkeypatch.setattr(networks, "network", lambda run: replace(glyphs, held_out=glyphs.held_out.select([])))
+    nothing = replace(glyphs.sets, data=glyphs.sets.data.model_copy(update={"holdout": 0}))
+    monkeypatch.setattr(networks, "network", lambda run: replace(glyphs, sets=nothing))
     with pytest.raises(UserError, match="holdout"):
         HardnessMicroscope()
 

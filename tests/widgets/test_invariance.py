@@ -10,7 +10,7 @@ from PIL import Image
 from mixviz.analysis.heads import heads
 from mixviz.analysis.invariance import invariance, reference_table
 from mixviz.errors import UserError
-from mixviz.overview import AUGMENTATIONS
+from mixviz.report.overview import AUGMENTATIONS
 from mixviz.widgets import InvarianceFingerprint
 from mixviz.widgets.invariance import AMONG, GLYPHS_TURNED, MOVED, NEAREST
 from mixviz.widgets.networks import GLYPHS, GLYPHS_LOOC, network

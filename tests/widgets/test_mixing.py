@@ -33,7 +33,7 @@ def picture(lab: MixingLab) -> np.ndarray:
 
 
 def image(name: str, row: int) -> torch.Tensor:
-    return torch.from_numpy(networks.network(name).held_out.images[row]).permute(2, 0, 1) / 255
+    return torch.from_numpy(networks.network(name).held_out.stored[row]).permute(2, 0, 1) / 255
 
 
 def embed(name: str, *images: torch.Tensor) -> torch.Tensor:
@@ -227,7 +227,8 @@ def test_networks_of_one_name_are_told_apart_by_their_runs():
 def test_bad_input_is_one_clear_line(monkeypatch):
     with pytest.raises(UserError, match="glyphs-moco-v3"):
         MixingLab("glyphs-moco-v3")
-    few = replace(networks.network(GLYPHS), held_out=networks.network(GLYPHS).held_out.select(range(5)))
+    glyphs = networks.network(GLYPHS)
+    few = replace(glyphs, sets=replace(glyphs.sets, data=glyphs.sets.data.model_copy(update={"holdout": 5})))
     monkeypatch.setattr(networks, "network", lambda run: few)
     with pytest.raises(UserError, match="holds out 5 images, 8 are wanted"):
         MixingLab(GLYPHS)

@@ -9,14 +9,14 @@ import pytest
 from matplotlib.figure import Figure
 
 from mixviz.errors import UserError
+from mixviz.experiments.failures import CASES
 from mixviz.film import Film
-from mixviz.museum import EXHIBITS
-from mixviz.recordings import ROOT
+from mixviz.pretrained import ROOT
 from mixviz.widgets import MuseumGuide
 from mixviz.widgets.controls import stops
 from mixviz.widgets.museum import BROKEN, CURVES, GAIN, HEADS, PICTURES
 
-NAMES = [found.name for found in EXHIBITS]
+NAMES = [found.name for found in CASES]
 HEALTHY = {"n-pair": "healthy-n-pair", "moco-v2": "healthy-moco-v2", "n-pair + imix": "healthy-n-pair+imix"}
 HEALTHY["n-pair + looc"] = "healthy-n-pair+looc"
 
@@ -40,8 +40,8 @@ def undrawn(guide, monkeypatch) -> MuseumGuide:
 
 def folders(name: str) -> tuple[Path, Path]:
     """Of the healthy and of the broken run."""
-    found = next(found for found in EXHIBITS if found.name == name)
-    healthy = ROOT / "museum" / HEALTHY[found.twin]
+    found = next(found for found in CASES if found.name == name)
+    healthy = ROOT / "museum" / HEALTHY[found.control]
     return healthy, ROOT / "museum" / name if found.trains else healthy
 
 
@@ -72,7 +72,7 @@ def test_nothing_tells_before_it_is_revealed(undrawn):
         for left, right in zip(PICTURES, PICTURES[1:] + PICTURES[:1], strict=True):
             undrawn.set(pair=name, left=left, right=right)
             told = " ".join([undrawn.caption(), json.dumps(undrawn.numbers())]).lower()
-            found = next(found for found in EXHIBITS if found.name == name)
+            found = next(found for found in CASES if found.name == name)
             assert "healthy" not in told
             assert name not in told
             assert found.title.lower() not in told
@@ -81,7 +81,7 @@ def test_nothing_tells_before_it_is_revealed(undrawn):
 
 
 def test_either_run_may_be_the_broken_one():
-    assert len(BROKEN) == len(EXHIBITS)
+    assert len(BROKEN) == len(CASES)
     assert abs(BROKEN.count("A") - BROKEN.count("B")) <= 1
 
 
@@ -90,7 +90,7 @@ def test_the_reveal_reads_the_signature(undrawn, name):
     numbers = undrawn.set(pair=name, reveal=True).numbers()
     assert numbers["exhibit"] == name
     healthy, broken = numbers["signature"]
-    found = next(found for found in EXHIBITS if found.name == name)
+    found = next(found for found in CASES if found.name == name)
     assert numbers["shows"] == str(found.signature.sign * (broken - healthy) > found.signature.margin)
     assert numbers["shows"] == str(name != "batchnorm-leak")
     assert ("It shows." in undrawn.caption()) == (name != "batchnorm-leak")
@@ -183,7 +183,7 @@ def test_a_state_goes_there_and_back(guide):
 
 def test_a_folder_without_the_runs_says_how_to_make_them(tmp_path):
     guide = MuseumGuide(tmp_path)
-    assert guide.problem.endswith("make it with `python -m mixviz museum cold-temperature`")
+    assert guide.problem.endswith("train it with `python -m mixviz museum cold-temperature`")
     assert "\n" not in guide.problem
     with pytest.raises(UserError, match="did you mean 'pair'"):
         MuseumGuide(pairs="same-crop")

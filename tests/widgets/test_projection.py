@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from mixviz.analysis.heads import heads
-from mixviz.data import ImageSet
+from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.widgets import ProjectionExplorer, networks, projection
 from mixviz.widgets.networks import GLYPHS, GLYPHS_LOOC, network
@@ -75,7 +75,7 @@ def test_the_sheet_has_every_image_at_its_place(widget):
     side = widget.picture_widget.tile
     for row in (0, 26, POINTS - 1):
         top, left = row // COLUMNS * side, row % COLUMNS * side
-        assert (sheet[top : top + side, left : left + side] == network(GLYPHS_LOOC).test.images[row]).all()
+        assert (sheet[top : top + side, left : left + side] == network(GLYPHS_LOOC).test.stored[row]).all()
 
 
 def test_numbers_tell_of_the_picked_image(widget, embedded):
@@ -143,8 +143,9 @@ def test_one_layout_alone_says_how_to_get_the_other(widget):
 
 def test_images_of_which_nothing_is_known_have_neighbours_alone(monkeypatch):
     glyphs = network(GLYPHS)
-    bare = ImageSet(name="bare", split="test", images=glyphs.test.images[:40])
-    monkeypatch.setattr(networks, "network", lambda run: dataclasses.replace(glyphs, test=bare))
+    bare = Dataset(name="bare", split="test", stored=glyphs.test.stored[:40])
+    monkeypatch.setattr(networks.Network, "test", bare)
+    monkeypatch.setattr(networks, "network", lambda run: dataclasses.replace(glyphs))  # its embeddings are not cached
     unknown = ProjectionExplorer(GLYPHS)
     assert unknown.picture_widget.far == b""
     assert "hardest negatives" not in unknown.numbers()

@@ -1,0 +1,84 @@
+"""Images: stored as bytes (H, W, 3), seen by an encoder as floats (3, H, W) in [0, 1]."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from mixviz.augment import Augmentation, Shape, build_augmentation, to_float
+from mixviz.domains.base import AugmentationFactor, AugmentSettings, Domain
+from mixviz.domains.image_factors import FACTORS
+from mixviz.encoders import BACKBONES, Backbone, Normalise
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Strength = Annotated[float, Field(ge=0)]
+
+
+class ImageAugment(AugmentSettings):
+    """MoCo-v2's augmentations; a probability of 0 switches one off."""
+
+    crop_min: Annotated[float, Field(gt=0, le=1)] = Field(0.2, description="smallest share of the area that is cropped")
+    flip: Probability = Field(0.5, description="probability of a horizontal flip")
+    jitter: Probability = Field(0.8, description="probability of colour jitter")
+    brightness: Strength = Field(0.4, description="jitter: factor within 1 +- this")
+    contrast: Strength = Field(0.4, description="jitter: factor within 1 +- this")
+    saturation: Strength = Field(0.4, description="jitter: factor within 1 +- this")
+    hue: Annotated[float, Field(ge=0, le=0.5)] = Field(0.1, description="jitter: shift within +- this, in full turns")
+    grayscale: Probability = Field(0.2, description="probability of greyscale")
+    blur: Probability = Field(0.5, description="probability of Gaussian blur, sigma 0.1 to 2 px")
+    rotation: Probability = Field(0.0, description="probability of a rotation by 90, 180 or 270 degrees")
+    texture: Probability = Field(0.0, description="probability of a new texture by random convolution")
+
+
+class Image(Domain):
+    """uint8 (H, W, 3), square; the domain of all sources that do not name another."""
+
+    name: ClassVar[str] = "image"
+    backbones: ClassVar[Mapping[str, Backbone]] = BACKBONES
+    settings: ClassVar[type[AugmentSettings]] = ImageAugment
+    groups: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "color": ("jitter", "grayscale"),
+        "rotation": ("rotation",),
+        "texture": ("texture",),
+        "blur": ("blur",),
+        "crop": ("crop_min",),
+        "flip": ("flip",),
+    }
+    factors: ClassVar[Mapping[str, AugmentationFactor]] = FACTORS
+
+    def prepare(self, stored: Tensor) -> Tensor:
+        return to_float(stored)
+
+    def augmentation(self, settings: ImageAugment, shape: Shape) -> Augmentation:
+        return build_augmentation(
+            shape[-1],
+            crop_scale=(settings.crop_min, 1.0),
+            flip=settings.flip,
+            jitter=(settings.brightness, settings.contrast, settings.saturation, settings.hue),
+            jitter_p=settings.jitter,
+            grayscale=settings.grayscale,
+            blur=settings.blur,
+            rotation=settings.rotation,
+            texture=settings.texture,
+        )
+
+    def normaliser(self, shape: Shape, stored: Tensor | None = None) -> nn.Module:
+        """By mean and standard deviation of each channel; the result is laid out channels last."""
+        mean, std = (torch.zeros(shape[0]), torch.ones(shape[0])) if stored is None else channel_statistics(stored)
+        return Normalise(mean.view(-1, 1, 1), std.view(-1, 1, 1), torch.channels_last)
+
+    def raw(self, stored: Tensor) -> Tensor:
+        """(n, H * W * 3) in [0, 1]."""
+        return stored.flatten(1).float() / 255
+
+    def thumbnail(self, stored: np.ndarray) -> np.ndarray:
+        return stored
+
+
+def channel_statistics(stored: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel of (n, H, W, 3) uint8, (3,) each, in [0, 1]."""
+    pixels = stored.cpu().double().flatten(0, 2) / 255
+    return pixels.mean(dim=0).float(), pixels.std(dim=0).clamp(min=1e-3).float()

@@ -1,0 +1,107 @@
+"""Frozen features, read by named protocols; test labels judge once all have predicted."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.environment import commit, environment
+from mixviz.errors import UserError
+from mixviz.evaluate.base import Protocol, Readout, Repeated
+from mixviz.evaluate.features import frozen
+from mixviz.evaluate.labels import SealedLabels
+from mixviz.evaluate.overlap import images_in_both
+from mixviz.evaluate.protocols import DEFAULTS, as_protocol
+from mixviz.evaluate.source import Source
+from mixviz.result import BEST_ON_TEST, Result
+
+
+def evaluate(
+    source: Source, targets: Sequence[str] = ("label",), protocols: Sequence[str | Protocol] = DEFAULTS
+) -> list[Result]:
+    """Evaluate a frozen encoder, or features of one, by every protocol for every target.
+
+    Raises UserError, also if train and test share images, and NotFrozen if a protocol changed the encoder.
+
+    protocols: names, names with options such as ``knn:k=20``, or protocols. Test labels stay sealed: see
+    ``SealedLabels``.
+    """
+    chosen = [as_protocol(given) for given in protocols]  # before any work
+    for one in chosen:
+        one.check_domain(source.train.domain)
+    source.check(targets)
+    both, inputs = images_in_both(source.train, source.test), source.inputs()
+    with frozen(source.embedder):
+        readouts = [
+            (one, target, one.read(inputs, _from_zero(source, target), source.seed))
+            for one in chosen
+            for target in targets
+        ]
+    about = dict(source.settings) | ({"images_in_both": both} if both else {})
+    return [_judged(*each, source, str(inputs.device), about) for each in readouts]  # once all have predicted
+
+
+def _from_zero(source: Source, target: str) -> Tensor:
+    """(N,) the target's values in train, numbered in their order."""
+    return torch.as_tensor(np.unique(source.train.targets(target), return_inverse=True)[1])
+
+
+def _judged(
+    protocol: Protocol, target: str, readout: Readout, source: Source, device: str, about: dict[str, Any]
+) -> Result:
+    """The result of predictions."""
+    predicted, used = readout
+    test, classes = source.test, np.unique(source.train.targets(target))
+    repeated = isinstance(protocol, Repeated)
+    sealed = SealedLabels(test.targets(target), classes, best_on_test=protocol.peeks, repeated=repeated)
+    verdict, more = _unsealed(protocol, predicted, sealed, test.class_names if target == "label" else ())
+    return Result(
+        protocol=protocol.name,
+        options=protocol.changed,
+        encoder=source.encoder,
+        target=target,
+        data=source.train.name,
+        split=test.split,
+        train_images=len(source.train),
+        test_images=len(test),
+        classes=len(classes),
+        seed=source.seed,
+        device=device,
+        settings=protocol.options | used | more | about,
+        chosen_on_test=sealed.chose,
+        run=source.run,
+        versions=_versions(),
+        commit=commit(),
+        **verdict,
+    )
+
+
+def _unsealed(
+    protocol: Protocol, predicted: Tensor, sealed: SealedLabels, names: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Accuracy and what it is made of, as a result has them, and more settings: the only place of the one read."""
+    if protocol.peeks:
+        accuracy, place = sealed.best_accuracy(predicted)
+        return {"accuracy": accuracy}, {"chosen_on": f"test: {BEST_ON_TEST}", "of": len(predicted), "place": place}
+    if isinstance(protocol, Repeated):
+        return _repeated(protocol, predicted, sealed)
+    confusion = sealed.confusion(predicted, names)
+    return {"accuracy": confusion.accuracy, "confusion": confusion}, {}
+
+
+def _repeated(protocol: Repeated, predicted: Tensor, sealed: SealedLabels) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The mean of what the protocol counts, which it says before the labels are read. Raises UserError."""
+    counted = np.array(protocol.counted(len(predicted)), bool)
+    accuracies = sealed.accuracies(predicted)
+    accuracy, table = float(accuracies[counted].mean()), protocol.table(accuracies.copy())
+    if not np.array_equal(table["accuracy"], accuracies):
+        raise UserError(f"{protocol.name}: its table has other accuracies than were found: give all, in their order")
+    return {"accuracy": accuracy, "table": table}, protocol.told(table)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return environment()["packages"]

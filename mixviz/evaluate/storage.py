@@ -1,0 +1,125 @@
+"""Results in a run's folder: evaluated once and stored, with the confusions and tables that they are made of.
+
+evaluation.json    the results                       corruptions.json, few-shot.json      a row a prediction
+classes.json       how often each class was taken for each
+"""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixviz.errors import UserError
+from mixviz.evaluate.base import Protocol
+from mixviz.evaluate.evaluation import evaluate
+from mixviz.evaluate.protocols import DEFAULTS, as_protocol
+from mixviz.evaluate.source import Sets, Source
+from mixviz.result import IDENTITY, Confusion, Result
+from mixviz.runs import Run
+
+CLASSES = "classes.json"
+KEYS = IDENTITY[:-1]  # of an entry: all that a folder holds is of its run
+
+
+def read_out(
+    run: Run,
+    sets: Sets,
+    targets: Sequence[str] = ("label",),
+    protocols: Sequence[str | Protocol] = DEFAULTS,
+    trained: bool = True,
+) -> list[Result]:
+    """The run's results for these targets and protocols: those in its folder; what is missing is evaluated and stored.
+
+    trained: False for the encoder as it was before training. Raises UserError, NotFrozen.
+    """
+    chosen, encoder = [as_protocol(given) for given in protocols], "backbone" if trained else "random"
+    found = {target: run.own_results(target, encoder) for target in targets}
+    missing = [target for target in targets if any(one.label not in found[target] for one in chosen)]
+    if missing:
+        results = evaluate(Source.of_run(run, sets, trained), missing, chosen)
+        keep(run, results)
+        for result in results:
+            found[result.target][result.label] = result
+    return [found[target][one.label] for one in chosen for target in targets]
+
+
+def keep(run: Run, results: Sequence[Result], classes: bool = False) -> list[Result]:
+    """Store results in the run's folder with their tables and, for ``classes``, their confusions; returns those stored.
+
+    Results for which test labels have chosen are left out.
+    """
+    kept = [result for result in results if result.comparable]
+    run.add_results(kept)
+    keep_tables(run.path, kept)
+    if classes:
+        keep_confusions(run.path, kept)
+    return kept
+
+
+def keep_tables(folder: Path, results: Sequence[Result]) -> list[Path]:
+    """Tables of results that have one, each in the file of its protocol's name. Returns the files."""
+    by_file: dict[Path, list[dict[str, Any]]] = {}
+    for result in results:
+        if result.table is not None:
+            entries = by_file.setdefault(folder / f"{result.protocol}.json", [])
+            entries.append(_about(result) | {"rows": result.table.to_dict("records")})
+    for path, entries in by_file.items():
+        _add(path, entries)
+    return list(by_file)
+
+
+def keep_confusions(folder: Path, results: Sequence[Result]) -> Path:
+    """Confusions of results that have one, in classes.json."""
+    path = folder / CLASSES
+    found = [(result, result.confusion) for result in results if result.confusion is not None]
+    _add(path, [_about(result) | {"names": c.names, "counts": c.counts.tolist()} for result, c in found])
+    return path
+
+
+def with_tables(folder: Path, results: Sequence[Result], protocol: str) -> list[Result]:
+    """Those results of a protocol whose tables are in the folder, each with its table. Raises UserError."""
+    return _with(folder / f"{protocol}.json", results, lambda entry: {"table": pd.DataFrame(entry["rows"])})
+
+
+def with_confusions(folder: Path, results: Sequence[Result]) -> list[Result]:
+    """Those results whose confusions are in the folder, each with its confusion. Raises UserError."""
+
+    def confusion(entry: dict[str, Any]) -> dict[str, Any]:
+        return {"confusion": Confusion(np.array(entry["counts"]), tuple(entry["names"]))}
+
+    return _with(folder / CLASSES, results, confusion)
+
+
+def _with(path: Path, results: Sequence[Result], part: Callable[[dict[str, Any]], dict[str, Any]]) -> list[Result]:
+    parts = {_key(entry): entry for entry in _read(path)}
+    return [replace(one, **part(parts[key])) for one in results if (key := one.identity[:-1]) in parts]
+
+
+def _about(result: Result) -> dict[str, Any]:
+    return dict(zip(KEYS, result.identity, strict=False))
+
+
+def _key(entry: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(entry[key] for key in KEYS)
+
+
+def _add(path: Path, entries: list[dict[str, Any]]) -> None:
+    """Add entries, one a line; one of the same result takes the old one's place. The file is whole at any time."""
+    new = {_key(entry) for entry in entries}
+    kept = [entry for entry in _read(path) if _key(entry) not in new]
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in kept + entries)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): delete it, and evaluate the run again") from error

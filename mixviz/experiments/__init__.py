@@ -1,0 +1,1 @@
+"""Experiments of several runs, what is found by them, and how the README shows it."""

@@ -1,0 +1,13 @@
+"""The tables of the papers: recipes, and what trains, reads out and writes them."""
+
+from mixviz.experiments.tables.recipes import (
+    SCALES,
+    SCHEDULES,
+    TABLES,
+    Recipe,
+    recipe,
+    run_name,
+    slug,
+)
+
+__all__ = ["SCALES", "SCHEDULES", "TABLES", "Recipe", "recipe", "run_name", "slug"]

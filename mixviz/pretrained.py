@@ -1,0 +1,222 @@
+"""Pretrained networks: runs that are kept with the project, and the method of any run as its training left it.
+
+A recording is a run folder with a film and float16 weights in place of a checkpoint; ``Run`` opens it like any other.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.analysis.heads import head_names, heads
+from mixviz.augment import make_views
+from mixviz.build import TrainSets, build_method, fixed_generator, load_sets
+from mixviz.data import Dataset
+from mixviz.domains import AugmentSettings, augmentation_of, clean, inputs_of, prepared
+from mixviz.encoders import Embedder
+from mixviz.errors import MissingData, UserError, unknown
+from mixviz.frameworks import embed_once
+from mixviz.method import Method
+from mixviz.recorder import principal, reduced
+from mixviz.runs import Run
+
+ROOT = Path(__file__).resolve().parent.parent / "data" / "recordings"
+FILES = ("config.json", "environment.json", "metrics.csv", "evaluation.json", "film.npz")
+MAY_HAVE = ("prism.csv",)
+SUMS = "SHA256SUMS"
+LARGEST = 25_000_000  # bytes of all recordings together
+TOLERANCE = 0.05  # of the mean difference of cosines: float16 weights, and bfloat16 or float32 arithmetic
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found of one recording; ``wrong`` is empty where all is well."""
+
+    recording: str
+    wrong: tuple[str, ...]
+    difference: float | None  # of cosines, between the film's last frame and the weights asked anew; None: no images
+
+
+def restore(run: Run, sets: TrainSets | None = None, device: str = "auto") -> Method:
+    """The method of a run as its last epoch left it, in evaluation mode and without gradients.
+
+    A recording has neither a momentum encoder nor a queue: its encoder is used as the momentum encoder, and the queue
+    is filled with that encoder's keys of training images. sets: the run's images, if they are loaded already.
+    Raises UserError.
+    """
+    if (run.path / "checkpoint.pt").exists():
+        method = run.method(device)
+    else:
+        method = _rebuild(run, sets or load_sets(run.config.data, progress=False), device)
+    return method.at_epoch(run.config.train.epochs - 1)
+
+
+def _rebuild(run: Run, sets: TrainSets, device: str) -> Method:
+    """The method of a recording."""
+    config, weights = run.config_on(device), run.encoder(device=device).state_dict()
+    method = build_method(config, inputs_of(sets.train)[0])
+    framework = method.framework
+    for embedder in (framework.online, getattr(framework, "target", None)):
+        if embedder is not None:
+            embedder.load_state_dict(weights)
+    method.eval().requires_grad_(False)
+    queue = getattr(framework, "queue", None)
+    if queue is not None:
+        rows = bank_rows(sets.train, queue.length)
+        queue.enqueue(*bank_keys(framework.target, sets.train.select(rows), config.augment))
+    return method
+
+
+def bank_rows(images: Dataset, length: int) -> np.ndarray:
+    """(K,) rows of at most ``length`` images whose keys stand for those of a queue, in random order."""
+    return np.random.default_rng(0).permutation(len(images))[:length]
+
+
+@torch.no_grad()
+def bank_keys(encoder: Embedder, images: Dataset, augment: AugmentSettings) -> tuple[Tensor, Tensor]:
+    """Keys of one augmented view of each image, as a queue holds them: (K, H, D) of unit length; and their classes.
+
+    Classes are (K,), -1 if unknown. images: to be taken from those that the run was trained on, without the held-out
+    ones, which are its queries.
+    """
+    device, keys = encoder.device, []
+    augmentation, generator = augmentation_of(augment, images), fixed_generator(device)
+    for start in range(0, len(images), 512):
+        inputs = prepared(images, slice(start, start + 512), device)
+        view = make_views(inputs, augmentation, generator)[1]
+        keys.append(embed_once(encoder, [view.inputs])[0])
+    labels = np.full(len(images), -1) if images.labels is None else images.labels
+    return torch.cat(keys), torch.as_tensor(labels, device=device)
+
+
+def add(run: Run, root: Path = ROOT, weights: bool = True, name: str | None = None, dims: int | None = None) -> Run:
+    """Keep a run: its files, and the weights of its encoder. Raises UserError where it was not finished or filmed.
+
+    name: of the recording; None: the run's. dims: keep so many principal directions of every embedding in the film;
+    None: all that it has.
+    """
+    missing = [name for name in FILES if not (run.path / name).exists()]
+    if missing:
+        raise UserError(f"the run {run.name} lacks {', '.join(missing)}: train it with a film, then evaluate it")
+    if len(run.metrics) < run.config.train.epochs:
+        raise UserError(f"the run {run.name} has not finished: continue it with --resume")
+    folder = root / (name or run.name)
+    if folder.resolve() == run.path.resolve():
+        raise UserError(f"{folder} is the bundled run itself: give another run, or another --name")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for file in (*FILES, *(file for file in MAY_HAVE if (run.path / file).exists())):
+        shutil.copy(run.path / file, folder / file)
+    if dims:
+        reduced(run.film, dims).save(folder / "film.npz")
+    if weights:
+        run.save_weights(folder / "weights.npz")
+    write_sums(root)
+    return Run(folder)
+
+
+def write_sums(root: Path) -> None:
+    """The checksum of every recorded file, in the format of ``sha256sum``."""
+    lines = [f"{_sum(path)}  {path.relative_to(root).as_posix()}\n" for path in _files(root)]
+    (root / SUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def read_sums(root: Path) -> dict[str, str]:
+    """File -> checksum. Raises UserError."""
+    try:
+        lines = (root / SUMS).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise UserError(
+            f"cannot read {root / SUMS} ({error.strerror}): run this from a clone of the project"
+        ) from error
+    return {name: found for found, _, name in (line.partition("  ") for line in lines)}
+
+
+def verify(root: Path = ROOT, names: Sequence[str] = ()) -> list[Check]:
+    """Check recordings: files and checksums, size, film and weights, and that the weights see what the film shows.
+
+    The last is done where the images are: glyphs are drawn everywhere. names: of recordings; empty: all.
+    Raises UserError where there is none of a name.
+    """
+    runs = {run.path.relative_to(root).as_posix(): run for run in available(root)}
+    for name in names:
+        if name not in runs:
+            raise unknown("recording", name, runs)
+    chosen = [runs[name] for name in names or runs]
+    sums = read_sums(root)
+    images: dict[str, Dataset | None] = {}
+    return [_check(run, root, sums, images) for run in chosen]
+
+
+def available(root: Path = ROOT) -> list[Run]:
+    """All recordings, those in folders of their own included, by name."""
+    return [Run(path.parent) for path in sorted(root.rglob("config.json"))]
+
+
+def find(run: Run | str | Path) -> Run:
+    """A run as it is, a recording by its name, or else one of the user's runs by name or path. Raises UserError."""
+    if isinstance(run, Run):
+        return run
+    return next((kept for kept in available() if kept.name == str(run)), None) or Run.open(run)
+
+
+def total_size(root: Path = ROOT) -> int:
+    """Bytes of all recordings together."""
+    return sum(path.stat().st_size for path in _files(root))
+
+
+def _check(run: Run, root: Path, sums: dict[str, str], images: dict[str, Dataset | None]) -> Check:
+    prefix = run.path.relative_to(root).as_posix()
+    there = {path.relative_to(root).as_posix(): path for path in _files(run.path)}
+    expected = {name for name in sums if name.startswith(f"{prefix}/")}
+    wrong = [f"{name} has no checksum" for name in sorted(there.keys() - expected)]
+    wrong += [f"{name} is missing" for name in sorted(expected - there.keys())]
+    wrong += [f"{name} was changed" for name in sorted(expected & there.keys()) if _sum(there[name]) != sums[name]]
+    difference = None
+    try:
+        if run.film.epochs[-1] != run.config.train.epochs:
+            wrong.append("the film does not end with the run")
+        difference = last_frame_difference(run, _images(run, images)) if (run.path / "weights.npz").exists() else None
+    except UserError as error:
+        wrong.append(str(error))
+    if difference is not None and not difference < TOLERANCE:
+        wrong.append(f"the weights see other things than the film shows: cosines differ by {difference:.3f}")
+    return Check(prefix, tuple(wrong), difference)
+
+
+def last_frame_difference(run: Run, images: Dataset | None) -> float | None:
+    """Mean difference of the probes' cosines between the film's last frame and the weights; None without images."""
+    if images is None:
+        return None
+    film = run.film
+    inputs = clean(images, film.rows)
+    found = 0.0
+    for name, x in heads(run.encoder(device="cpu"), inputs, head_names(run.config)).items():
+        shown = film.embedding(len(film) - 1, name)
+        seen = principal(x, shown.shape[1])[0].astype(np.float32)
+        found = max(found, float(np.abs(seen @ seen.T - shown @ shown.T).mean()))
+    return found
+
+
+def _images(run: Run, images: dict[str, Dataset | None]) -> Dataset | None:
+    """The run's training images, loaded once; None where they are not on this machine."""
+    key = run.config.data.model_dump_json()
+    if key not in images:
+        try:
+            images[key] = load_sets(run.config.data, progress=False).all_train
+        except MissingData:
+            images[key] = None
+    return images[key]
+
+
+def _files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file() and path.name not in (SUMS, "README.md"))
+
+
+def _sum(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()

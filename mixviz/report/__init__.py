@@ -1,0 +1,1 @@
+"""The report: analyses of runs, their pictures and the HTML file that holds them."""

@@ -1,0 +1,147 @@
+"""A result: one number with all that it depends on, how it is stored, and what it is made of."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixviz.errors import UserError
+
+BEST_ON_TEST = "best-on-test"  # is in the label of every result that was chosen by test labels
+IDENTITY = ("data", "split", "protocol", "encoder", "target", "seed", "run")
+PARTS = ("confusion", "table")  # what a result is made of: stored in files of their own
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often each class was taken for each."""
+
+    counts: np.ndarray  # (C, C) images; rows: the class they have, columns: the class they were given
+    names: tuple[str, ...]  # of the C classes
+
+    @property
+    def accuracy(self) -> float:
+        """Share of all images that were right, in [0, 1]."""
+        return float(np.trace(self.counts) / self.counts.sum())
+
+    @property
+    def shares(self) -> np.ndarray:
+        """(C, C) rows that sum to one; the diagonal is each class's accuracy. NaN for a class without images."""
+        images = self.counts.sum(axis=1, keepdims=True)
+        return np.divide(self.counts, images, out=np.full(self.counts.shape, np.nan), where=images > 0)
+
+    def per_class(self) -> pd.DataFrame:
+        """One row a class: class, images, accuracy (recall), precision, in [0, 1]; NaN where there is none to count."""
+        given = self.counts.sum(axis=0)
+        hits = np.diagonal(self.counts)
+        precision = np.divide(hits, given, out=np.full(len(given), np.nan), where=given > 0)
+        columns = {"images": self.counts.sum(axis=1), "accuracy": np.diagonal(self.shares), "precision": precision}
+        return pd.DataFrame({"class": self.names, **columns})
+
+    def most_confused(self, k: int = 10) -> pd.DataFrame:
+        """The k pairs of classes that are confused most, in both directions together: the most frequent first.
+
+        Columns: first, second, count (of both directions), first_as_second, second_as_first (shares of the class's
+        images, in [0, 1]). Pairs that are never confused are left out.
+        """
+        both, shares = self.counts + self.counts.T, self.shares
+        rows, columns = np.triu_indices(len(both), k=1)
+        order = np.argsort(-both[rows, columns], kind="stable")[:k]
+        pairs = [(i, j) for i, j in zip(rows[order], columns[order], strict=True) if both[i, j] > 0]
+        found = [(self.names[i], self.names[j], int(both[i, j]), shares[i, j], shares[j, i]) for i, j in pairs]
+        return pd.DataFrame(found, columns=["first", "second", "count", "first_as_second", "second_as_first"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One number, and all that it depends on."""
+
+    protocol: str  # its name: linear-features, knn, ...
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the protocol, those that are not its defaults
+    encoder: str  # backbone, random, supervised, pixels
+    target: str  # label, or a factor of the data such as hue
+    accuracy: float  # on test, in [0, 1]; higher is better
+    data: str  # name of the data set; of a transfer the one that the encoder was not trained on
+    split: str
+    train_images: int
+    test_images: int
+    classes: int
+    seed: int
+    device: str
+    settings: Mapping[str, Any] = field(default_factory=dict)  # every option, and what the protocol chose
+    chosen_on_test: bool = False
+    date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    run: str = ""  # name of the run whose encoder it is; empty without a run
+    versions: Mapping[str, str] = field(default_factory=dict)  # of the packages
+    commit: str = ""  # of the code that evaluated it
+    confusion: Confusion | None = field(default=None, repr=False, compare=False)  # of one prediction
+    table: pd.DataFrame | None = field(default=None, repr=False, compare=False)  # of several: a row for each
+
+    @property
+    def label(self) -> str:
+        """The protocol as it is shown, with its options: ``knn (k 20, layer head)``."""
+        return marked(protocol_label(self.protocol, self.options), self.chosen_on_test)
+
+    @property
+    def identity(self) -> tuple[str, str, str, str, str, int, str]:
+        """What it is a result of, as ``IDENTITY`` names it: of two results that share it the newer one counts."""
+        return self.data, self.split, self.label, self.encoder, self.target, self.seed, self.run
+
+    @property
+    def comparable(self) -> bool:
+        """True if test labels were used for scoring only, never for selection."""
+        return not self.chosen_on_test
+
+    @property
+    def is_transfer(self) -> bool:
+        """True if the encoder was trained on another data set than this result's."""
+        return "encoder_trained_on" in self.settings
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a JSON file: everything but the confusion and the table."""
+        return {key: value for key, value in vars(self).items() if key not in PARTS}
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> "Result":
+        """The result that ``to_dict`` gave to a JSON file, in this version or an older one.
+
+        Keys that this version does not know are ignored. Raises UserError if one that it needs is missing.
+        """
+        needed = [f.name for f in fields(cls) if f.default is f.default_factory is MISSING]
+        missing = [name for name in needed if name not in row]
+        if missing:
+            raise UserError(f"a result lacks {', '.join(missing)}: evaluate the run again")
+        row = row if "options" in row else _converted(row)
+        options = {key: tuple(value) if isinstance(value, list) else value for key, value in row["options"].items()}
+        known = {f.name for f in fields(cls)} - {*PARTS}
+        return cls(**{key: value for key, value in row.items() if key in known} | {"options": options})
+
+
+def _converted(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of an older version: its protocol is a label, and the target of a transfer names the data set, too."""
+    name, _, inside = row["protocol"].removesuffix(")").partition(" (")
+    pairs = [part.partition(" ") for part in inside.split(", ") if part not in ("", BEST_ON_TEST)]
+    options = {key: row.get("settings", {}).get(key, text) for key, _, text in pairs}
+    target = row["target"].removesuffix(f" of {row['data']}")
+    chosen = BEST_ON_TEST in row["protocol"]
+    return {**row, "protocol": name, "options": options, "target": target, "chosen_on_test": chosen}
+
+
+def protocol_label(name: str, options: Mapping[str, Any]) -> str:
+    """The name, and in brackets the options: ``knn (k 20, layer head)``."""
+    return f"{name} ({', '.join(f'{key} {as_text(value)}' for key, value in options.items())})" if options else name
+
+
+def marked(label: str, chosen_on_test: bool) -> str:
+    """The label, with ``best-on-test`` in it if test labels have chosen."""
+    return f"{label} ({BEST_ON_TEST})" if chosen_on_test and BEST_ON_TEST not in label else label
+
+
+def as_text(value: Any) -> str:
+    """An option as in labels and on the command line: ``0.1/1`` for several, ``none`` for None."""
+    if isinstance(value, tuple):
+        return "/".join(map(as_text, value))
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
