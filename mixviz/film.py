@@ -17,7 +17,7 @@ from mixviz.errors import UserError, unknown
 EDITION = 1  # of the file's layout
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Film:
     """E frames of P probe images.
 
@@ -91,7 +91,7 @@ class Film:
             kind: {name.partition("/")[2]: values for name, values in arrays.items() if name.startswith(f"{kind}/")}
             for kind in ("embeddings", "kept", "curves")
         }
-        return cls(arrays["epochs"], arrays["rows"], arrays.get("labels"), **parts, about=about)
+        return cls(epochs=arrays["epochs"], rows=arrays["rows"], labels=arrays.get("labels"), **parts, about=about)
 
 
 def filmed_epochs(epochs: int, frames: int) -> tuple[int, ...]:

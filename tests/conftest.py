@@ -27,7 +27,7 @@ def pytest_xdist_auto_num_workers(config):
     return min(os.cpu_count() or 1, MOST_WORKERS) if whole else 0
 
 
-class ByNotebook(LoadFileScheduling):
+class ByNotebook(LoadFileScheduling):  # xdist_group marks do nothing: xdist 3.8 sets _nodeid, which pytest 9 ignores
     """A notebook's tests, in a browser or not, stay in one process, and so do a file's others."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -11,7 +11,7 @@ from mixviz.errors import UserError
 from mixviz.evaluate import linear_probe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Regularisation:
     """How much better an encoder knows its training images than new ones (i-Mix, arXiv:2010.08887, section 5)."""
 
@@ -74,10 +74,16 @@ def regularisation(
         unseen = test[torch.randperm(len(test), generator=generator)[:size]]
         distances.append(frechet_distance(part, unseen))
         floors.append(frechet_distance(part, other))
-    accuracies = (torch.nan, torch.nan)
-    if train_labels is not None:
-        accuracies = probe_accuracies(train_features, train_labels, test_features, test_labels, seed)
-    return Regularisation(torch.tensor(distances), torch.tensor(floors), size, *accuracies)
+    on_train = on_test = torch.nan
+    if train_labels is not None and test_labels is not None:
+        on_train, on_test = probe_accuracies(train_features, train_labels, test_features, test_labels, seed)
+    return Regularisation(
+        distance=torch.tensor(distances),
+        floor=torch.tensor(floors),
+        images=size,
+        train_accuracy=on_train,
+        test_accuracy=on_test,
+    )
 
 
 def probe_accuracies(

@@ -16,7 +16,7 @@ from torch import Tensor
 from mixviz.errors import UserError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Geometry:
     """Where N embeddings of unit length lie. Without labels or pairs their fields are None."""
 

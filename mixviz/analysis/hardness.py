@@ -18,7 +18,7 @@ from mixviz.mixing import MoCHi
 from mixviz.terms import Candidates, Term
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Hardness:
     """How hard the proxy task of each query is."""
 
@@ -55,10 +55,10 @@ def hardness(
         real = torch.cat(real_parts(candidates), dim=1)
         false = false_negatives(real, negative_columns(real, candidates), same_class[:, : real.shape[1]], top_false)
     return Hardness(
-        of_negatives.topk(top, dim=1).values,
-        proxy_accuracy(candidates, synthetic=synthetic),
-        effective_number(of_negatives),
-        false,
+        probabilities=of_negatives.topk(top, dim=1).values,
+        proxy_accuracy=proxy_accuracy(candidates, synthetic=synthetic),
+        effective_negatives=effective_number(of_negatives),
+        false_negatives=false,
     )
 
 
@@ -104,7 +104,7 @@ def of_own_class(framework: Framework, term: Term, candidates: Candidates, label
     return (own[:, None] == column_labels[None]) & (column_labels >= 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SyntheticPoints:
     """Synthetic negatives of every query beside what they were mixed of: first s pairs, then s' towards the query."""
 
@@ -141,7 +141,9 @@ def synthetic_points(method: Method, term: Term, labels: Tensor | None = None) -
         pool_labels = method.framework.pool_labels(labels)[places]  # (n, S, 2)
         false = ((pool_labels == own[:, None, None]) & (pool_labels >= 0)).to(q.dtype).mean(dim=2)
     similarity = (term.synthetic @ q[:, :, None]).squeeze(2)
-    return SyntheticPoints(similarity, parents, places, towards_query, false)
+    return SyntheticPoints(
+        similarity=similarity, parents=parents, places=places, towards_query=towards_query, false_parents=false
+    )
 
 
 @torch.no_grad()

@@ -104,7 +104,7 @@ def nearest_per_head(embeddings: Mapping[str, Tensor], queries: Tensor, k: int) 
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HeadContribution:
     """What each head adds to the decision of a linear classifier on all of them, for m correct predictions."""
 
@@ -142,7 +142,9 @@ def head_contribution(
     sizes = [train_heads[name].shape[1] for name in names]
     standardised = (test_features[index] - probe.mean) / probe.std
     values = contributions(standardised, probe.weights[:-1, 0], predicted[index], sizes)
-    return HeadContribution(names, values, index, float((predicted == test_labels).double().mean()))
+    return HeadContribution(
+        heads=names, values=values, index=index, accuracy=float((predicted == test_labels).double().mean())
+    )
 
 
 def contributions(features: Tensor, weights: Tensor, classes: Tensor, sizes: Sequence[int]) -> Tensor:

@@ -40,7 +40,7 @@ def vary(images: Tensor, augmentation: str, strength: float | Tensor, generator:
     return Augmentation((operation,)).apply(images, {operation.name: parameters})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Invariance:
     """How far each of H heads moves each of n images when one augmentation is applied at S strengths."""
 
@@ -98,7 +98,13 @@ def invariance(
     after = [embed_heads(vary(images, augmentation, strength, generator)) for strength in strengths]
     similarity = [torch.stack([(z * moved[head]).sum(dim=1) for moved in after]) for head, z in before.items()]
     others = [_others(z) for z in before.values()]
-    return Invariance(augmentation, strengths, tuple(before), torch.stack(similarity), torch.stack(others))
+    return Invariance(
+        augmentation=augmentation,
+        strengths=strengths,
+        heads=tuple(before),
+        similarity=torch.stack(similarity),
+        others=torch.stack(others),
+    )
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,13 @@ def follow(
     after = embed_heads(changed)
     similarity = torch.stack([after[head] @ z[row] for head, z in before.items()])
     others = torch.stack([_others(z)[[row]] for z in before.values()])
-    moved = Invariance(augmentation, (strength,), tuple(before), similarity[:, None], others)
+    moved = Invariance(
+        augmentation=augmentation,
+        strengths=(strength,),
+        heads=tuple(before),
+        similarity=similarity[:, None],
+        others=others,
+    )
     return Followed(changed[0], dict(after), moved)
 
 

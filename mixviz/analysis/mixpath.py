@@ -5,7 +5,7 @@ measured on any network. Letters: P pairs, L values of λ, M other images, D emb
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -27,7 +27,7 @@ def unit_embed(embedder: nn.Module, space: int = 0) -> Embed:
     return lambda images: embed_once(embedder, [images])[0][:, space]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MixPath:
     """Cosines of P pairs' blends at L values of λ, the share of the first image; each (P, L) where not said."""
 
@@ -42,7 +42,7 @@ class MixPath:
     def select(self, pairs: Tensor | slice) -> "MixPath":
         """Some of the pairs."""
         names = ("lam", "first", "second", "others_mean", "others_high", "blends")
-        return MixPath(*(getattr(self, name)[pairs] for name in names), self.others)
+        return replace(self, **{name: getattr(self, name)[pairs] for name in names})
 
 
 @torch.no_grad()
@@ -78,9 +78,18 @@ def mix_path(
         images, shares = (blend(first, second, asked), asked) if place is None else _paste(first, second, asked, place)
         embedded = embed(images)
         to_others = embedded @ others.T
-        to_keys = [(embedded * key).sum(dim=1) for key in keys]
-        columns.append((shares, *to_keys, to_others.mean(dim=1), to_others.quantile(0.95, dim=1), embedded))
-    return MixPath(*(torch.stack(column, dim=1) for column in zip(*columns, strict=True)), others)
+        to_first, to_second = ((embedded * key).sum(dim=1) for key in keys)
+        columns.append(
+            {
+                "lam": shares,
+                "first": to_first,
+                "second": to_second,
+                "others_mean": to_others.mean(dim=1),
+                "others_high": to_others.quantile(0.95, dim=1),
+                "blends": embedded,
+            }
+        )
+    return MixPath(others=others, **{name: torch.stack([c[name] for c in columns], dim=1) for name in columns[0]})
 
 
 def _paste(first: Tensor, second: Tensor, lam: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ class Neighbours(NamedTuple):
     index: Tensor  # (n, k) rows of x
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Hubness:
     """How often each point is among the k nearest of others (Radovanović et al. 2010, JMLR 11)."""
 

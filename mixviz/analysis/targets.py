@@ -20,7 +20,7 @@ OF_GROUP = {"own view": BATCH, "queue": QUEUE, "synthetic": SYNTHETIC}
 OF_MASS = {"target": "targets", "probability": "probabilities", "gradient_share": "gradient_share"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ContrastTable:
     """One term of the loss as a table of queries x candidates, each field (n, M), without gradient.
 
@@ -66,8 +66,19 @@ def contrast_table(framework: Framework, term: Term) -> ContrastTable:
     kind = _kinds(term, candidates, framework.has_negatives)
     groups = {"keys": candidates.positives.shape[1]}
     groups |= {name: part.shape[1] for name, part in candidates.negatives.items() if part.shape[1]}
-    fields = (similarities.detach(), targets, probabilities, gap, share, kind)
-    return ContrastTable(*fields, groups, groups, term.keys.shape[1], candidates.temperature, scale)
+    return ContrastTable(
+        similarities=similarities.detach(),
+        targets=targets,
+        probabilities=probabilities,
+        gap=gap,
+        gradient_share=share,
+        kind=kind,
+        groups=groups,
+        found=groups,
+        key_views=term.keys.shape[1],
+        temperature=candidates.temperature,
+        scale=scale,
+    )
 
 
 def _kinds(term: Term, candidates: Candidates, has_negatives: bool) -> Tensor:

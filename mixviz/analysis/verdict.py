@@ -22,7 +22,7 @@ from mixviz.paired import (
 MOST = 40  # seeds up to which chances are told
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What some paired differences of a method to its base say; all in points."""
 
@@ -64,7 +64,19 @@ def verdict(
     chances = pd.DataFrame(_chances(*_moments(known), confidence), columns=["seeds", "chance"])
     effect = None if truth is None else truth[0]
     reach = span or span_of(known)
-    return Verdict(tuple(differences), mean, low, high, sign, needed, chances, confidence, wanted, reach, effect)
+    return Verdict(
+        differences=tuple(differences),
+        mean=mean,
+        low=low,
+        high=high,
+        sign=sign,
+        needed=needed,
+        chances=chances,
+        confidence=confidence,
+        wanted=wanted,
+        span=reach,
+        truth=effect,
+    )
 
 
 def span_of(values: Sequence[float]) -> tuple[float, float]:

@@ -34,7 +34,7 @@ class SpeedParameters(Parameters):
     stretch: Tensor  # (n,) new duration over the old one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NoiseParameters(Parameters):
     noise: Tensor  # (n, T) white, standard normal
     slope: Tensor  # (n,) power falls as 1 / frequency^slope: 0 white, 1 pink, 2 brown
@@ -123,13 +123,13 @@ class BackgroundNoise(Operation):
     def sample(self, n: int, shape: Shape, generator: Generator) -> NoiseParameters:
         noise = torch.randn(n, *shape, generator=generator, device=generator.device)
         slope, snr = uniform(n, 0, 2, generator), uniform(n, *self.snr, generator)
-        return NoiseParameters(bernoulli(n, self.p, generator), noise, slope, snr)
+        return NoiseParameters(applied=bernoulli(n, self.p, generator), noise=noise, slope=slope, snr=snr)
 
     def apply(self, waves: Tensor, parameters: NoiseParameters, in_place: bool = False) -> Tensor:
         return apply_to_marked(add_noise, waves, parameters, in_place)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LogMel(Operation):
     """Waves (n, T) -> spectrograms (n, 1, mels, frames) in [0, 1]: decibels on the mel scale, low notes first.
 

@@ -22,7 +22,7 @@ LUMA = (0.2989, 0.587, 0.114)  # weights of red, green and blue in the grey valu
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JitterParameters(Parameters):
     """Three factors >= 0 (1 changes nothing), a shift of the hue in full turns, and the order of the four.
 
@@ -37,7 +37,7 @@ class JitterParameters(Parameters):
     order: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ColorJitter(Operation):
     """Brightness, contrast, saturation and hue, each changed at random, in an order that is random for each image.
 
@@ -67,7 +67,9 @@ class ColorJitter(Operation):
         )
         hue = uniform(n, -self.hue, self.hue, generator)
         order = uniform((n, 4), 0, 1, generator).argsort(dim=1)
-        return JitterParameters(applied, brightness, contrast, saturation, hue, order)
+        return JitterParameters(
+            applied=applied, brightness=brightness, contrast=contrast, saturation=saturation, hue=hue, order=order
+        )
 
     def apply(self, images: Tensor, parameters: JitterParameters, in_place: bool = False) -> Tensor:
         """Raises UserError for images that do not have three channels."""

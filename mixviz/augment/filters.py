@@ -85,7 +85,7 @@ def gaussian_blur(images: Tensor, sigma: Tensor, size: int) -> Tensor:
     return images
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TextureParameters(Parameters):
     """A random convolution of its own for each image.
 
@@ -130,7 +130,9 @@ class RandomTexture(Operation):
         weights = torch.randn(n, 3, 3, largest, largest, generator=generator, device=device) / (3**0.5 * side)
         from_middle = (torch.arange(largest, device=device) - largest // 2).abs()
         weights = weights * (torch.maximum(from_middle[:, None], from_middle) <= side // 2)
-        return TextureParameters(applied, size, weights, uniform(n, 0, float(self.mix), generator))
+        return TextureParameters(
+            applied=applied, size=size, weights=weights, share=uniform(n, 0, float(self.mix), generator)
+        )
 
     def apply(self, images: Tensor, parameters: TextureParameters, in_place: bool = False) -> Tensor:
         """Raises UserError for images that do not have three channels."""

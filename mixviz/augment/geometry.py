@@ -15,7 +15,7 @@ from mixviz.errors import UserError
 CROP_ATTEMPTS = 10  # boxes drawn for an image before it is cropped at its centre
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CropParameters(Parameters):
     """The box in whole pixels: (n,) long each."""
 
@@ -65,7 +65,9 @@ class RandomResizedCrop(Operation):
             return torch.where(central, (room / 2).floor(), anywhere).long()
 
         top, left = start(height - box_height), start(width - box_width)
-        return CropParameters(torch.ones_like(central), top, left, box_height.long(), box_width.long())
+        return CropParameters(
+            applied=torch.ones_like(central), top=top, left=left, height=box_height.long(), width=box_width.long()
+        )
 
     def apply(self, images: Tensor, parameters: CropParameters, in_place: bool = False) -> Tensor:
         """(n, C, H, W) -> (n, C, size, size)."""

@@ -39,7 +39,7 @@ class Parameters:
         return self._map(lambda field: field.to(device))
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
-        return type(self)(*(change(getattr(self, field.name)) for field in fields(self)))
+        return type(self)(**{field.name: change(getattr(self, field.name)) for field in fields(self)})
 
 
 Draw = Mapping[str, Parameters]  # by the operation's name

@@ -100,12 +100,19 @@ def build_augmentation(
     Geometry comes first, the rotation after the flip, so that "up" in a view tells the angle it was turned by; then
     texture, so that the colours that jitter makes are the view's; blur is last.
     """
+    brightness, contrast, saturation, hue = jitter
     return crop_and_flip(
         RandomResizedCrop(size, crop_scale, crop_ratio),
         HorizontalFlip(flip),
         RandomRotation90(rotation),
         RandomTexture(p=texture),
-        ColorJitter(*jitter, p=jitter_p if any(jitter) else 0.0),
+        ColorJitter(
+            brightness=brightness,
+            contrast=contrast,
+            saturation=saturation,
+            hue=hue,
+            p=jitter_p if any(jitter) else 0.0,
+        ),
         RandomGrayscale(grayscale),
         GaussianBlur(sigma=blur_sigma, p=blur),
     )

@@ -12,7 +12,7 @@ from mixviz.errors import UserError
 MOST_CATEGORIES = 64  # of a column of text; with more of them it is left out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Numeric:
     """A column of numbers, standardised; one of 0 and 1 alone is left as it is."""
 
@@ -122,8 +122,8 @@ def _fit_numbers(values: pd.Series) -> Numeric | str:
     if (filled == filled[0]).all():
         return "constant"
     if np.isin(filled, (0, 1)).all():
-        return Numeric(str(values.name), median, 0.0, 1.0)
-    return Numeric(str(values.name), median, float(filled.mean()), float(filled.std()))
+        return Numeric(name=str(values.name), median=median, mean=0.0, std=1.0)
+    return Numeric(name=str(values.name), median=median, mean=float(filled.mean()), std=float(filled.std()))
 
 
 def _is_text(values: pd.Series) -> bool:

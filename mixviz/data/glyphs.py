@@ -47,7 +47,7 @@ SHAPES: dict[str, list[list[tuple]]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GlyphParameters:
     """What is drawn, one entry for each of N images: replace a field and render again to vary one factor alone."""
 

@@ -40,7 +40,7 @@ TIMBRES: dict[str, tuple[tuple[float, float], ...]] = {  # frequency and height 
 ENVELOPES = ("organ", "pluck", "swell", "tremolo")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ToneParameters:
     """What sounds, an entry for each of N clips: replace a field and render again to vary one factor alone."""
 

@@ -35,7 +35,7 @@ def jittered(strength: Tensor, shape: Shape, generator: Generator, *, part: str)
     one = torch.ones_like(strength)
     values = {"brightness": one, "contrast": one, "saturation": one, "hue": torch.zeros_like(strength), part: strength}
     order = torch.arange(4, device=strength.device).expand(len(strength), 4)
-    return ColorJitter(), JitterParameters(one.bool(), order=order, **values)
+    return ColorJitter(), JitterParameters(applied=one.bool(), order=order, **values)
 
 
 def grey(strength: Tensor, shape: Shape, generator: Generator) -> Change:
@@ -52,7 +52,9 @@ def cropped(area: Tensor, shape: Shape, generator: Generator) -> Change:
     side = (area.sqrt() * size).round().clamp(min=1).long()
     places = torch.rand(2, len(area), generator=generator, device=generator.device).to(area.device)
     top, left = (places * (size - side + 1)).long().minimum(size - side)
-    return RandomResizedCrop(size), CropParameters(torch.ones_like(area).bool(), top, left, side, side)
+    return RandomResizedCrop(size), CropParameters(
+        applied=torch.ones_like(area).bool(), top=top, left=left, height=side, width=side
+    )
 
 
 def blurred(sigma: Tensor, shape: Shape, generator: Generator) -> Change:

@@ -26,9 +26,9 @@ def _shrinks_with_images(accuracy: float, images: int) -> float:
 
 
 standard_error = Exercise(
-    "standard_error",
-    _standard_error,
-    {
+    name="standard_error",
+    solution=_standard_error,
+    wrong={
         "that is the variance: take its square root.": _variance,
         "in points of a hundred: multiply by 100.": _share,
         "that is the spread of a single image: more images make the mean steadier.": _of_one_image,
@@ -60,9 +60,9 @@ def _chosen_by_test(validation: list[float], test: list[float]) -> float:
 
 
 to_report = Exercise(
-    "to_report",
-    _to_report,
-    {
+    name="to_report",
+    solution=_to_report,
+    wrong={
         "that is best-on-test: the test labels have chosen, and luck counts as skill.": _best_on_test,
         "the split of train has chosen this setting, so it flatters it: report the test accuracy.": _best_on_validation,
         "only one setting is used in the end: report that one.": _mean_on_test,
@@ -99,9 +99,9 @@ def _by_n(method: list[float], base: list[float], t: float) -> float:
 
 
 half_width = Exercise(
-    "half_width",
-    _half_width,
-    {
+    name="half_width",
+    solution=_half_width,
+    wrong={
         "that is the spread of single seeds: a mean of n is steadier by the square root of n.": _without_root,
         "the runs are paired: take the difference seed by seed first, what both share drops out.": _unpaired,
         "it is the difference to the base that is in question: subtract the base, seed by seed.": _of_the_method,

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ NOTHING = (None, ...)
 Answer = Any  # a value, or a function of the cases' arguments
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Exercise:
     """A task whose answer is a value or a function; ``check`` tells right from wrong, and says what is wrong.
 
@@ -24,7 +24,7 @@ class Exercise:
     wrong: Mapping[str, Answer]
     cases: Sequence[tuple[Any, ...]] = ()
     why: str = ""
-    tolerance: float = field(default=1e-3, kw_only=True)  # of each number, absolute
+    tolerance: float = 1e-3  # of each number, absolute
 
     def check(self, answer: Answer) -> None:
         """Print whether the answer is right, and what to think of where it is not. Nothing is raised."""

@@ -3,9 +3,9 @@
 from mixviz.lessons.exercise import Exercise
 
 not_seen_in_the_loss = Exercise(
-    "not_seen_in_the_loss",
-    4,
-    {
+    name="not_seen_in_the_loss",
+    solution=4,
+    wrong={
         "one more: of one pair both losses are the same to the last digit.": 3,
         "that is the other kind: count the pairs in which the broken run's loss is *not* higher.": 5,
         "look at the column of the loss again: in some pairs the broken run has the lower one.": 0,
@@ -36,9 +36,9 @@ def _always_higher(healthy: float, broken: float, sign: int, margin: float) -> b
 
 
 shows = Exercise(
-    "shows",
-    _shows,
-    {
+    name="shows",
+    solution=_shows,
+    wrong={
         "a difference in the wrong direction is no sign of this fault: use the sign.": _either_way,
         "two healthy runs differ a little too: the difference must be larger than the margin.": _without_margin,
         "sign 1 means that the *broken* run has the higher value.": _other_way,
@@ -57,9 +57,9 @@ shows = Exercise(
 
 
 freezes = Exercise(
-    "freezes",
-    "b",
-    {
+    name="freezes",
+    solution="b",
+    wrong={
         "that gives the module an attribute of this name. No parameter hears of it.": "a",
         "evaluation mode stops dropout and holds BatchNorm's statistics, but gradients flow as before.": "c",
         "that is the same as eval(): a mode, and gradients flow as before.": "d",

@@ -24,9 +24,9 @@ def _count(probabilities: list[float]) -> float:
 
 
 effective_negatives = Exercise(
-    "effective_negatives",
-    _effective,
-    {
+    name="effective_negatives",
+    solution=_effective,
+    wrong={
         "the key has a part of the mass: divide by the sum first, so that the negatives' shares sum to one.": (
             _effective_without_shares
         ),
@@ -55,9 +55,9 @@ def _without_cross_term(c: float, beta: float) -> float:
 
 
 mixture_cosine = Exercise(
-    "mixture_cosine",
-    _mixture_cosine,
-    {
+    name="mixture_cosine",
+    solution=_mixture_cosine,
+    wrong={
         "the mixture is shorter than one: divide by its length.": _not_normalised,
         "β is the share of the query, not of the negative: swap the two.": _swapped,
         "the length of a sum of two vectors has a third part: twice their inner product.": _without_cross_term,
@@ -85,9 +85,9 @@ def _both_parents(false: int, hardest: int) -> float:
 
 
 with_false_parent = Exercise(
-    "with_false_parent",
-    _with_false_parent,
-    {
+    name="with_false_parent",
+    solution=_with_false_parent,
+    wrong={
         "that is one parent: a mixture has two, and either may be false.": _one_parent,
         "mixtures with two false parents are counted twice: take the share without any, and subtract it from one.": (
             _sum_of_two
@@ -101,9 +101,9 @@ with_false_parent = Exercise(
 
 
 switched_off = Exercise(
-    "switched_off",
-    (64, 0, 0),
-    {
+    name="switched_off",
+    solution=(64, 0, 0),
+    wrong={
         "N says whom to mix, s and s′ say how many mixtures there are: with none to mix, MoCHi refuses.": ((0, 64, 8)),
         "mixtures with the query are still made: s′ counts them.": (64, 0, 8),
         "mixtures of two negatives are still made: s counts them.": (64, 64, 0),

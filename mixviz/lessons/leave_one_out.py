@@ -24,9 +24,9 @@ def _everything(space: str, augmentation: str) -> bool:
 
 
 copied = Exercise(
-    "copied",
-    _copied,
-    {
+    name="copied",
+    solution=_copied,
+    wrong={
         "the wrong way round: a key that shares all but the colour teaches its space to ignore colour.": _inverted,
         "each space has its own key view, which shares one augmentation with the query, not both.": _all_left_out,
         "then all spaces would learn to ignore everything: the key view of a space copies its own augmentation.": _none,
@@ -66,9 +66,9 @@ def _one_view_everywhere(space: str, n: int, left_out: int) -> int:
 
 
 compared = Exercise(
-    "compared",
-    _compared,
-    {
+    name="compared",
+    solution=_compared,
+    wrong={
         "the space that ignores everything is compared with one key view of each image.": _all_views_everywhere,
         "there is one key view more than augmentations left out: the one that copies nothing.": _without_the_first_view,
         "the other images bring all their key views as well.": _other_images_once,
@@ -102,9 +102,9 @@ def _vertical(turns: int) -> int:
 
 
 flipped = Exercise(
-    "flipped",
-    _flipped,
-    {
+    name="flipped",
+    solution=_flipped,
+    wrong={
         "an image that lies on its right side lies on its left side after a flip.": _unchanged,
         "a flip swaps left and right, and leaves above and below as they are: what stands upright still does.": (
             _upside_down
@@ -118,9 +118,9 @@ flipped = Exercise(
 
 
 leave_out = Exercise(
-    "leave_out",
-    "color",
-    {
+    name="leave_out",
+    solution="color",
+    wrong={
         "the way up does not matter here, so the network may well learn to ignore turns.": "rotation",
         "where the flower is in the photograph does not tell its species: ignore crops.": "crop",
         "then its colour would be ignored as well, and this tells species apart.": "none",

@@ -25,9 +25,9 @@ def _one_hot(n: int, first: int, second: int, lam: float) -> list[float]:
 
 
 target_row = Exercise(
-    "target_row",
-    _target_row,
-    {
+    name="target_row",
+    solution=_target_row,
+    wrong={
         "λ is the weight of the *first* image: swap the two.": _swapped,
         "both images get one half whatever λ is: use λ.": _halves,
         "the second image has no part in the target: a blend is a semi-positive of both.": _one_hot,
@@ -56,9 +56,9 @@ def _not_normalised(cosines: list[float], temperature: float) -> np.ndarray:
 
 
 probabilities = Exercise(
-    "probabilities",
-    _probabilities,
-    {
+    name="probabilities",
+    solution=_probabilities,
+    wrong={
         "a small τ should make the row sharper: divide by the temperature.": _times,
         "τ has no effect yet: the cosines are divided by it before exp.": _without_temperature,
         "a row of probabilities sums to one: divide by the sum.": _not_normalised,
@@ -69,9 +69,9 @@ probabilities = Exercise(
 
 
 own_share = Exercise(
-    "own_share",
-    0.5,
-    {
+    name="own_share",
+    solution=0.5,
+    wrong={
         "the own key's gap is 1 − p, and all the others' gaps together are 1 − p as well.": 1.0,
         "no candidate is spared: the gaps of a row sum to zero, so the two sides weigh the same.": 0.0,
         "it doesn't matter how many candidates there are: one of them balances all the others.": 1 / 257,
@@ -97,9 +97,9 @@ def _negatives_alone(framework: str, n: int, k: int) -> int:
 
 
 candidates = Exercise(
-    "candidates",
-    _candidates,
-    {
+    name="candidates",
+    solution=_candidates,
+    wrong={
         "a clean query of MoCo-v2 meets its own key and the queue, not the rest of the batch.": _keys_of_batch,
         "in SimCLR a query is not compared with itself.": _with_itself,
         "its own key is a candidate too: count it.": _negatives_alone,

@@ -46,9 +46,9 @@ def _steps(images: int, held_out: int, batch: int, epochs: int) -> int:
 
 
 images_seen = Exercise(
-    "images_seen",
-    _images_seen,
-    {
+    name="images_seen",
+    solution=_images_seen,
+    wrong={
         "the images that the monitor queries with are held out: they are not trained on.": _held_out_too,
         "a batch that is not full is left out: round down to whole batches.": _rest_too,
         "every epoch sees them again: multiply by the epochs.": _one_epoch,
@@ -84,9 +84,9 @@ def _maps(*shape: int) -> Tensor:
 
 
 pooled = Exercise(
-    "pooled",
-    _pooled,
-    {
+    name="pooled",
+    solution=_pooled,
+    wrong={
         "that keeps every place apart, so F depends on the image's size: average over the places.": _flattened,
         "average over the places (height and width), not over the channels.": _over_channels,
         "a sum grows with the image's size: take the mean.": _summed,
@@ -119,9 +119,9 @@ def _transposed(partner: list[int]) -> Tensor:
 
 
 halves = Exercise(
-    "halves",
-    _targets,
-    {
+    name="halves",
+    solution=_targets,
+    wrong={
         "a row of targets sums to one: each half weighs one half.": _whole_images,
         "the right half is of the partner: its key is a target too.": _own_alone,
         "the left half is of the image itself: its own key is a target too.": _partner_alone,

@@ -34,9 +34,9 @@ def _one_share_for_all(n: int, lam: list[float]) -> np.ndarray:
 
 
 blend_targets = Exercise(
-    "blend_targets",
-    _blend_targets,
-    {
+    name="blend_targets",
+    solution=_blend_targets,
+    wrong={
         "image i is blended with image i + N/2, not with its neighbour.": _with_the_next,
         "λ is the share of the image of the *first* half: swap the two.": _shares_swapped,
         "N images give N/2 blends, so N/2 rows.": _for_every_image,
@@ -68,9 +68,9 @@ def _of_the_second(c1: float, c2: float, tau: float) -> float:
 
 
 share_of_first = Exercise(
-    "share_of_first",
-    _share,
-    {
+    name="share_of_first",
+    solution=_share,
+    wrong={
         "cosines may be negative, and are no shares: take exp of each over τ first.": _ratio,
         "τ has no effect yet: divide both cosines by it before exp.": _without_temperature,
         "a small τ should make the share sharper: divide by the temperature.": _times_temperature,
@@ -98,9 +98,9 @@ def _summed(lams: list[float], shares: list[float]) -> float:
 
 
 calibration_error = Exercise(
-    "calibration_error",
-    _error,
-    {
+    name="calibration_error",
+    solution=_error,
+    wrong={
         "too much here and too little there cancel: take the absolute value of each difference.": _signed,
         "that squares the differences: take their absolute value, so that the error is in units of λ.": _squared,
         "that is the sum: the error is the mean, so that it does not grow with the number of blends.": _summed,
@@ -111,9 +111,9 @@ calibration_error = Exercise(
 
 
 same_shares = Exercise(
-    "same_shares",
-    0.1,
-    {
+    name="same_shares",
+    solution=0.1,
+    wrong={
         "at the same τ half the difference gives a flatter curve, so other shares.": 0.2,
         "a smaller difference needs a *smaller* τ to give the same shares.": 0.4,
         "the share depends on (c1 − c2) / τ: halve τ, not more.": 0.05,

@@ -36,9 +36,9 @@ def _with_itself(points: Points) -> float:
 
 
 uniformity = Exercise(
-    "uniformity",
-    _uniformity,
-    {
+    name="uniformity",
+    solution=_uniformity,
+    wrong={
         "the logarithm of the mean is missing.": _without_log,
         "take the mean of the exponentials, and only then the logarithm: near pairs should count most.": _log_first,
         "the distance is squared.": _not_squared,
@@ -55,9 +55,9 @@ uniformity = Exercise(
 
 
 at_one_place = Exercise(
-    "at_one_place",
-    (0.0, 0.0),
-    {
+    name="at_one_place",
+    solution=(0.0, 0.0),
+    wrong={
         "the best value is at the other end: a pair at one place has distance 0.": (4.0, -8.0),
         "alignment is right; uniformity is the logarithm of a mean of exp(0).": (0.0, -8.0),
         "alignment is right; exp(0) is 1, and its logarithm is not.": (0.0, 1.0),
@@ -68,9 +68,9 @@ at_one_place = Exercise(
 
 
 tells_a_collapse = Exercise(
-    "tells_a_collapse",
-    "uniformity",
-    {
+    name="tells_a_collapse",
+    solution="uniformity",
+    wrong={
         "look at the curve once more: at the collapse the loss is lower than ever.": "loss",
         "alignment is at its best when all points are one: it welcomes a collapse.": "alignment",
         "the steps go on as if nothing had happened.": "step",
@@ -101,9 +101,9 @@ def _count(singular_values: list[float]) -> float:
 
 
 effective_rank = Exercise(
-    "effective_rank",
-    _effective_rank,
-    {
+    name="effective_rank",
+    solution=_effective_rank,
+    wrong={
         "that takes the shares of the squares: the measure takes the singular values as they are.": _of_variances,
         "that is the entropy: its exponential is a number of directions.": _entropy,
         "the entropy is in nats, so the exponential has e for its base, not 2.": _in_bits,

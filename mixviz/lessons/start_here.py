@@ -3,9 +3,9 @@
 from mixviz.lessons.exercise import Exercise
 
 survives = Exercise(
-    "survives",
-    "orientation",
-    {
+    name="survives",
+    solution="orientation",
+    wrong={
         "colour jitter turns the hue at random, in each view anew: two views of one image differ in it.": "hue",
         "the crop moves and enlarges the glyph in each view anew, so its place differs.": "place",
         "the crop enlarges by another factor in each view, so the size differs.": "size",
@@ -31,9 +31,9 @@ def _others(classes: int) -> float:
 
 
 chance = Exercise(
-    "chance",
-    _chance,
-    {
+    name="chance",
+    solution=_chance,
+    wrong={
         "give a share between 0 and 1, not per cent.": _per_cent,
         "a guess is right or wrong, but not half the time: there are more than two classes.": _one_half,
         "that is how often a guess is wrong.": _others,
@@ -60,9 +60,9 @@ def _all_names(trained: dict[str, float], untrained: dict[str, float]) -> list[s
 
 
 learned = Exercise(
-    "learned",
-    _gains,
-    {
+    name="learned",
+    solution=_gains,
+    wrong={
         "that is what training threw away.": _losses,
         "a high accuracy isn't learned if the untrained network has it too: compare the two.": _high,
         "not everything got better: compare with the untrained network, factor by factor.": _all_names,

@@ -32,9 +32,9 @@ def _one_share_for_all(lam: list[float], partner: list[int]) -> np.ndarray:
 
 
 mixed_labels = Exercise(
-    "mixed_labels",
-    _mixed_labels,
-    {
+    name="mixed_labels",
+    solution=_mixed_labels,
+    wrong={
         "row i is blended with image partner[i]; you gave it to the image whose partner is i.": _inverse_permutation,
         "lam[i] is the share of image i itself: swap the two.": _own_share_swapped,
         "an image may be its own partner: add the two shares, so that the row still sums to one.": _written_over,
@@ -46,9 +46,9 @@ mixed_labels = Exercise(
 
 
 kept_share = Exercise(
-    "kept_share",
-    0.75,
-    {
+    name="kept_share",
+    solution=0.75,
+    wrong={
         "that is the mean of λ before the larger of λ and 1 − λ is taken.": 0.5,
         "that would be no blending at all.": 1.0,
         "that is the larger of two draws; λ and 1 − λ are one draw, and the larger is at least ½.": 2 / 3,
@@ -76,9 +76,9 @@ def _nearest_alone(cosines: list[float], targets: list[float]) -> float:
 
 
 byol_loss = Exercise(
-    "byol_loss",
-    _byol_loss,
-    {
+    name="byol_loss",
+    solution=_byol_loss,
+    wrong={
         "the squared distance of two unit vectors is 2 − 2 cos: multiply by two.": _without_the_two,
         "BYOL has no softmax: the other keys are not pushed away, they are not there.": _cross_entropy,
         "both keys count, by their shares: take the mean of the cosines with the target as weights.": _nearest_alone,
@@ -109,9 +109,9 @@ def _root(mean_x: float, std_x: float, mean_y: float, std_y: float) -> float:
 
 
 frechet_1d = Exercise(
-    "frechet_1d",
-    _frechet,
-    {
+    name="frechet_1d",
+    solution=_frechet,
+    wrong={
         "Σ is the variance, and the root makes it a standard deviation: compare these.": _of_variances,
         "two sets may have one mean and differ in spread: add the term of Σ.": _of_means,
         "the last term is missing: − 2 (Σ_x Σ_y)^½, so that equal sets have distance 0.": _sum_of_variances,

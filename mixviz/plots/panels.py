@@ -110,7 +110,7 @@ class ProjectionPanel:
         return Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=5, label=name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PurityPanel:
     """For each class, the share of its probes' nearest neighbours that have it; a stroke is chance.
 

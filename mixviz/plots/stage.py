@@ -1,9 +1,10 @@
 """A figure whose still parts are drawn once, with what moves drawn over them again and again: fast enough to follow."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -15,11 +16,12 @@ FASTEST = 1  # of PNG's compression levels that compress at all
 class Stage:
     """Axes, ticks, labels and whatever else stands still take most of the time of a picture; here they take it once.
 
-    still: the figure with all that does not move, limits of its axes included.
+    still: the figure with all that does not move, limits of its axes included. axes: those that are drawn over, by the
+    names under which ``shot`` hands them on.
     """
 
-    def __init__(self, still: Figure):
-        self.figure = still
+    def __init__(self, still: Figure, axes: Mapping[str, Axes]):
+        self.figure, self.axes = still, axes
         self.canvas = FigureCanvasAgg(still)
         self.canvas.draw()
         self.background = self.canvas.copy_from_bbox(still.bbox)
@@ -27,10 +29,13 @@ class Stage:
         for axes in still.axes:
             axes.autoscale(False)
 
-    def shot(self, draw: Callable[[Figure], object]) -> bytes:
-        """A PNG of the still parts and of all that ``draw`` adds to the axes, which leaves them again afterwards."""
+    def shot(self, draw: Callable[..., object]) -> bytes:
+        """A PNG of the still parts and of all that ``draw`` adds to the axes, which leaves them again afterwards.
+
+        draw: takes the figure, and each of the axes by its name.
+        """
         self.canvas.restore_region(self.background)
-        draw(self.figure)
+        draw(self.figure, **self.axes)
         for axes in self.figure.axes:
             moving = [artist for artist in axes.get_children() if id(artist) not in self.still]
             for artist in sorted(moving, key=lambda artist: artist.get_zorder()):

@@ -55,7 +55,7 @@ PROJECTIONS = {"pca": pca, "umap": project_umap}
 AUGMENTATIONS = ("rotation", "hue", "grayscale", "crop", "blur", "texture")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """The proxy task as the last epoch has it, on one batch of held-out training images."""
 
@@ -84,7 +84,7 @@ class Neighbourhood:
     classes: pd.DataFrame | None  # purity by class
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Overview:
     """All that was found of a run; what needs labels is None without."""
 

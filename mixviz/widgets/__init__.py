@@ -1,10 +1,4 @@
-"""Widgets for notebooks: controls over a picture of a trained network, which answers at once.
-
-What is imported by then is left out of garbage collection: a walk over it would hold up every thirtieth picture by
-half a second.
-"""
-
-import gc
+"""Widgets for notebooks: controls over a picture of a trained network, which answers at once."""
 
 from mixviz.widgets.base import Widget
 from mixviz.widgets.contrast import ContrastTable
@@ -32,6 +26,3 @@ __all__ = [
     "TrainingPanel",
     "Widget",
 ]
-
-gc.collect()
-gc.freeze()

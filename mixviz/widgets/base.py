@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 from urllib.parse import parse_qsl, urlencode
 
 import ipywidgets
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mixviz.errors import UserError, unknown
@@ -64,15 +65,16 @@ class Widget:
         """What the picture shows: name -> number, text, or list of numbers."""
         raise NotImplementedError
 
-    def draw(self, figure: Figure) -> None:
-        """Draw ``seen`` into an empty figure."""
+    def draw(self, figure: Figure, **axes: Axes) -> None:
+        """Draw ``seen``: into an empty figure, or into the axes that ``set_stage`` returned, over what it drew."""
         raise NotImplementedError
 
-    def set_stage(self, figure: Figure) -> None:
-        """Draw what stays as it is while the controls in ``moving`` move; ``draw`` draws over it then.
+    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+        """Draw what stays as it is while the controls in ``moving`` move. Returns the axes, by name, for ``draw``.
 
-        A picture with little that moves is drawn several times as fast so. Without ``moving`` it isn't asked for.
+        A picture with little that moves is drawn several times as fast so. Not called without ``moving``.
         """
+        raise NotImplementedError
 
     def staged_for(self) -> Hashable:
         """What else the stage shows beside where controls stand; where that is another, the stage is set anew."""
@@ -203,8 +205,7 @@ class Widget:
         stage = self._stages.pop(stands, None)
         if stage is None:
             figure = Figure(figsize=self.size, dpi=100, layout="constrained")
-            self.set_stage(figure)
-            stage = Stage(figure)
+            stage = Stage(figure, self.set_stage(figure))
         self._stages[stands] = stage
         if len(self._stages) > STAGES:
             del self._stages[next(iter(self._stages))]

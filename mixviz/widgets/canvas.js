@@ -1,10 +1,10 @@
 // What the canvases of mixviz share: sharp on every screen, as wide as their place, described, reachable by keyboard.
 
-const FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif";
+export const FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif";
 
 /** Numbers that Python packed. */
-const floats = (view) => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
-const integers = (view) => new Int32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+export const floats = (view) => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+export const integers = (view) => new Int32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 
 /**
  * Put a canvas into the page, and draw it whenever the model changes or its place does, at most once a frame.
@@ -14,7 +14,7 @@ const integers = (view) => new Int32Array(view.buffer.slice(view.byteOffset, vie
  * true where it took the key.
  * Gives the canvas, redraw(), and remove(), which render should return.
  */
-function mount({ model, el }, draw, { point, leave, press } = {}) {
+export function mount({ model, el }, draw, { point, leave, press } = {}) {
   const canvas = document.createElement("canvas");
   const [width, height] = model.get("size");
   canvas.className = "mixviz-canvas";

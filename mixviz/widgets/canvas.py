@@ -1,5 +1,6 @@
 """Widgets that are drawn in the page itself, on a canvas that answers the pointer and the keyboard without delay."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,11 +13,17 @@ from mixviz.plots.style import INK
 from mixviz.widgets.base import Widget
 
 FOLDER = Path(__file__).parent
+EXPORT = re.compile(r"^export ", re.MULTILINE)
+IMPORT = re.compile(r"^import .+ from \"\./canvas\.js\";$", re.MULTILINE)
 
 
 def script(name: str) -> str:
-    """A canvas's script, behind what all of them share: ``canvas.js``, whose functions it calls by name."""
-    return "\n".join((FOLDER / file).read_text(encoding="utf-8") for file in ("canvas.js", name))
+    """A canvas's module and ``canvas.js``, which it imports, as one: a browser is sent one module and can load no more.
+
+    Top-level names of both must differ.
+    """
+    shared, own = ((FOLDER / file).read_text(encoding="utf-8") for file in ("canvas.js", name))
+    return EXPORT.sub("", shared) + IMPORT.sub("", own)
 
 
 def packed(values: Any) -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Generator
 
@@ -91,7 +92,7 @@ class ContrastTable(Widget):
             found[f"{kind}: target, probability, gradient"] = shares
         return found | {f"loss of {name}": float(part) for name, part in loss.items()}
 
-    def set_stage(self, figure: Figure) -> None:
+    def set_stage(self, figure: Figure) -> dict[str, Axes]:
         figure.set_layout_engine("none")  # all places are known, and looking for them takes longer than drawing
         rows = {"height_ratios": [1, 0.07], "hspace": 0.22, "top": 0.87, "bottom": 0.13}
         (table, bar), (loss, rest) = figure.subplots(
@@ -100,12 +101,12 @@ class ContrastTable(Widget):
         rest.remove()
         name_contrast_table(table, len(self.seen.table.kind), self.values["what"], bar=bar)
         name_loss_parts(loss)
+        return {"table": table, "loss": loss}
 
     def staged_for(self) -> Hashable:
         return len(self.seen.table.kind)
 
-    def draw(self, figure: Figure) -> None:
-        table, _, loss = figure.axes
+    def draw(self, figure: Figure, table: Axes, loss: Axes) -> None:
         draw_contrast_table(table, hardest(self.seen.table), self.values["what"])
         draw_loss_parts(loss, self.seen.loss)
 

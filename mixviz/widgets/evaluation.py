@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mixviz.analysis.verdict import MOST, Verdict, drawn, measured, span_of, verdict
@@ -132,15 +133,15 @@ class SeedVerdict(Widget):
         needed = "no number" if found.needed is None else found.needed
         return counts | {"mean": found.mean, "interval": interval, "seeds to settle": needed}
 
-    def set_stage(self, figure: Figure) -> None:
-        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-        name_differences(left, self.seen)
-        name_chances(right, self.seen)
+    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+        differences, chances = figure.subplots(1, 2, width_ratios=(3, 2))
+        name_differences(differences, self.seen)
+        name_chances(chances, self.seen)
+        return {"differences": differences, "chances": chances}
 
-    def draw(self, figure: Figure) -> None:
-        left, right = figure.axes
-        draw_differences(left, self.seen)
-        draw_chances(right, self.seen)
+    def draw(self, figure: Figure, differences: Axes, chances: Axes) -> None:
+        draw_differences(differences, self.seen)
+        draw_chances(chances, self.seen)
 
     def caption(self) -> str:
         found = self.seen

@@ -5,6 +5,7 @@ from typing import Any
 
 import ipywidgets
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mixviz.analysis.films import layout_trust, layouts, purities, sphere_path
@@ -113,15 +114,17 @@ class FilmScrubber(Widget):
         found = [film.curves[curve][film.at(epoch)] if curve in film.curves else np.nan for film in self.shown.values()]
         return [float(np.ravel(value)[0]) for value in found]
 
-    def set_stage(self, figure: Figure) -> None:
-        for ax, place in zip(figure.subplots(1, len(PLACES)), PLACES, strict=True):
+    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+        axes = dict(zip(PLACES, figure.subplots(1, len(PLACES)), strict=True))
+        for place, ax in axes.items():
             self.seen[self.values[place]].still(ax)
         figure.legend(handles=panels.method_lines(self.shown), loc="outside upper left", ncols=6, fontsize=9)
+        return axes
 
-    def draw(self, figure: Figure) -> None:
-        for ax, place in zip(figure.axes, PLACES, strict=True):
+    def draw(self, figure: Figure, **axes: Axes) -> None:
+        for place, ax in axes.items():
             self.seen[self.values[place]].draw(ax, self.values["epoch"])
-        panels.name_epoch(figure.axes[0], self.values["epoch"])
+        panels.name_epoch(axes["left"], self.values["epoch"])
 
     def caption(self) -> str:
         firsts, falses, knns = (self._at(CURVES[name]) for name in ("proxy task", "false negatives", "kNN"))
@@ -166,4 +169,6 @@ def purity_panel(shown: Mapping[str, Film], space: str) -> panels.PurityPanel:
     shares = {name: np.stack([table["purity"] for table in tables[name]]) for name in alike}
     names = next(iter(shown.values())).about.get("class_names", [])
     classes = [names[label] if names else str(label) for label in first["label"]]
-    return panels.PurityPanel(alike, shares, first["chance"].to_numpy(), classes, NEIGHBOURS)
+    return panels.PurityPanel(
+        films=alike, shares=shares, chance=first["chance"].to_numpy(), names=classes, k=NEIGHBOURS
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Generator
 
@@ -41,7 +42,7 @@ SAID = {NEGATIVE: "real negatives", PAIR: "mixtures of two", TOWARDS: "mixtures 
 LOOKED_FROM = 64  # hardest negatives that say from which side the surroundings are looked at
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """All queries with their candidates; rates are means over the queries."""
 
@@ -52,7 +53,7 @@ class Asked:
     mixtures: dict[str, float]  # kind -> share of those with a parent of the query's class
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CloseUp:
     """One query and all of its candidates; rates and mixtures as in ``Asked``."""
 
@@ -102,7 +103,13 @@ class HardnessMicroscope(Widget):
         nearest = keys[(keys @ term.q[query]).topk(min(LOOKED_FROM, len(keys))).indices]
         vectors = torch.cat([term.keys.flatten(0, 1), keys, term.synthetic[query]])
         layout = azimuthal(vectors[torch.tensor(found["column"].to_numpy())], term.q[query], nearest)
-        return CloseUp(found, layout.numpy(), who_pushes(found), asked.rates, asked.mixtures)
+        return CloseUp(
+            candidates=found,
+            layout=layout.numpy(),
+            pushes=who_pushes(found),
+            rates=asked.rates,
+            mixtures=asked.mixtures,
+        )
 
     def _made(self, hardest: int, pairs: int, towards: int, queue: int, oracle: bool) -> Asked:
         """What does not depend on the query that is looked at, nor on the temperature. Raises UserError."""
@@ -113,11 +120,13 @@ class HardnessMicroscope(Widget):
         term = method.terms(self.embedded, Generator().manual_seed(1), self.labels)[0]
         points = synthetic_points(method, term, self.labels) if pairs + towards else None
         if self.labels is None:
-            return Asked(method, term, points, None, {})
+            return Asked(method=method, term=term, points=points, rates=None, mixtures={})
         candidates = method.framework.candidates(term)
         own = of_own_class(method.framework, term, candidates, self.labels)
         rates = false_by_rank(candidates, own, queue).numpy()
-        return Asked(method, term, points, rates, false_mixtures(points) if points else {})
+        return Asked(
+            method=method, term=term, points=points, rates=rates, mixtures=false_mixtures(points) if points else {}
+        )
 
     def unused(self, pairs: int, towards: int, **_: Any) -> Mapping[str, str]:
         reasons = {}
@@ -138,16 +147,16 @@ class HardnessMicroscope(Widget):
             numbers["false among N"] = float(self.seen.rates[:hardest][-1])
         return numbers | {f"{kind}: false": share for kind, share in self.seen.mixtures.items()}
 
-    def set_stage(self, figure: Figure) -> None:
+    def set_stage(self, figure: Figure) -> dict[str, Axes]:
         around, images, shares, rates = figure.subplots(1, 4, width_ratios=(4.4, 1.9, 2.1, 2.3))
         microscope.frame_surroundings(around)
         microscope.frame_images(images)
         microscope.frame_shares(shares)
         microscope.frame_false_rates(rates, POWERS[-1])
         figure.legend(handles=microscope.kind_marks(), loc="outside upper left", ncols=6, fontsize=9, handlelength=1)
+        return {"around": around, "images": images, "shares": shares, "rates": rates}
 
-    def draw(self, figure: Figure) -> None:
-        around, images, shares, rates = figure.axes
+    def draw(self, figure: Figure, around: Axes, images: Axes, shares: Axes, rates: Axes) -> None:
         microscope.plot_surroundings(around, self.seen.candidates, self.seen.layout)
         microscope.plot_images(images, self._images())
         microscope.plot_shares(shares, self.seen.candidates)

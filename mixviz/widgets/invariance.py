@@ -40,7 +40,7 @@ AMONG = 400  # images that neighbours are found among
 NEAREST = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Seen:
     """One image under one augmentation, beside what is shown of many."""
 
@@ -86,7 +86,13 @@ class InvarianceFingerprint(Widget):
         followed = follow(_embed(asked), picked, before, image, augmentation, find_factor(augmentation).at(strength))
         neighbours = _nearest(embedded, followed.embeddings) if panel == "neighbours" else {}
         tables = {"curve": lambda: _curve(asked, augmentation), "fingerprint": lambda: _all(asked)}
-        return Seen(asked, picked, followed, tables[panel]() if panel in tables else None, neighbours)
+        return Seen(
+            network=asked,
+            image=picked,
+            followed=followed,
+            table=tables[panel]() if panel in tables else None,
+            neighbours=neighbours,
+        )
 
     def unused(self, panel: str, **_: Any) -> Mapping[str, str]:
         alone = {"network": "there is one network: name a base to compare it with"}
@@ -102,7 +108,7 @@ class InvarianceFingerprint(Widget):
             found[f"{head}: mean distances"] = [round(distance, 2) for distance in rows["fall_off"]]
         return found
 
-    def set_stage(self, figure: Figure) -> None:
+    def set_stage(self, figure: Figure) -> dict[str, Axes]:
         pair, beside = figure.subplots(1, 2, width_ratios=[1, 4.2])
         self._draw_pair(pair)
         if self.values["panel"] == "curve":
@@ -111,9 +117,9 @@ class InvarianceFingerprint(Widget):
             plot_fingerprint(beside, self.seen.table)
         else:
             self._draw_neighbours(beside)
+        return {"pair": pair, "beside": beside}
 
-    def draw(self, figure: Figure) -> None:
-        pair, beside = figure.axes
+    def draw(self, figure: Figure, pair: Axes, beside: Axes) -> None:
         self._draw_pair(pair)
         if self.values["panel"] == "curve":
             plot_followed(beside, self._followed)

@@ -58,7 +58,7 @@ LAMS = torch.linspace(0, 1, 11)
 TEMPERATURES = torch.arange(0.02, 1.01, 0.02)  # where the slider can stand, so that a fit can be found by hand
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Blend:
     """What is seen of one blend by one network, and of many blends by all networks."""
 
@@ -153,8 +153,10 @@ class MixingLab(Widget):
             found[f"{network}: error, τ, range"] = [curve.error, curve.temperature, reach]
         return found
 
-    def set_stage(self, figure: Figure) -> None:
-        sheet, row, curve, table = _axes(figure)
+    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+        left, middle, right = figure.add_gridspec(1, 3, width_ratios=[1, 2.4, 3])
+        above, below = right.subgridspec(2, 1, height_ratios=[3.2, 1])
+        sheet, row, curve, table = (figure.add_subplot(place) for place in (left, middle, above, below))
         plot_sheet(sheet, self._sheet(), SHEET)
         name_row(row, self.seen.row)
         if self.values["panel"] == "cosines":
@@ -162,9 +164,9 @@ class MixingLab(Widget):
         else:
             name_calibration(curve)
         name_ranges(table, {name: float(cosine_range(path).mean()) for name, path in self.seen.paths.items()})
+        return {"sheet": sheet, "row": row, "curve": curve, "table": table}
 
-    def draw(self, figure: Figure) -> None:
-        sheet, row, curve, table = figure.axes
+    def draw(self, figure: Figure, sheet: Axes, row: Axes, curve: Axes, table: Axes) -> None:
         plot_sheet(sheet, self._sheet(), SHEET)
         draw_row(row, self.seen.row)
         name, lam = self.values["network"], self.seen.targets[0]
@@ -187,13 +189,6 @@ class MixingLab(Widget):
 
     def _sheet(self) -> list[np.ndarray]:
         return [image.permute(1, 2, 0).numpy()[None] for image in self.seen.images]
-
-
-def _axes(figure: Figure) -> list[Axes]:
-    """For the images, the row, the curves, and the table below these."""
-    left, middle, right = figure.add_gridspec(1, 3, width_ratios=[1, 2.4, 3])
-    above, below = right.subgridspec(2, 1, height_ratios=[3.2, 1])
-    return [figure.add_subplot(place) for place in (left, middle, above, below)]
 
 
 @lru_cache(maxsize=16)

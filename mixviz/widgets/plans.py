@@ -20,7 +20,7 @@ SWITCHES = {  # settings that matter only where another one is on, and the reaso
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is to be trained; where that cannot be, why."""
 
@@ -56,12 +56,12 @@ def plan(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Plan:
     silent = {"framework", *idle(values)}
     moved = [name for name in FLAGS if written(values[name]) != written(defaults[name]) and name not in silent]
     changed = [f"{name} {written(values[name])}" for name in moved]
-    about = " + ".join([values["framework"], *mixing]), ", ".join(changed)
+    about = {"method": " + ".join([values["framework"], *mixing]), "changed": ", ".join(changed)}
     try:
         config = RunConfig.of(mixing=mixing, **settings)
-        return Plan(*about, config, warning=config.warning)
+        return Plan(**about, config=config, warning=config.warning)
     except UserError as error:
-        return Plan(*about, None, str(error))
+        return Plan(**about, config=None, problem=str(error))
 
 
 def _of_other_data(values: Mapping[str, Any]) -> dict[str, str]:

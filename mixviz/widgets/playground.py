@@ -28,7 +28,7 @@ OF_MIXINGS = {"hardest": "hardest", "pairs": "pairs", "towards": "towards_query"
 REBUILT = ("framework", "queue", "predictor")  # settings that are built into a framework
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """All that can be changed while it trains; ``dim`` and ``seed`` start it anew."""
 
@@ -61,7 +61,7 @@ class Settings:
         return ", ".join([*told, f"learning rate {self.rate:g}", f"seed {self.seed}"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measure:
     """What is known of the probes after so many steps."""
 
@@ -120,7 +120,7 @@ class SmallEmbedder(nn.Module):
         return self.layers(images)[:, None]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Frame:
     """What is to be seen after so many steps."""
 
@@ -182,15 +182,15 @@ class Playground:
         """The probes as they lie now, and what was measured on the way."""
         points, *pair = self._embed(self.probes.images, *self.pairs)
         now = Measure(
-            self.step,
-            sum(self.losses) / len(self.losses),
-            float(alignment(*pair).mean()),
-            uniformity(points),
-            effective_rank(points),
-            float(purity(nearest(points, NEIGHBOURS).index, self.probes.labels).mean()),
+            step=self.step,
+            loss=sum(self.losses) / len(self.losses),
+            alignment=float(alignment(*pair).mean()),
+            uniformity=uniformity(points),
+            effective_rank=effective_rank(points),
+            purity=float(purity(nearest(points, NEIGHBOURS).index, self.probes.labels).mean()),
         )
         past = [measure for measure in self.history if measure.step < self.step]
-        return Frame(points, self.probes.labels, now, (*past, now))
+        return Frame(points=points, labels=self.probes.labels, now=now, history=(*past, now))
 
     def _remember(self) -> None:
         self.history.append(self.frame().now)

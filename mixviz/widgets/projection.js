@@ -1,5 +1,7 @@
 // A map of images: hover over a point or pick one, and see the image, its nearest neighbours and its hard negatives.
 
+import { FONT, floats, integers, mount } from "./canvas.js";
+
 const MAP = { left: 14, top: 34, width: 426, height: 392 };
 const STRIP = { left: 466, step: 59, image: 54, portrait: 108, near: 196, far: 316 };
 const REACH = 16; // px from the pointer to a point

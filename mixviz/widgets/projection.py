@@ -36,7 +36,7 @@ LAYOUTS = {"pca": pca, "umap": project_umap}
 ONE_LAYOUT = "UMAP takes some ten seconds the first time: ask for it with layouts=('pca', 'umap')"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Map:
     """Images as one head lays them out, and who is near whom."""
 
@@ -125,15 +125,15 @@ class ProjectionExplorer(CanvasWidget):
         sheet = self.picture_widget.sheet or png_sheet(self.images.stored, COLUMNS, side)
         return {"sheet": sheet, "tile": side, "title": self._title, "picked": self.values["pick"], **_sent(self.seen)}
 
-    def set_stage(self, figure: Figure) -> None:
+    def set_stage(self, figure: Figure) -> dict[str, Axes]:
         plane, strip = figure.subplots(1, 2, width_ratios=[1.15, 1])
         plot_projection(plane, self.seen.layout, self.seen.labels, self.seen.names, self._title)
         self._draw_strip(strip)
         for frame in list(strip.patches):
             frame.remove()
+        return {"plane": plane, "strip": strip}
 
-    def draw(self, figure: Figure) -> None:
-        plane, strip = figure.axes
+    def draw(self, figure: Figure, plane: Axes, strip: Axes) -> None:
         ring_point(plane, self.seen.layout[self.values["pick"]])
         self._draw_strip(strip)
 
@@ -186,15 +186,24 @@ def _layout(network: Network, head: str, layout: str) -> tuple[Tensor, float, Ne
 
 @lru_cache(maxsize=64)
 def _map(network: Network, head: str, layout: str, factor: str) -> Map:
-    images, found = _images(network), _layout(network, head, layout)
+    images = _images(network)
+    placed, trust, near = _layout(network, head, layout)
     if not factor:
-        return Map(*found, torch.zeros(len(images), dtype=torch.long))
+        return Map(layout=placed, trust=trust, nearest=near, labels=torch.zeros(len(images), dtype=torch.long))
     values, labels = np.unique(images.targets(factor), return_inverse=True)
     named = factor == "label" and images.class_names
     names = tuple(images.class_names[value] if named else f"{FACTORS.get(factor, factor)} {value}" for value in values)
     labels = torch.from_numpy(labels)
     negatives = hardest_negatives(networks.seen(network, POINTS)[head], labels, NEAREST)
-    return Map(*found, labels, names, negatives, purity(found[2].index, labels))
+    return Map(
+        layout=placed,
+        trust=trust,
+        nearest=near,
+        labels=labels,
+        names=names,
+        negatives=negatives,
+        purity=purity(near.index, labels),
+    )
 
 
 @lru_cache(maxsize=64)

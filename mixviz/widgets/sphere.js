@@ -1,5 +1,7 @@
 // The circle or the sphere with its points, and three curves beside; the sphere is turned by pointer and arrow keys.
 
+import { FONT, floats, integers, mount } from "./canvas.js";
+
 const [START, STEP] = [{ around: -35, up: 20 }, 6]; // degrees
 const RADIUS = { 2: 128, 3: 186 }; // px; stacks of the circle need room
 const CENTRE = [214, 234];

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import ipywidgets
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mixviz.errors import UserError
@@ -79,29 +80,31 @@ class TrainingPanel(Widget):
             found |= {name: float(log[name].dropna().iloc[-1]) for name in SHORT if name in log and log[name].any()}
         return found
 
-    def set_stage(self, figure: Figure) -> None:
+    def set_stage(self, figure: Figure) -> dict[str, Axes]:
         figure.set_layout_engine("none")  # all places are known, and looking for them takes longer than drawing
         logs = {label: log_of(run) for label, run in self._shown().items()}
         named = -(-len(logs) // COLUMNS)  # lines of the legend
         place = {"left": 0.06, "right": 0.985, "top": 0.8, "bottom": 0.16 + 0.055 * named, "wspace": 0.24}
-        for axes, column in zip(figure.subplots(1, len(SHORT), gridspec_kw=place), SHORT, strict=True):
+        first, middle, *others = figure.subplots(1, len(SHORT), gridspec_kw=place)
+        curves = first, middle, *others
+        for axes, column in zip(curves, SHORT, strict=True):
             plot_runs(axes, logs, column)
-        lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+        lines = {line.get_label(): line for axes in curves for line in axes.get_lines()}
         if lines:
             figure.legend(lines.values(), lines, loc="lower center", ncols=COLUMNS, fontsize=8)
         else:
-            for axes in figure.axes:
+            for axes in curves:
                 axes.set(xticks=[], yticks=[])
-            middle = figure.axes[1]
             middle.text(0.5, 0.5, "nothing trained yet:\npress Start", ha="center", transform=middle.transAxes)
+        return {"first": first}
 
-    def draw(self, figure: Figure) -> None:
+    def draw(self, figure: Figure, first: Axes) -> None:
         asked = self.seen
         amiss = asked.problem or asked.warning
         told = amiss or f"next: {asked.method}; {asked.changed or 'all settings as usual'}"
         colour = COLOURS["mochi"] if amiss else mpl.rcParams["text.color"]
         place = {"transform": figure.transFigure, "va": "top", "fontsize": 8, "color": colour}
-        figure.axes[0].text(0.012, 0.985, "\n".join(wrap(told, 120)[:3]), **place)
+        first.text(0.012, 0.985, "\n".join(wrap(told, 120)[:3]), **place)
 
     def picture(self) -> bytes:
         """The picture as a PNG."""

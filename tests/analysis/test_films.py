@@ -15,12 +15,12 @@ def film_of(labels=True, probes=30) -> Film:
     frames /= np.linalg.norm(frames, axis=2, keepdims=True)
     curves = {"uniformity/all": np.array([-0.1, -1.0, -2.0]), "alignment/all": np.array([0.1, 0.4, 0.3])}
     return Film(
-        np.array([0, 1, 5]),
-        np.arange(probes),
-        np.arange(probes) % 3 if labels else None,
-        {"all": frames.astype(np.float16)},
-        {},
-        curves,
+        epochs=np.array([0, 1, 5]),
+        rows=np.arange(probes),
+        labels=np.arange(probes) % 3 if labels else None,
+        embeddings={"all": frames.astype(np.float16)},
+        kept={},
+        curves=curves,
     )
 
 

@@ -35,7 +35,15 @@ def path_of(first, second, lam=LAMS, others=None) -> MixPath:
     zeros = torch.zeros_like(first)
     others = torch.eye(4, dtype=torch.float64)[2:] if others is None else others
     blends = torch.zeros(*first.shape, 4, dtype=torch.float64)
-    return MixPath(torch.atleast_2d(lam).expand_as(first), first, second, zeros, zeros + 0.3, blends, others)
+    return MixPath(
+        lam=torch.atleast_2d(lam).expand_as(first),
+        first=first,
+        second=second,
+        others_mean=zeros,
+        others_high=zeros + 0.3,
+        blends=blends,
+        others=others,
+    )
 
 
 def calibrated(temperature: float) -> MixPath:

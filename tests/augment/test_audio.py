@@ -108,7 +108,7 @@ def test_log_mel_equals_its_definition(waves):
 
 @pytest.mark.parametrize("length", [1, 31, 8000, 8001, 16000])
 def test_log_mel_has_the_same_shape_for_every_length(length):
-    result = LogMel(RATE).apply(torch.randn(2, length))
+    result = LogMel(rate=RATE).apply(torch.randn(2, length))
     assert result.shape == (2, 1, 32, 32)
     assert ((result >= 0) & (result <= 1)).all()
 
@@ -116,15 +116,15 @@ def test_log_mel_has_the_same_shape_for_every_length(length):
 def test_log_mel_of_sines_and_of_silence():
     time = torch.arange(RATE) / RATE
     frequencies = torch.tensor([300.0, 1000.0, 3000.0])
-    picture = LogMel(RATE).apply(torch.sin(2 * math.pi * frequencies[:, None] * time))[:, 0, :, 4:-4]
+    picture = LogMel(rate=RATE).apply(torch.sin(2 * math.pi * frequencies[:, None] * time))[:, 0, :, 4:-4]
     brightest = picture.mean(dim=2).argmax(dim=1)
     highest = 2595 * math.log10(1 + RATE / 2 / 700)
     expected = [round(2595 * math.log10(1 + f / 700) / highest * 33 - 1) for f in frequencies.tolist()]
     assert brightest.tolist() == expected
     assert picture.amax(dim=(1, 2)).min() > 0.97
-    soft = LogMel(RATE).apply(0.1 * torch.sin(2 * math.pi * 1000 * time)[None])
+    soft = LogMel(rate=RATE).apply(0.1 * torch.sin(2 * math.pi * 1000 * time)[None])
     assert (picture[1].max() - soft[..., 4:-4].max()).item() == pytest.approx(20 / 80, abs=1e-3)
-    assert (LogMel(RATE).apply(torch.zeros(1, RATE)) == 0).all()
+    assert (LogMel(rate=RATE).apply(torch.zeros(1, RATE)) == 0).all()
 
 
 def test_speed_moves_pitch_and_duration():

@@ -32,9 +32,14 @@ def torchvision_jitter(picture: torch.Tensor, parameters: JitterParameters, i: i
 def test_jitter_equals_torchvision_in_every_order(order, generator):
     """Hues of almost grey pixels are divisions by almost 0, but count for as little: the error stays below 1e-5."""
     n = 6
-    strong = ColorJitter(0.8, 0.8, 0.8, 0.5, p=1.0).sample(n, (3, 16, 12), generator)
+    strong = ColorJitter(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.5, p=1.0).sample(n, (3, 16, 12), generator)
     parameters = JitterParameters(
-        strong.applied, strong.brightness, strong.contrast, strong.saturation, strong.hue, torch.tensor([order] * n)
+        applied=strong.applied,
+        brightness=strong.brightness,
+        contrast=strong.contrast,
+        saturation=strong.saturation,
+        hue=strong.hue,
+        order=torch.tensor([order] * n),
     )
     pictures = images(n, 16, 12)
     expected = [torchvision_jitter(picture, parameters, i) for i, picture in enumerate(pictures)]
@@ -70,12 +75,13 @@ def test_hue_by_a_third_of_a_turn_moves_the_channels_on():
 
 
 def test_factors_are_drawn_as_torchvision_draws_them(generator):
-    n, strengths = 3000, (0.4, 1.5, 0.2, 0.1)  # 1 - 1.5 is cut off at 0
-    ours = ColorJitter(*strengths, p=1.0).sample(n, (3, 8, 8), generator)
+    n = 3000
+    strengths = {"brightness": 0.4, "contrast": 1.5, "saturation": 0.2, "hue": 0.1}  # 1 - 1.5 is cut off at 0
+    ours = ColorJitter(**strengths, p=1.0).sample(n, (3, 8, 8), generator)
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        drawn = [v2.ColorJitter(*strengths).make_params([]) for _ in range(n)]
-    for name in ("brightness", "contrast", "saturation", "hue"):
+        drawn = [v2.ColorJitter(**strengths).make_params([]) for _ in range(n)]
+    for name in strengths:
         theirs = torch.tensor([draw[f"{name}_factor"] for draw in drawn])
         assert ks_2samp(getattr(ours, name), theirs).pvalue > SIGNIFICANCE, name
     assert ours.contrast.min() >= 0

@@ -45,7 +45,7 @@ def test_crop_of_one_channel_and_double_precision(generator):
 def test_crop_of_everything_is_the_identity():
     zero, size = torch.zeros(3, dtype=torch.long), torch.full((3,), 32)
     pictures = images(3, 32, 32)
-    box = CropParameters(torch.ones(3, dtype=torch.bool), zero, zero, size, size)
+    box = CropParameters(applied=torch.ones(3, dtype=torch.bool), top=zero, left=zero, height=size, width=size)
     assert torch.equal(RandomResizedCrop(32).apply(pictures, box), pictures)
 
 

@@ -52,7 +52,7 @@ def test_settings_reach_the_operations():
     )  # fmt: skip
     operation = {operation.name: operation for operation in augmentation.operations}
     assert (operation["crop"].size, operation["crop"].scale, operation["crop"].ratio) == (24, (0.5, 0.9), (1.0, 1.0))
-    assert operation["jitter"] == ColorJitter(0.1, 0.2, 0.3, 0.05, 0.6)
+    assert operation["jitter"] == ColorJitter(brightness=0.1, contrast=0.2, saturation=0.3, hue=0.05, p=0.6)
     assert operation["blur"].sigma == (0.2, 0.4)
     chances = {"flip": 0.1, "grayscale": 0.3, "blur": 0.7, "rotation": 0.25, "texture": 0.35}
     assert {name: operation[name].p for name in chances} == chances

@@ -182,7 +182,7 @@ def test_an_unfrozen_probe_trains_the_backbone_and_the_guard_refuses_it(sets):
 def evidence(log=None, curves=None, results=(), invariance=None) -> RunEvidence:
     """Two epochs of a made-up run; the values are those of the last."""
     curves = {name: np.array([9.0, 9.0, value], np.float32) for name, value in (curves or {}).items()}
-    film = Film(np.arange(3), np.arange(4), None, {}, {}, curves)
+    film = Film(epochs=np.arange(3), rows=np.arange(4), labels=None, embeddings={}, kept={}, curves=curves)
     metrics = pd.DataFrame({"epoch": [1, 2], **{name: [9.0, value] for name, value in (log or {}).items()}})
     about = {"target": "label", "data": "glyphs", "split": "test", "seed": 0, "device": "cpu"}
     about |= {"train_images": 100, "test_images": 50, "classes": 16}
@@ -301,7 +301,14 @@ def test_a_reduced_film_keeps_the_nearest_cosines_and_says_how_much_it_keeps():
     points = rng.normal(size=(3, 40, 8)) * np.array([4, 3, 2, 0, 0, 0, 0, 0])
     points = (points @ np.linalg.qr(rng.normal(size=(8, 8)))[0]).astype(np.float16)  # three directions, turned
     half = np.full(3, 0.5, np.float32)
-    film = Film(np.arange(3), np.arange(40), None, {"all": points}, {"all": half}, {"loss": half})
+    film = Film(
+        epochs=np.arange(3),
+        rows=np.arange(40),
+        labels=None,
+        embeddings={"all": points},
+        kept={"all": half},
+        curves={"loss": half},
+    )
     small = reduced(film, 3)
     assert small.embeddings["all"].shape == (3, 40, 3)
     assert small.embeddings["all"].dtype == np.float16

@@ -7,7 +7,13 @@ from mixviz.lessons.exercise import Exercise, stub
 
 @pytest.fixture
 def double() -> Exercise:
-    return Exercise("double", lambda x: 2 * x, {"that is the square.": lambda x: x * x}, [(3.0,), (2.0,)], "Twice.")
+    return Exercise(
+        name="double",
+        solution=lambda x: 2 * x,
+        wrong={"that is the square.": lambda x: x * x},
+        cases=[(3.0,), (2.0,)],
+        why="Twice.",
+    )
 
 
 def test_stub_fails_solution_passes_and_each_wrong_answer_meets_its_own_hint(exercise):
@@ -44,7 +50,7 @@ def test_shapes_and_kinds_count(double):
 
 
 def test_values_are_checked_too():
-    quiz = Exercise("quiz", "b", {"look again.": "a"})
+    quiz = Exercise(name="quiz", solution="b", wrong={"look again.": "a"})
     assert quiz.is_right("b")
     assert quiz.verdict("a") == "Not yet: look again."
     assert quiz.verdict("c").startswith("Not yet: that is not it")

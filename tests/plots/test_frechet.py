@@ -13,8 +13,12 @@ from mixviz.plots.style import colour_of, figure
 
 def test_draws_are_dots_over_the_strokes_of_the_noise_floor():
     distances, floors = torch.tensor([[3e-3, 4e-3], [1e-3, 2e-3]])
-    with_probe = Regularisation(distances, floors, 1200, 0.951, 0.802)
-    without = Regularisation(2 * distances, floors, 1200, math.nan, math.nan)
+    with_probe = Regularisation(
+        distance=distances, floor=floors, images=1200, train_accuracy=0.951, test_accuracy=0.802
+    )
+    without = Regularisation(
+        distance=2 * distances, floor=floors, images=1200, train_accuracy=math.nan, test_accuracy=math.nan
+    )
     ax = plot_regularisation(figure().add_subplot(), {"moco-v2 + imix": with_probe, "moco-v2": without})
     assert ax.lines[0].get_xdata() == pytest.approx([30, 40])
     assert ax.lines[1].get_xdata() == pytest.approx([10, 20])

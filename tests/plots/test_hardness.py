@@ -31,7 +31,15 @@ def film_of(scale: float, synthetic: bool = False) -> Film:
         curves["proxy_accuracy_with_synthetic"] = np.array([np.nan, 0.125])
         curves["synthetic_similarity"] = np.array([np.nan, 0.7])
         curves["parent_similarity"] = np.array([np.nan, 0.5])
-    return Film(np.array([0, 5]), np.arange(3), None, {}, {}, curves, {"ranks": RANKS})
+    return Film(
+        epochs=np.array([0, 5]),
+        rows=np.arange(3),
+        labels=None,
+        embeddings={},
+        kept={},
+        curves=curves,
+        about={"ranks": RANKS},
+    )
 
 
 FILMS = {"moco-v2": film_of(1.0), "moco-v2 + mochi": film_of(0.5, synthetic=True)}

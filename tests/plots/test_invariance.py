@@ -96,7 +96,7 @@ def test_factors_are_in_per_cent_with_their_chance():
 
 def test_contributions_are_a_histogram_a_head_in_rows():
     values = torch.tensor([[1.0, -1.0], [3.0, 0.0], [2.0, -0.5]])
-    found = HeadContribution(("all", "color"), values, torch.arange(3), 0.75)
+    found = HeadContribution(heads=("all", "color"), values=values, index=torch.arange(3), accuracy=0.75)
     ax = plot_contributions(axes(), found, bins=8)
     for patch, floor, column in zip(ax.patches, (1, 0), values.T, strict=True):
         heights, edges, baseline = patch.get_data()

@@ -25,7 +25,15 @@ LAMS = torch.linspace(0, 1, 5)
 def path(generator) -> MixPath:
     lam = LAMS.expand(3, 5)
     noise = 0.1 * torch.rand(3, 5, generator=generator)
-    return MixPath(lam, lam - noise, 1 - lam - noise, 0 * lam, 0 * lam + 0.4, torch.zeros(3, 5, 2), torch.eye(2))
+    return MixPath(
+        lam=lam,
+        first=lam - noise,
+        second=1 - lam - noise,
+        others_mean=0 * lam,
+        others_high=0 * lam + 0.4,
+        blends=torch.zeros(3, 5, 2),
+        others=torch.eye(2),
+    )
 
 
 def axes():

@@ -25,7 +25,15 @@ def film_of(scale: float = 1.0, synthetic: bool = False, labels: bool = True) ->
         curves["hardness_with_synthetic"] = np.array([[np.nan] * 3, [0.4, 0.2, 0.1], [0.7, 0.1, 0.01]])
         curves["proxy_accuracy_with_synthetic"] = np.array([np.nan, 0.1, 0.05])
     about = {"ranks": [1, 2, 4], "class_names": ["cat", "dog"]}
-    return Film(EPOCHS, np.arange(4), np.array([0, 1, 0, 1]) if labels else None, {}, {}, curves, about)
+    return Film(
+        epochs=EPOCHS,
+        rows=np.arange(4),
+        labels=np.array([0, 1, 0, 1]) if labels else None,
+        embeddings={},
+        kept={},
+        curves=curves,
+        about=about,
+    )
 
 
 FILMS = {"moco-v2": film_of(), "moco-v2 + mochi": film_of(0.5, synthetic=True)}
@@ -88,7 +96,9 @@ def test_points_without_labels_are_one_cloud(ax):
 
 def test_purity_is_in_per_cent_and_in_the_order_of_the_last_frame(ax):
     shares = {"moco-v2": np.array([[0.1, 0.2], [0.3, 0.4], [0.9, 0.5]])}
-    panel = PurityPanel({"moco-v2": FILMS["moco-v2"]}, shares, np.array([0.5, 0.5]), ["cat", "dog"], 10)
+    panel = PurityPanel(
+        films={"moco-v2": FILMS["moco-v2"]}, shares=shares, chance=np.array([0.5, 0.5]), names=["cat", "dog"], k=10
+    )
     (dots,) = drawn(panel, ax, 1)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["dog", "cat"]
     np.testing.assert_allclose(dots.get_xdata(), [40, 30])
@@ -116,7 +126,7 @@ def test_a_stage_shows_what_a_whole_drawing_shows():
     panel = HardnessPanel(FILMS)
     sheet = figure(4, 3)
     still(sheet)
-    stage = Stage(sheet)
+    stage = Stage(sheet, {})
     first, empty, again = stage.shot(draw), stage.shot(lambda sheet: None), stage.shot(draw)
     assert first == again != empty
     whole = figure(4, 3)

@@ -57,10 +57,13 @@ def test_numbers_are_packed_in_four_bytes_each():
     assert np.frombuffer(packed(np.array([3, 70_000])), np.int32).tolist() == [3, 70_000]
 
 
-def test_a_script_stands_behind_what_all_share():
-    text = script("projection.js")
-    assert text.index("function mount(") < text.index("export default")
-    assert text.count("export ") == 1
+@pytest.mark.parametrize("name", ["projection.js", "sphere.js"])
+def test_a_script_is_one_module_with_what_all_share(name):
+    lines = script(name).splitlines()
+    assert [line for line in lines if line.startswith(("import ", "export "))] == ["export default { render };"]
+    declared = [line.split()[1].partition("(")[0] for line in lines if line.startswith(("const ", "function "))]
+    assert {"FONT", "floats", "integers", "mount", "render"} <= set(declared)
+    assert len(declared) == len(set(declared))
 
 
 def test_the_canvas_is_told_what_is_seen_and_in_words(row):
