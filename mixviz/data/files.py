@@ -20,6 +20,7 @@ from mixviz.data.decode import Encoded, Reading, decode_all
 from mixviz.errors import UserError
 
 TEST_NAMES = ("test", "val", "valid", "validation")
+OTHERS = "sounds are read by sounds:PATH, tables by csv:PATH"
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "fine_label")
 
@@ -60,7 +61,7 @@ def index_folder(
     places = present or [""]
     files = sorted(path for place in places for path in _files_in(folder / place, suffixes, deep=bool(present)))
     if not files:
-        raise UserError(f"{folder} has no {what}: add some, or give the folder that has")
+        raise UserError(f"{folder} has no {what}: add some, or give the folder that has; {OTHERS}")
     labels = np.array([classes.index(path.relative_to(folder).parts[0]) for path in files]) if present else None
     return Encoded(files, [str(path.relative_to(root)) for path in files]), labels, classes
 
@@ -148,7 +149,8 @@ def _read_shard(file: Path, columns: Sequence[str]) -> tuple[list[bytes | None],
         column = _first_of(columns, schema)
         if column is None or "bytes" not in [field.name for field in _fields(schema.field(column).type)]:
             raise UserError(
-                f"{file} has the columns {', '.join(schema.names)}: it needs {columns[0]}, a struct with bytes"
+                f"{file} has the columns {', '.join(schema.names)}: it needs {columns[0]}, a struct with bytes; "
+                f"{OTHERS}"
             )
         label = _first_of(LABEL_COLUMNS, schema)
         if label is not None and not pa.types.is_integer(schema.field(label).type):

@@ -74,7 +74,7 @@ class HardnessMicroscope(Widget):
     moving = frozenset(("query", "hardest", "pairs", "towards", "temperature", "queue", "oracle"))
 
     def __init__(self, run: Run | str | None = None, **values: Any):
-        self.network = networks.network(run or networks.GLYPHS)
+        self.network = networks.image_network(run or networks.GLYPHS)
         self.bank = self.network.train.select(self.network.bank_rows)
         count = min(QUERIES, len(self.network.held_out))
         if not count:

@@ -63,7 +63,7 @@ class InvarianceFingerprint(Widget):
 
     def __init__(self, run: Run | str | None = None, base: Run | str | None = None, **values: Any):
         asked = [run or GLYPHS_LOOC, base if run else base or GLYPHS_TURNED]
-        found = [networks.network(one) for one in asked if one is not None]
+        found = [networks.image_network(one) for one in asked if one is not None]
         self.networks = {network.run.name: network for network in found}
         short = {network.name: network.run.name for network in found}
         last = min(MOVED, *(len(network.test) for network in found)) - 1

@@ -83,7 +83,7 @@ class MixingLab(Widget):
 
     def __init__(self, run: Run | str | Path | Sequence[Run | str] | None = None, **values: Any):
         runs = RECORDED if run is None else [run] if isinstance(run, (Run, str, Path)) else run
-        found = [networks.network(one) for one in runs]
+        found = [networks.image_network(one) for one in runs]
         self.networks = dict(zip(short_names([network.run for network in found]), found, strict=True))
         last = min(CHOICE, *map(_choice, self.networks.values())) - 1
         controls = {

@@ -15,7 +15,7 @@ from mixviz.config import DataConfig
 from mixviz.data import Dataset
 from mixviz.domains import augmentation_of, clean, prepared
 from mixviz.encoders import Embedder
-from mixviz.errors import MissingData
+from mixviz.errors import MissingData, UserError
 from mixviz.frameworks import FRAMEWORKS, Framework, embed_once
 from mixviz.method import Method
 from mixviz.mixing import Mixing
@@ -145,6 +145,17 @@ def network(run: Run | str = GLYPHS) -> Network:
     encoder.dtype = torch.float32
     sets, stand_in = images(run.config.data)
     return Network(run=run, encoder=encoder, sets=sets, stand_in=stand_in)
+
+
+def image_network(run: Run | str = GLYPHS) -> Network:
+    """As ``network``, for what shows and changes images. Raises UserError if the run is of other data."""
+    found = network(run)
+    if found.train.domain != "image":
+        raise UserError(
+            f"{found.run.name} is of {found.train.domain} data and this shows images: take ContrastTable or "
+            "ProjectionExplorer, or python -m mixviz report"
+        )
+    return found
 
 
 @lru_cache(maxsize=16)

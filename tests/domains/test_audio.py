@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mixviz.augment.audio import LogMel
-from mixviz.build import build_method
+from mixviz.build import TrainSets, build_method
 from mixviz.config import RunConfig
 from mixviz.data import Dataset, load
 from mixviz.data.tones import make_tones
@@ -14,6 +14,7 @@ from mixviz.domains.audio import AudioAugment
 from mixviz.errors import UserError
 from mixviz.evaluate import evaluate
 from mixviz.train import train
+from mixviz.widgets import HardnessMicroscope, InvarianceFingerprint, MixingLab, networks
 
 AUDIO = DOMAINS["audio"]
 
@@ -106,6 +107,21 @@ def test_factors_move_sounds_the_more_the_stronger(name, tones, generator):
     assert moved[0] == 0
     assert moved == sorted(moved)
     assert moved[-1] > 0.03
+
+
+def test_images_sounds_and_tables_are_told_apart(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"")
+    with pytest.raises(UserError, match="sounds are read by sounds:PATH"):
+        load(f"folder:{tmp_path}", "train")
+
+
+def test_widgets_of_images_refuse_a_run_of_sounds(tones, tmp_path, monkeypatch):
+    config = RunConfig.of(data="tones", batch_size=32, epochs=1, film_frames=0, backbone="convnet-narrow")
+    run = train(config, "heard", images=tones, root=tmp_path, progress=False)
+    monkeypatch.setattr(networks, "images", lambda data: (TrainSets(data=data, all_train=tones), False))
+    for widget in (HardnessMicroscope, InvarianceFingerprint, MixingLab):
+        with pytest.raises(UserError, match="heard is of audio data and this shows images"):
+            widget(run)
 
 
 def test_a_run_from_config_to_read_outs(tones, tmp_path):
