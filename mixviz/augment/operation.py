@@ -33,7 +33,7 @@ class Parameters:
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
         """The parameters of the first part's inputs, then of the next one's."""
-        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+        return cls(**{field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)})
 
     def to(self, device: torch.device) -> Self:
         return self._map(lambda field: field.to(device))

@@ -66,7 +66,7 @@ def noisy(level: Tensor, shape: Shape, generator: Generator) -> tuple[Operation,
     """Pink noise of this amplitude, the clip's being 1."""
     noise = torch.randn(len(level), *shape, generator=generator, device=generator.device).to(level.device)
     snr = -20 * level.clamp(min=1e-6).log10()
-    return BackgroundNoise(), NoiseParameters(level > 0, noise, torch.ones_like(level), snr)
+    return BackgroundNoise(), NoiseParameters(applied=level > 0, noise=noise, slope=torch.ones_like(level), snr=snr)
 
 
 class Audio(Domain):
@@ -126,7 +126,7 @@ class Audio(Domain):
         return stored.float() / FULL
 
     def finish(self, prepared: Tensor) -> Tensor:
-        return LogMel(prepared.shape[1]).apply(prepared)
+        return LogMel(rate=prepared.shape[1]).apply(prepared)
 
     def augmentation(self, settings: AudioAugment, shape: Shape) -> Augmentation:
         waves = (
@@ -139,7 +139,7 @@ class Audio(Domain):
             TimeMask(settings.mask_most, settings.time_mask),
             FrequencyMask(settings.mask_most, settings.frequency_mask),
         )
-        operations = (*waves, LogMel(shape[0]), *masks)
+        operations = (*waves, LogMel(rate=shape[0]), *masks)
         return Augmentation(tuple(operation for operation in operations if operation.p > 0))
 
     def normaliser(self, shape: Shape, stored: Tensor | None = None) -> nn.Module:

@@ -12,7 +12,7 @@ from mixviz.data.tones import make_tones
 from mixviz.domains import DOMAINS, augmentation_of, clean, inputs_of, prepared
 from mixviz.domains.audio import AudioAugment
 from mixviz.errors import UserError
-from mixviz.evaluate import evaluate
+from mixviz.evaluate import Source, evaluate
 from mixviz.train import train
 from mixviz.widgets import HardnessMicroscope, InvarianceFingerprint, MixingLab, networks
 
@@ -66,7 +66,7 @@ def test_options_of_other_data_are_refused(source, options, message):
 def test_an_encoder_sees_log_mels(tones):
     assert prepared(tones, slice(3)).abs().max() <= 1
     seen = clean(tones, slice(3))
-    torch.testing.assert_close(seen, LogMel(8000).apply(torch.from_numpy(tones.stored[:3]).float() / 2**15))
+    torch.testing.assert_close(seen, LogMel(rate=8000).apply(torch.from_numpy(tones.stored[:3]).float() / 2**15))
     shape, normalise = inputs_of(tones)
     assert shape == (1, 32, 32)
     normalised = normalise(clean(tones))
@@ -135,7 +135,7 @@ def test_a_run_from_config_to_read_outs(tones, tmp_path):
     config = RunConfig.of(data="tones", mixing=("imix", "looc"), **settings)
     run = train(config, "sounds", images=tones, root=tmp_path, progress=False)
     assert run.metrics["loss"].notna().all()
-    found = evaluate(run.encoder(), tones, make_tones("test", clips=60), targets=("label", "pitch"), protocols=("knn",))
+    found = evaluate(Source.of_run(run, (tones, make_tones("test", clips=60))), ["label", "pitch"], ["knn"])
     assert [result.target for result in found] == ["label", "pitch"]
     with pytest.raises(UserError, match="linear-augmented needs image data"):
-        evaluate(run.encoder(), tones, tones.select(range(60)), protocols=("linear-augmented",))
+        evaluate(Source.of_run(run, (tones, tones.select(range(60)))), protocols=["linear-augmented"])

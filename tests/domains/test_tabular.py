@@ -9,7 +9,7 @@ from mixviz.data import load
 from mixviz.domains import DOMAINS, augmentation_of, clean, inputs_of
 from mixviz.domains.tabular import TabularAugment
 from mixviz.errors import UserError
-from mixviz.evaluate import evaluate
+from mixviz.evaluate import Source, evaluate
 from mixviz.runs import Run
 from mixviz.train import resume, train
 
@@ -81,10 +81,11 @@ def test_a_run_from_config_to_read_outs(tmp_path):
     assert Run(run.path).config == config
     resume(Run(run.path), progress=False)
     sets = load_sets(config.data, progress=False)
-    results = evaluate(run.encoder(), sets.all_train, sets.test, protocols=("linear-features", "knn"))
+    source = Source.of_run(run, (sets.all_train, sets.test))
+    results = evaluate(source)
     assert min(result.accuracy for result in results) > 0.8
     with pytest.raises(UserError, match="corruptions needs image data"):
-        evaluate(run.encoder(), sets.all_train, sets.test, protocols=("corruptions",))
+        evaluate(source, protocols=["corruptions"])
 
 
 def test_spaces_of_their_own(tmp_path):
