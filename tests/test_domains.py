@@ -207,7 +207,7 @@ def test_transfer_stays_in_the_domain(run):
 def test_cutmix_and_image_sizes_are_of_images(tmp_path):
     with pytest.raises(UserError, match="CutMix pastes boxes of images"):
         train(config_of(mixing=["imix"], imix_kind="cutmix"), root=tmp_path, progress=False)
-    with pytest.raises(UserError, match="--image-size 16 is of images, and corners has none"):
+    with pytest.raises(UserError, match="--image-size is for the domain image, and this data is of rows"):
         train(config_of(image_size=16), root=tmp_path / "sized", progress=False)
 
 
