@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torchvision.transforms.v2 import functional as transforms
 
 from mixviz.data import Dataset
 
@@ -31,6 +30,8 @@ def resized(images: Dataset, size: tuple[int, int], batch_size: int = 1024) -> D
     """
     if images.stored.shape[1:3] == tuple(size):
         return images
+    from torchvision.transforms.v2 import functional as transforms  # slow to import
+
     parts = []
     for part in torch.arange(len(images)).split(batch_size):
         channels_first = images.select(part).tensor().permute(0, 3, 1, 2)

@@ -174,7 +174,7 @@ def test_a_share_is_the_softmax_of_two_cosines():
     first, second = torch.tensor([0.9, 0.2, -1.0]), torch.tensor([0.3, 0.2, 1.0])
     expected = (torch.stack([first, second]) / 0.3).softmax(dim=0)[0]
     torch.testing.assert_close(share_of_first(first, second, 0.3), expected)
-    with pytest.raises(UserError, match="above 0"):
+    with pytest.raises(UserError, match="greater than 0"):
         share_of_first(first, second, -0.1)
 
 
@@ -280,5 +280,5 @@ def test_bad_input_is_said(images):
             mix_path(pixels, *images, others, lams)
     with pytest.raises(UserError, match="greater than 0, not 0"):
         calibration(calibrated(0.1), 0)
-    with pytest.raises(UserError, match="2 or more"):
+    with pytest.raises(UserError, match="give 2 pairs or more"):
         fitted_calibration(calibrated(0.1))
