@@ -45,8 +45,9 @@ def pytest_configure(config):
         os.environ["OMP_NUM_THREADS"] = "1"
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def one_thread():
+    """Whatever number of threads an earlier file's tests left behind."""
     torch.set_num_threads(1)
 
 

@@ -47,7 +47,7 @@ def plain(table) -> dict[tuple, float]:
 
 
 def nearly(table) -> dict[tuple, object]:
-    """As expected values: the last digits of a sum depend on how the memory is aligned."""
+    """As expected values: the last digits of a sum may differ from one process to another."""
     return {key: pytest.approx(value, rel=1e-4, nan_ok=True) for key, value in plain(table).items()}
 
 
