@@ -63,6 +63,11 @@ class TrainSets:
         """The test split. Raises UserError."""
         return _load_split(self.data, "test", self.progress)
 
+    @property
+    def evaluated_on(self) -> tuple[Dataset, Dataset]:
+        """All of train, held-out images included, and test. Raises UserError."""
+        return self.all_train, self.test
+
 
 def load_sets(data: DataConfig, progress: bool = True) -> TrainSets:
     """The images of a run, by its data settings. Raises UserError; MissingData if they are not on this machine."""

@@ -29,8 +29,6 @@ from mixviz.frameworks import BATCH_SIZE, FRAMEWORKS, FrameworkSettings
 from mixviz.method import check_compatible
 from mixviz.mixing import MIXINGS, Mixing, NoMixing
 
-Probability = Annotated[float, Field(ge=0, le=1)]
-Strength = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -144,7 +142,7 @@ class OptimizerConfig(Section):
 
     lr: Positive | None = Field(None, description="peak learning rate; default: the framework's")
     sgd_momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of SGD")
-    weight_decay: Strength = Field(1e-4, description="L2 penalty")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(1e-4, description="L2 penalty")
     schedule: Literal["cosine", "step"] = Field("cosine", description="how the learning rate falls")
     warmup_epochs: Annotated[float, Field(ge=0)] = Field(0.0, description="epochs of linear rise")
     decay_epochs: tuple[Count, ...] = Field((60, 80), description="step schedule: epochs at which it falls")

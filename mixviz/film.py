@@ -4,7 +4,6 @@ One compressed file, ``film.npz``, without images: rows of the training split in
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mixviz.errors import UserError, unknown
+from mixviz.paths import write_whole
 
 EDITION = 1  # of the file's layout
 
@@ -62,17 +62,19 @@ class Film:
         return {"epoch": self.epochs} | {name: values for name, values in self.curves.items() if values.ndim == 1}
 
     def save(self, path: Path) -> None:
-        """Write beside and put in place, so that the file is there whole or not at all."""
+        """The file is there whole or not at all."""
         arrays = {"epochs": self.epochs, "rows": self.rows}
         if self.labels is not None:
             arrays["labels"] = self.labels
         for kind in ("embeddings", "kept", "curves"):
             arrays |= {f"{kind}/{name}": values for name, values in getattr(self, kind).items()}
         about = json.dumps({"edition": EDITION, **self.about}, ensure_ascii=False)
-        part = path.with_name(f".{path.name}.part")
-        with part.open("wb") as file:
-            np.savez_compressed(file, about=np.array(about), **arrays)
-        os.replace(part, path)
+
+        def write(part: Path) -> None:
+            with part.open("wb") as file:
+                np.savez_compressed(file, about=np.array(about), **arrays)
+
+        write_whole(path, write)
 
     @classmethod
     def load(cls, path: Path) -> "Film":

@@ -7,9 +7,8 @@ film.npz           a fixed set of images as the network saw it, epoch by epoch
 """
 
 import json
-import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from mixviz.environment import environment
 from mixviz.errors import UserError, unknown
 from mixviz.film import Film
 from mixviz.method import Method
-from mixviz.paths import runs_root
+from mixviz.paths import runs_root, write_whole
 from mixviz.result import Result
 
 
@@ -92,10 +91,10 @@ class Run:
         if len(before):
             before = before[before["epoch"] < row["epoch"]]
         rows = pd.concat([before, pd.DataFrame([row])], ignore_index=True) if len(before) else pd.DataFrame([row])
-        self._write("metrics.csv", lambda path: rows.to_csv(path, index=False))
+        write_whole(self.path / "metrics.csv", lambda part: rows.to_csv(part, index=False))
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        self._write("checkpoint.pt", lambda path: torch.save(dict(state), path))
+        write_whole(self.path / "checkpoint.pt", lambda part: torch.save(dict(state), part))
 
     def load_checkpoint(self, device: torch.device | str = "cpu") -> dict[str, Any]:
         """The last good state. Raises UserError where there is none, or it is damaged."""
@@ -197,13 +196,7 @@ class Run:
 
     def _write_json(self, name: str, content: Any) -> None:
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-        self._write(name, lambda path: path.write_text(text, encoding="utf-8"))
-
-    def _write(self, name: str, write: Callable[[Path], Any]) -> None:
-        """Write beside, then put in place: a file is there whole or not at all."""
-        part = self.path / f".{name}.part"
-        write(part)
-        os.replace(part, self.path / name)
+        write_whole(self.path / name, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def _shape(state: Mapping[str, Any]) -> Shape:

@@ -54,7 +54,7 @@ def main(argv: list[str]) -> None:
     protocols = [protocol(name) for name in arguments.protocol]
     encoders = [True, False] if arguments.random else [True]
     for run in [Run.open(name) for name in arguments.run]:
-        sets = evaluation_sets(run)
+        sets = load_sets(run.config.data).evaluated_on
         sources = [Source.of_run(run, sets, trained, arguments.device) for trained in encoders]
         if arguments.transfer:
             other = sets_like(sets[0], arguments.transfer)
@@ -73,12 +73,6 @@ def main(argv: list[str]) -> None:
         show(results, arguments.classes)
         if len(kept) < len(results):
             print(f"note: {BEST_ON_TEST} results are optimistic, and are not stored in evaluation.json")
-
-
-def evaluation_sets(run: Run) -> Sets:
-    """All of train that the run was given, held-out part included, and test. Raises UserError."""
-    sets = load_sets(run.config.data)
-    return sets.all_train, sets.test
 
 
 def sets_like(images: Dataset, data: str) -> Sets:

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from mixviz.augment import Augmentation, Operation, Parameters, Shape
+from mixviz.augment import Augmentation, Shape
 from mixviz.augment.audio import (
     BackgroundNoise,
     FrequencyMask,
@@ -26,10 +26,9 @@ from mixviz.augment.audio import (
     TimeMask,
     TimeShift,
 )
-from mixviz.domains.base import AugmentationFactor, AugmentSettings, Domain
+from mixviz.domains.base import AugmentationFactor, AugmentSettings, Change, Domain, Probability, Strength
 from mixviz.encoders import BACKBONES, Backbone, Normalise
 
-Probability = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 FULL = 2**15  # int16 of full scale
 LEAST_DEVIATION = 0.05  # of a mel, in shares of 80 dB: what is silent in train must not be blown up
@@ -39,7 +38,7 @@ class AudioAugment(AugmentSettings):
     """i-Mix's augmentations of speech, and the masks of SpecAugment; a probability of 0 switches one off."""
 
     gain: Probability = Field(0.5, description="probability of another loudness")
-    gain_most: Annotated[float, Field(ge=0)] = Field(6.0, description="gain: decibels within +- this")
+    gain_most: Strength = Field(6.0, description="gain: decibels within +- this")
     shift: Probability = Field(0.5, description="probability of a shift in time")
     shift_most: Share = Field(0.1, description="shift: share of the clip within +- this")
     speed: Probability = Field(0.5, description="probability of another speed, which moves pitch as well")
@@ -50,19 +49,19 @@ class AudioAugment(AugmentSettings):
     mask_most: Share = Field(0.25, description="masks: share of the axis, at most")
 
 
-def louder(decibels: Tensor, shape: Shape, generator: Generator) -> tuple[Operation, Parameters]:
+def louder(decibels: Tensor, shape: Shape, generator: Generator) -> Change:
     return Gain(), GainParameters(decibels != 0, 10 ** (decibels / 20))
 
 
-def shifted(share: Tensor, shape: Shape, generator: Generator) -> tuple[Operation, Parameters]:
+def shifted(share: Tensor, shape: Shape, generator: Generator) -> Change:
     return TimeShift(), ShiftParameters(share != 0, share)
 
 
-def stretched(stretch: Tensor, shape: Shape, generator: Generator) -> tuple[Operation, Parameters]:
+def stretched(stretch: Tensor, shape: Shape, generator: Generator) -> Change:
     return Speed(), SpeedParameters(stretch != 1, stretch)
 
 
-def noisy(level: Tensor, shape: Shape, generator: Generator) -> tuple[Operation, Parameters]:
+def noisy(level: Tensor, shape: Shape, generator: Generator) -> Change:
     """Pink noise of this amplitude, the clip's being 1."""
     noise = torch.randn(len(level), *shape, generator=generator, device=generator.device).to(level.device)
     snr = -20 * level.clamp(min=1e-6).log10()

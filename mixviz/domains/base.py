@@ -3,15 +3,19 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator, Tensor, nn
 
 from mixviz.augment import Augmentation, Operation, Parameters, Shape
 from mixviz.encoders import Backbone
 from mixviz.errors import UserError, unknown
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Strength = Annotated[float, Field(ge=0)]
+Change = tuple[Operation, Parameters]  # an operation, and the parameters that it is applied with
 
 THUMBNAIL = 64  # pixels a side, at most, of an example that is no picture
 
@@ -32,7 +36,7 @@ class AugmentationFactor:
     reference: float  # at which heads are compared
     limits: tuple[float, float]
     kind: Literal["classes", "amount", "angle"]  # how the strength is read out
-    change: Callable[[Tensor, Shape, Generator], tuple[Operation, Parameters]]  # of strengths (n,), inputs' shape
+    change: Callable[[Tensor, Shape, Generator], Change]  # of strengths (n,), inputs' shape
 
     def at(self, share: float) -> float:
         """The strength this share of the way, in [0, 1], from none to the strongest; of classes the nearest."""

@@ -9,12 +9,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mixviz.augment import Augmentation, Shape, build_augmentation, to_float
-from mixviz.domains.base import AugmentationFactor, AugmentSettings, Domain
+from mixviz.domains.base import AugmentationFactor, AugmentSettings, Domain, Probability, Strength
 from mixviz.domains.image_factors import FACTORS
 from mixviz.encoders import BACKBONES, Backbone, Normalise
-
-Probability = Annotated[float, Field(ge=0, le=1)]
-Strength = Annotated[float, Field(ge=0)]
 
 
 class ImageAugment(AugmentSettings):

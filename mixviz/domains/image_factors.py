@@ -10,7 +10,6 @@ from mixviz.augment import (
     ColorJitter,
     GaussianBlur,
     HorizontalFlip,
-    Operation,
     Parameters,
     RandomGrayscale,
     RandomResizedCrop,
@@ -21,9 +20,7 @@ from mixviz.augment import (
 from mixviz.augment.color import JitterParameters
 from mixviz.augment.filters import BlurParameters
 from mixviz.augment.geometry import CropParameters, RotationParameters
-from mixviz.domains.base import AugmentationFactor
-
-Change = tuple[Operation, Parameters]
+from mixviz.domains.base import AugmentationFactor, Change
 
 
 def rotated(turns: Tensor, shape: Shape, generator: Generator) -> Change:

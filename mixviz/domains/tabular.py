@@ -6,13 +6,13 @@ off, where InputMix stands in (arXiv:2010.08887).
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from mixviz.augment import Augmentation, Operation, Parameters, Shape
+from mixviz.augment import Augmentation, Shape
 from mixviz.augment.tabular import (
     CorruptionParameters,
     DropoutParameters,
@@ -21,31 +21,29 @@ from mixviz.augment.tabular import (
     FeatureNoise,
     NoiseParameters,
 )
-from mixviz.domains.base import AugmentationFactor, AugmentSettings, Domain
+from mixviz.domains.base import AugmentationFactor, AugmentSettings, Change, Domain, Probability, Strength
 from mixviz.encoders import Backbone, mlp
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class TabularAugment(AugmentSettings):
     """Changes of rows; 0 switches one off."""
 
-    dropout: Share = Field(0.2, description="probability that a feature is 0, the mean of train's")
-    noise: Annotated[float, Field(ge=0)] = Field(0.0, description="Gaussian noise, in standard deviations of train's")
-    corruption: Share = Field(0.0, description="share of features that are another row's (SCARF)")
+    dropout: Probability = Field(0.2, description="probability that a feature is 0, the mean of train's")
+    noise: Strength = Field(0.0, description="Gaussian noise, in standard deviations of train's")
+    corruption: Probability = Field(0.0, description="share of features that are another row's (SCARF)")
 
 
-def dropped(rate: Tensor, shape: Shape, generator: Generator) -> tuple[Operation, Parameters]:
+def dropped(rate: Tensor, shape: Shape, generator: Generator) -> Change:
     drawn = torch.rand(len(rate), *shape, generator=generator, device=generator.device).to(rate.device)
     return FeatureDropout(), DropoutParameters(rate > 0, drawn < rate[:, None])
 
 
-def noised(sigma: Tensor, shape: Shape, generator: Generator) -> tuple[Operation, Parameters]:
+def noised(sigma: Tensor, shape: Shape, generator: Generator) -> Change:
     noise = torch.randn(len(sigma), *shape, generator=generator, device=generator.device).to(sigma.device)
     return FeatureNoise(sigma=1.0), NoiseParameters(sigma > 0, noise * sigma[:, None])
 
 
-def corrupted(share: Tensor, shape: Shape, generator: Generator) -> tuple[Operation, Parameters]:
+def corrupted(share: Tensor, shape: Shape, generator: Generator) -> Change:
     drawn, donor = torch.rand(2, len(share), *shape, generator=generator, device=generator.device).to(share.device)
     return FeatureCorruption(), CorruptionParameters(share > 0, drawn < share[:, None], donor)
 
@@ -80,12 +78,12 @@ class Tabular(Domain):
 
     def augmentation(self, settings: TabularAugment, shape: Shape) -> Augmentation:
         """Corruption comes first, since it takes features of rows as they are."""
-        operations = {
-            FeatureCorruption(settings.corruption): settings.corruption,
-            FeatureDropout(settings.dropout): settings.dropout,
-            FeatureNoise(settings.noise): settings.noise,
-        }
-        return Augmentation(tuple(operation for operation, strength in operations.items() if strength > 0))
+        operations = (
+            (FeatureCorruption(settings.corruption), settings.corruption),
+            (FeatureDropout(settings.dropout), settings.dropout),
+            (FeatureNoise(settings.noise), settings.noise),
+        )
+        return Augmentation(tuple(operation for operation, strength in operations if strength > 0))
 
     def normaliser(self, shape: Shape, stored: Tensor | None = None) -> nn.Module:
         """None: the readers of tables standardise."""

@@ -5,7 +5,6 @@ classes.json       how often each class was taken for each
 """
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from mixviz.evaluate.base import Protocol
 from mixviz.evaluate.evaluation import evaluate
 from mixviz.evaluate.protocols import DEFAULTS, as_protocol
 from mixviz.evaluate.source import Sets, Source
+from mixviz.paths import write_whole
 from mixviz.result import IDENTITY, Confusion, Result
 from mixviz.runs import Run
 
@@ -113,9 +113,7 @@ def _add(path: Path, entries: list[dict[str, Any]]) -> None:
     new = {_key(entry) for entry in entries}
     kept = [entry for entry in _read(path) if _key(entry) not in new]
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in kept + entries)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, lambda part: part.write_text(f"[\n{lines}\n]\n", encoding="utf-8"))
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -8,10 +8,9 @@ from typing import Any
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.errors import unknown
+from mixviz.evaluate.source import Sets
 from mixviz.runs import Run, folder_name
 from mixviz.train import Watch, resume
-
-Sets = tuple[Dataset, Dataset]  # train and test
 
 # On glyphs: hue jitter as strong as it can be, or instances are told apart by their colour.
 GLYPHS: dict[str, Any] = {"data": "glyphs", "batch_size": 128, "hue": 0.5, "temperature": 0.2, "knn_every": 0}

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from mixviz.experiments.arms import Experiment, Sets
 from mixviz.experiments.result_file import describe
 from mixviz.experiments.tasks import Rows, Task, carry_out_apart
 from mixviz.experiments.workers import side_by_side
+from mixviz.paths import write_whole
 
 
 def run_experiment(
@@ -76,9 +76,8 @@ def write_table(tasks: Sequence[Task], done: Mapping[str, Rows], sets: Sets, out
 
 def write_json(content: Any, out: Path) -> None:
     """At once: whoever reads the file sees the old or the new content."""
-    part = out.with_name(f".{out.name}.part")
-    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, out)
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    write_whole(out, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def _carried_out(

@@ -24,8 +24,7 @@ class OutOfTime(Exception):
 @lru_cache(maxsize=3)
 def load_data(data: DataConfig) -> Sets:
     """Training images, cut to ``train_images``, and test images. Raises UserError."""
-    sets = load_sets(data)
-    return sets.all_train, sets.test
+    return load_sets(data).evaluated_on
 
 
 def sets_for(config: RunConfig, experiment: Experiment, sets: Sets) -> Sets:
