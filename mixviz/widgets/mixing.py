@@ -53,6 +53,10 @@ BOTH = [0, BATCH // 2]  # where the two stand in the batch, as MixCo pairs the h
 CHOICE = 40  # images that each of the two is picked from, at most
 PAIRS = 100  # of images that the curves are a mean of, at most
 QUEUE = 256
+QUERIES = {
+    "mixco": "MixCo adds such blends to the plain queries, with a loss and a temperature of their own.",
+    "imix": "i-Mix trains on such blends alone, in place of the plain queries.",
+}
 SHEET = ("first", "query", "second")
 LAMS = torch.linspace(0, 1, 11)
 TEMPERATURES = torch.arange(0.02, 1.01, 0.02)  # where the slider can stand, so that a fit can be found by hand
@@ -86,6 +90,7 @@ class MixingLab(Widget):
         found = [networks.image_network(one) for one in runs]
         self.networks = dict(zip(short_names([network.run for network in found]), found, strict=True))
         last = min(CHOICE, *map(_choice, self.networks.values())) - 1
+        pixel = 1 / min(network.pixels([0]).shape[-1] for network in found)  # a box moves by whole pixels
         controls = {
             "network": choice("network", list(self.networks), next(iter(self.networks)), "which one answers"),
             "framework": choice("framework", list(FRAMEWORKS), "moco-v2", "what the blend is compared with"),
@@ -94,8 +99,8 @@ class MixingLab(Widget):
             "first": slider("first image", 0, last, 0, 1, "the query's own"),
             "second": slider("second image", 0, last, 0, 1, "its partner"),
             "lam": slider("share λ", 0.0, 1.0, 0.7, 0.05, "of the first image; i-Mix never draws less than ½"),
-            "down": slider("box, down", 0.0, 0.95, 0.5, 0.05, "CutMix: the centre of the box, from the top"),
-            "across": slider("box, across", 0.0, 0.95, 0.5, 0.05, "CutMix: the centre of the box, from the left"),
+            "down": slider("box, down", 0.0, 1 - pixel, 0.5, pixel, "CutMix: the centre of the box, from the top"),
+            "across": slider("box, across", 0.0, 1 - pixel, 0.5, pixel, "CutMix: the centre of the box, from the left"),
             "temperature": slider("temperature τ", 0.02, 1.0, 0.1, 0.02, "at which cosines become shares"),
             "fitted": toggle("each at its best τ", False, "in the curves, each network at the τ that suits it best"),
             "panel": choice("curve of", PANELS, "shares", "what is drawn over λ, a mean of many pairs"),
@@ -182,7 +187,7 @@ class MixingLab(Widget):
         name, (first, second) = self.values["network"], self.seen.targets
         said = f"Target: {first:.2f} on the first image's key, {second:.2f} on the second's. "
         if self.values["mixing"] != "plain":
-            said += f"Of the two, {name} gives {self.seen.share:.2f} to the first. "
+            said += f"Of the two, {name} gives {self.seen.share:.2f} to the first. {QUERIES[self.values['mixing']]} "
         curve = self.seen.calibrations[name]
         said += f"Over many pairs its shares are {curve.error:.3f} away from λ, at τ = {curve.temperature:.2g}."
         return f"{said} {self.networks[name].note}".rstrip()

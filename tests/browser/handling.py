@@ -93,18 +93,22 @@ class Widget:
         return Answer(**self.page.evaluate("times => mixviz.settled(...times)", [self.quiet, LIMIT]))
 
     def choose(self, control: Control) -> float | None:
-        """Latency of a list's other choice, or of a box's other state, by keyboard; and back to where it was."""
+        """Latency of a list's other choice, or of a box's other state, by keyboard; and back to where it was.
+
+        Of a list's neighbours the first that changes the picture counts: two choices may well show the same.
+        """
         start = self.value(control)
         if control.kind == "checkbox":
             latency = self.press(control, "Space").latency
-        else:
-            answer = self.press(control, "Space", "ArrowUp" if self.is_last(control) else "ArrowDown", "Enter")
-            latency = answer.frames[0] - answer.keys[-1] if answer.frames else None
-        self.put(control, start)
-        return latency
-
-    def is_last(self, choice: Control) -> bool:
-        return self.element(choice).evaluate("list => list.selectedIndex === list.options.length - 1")
+            self.put(control, start)
+            return latency
+        for way in ("ArrowDown", "ArrowUp"):
+            answer = self.press(control, "Space", way, "Enter")
+            moved = self.value(control) != start
+            self.put(control, start)
+            if moved and answer.frames:
+                return answer.frames[0] - answer.keys[-1]
+        return None
 
     def slide(self, slider: Control, presses: int = 2) -> list[float]:
         """Latencies of arrow keys on a slider, to and fro, and back to where it was; empty if no picture changed."""

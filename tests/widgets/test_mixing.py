@@ -172,7 +172,7 @@ def test_every_control_moves_numbers_or_picture_or_is_unused(lab, where):
 def test_a_drive_goes_to_both_ends_of_everything(lab):
     stops = lab.set(mixing="imix", kind="cutmix").drive()
     assert all("targets [" in stop for stop in stops)
-    wanted = [f"{name} {end}" for name in ("lam", "down") for end in ("0", "1" if name == "lam" else "0.95")]
+    wanted = [f"{name} {end}" for name in ("lam", "down") for end in ("0", "1" if name == "lam" else "0.9375")]
     assert {stop.split(":")[0] for stop in stops} >= {*wanted, "temperature 0.02", "temperature 1", "first 39"}
 
 
