@@ -181,8 +181,8 @@ def _fit(run: Run, method: Method, data: TrainingData, progress: bool, watch: Wa
     if start == 0:
         recorder.take(method, 0)
     per_epoch = loop.steps * config.train.batch_size  # images
-    shown = {"desc": run.name, "unit": " images", "unit_scale": True, "mininterval": 0.5, "disable": not progress}
-    with tqdm(total=epochs * per_epoch, initial=start * per_epoch, **shown) as bar:
+    shown = {"desc": run.name, "unit": f" {data.domain.examples}", "unit_scale": True, "mininterval": 0.5}
+    with tqdm(total=epochs * per_epoch, initial=start * per_epoch, disable=not progress, **shown) as bar:
         for epoch in range(start, epochs):
             began = time.perf_counter()
             row = loop.epoch(epoch, bar, watch)
@@ -205,8 +205,8 @@ def set_up(config: RunConfig, images: Dataset, mixings: Sequence[Mixing] | None 
     sets = TrainSets(data=config.data, all_train=images)
     if config.train.batch_size > len(sets.train):
         raise UserError(
-            f"--batch-size {config.train.batch_size} is larger than the {len(sets.train)} training images: "
-            f"take {len(sets.train)} or fewer"
+            f"--batch-size {config.train.batch_size} is larger than the {len(sets.train)} training "
+            f"{domain_of(images).examples}: take {len(sets.train)} or fewer"
         )
     if config.method.oracle:
         images.targets("label")

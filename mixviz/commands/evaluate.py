@@ -7,6 +7,7 @@ from mixviz.build import load_sets
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.data import Dataset, load
+from mixviz.domains import domain_of
 from mixviz.errors import UserError
 from mixviz.evaluate import BEST_ON_TEST, DEFAULTS, PROTOCOLS, Result, Source, evaluate, keep, protocol
 from mixviz.evaluate.prism import prism
@@ -60,7 +61,7 @@ def main(argv: list[str]) -> None:
             other = sets_like(sets[0], arguments.transfer)
             sources = [source.on(other) for source in sources]
         train, test = sources[0].train, sources[0].test
-        sizes = f"{len(train):,} training and {len(test):,} test images"
+        sizes = f"{len(train):,} training and {len(test):,} test {domain_of(test).examples}"
         print(f"{run.name}, epoch {len(run.metrics)}, {train.name}: {sizes}, seed {run.config.train.seed}")
         if arguments.prism:
             for target in arguments.target:

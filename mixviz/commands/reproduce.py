@@ -17,7 +17,7 @@ from mixviz.experiments.claims import PATH, fill, read, read_findings, write
 from mixviz.experiments.claims.tables import ledger_rows
 from mixviz.experiments.reproduced import reproduced_rows
 from mixviz.experiments.running import run_experiment
-from mixviz.experiments.tables import SCALES, TABLES, Recipe, recipe, slug
+from mixviz.experiments.tables import SCALES, TABLES, Recipe, recipe, slug, tables_of
 from mixviz.experiments.tables.planning import Estimate, fitting, plan
 from mixviz.experiments.tables.rounding import check_rounding
 from mixviz.experiments.tasks import load_data
@@ -98,7 +98,7 @@ def planned(recipes: list[Recipe], seeds: Sequence[int], root: Path, sets: Mappi
 
 def recipes_from(arguments: Namespace) -> list[Recipe]:
     """The recipes that the flags name. Raises UserError."""
-    names = list(TABLES) if arguments.table == ["all"] else arguments.table
+    names = tables_of(arguments.scale, arguments.data) if arguments.table == ["all"] else arguments.table
     for name in names:
         if name not in TABLES:
             raise unknown("table", name, [*TABLES, "all"])

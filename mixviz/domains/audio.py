@@ -72,6 +72,7 @@ class Audio(Domain):
     """int16 (rate,): a second of sound."""
 
     name: ClassVar[str] = "audio"
+    examples: ClassVar[str] = "clips"
     backbones: ClassVar[Mapping[str, Backbone]] = BACKBONES
     settings: ClassVar[type[AugmentSettings]] = AudioAugment
     groups: ClassVar[Mapping[str, tuple[str, ...]]] = {

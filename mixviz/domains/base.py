@@ -52,6 +52,7 @@ class Domain:
     """
 
     name: ClassVar[str]
+    examples: ClassVar[str] = "examples"  # what several are called
     backbones: ClassVar[Mapping[str, Backbone]]  # by name; the first is the default
     settings: ClassVar[type[AugmentSettings]]
     groups: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # that LooC may leave out -> the settings that switch it on

@@ -34,6 +34,7 @@ class Image(Domain):
     """uint8 (H, W, 3), square; the domain of all sources that do not name another."""
 
     name: ClassVar[str] = "image"
+    examples: ClassVar[str] = "images"
     backbones: ClassVar[Mapping[str, Backbone]] = BACKBONES
     settings: ClassVar[type[AugmentSettings]] = ImageAugment
     groups: ClassVar[Mapping[str, tuple[str, ...]]] = {

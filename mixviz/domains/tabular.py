@@ -60,7 +60,12 @@ class Tabular(Domain):
     """float32 (F,)."""
 
     name: ClassVar[str] = "tabular"
-    backbones: ClassVar[Mapping[str, Backbone]] = {"mlp": mlp, "mlp-wide": partial(mlp, width=2048)}
+    examples: ClassVar[str] = "rows"
+    backbones: ClassVar[Mapping[str, Backbone]] = {
+        "mlp": mlp,
+        "mlp-narrow": partial(mlp, width=128),
+        "mlp-wide": partial(mlp, width=2048),
+    }
     settings: ClassVar[type[AugmentSettings]] = TabularAugment
     groups: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "dropout": ("dropout",),

@@ -17,7 +17,7 @@ def images_in_both(train: Dataset, test: Dataset) -> int:
     both = sum(image.tobytes() in known for image in test.stored[np.isin(test_key, key)])
     if both > TOLERATED * len(test):
         raise UserError(
-            f"{both:,} of {len(test):,} test images are training images too: remove them, or take another test split"
+            f"{both:,} of {len(test):,} test examples are training examples too: remove them, or take another split"
         )
     return both
 

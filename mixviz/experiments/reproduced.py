@@ -9,7 +9,7 @@ from mixviz.paired import PairedDifference, paired_differences, seeds_to_settle
 
 JUDGED = "linear-features: label"  # the measure in which arms are compared
 SHOWN = (JUDGED, "knn: label", "linear-features: rotation", "knn: rotation", "few-shot: label", "Fréchet distance")
-ABOUT = {"network": "network", "train_images": "training images", "epochs": "epochs", "batch_size": "batch"}
+ABOUT = {"network": "network", "train_images": "training {}", "epochs": "epochs", "batch_size": "batch"}
 NONE = "–"
 
 Table = Mapping[str, Any]  # as in the file
@@ -29,7 +29,7 @@ def reproduced_rows(table: Table) -> tuple[str, list[str], list[list[str]]]:
         cells = [_text(table["arms"][arm][name]) for name in differing]
         cells += [_spread(own.loc[own.measure == measure, "accuracy"], measure) for measure in measures]
         lines.append([arm, *cells, *_compared(rows[rows.measure == JUDGED], arm, against)])
-    header = ["arm", *(ABOUT[name] for name in differing), *measures]
+    header = ["arm", *(ABOUT[name].format(examples_of(table)) for name in differing), *measures]
     return _caption(table, differing), [*header, "against", "difference", "spread over seeds", "verdict"], lines
 
 
@@ -46,6 +46,11 @@ def further_rows(table: Table) -> tuple[list[str], list[list[str]]]:
             interval = "" if found.low != found.low else f" [{found.low:+.2g}, {found.high:+.2g}]"
             lines.append([measure, arm, means[0], against, means[1], f"{found.mean:+.2g}{interval}", found.verdict])
     return ["measure", "arm", "here", "against", "there", "difference", "verdict"], lines
+
+
+def examples_of(table: Table) -> str:
+    """What the examples of its data are called; in files of before there were others, they are images."""
+    return table.get("examples", "images")
 
 
 def _rows(table: Table) -> pd.DataFrame:
@@ -89,7 +94,7 @@ def setting_of(table: Table, columns: Sequence[str] = ()) -> str:
     seeds = _rows(table).groupby("method")["seed"].nunique().reindex(list(table["against"]), fill_value=0)
     counted = f"{seeds.max()} seed{'s' if seeds.max() > 1 else ''}"
     shared.append(counted if seeds.min() == seeds.max() else f"up to {counted}")
-    images = f"{training}{table['test_images']:,} test images"
+    images = f"{training}{table['test_images']:,} test {examples_of(table)}"
     return f"{table['data']} ({images}), {', '.join(shared)}, {_device(table)}"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mixviz.config import RunConfig
+from mixviz.domains import domain_of
 from mixviz.environment import environment
 from mixviz.experiments.arms import Experiment, Sets
 from mixviz.runs import Run
@@ -28,6 +29,7 @@ def describe(experiment: Experiment, root: Path, rows: Sequence[dict[str, Any]],
         "title": experiment.title,
         "source": experiment.source,
         "data": sets[0].name,
+        "examples": domain_of(sets[0]).examples,
         "train_images": len(sets[0]),
         "test_images": len(sets[1]),
         "network": config.encoder.backbone,

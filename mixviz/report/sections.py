@@ -256,7 +256,7 @@ def the_neighbours(report: Report, found: Found) -> None:
         shown = labels[: len(one.layout)].long()
         report.figure(
             drawing(plot_projection, one.layout, shown, names, name, one.trust, size=(7, 6)),
-            f"{name}: {len(one.layout):,} test images, projected by {one.projection.upper()}.",
+            f"{name}: {len(one.layout):,} test {domain_of(one.test).examples}, projected by {one.projection.upper()}.",
         )
 
 
@@ -332,7 +332,7 @@ def the_regularisation(report: Report, found: Found) -> None:
 
 def test_images(found: Found) -> str:
     one = next(iter(found.values()))
-    return f"{len(one.test):,} test images of {one.test.name}"
+    return f"{len(one.test):,} test {domain_of(one.test).examples} of {one.test.name}"
 
 
 def drawing(plot: Callable[..., Axes], *parts: object, size: tuple[float, float] = (7.5, 4), **options: object):

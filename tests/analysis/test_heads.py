@@ -136,7 +136,7 @@ def test_a_readout_goes_through_the_sealed_labels_of_the_evaluator(monkeypatch):
     assert sorted(reads) == sorted((accuracy, 1) for accuracy in table["accuracy"])
     assert table["factor"].tolist() == ["label", "label", "hue", "hue"]
     assert table["head"].tolist() == ["a", "b", "a", "b"]
-    with pytest.raises(UserError, match="test images are training images too"):
+    with pytest.raises(UserError, match="test examples are training examples too"):
         factor_readout(both[0], both[0], train, train, protocol="knn")
 
 

@@ -160,12 +160,12 @@ def test_weights_are_hashed_twice_whatever_the_protocols(monkeypatch):
 
 
 def test_train_and_test_that_share_images_are_refused():
-    with pytest.raises(UserError, match=r"^60 of 60 test images are training images too: remove them") as caught:
+    with pytest.raises(UserError, match=r"^60 of 60 test examples are training examples too: remove them") as caught:
         evaluate(replace(PIXELS, train=TEST))
     assert "\n" not in str(caught.value)
     stored = torch.zeros(60, 4), torch.zeros(60, 4)
     for entrance in (prism, lambda source: evaluate(replace(source, features=stored))):
-        with pytest.raises(UserError, match="test images are training images too"):
+        with pytest.raises(UserError, match="test examples are training examples too"):
             entrance(replace(PIXELS, train=TEST))
 
 

@@ -51,7 +51,7 @@ def test_more_than_one_in_a_hundred_is_refused():
         if shared == 3:
             assert images_in_both(train, mixed) == 3
         else:
-            with pytest.raises(UserError, match=r"^4 of 300 test images are training images too: remove them"):
+            with pytest.raises(UserError, match=r"^4 of 300 test examples are training examples too: remove them"):
                 images_in_both(train, mixed)
 
 

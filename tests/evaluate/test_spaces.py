@@ -51,5 +51,5 @@ def test_what_no_space_holds_alone_is_read_from_all():
     assert found["all spaces"].accuracy > 0.98
     alone = Source(features=(spaces["color"], spaces["color"]), train=data, test=test)
     assert found["color"].accuracy == evaluate(alone, protocols=["linear-features"])[0].accuracy
-    with pytest.raises(UserError, match="200 of 200 test images are training images too"):
+    with pytest.raises(UserError, match="200 of 200 test examples are training examples too"):
         evaluate(space_sources(Source(train=data, test=data), spaces, spaces)[0])

@@ -8,6 +8,7 @@ from mixviz.experiments.tables.recipes import (
     recipe,
     run_name,
     slug,
+    tables_of,
 )
 
-__all__ = ["SCALES", "SCHEDULES", "TABLES", "Recipe", "recipe", "run_name", "slug"]
+__all__ = ["SCALES", "SCHEDULES", "TABLES", "Recipe", "recipe", "run_name", "slug", "tables_of"]

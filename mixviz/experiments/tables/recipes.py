@@ -7,16 +7,20 @@ of 10,000 of them at 16 px, so that an arm takes minutes and five seeds an eveni
 ImageNet the MixCo authors' 100 epochs (temperature 0.2, momentum 0.999, blends at 0.05), at 64 px in place of 224, in
 batches of 256 at 0.03 in place of 128 at 0.015, and with a queue of 16384 in place of 65536, whose oldest keys would be
 stale. MoCHi's N, s and s' keep the shares of the queue that they have in the paper (of 16,384 on ImageNet-100).
+
+Tables and sounds have the laptop's scale alone, with i-Mix's rate (0.125 at 256 of a batch), head and alpha; the
+authors' CovType network is 2,048 wide and trains for 500 epochs, and so does their ResNet-50 on Speech Commands.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from mixviz.config import RunConfig
-from mixviz.errors import unknown
+from mixviz.errors import UserError, unknown
 from mixviz.experiments.arms import GLYPHS, MOCO, Arm, Experiment, Sets
 from mixviz.experiments.tables.measures import is_read_out, measures_of, read_outs
 from mixviz.experiments.tables.rounding import rounding
@@ -26,6 +30,7 @@ MAIN = (1 / 16, 1 / 16, 1 / 128)  # MoCHi (1024, 1024, 128)
 TOWARDS_QUERY = (1 / 16, 1 / 64, 1 / 32)  # MoCHi (1024, 256, 512)
 FEWER_PAIRS = (1 / 16, 1 / 128, 1 / 64)  # MoCHi (1024, 128, 256)
 SHORT, FEW = 1 / 4, 1 / 10  # of the epochs, of the training images
+SHARES = (0.1, 0.3)  # of the training data, beside all of it; those that are two batches at least
 PLAIN_VIEWS = {"crop_min": 1.0, "flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}
 
 
@@ -61,6 +66,9 @@ class Schedule:
     mochi_warmup: int  # epochs before MoCHi sets in
     looc_on: str  # framework of the LooC table
     smaller: str = ""  # a smaller network; empty: there are no arms on one
+    plain_views: Mapping[str, Any] = field(default_factory=lambda: PLAIN_VIEWS)  # no augmentation
+    noise_only: Mapping[str, Any] = field(default_factory=dict)  # empty: there are no arms on it
+    imix_alpha: float | None = None  # None: the default
     changes: Mapping[str, Any] = field(default_factory=dict)  # to all of these
 
     def arm(
@@ -87,6 +95,8 @@ class Schedule:
             settings["mixing"] = [mixing.removesuffix("++") for mixing in mixings]
         if "mixco" in mixings and framework == "moco-v2":
             settings["mixco_temperature"] = more.get("mixco_temperature", self.mixco_temperature)
+        if "imix" in mixings and self.imix_alpha is not None:
+            settings["imix_alpha"] = self.imix_alpha
         if "looc++" in mixings:
             settings["looc_plus_plus"] = True
         if "mochi" in mixings:
@@ -101,6 +111,13 @@ CIFAR = {"temperature": 0.1, "momentum": 0.99, "projector": "mlp", "weight_decay
 SMALL_IMAGES = {"image_size": 16, "train_images": 10_000, "epochs": 20, "batch_size": 128, "knn_every": 10}
 TINY_MOCO = {"lr": 0.03, "temperature": 0.2, "momentum": 0.999, "queue_length": 16384, "projector": "mlp"}
 CIFAR_NPAIR = {"temperature": 0.2, "weight_decay": 1e-4, "blur": 0.0}
+ROWS = {"batch_size": 256, "knn_every": 0, "film_frames": 0, "weight_decay": 1e-4, "projector": "mlpbn"}
+ROWS_FRAMEWORKS = {
+    "moco-v2": {"lr": 0.125, "momentum": 0.99, "queue_length": 1024},
+    "n-pair": {"lr": 0.125},
+    "simclr": {"lr": 0.125},
+    "byol": {"lr": 0.125, "momentum": 0.99},
+}
 SCHEDULES: dict[tuple[str, str], Schedule] = {
     ("laptop", "glyphs"): Schedule(
         {**GLYPHS, **QUIET, "epochs": 10},
@@ -121,6 +138,41 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         mochi_warmup=1,
         looc_on="moco-v2",
         smaller="convnet-narrow",
+    ),
+    ("laptop", "digits"): Schedule(
+        {**ROWS, "train_images": 1198, "epochs": 60},
+        ROWS_FRAMEWORKS,
+        mixco_temperature=0.2,
+        mochi_warmup=3,
+        looc_on="",
+        smaller="mlp-narrow",
+        plain_views={"tabular_dropout": 0.0},
+        noise_only={"tabular_dropout": 0.0, "tabular_noise": 0.1},
+        imix_alpha=2.0,
+    ),
+    ("laptop", "covtype"): Schedule(
+        {**ROWS, "train_images": 11_340, "epochs": 30, "backbone": "mlp-narrow"},
+        ROWS_FRAMEWORKS,
+        mixco_temperature=0.2,
+        mochi_warmup=2,
+        looc_on="",
+        plain_views={"tabular_dropout": 0.0},
+        noise_only={"tabular_dropout": 0.0, "tabular_noise": 0.1},
+        imix_alpha=2.0,
+    ),
+    ("laptop", "fsdd"): Schedule(
+        {**ROWS, "train_images": 2700, "epochs": 20, "batch_size": 128, "backbone": "convnet-narrow"},
+        {
+            "moco-v2": {"lr": 0.06, "momentum": 0.99, "queue_length": 512},
+            "n-pair": {"lr": 0.06},
+            "simclr": {"lr": 0.06},
+            "byol": {"lr": 0.06, "momentum": 0.99},
+        },
+        mixco_temperature=0.2,
+        mochi_warmup=1,
+        looc_on="",
+        plain_views={"audio_gain": 0.0, "audio_shift": 0.0, "audio_speed": 0.0, "audio_noise": 0.0},
+        noise_only={"audio_gain": 0.0, "audio_shift": 0.0, "audio_speed": 0.0},
     ),
     ("gpu", "cifar10"): Schedule(
         {"epochs": 200, "batch_size": 512, "backbone": "resnet18", "knn_every": 20},
@@ -178,8 +230,8 @@ def mochi_arms(on: Schedule) -> tuple[Arm, ...]:
 def imix_arms(on: Schedule) -> tuple[Arm, ...]:
     frameworks = ("moco-v2", "n-pair", "byol")
     plain = [
-        ("moco-v2 (no augmentation)", None, PLAIN_VIEWS),
-        ("moco-v2 + imix (no augmentation)", "moco-v2 (no augmentation)", {**PLAIN_VIEWS, "imix_inputmix": 2}),
+        ("moco-v2 (no augmentation)", None, on.plain_views),
+        ("moco-v2 + imix (no augmentation)", "moco-v2 (no augmentation)", {**on.plain_views, "imix_inputmix": 2}),
     ]
     augmented = [arm for name in frameworks for arm in ((name, None, {}), (f"{name} + imix", name, {}))]
     few = variants(on, "imix", "few images", images=FEW) if "train_images" in on.shared else ()
@@ -191,7 +243,30 @@ def imix_arms(on: Schedule) -> tuple[Arm, ...]:
     )
 
 
+def domain_arms(on: Schedule) -> tuple[Arm, ...]:
+    """Each framework with and without i-Mix: augmented, with noise alone, with nothing; and N-pair on a part of train.
+
+    Raises UserError on images, which have tables of their own.
+    """
+    if not on.noise_only:
+        raise UserError("domains-table is of tables and sounds: give --data digits, covtype or fsdd")
+    views = {"": {}, " (noise only)": on.noise_only, " (no augmentation)": on.plain_views}
+    arms = []
+    for framework, (called, settings) in product(("n-pair", "moco-v2", "byol"), views.items()):
+        inputmix = {"imix_inputmix": 2} if settings is on.plain_views else {}
+        arms.append(on.arm(framework + called, **settings))
+        arms.append(on.arm(f"{framework} + imix{called}", framework + called, **settings, **inputmix))
+    shares = [share for share in SHARES if share * on.shared["train_images"] >= 2 * on.shared["batch_size"]]
+    for share in shares:
+        base = f"n-pair ({share:.0%} of the data)"
+        arms.append(on.arm(base, images=share))
+        arms.append(on.arm(f"n-pair + imix ({share:.0%} of the data)", base, images=share))
+    return tuple(arms)
+
+
 def looc_arms(on: Schedule) -> tuple[Arm, ...]:
+    if not on.looc_on:
+        raise UserError("looc-table turns and recolours images: give --data with images")
     base, turned = on.looc_on, {"rotation": 0.5}
     both = {**turned, "looc_left_out": ["color", "rotation"]}
     return (
@@ -219,10 +294,13 @@ TABLES: dict[str, tuple[str, Callable[[Schedule], tuple[Arm, ...]], str, tuple[s
     "mixco-table": ("MixCo on MoCo-v2 and SimCLR", mixco_arms, MIXCO, ON_MIXCO),
     "mochi-table": ("MoCHi and the class oracle on MoCo-v2", mochi_arms, MOCHI, ON_MOCHI),
     "imix-table": ("i-Mix on MoCo-v2, N-pair and BYOL", imix_arms, IMIX, ON_IMIX),
+    "domains-table": ("i-Mix on tables and sounds", domain_arms, IMIX, ("clean statistics",)),
     "looc-table": ("LooC and its base, with and without rotation", looc_arms, LOOC, ON_LOOC),
     "combinations": ("Mixings together", combination_arms, "no paper: the combinations are extensions", ()),
 }
 SCALES = ("laptop", "gpu")
+ROWS_AND_SOUNDS = ("digits", "covtype", "fsdd")
+DEFAULT_DATA = {("laptop", "domains-table"): "digits", ("gpu", "mixco-table"): "tiny-imagenet"}  # elsewhere by scale
 
 
 def recipe(
@@ -230,14 +308,15 @@ def recipe(
 ) -> Recipe:
     """The recipe of a table. Raises UserError.
 
-    data: as ``--data`` of ``train``; by default glyphs on a laptop, and on a GPU CIFAR-10, for MixCo Tiny ImageNet.
+    data: as ``--data`` of ``train``; by default glyphs on a laptop, digits for tables and sounds, and on a GPU
+    CIFAR-10, for MixCo Tiny ImageNet.
     changes: to the settings of all arms, such as fewer epochs; MoCHi's N, s and s' follow the queue's length.
     """
     if table not in TABLES:
         raise unknown("table", table, TABLES)
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
-    data = data or ("glyphs" if scale == "laptop" else "tiny-imagenet" if table == "mixco-table" else "cifar10")
+    data = data or DEFAULT_DATA.get((scale, table)) or ("glyphs" if scale == "laptop" else "cifar10")
     title, arms, source, measures = TABLES[table]
     schedule = SCHEDULES[scale, _kind(scale, data, data_name)]
     on = replace(schedule, shared={**schedule.shared, "data": data, "data_name": data_name}, changes=changes)
@@ -245,6 +324,13 @@ def recipe(
     return Recipe(
         name=table, title=title, source=source, arms=arms(on), scale=scale, targets=targets, measures=measures
     )
+
+
+def tables_of(scale: str, data: str | None) -> list[str]:
+    """The tables that can be made of a data set; without one, of the scale's own."""
+    if data in ROWS_AND_SOUNDS:
+        return [name for name in TABLES if name not in ("looc-table", "combinations")]
+    return [name for name in TABLES if name != "domains-table" or (data is None and scale == "laptop")]
 
 
 def run_name(config: RunConfig) -> str:
@@ -261,6 +347,9 @@ def slug(config: RunConfig) -> str:
 
 def _kind(scale: str, data: str, data_name: str | None) -> str:
     """Which schedule a data set is given: its own, or that of CIFAR-10."""
-    name = f"{data_name or data}".lower()
-    kind = "glyphs" if data == "glyphs" else "tiny-imagenet" if "tiny" in name else "cifar10"
+    if (scale, data) in SCHEDULES:
+        return data
+    if data in ROWS_AND_SOUNDS:
+        raise UserError(f"--data {data} has a schedule on a laptop alone: leave out --scale {scale}")
+    kind = "tiny-imagenet" if "tiny" in f"{data_name or data}".lower() else "cifar10"
     return kind if (scale, kind) in SCHEDULES else "cifar10"
