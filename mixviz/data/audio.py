@@ -15,12 +15,13 @@ import numpy as np
 import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
+from mixviz.data.archives import Archive, fetched
 from mixviz.data.cache import cached, content_of, stamp_of
 from mixviz.data.checks import reason
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import CHUNK, THREADS, Encoded, Reading
 from mixviz.data.files import folder_has_test, index_folder, parquet_has_test, read_shards, shards
-from mixviz.errors import MissingData, UserError
+from mixviz.errors import UserError
 from mixviz.paths import datasets_root
 
 SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au"))
@@ -31,6 +32,15 @@ TEST_TAKES = 5  # the first so many of each speaker and digit are FSDD's test sp
 RATES = (1_000, 400_000)  # samples a second that a file may have
 RATE = 16_000  # samples a second, where nothing else is said
 FSDD_RATE = 8_000
+FSDD = Archive(
+    "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.zip",
+    "c680098f5d2355ba7cc4bd8b0ca9e0a24c00ebe3b4c552208889a4d28d4fbc2b",
+)
+SPEECH_COMMANDS = Archive(
+    "https://storage.googleapis.com/download.tensorflow.org/data/speech_commands_v0.02.tar.gz",
+    "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+)
+TESTING, VALIDATION = "testing_list.txt", "validation_list.txt"  # of Speech Commands, and what its splits are
 FULL = 2**15  # int16 of full scale
 
 
@@ -53,15 +63,40 @@ def read_sounds(path: Path, split: str, reading: Reading) -> Dataset:
 def read_fsdd(split: str, reading: Reading) -> Dataset:
     """The Free Spoken Digit Dataset (Jackson et al. 2018) at its own 8,000 samples a second.
 
-    As unpacked, with its folder ``recordings``, or as parquet. Raises MissingData.
+    Its folder ``recordings`` below ``fsdd``, or parquet; downloaded if neither is there. Raises MissingData.
     """
-    folder = datasets_root() / "fsdd"
-    recordings = next((path for path in (folder / "recordings", folder) if path.is_dir()), None)
-    if recordings is None:
-        raise MissingData(f"fsdd is not in {folder}: unpack the publisher's archive there, so that it has recordings/")
+    folder = fetched(FSDD, datasets_root() / "fsdd")
+    recordings = next((path for path in folder.glob("**/recordings") if path.is_dir()), folder)
     return replace(
         read_sounds(recordings, split, replace(reading, sample_rate=reading.sample_rate or FSDD_RATE)), name="FSDD"
     )
+
+
+def read_speech_commands(split: str, reading: Reading) -> Dataset:
+    """Speech Commands 0.02 (Warden 2018, arXiv:1804.03209): 35 words, 84,843 clips of train and 11,005 of test.
+
+    The publisher's validation clips are left out. Downloaded (2.3 GiB) if ``speech-commands`` is not there. Speakers
+    are factors. Raises MissingData, UserError.
+    """
+    root = fetched(SPEECH_COMMANDS, datasets_root() / "speech-commands")
+    lists = {name: root / name for name in (TESTING, VALIDATION)}
+    missing = next((path for path in lists.values() if not path.is_file()), None)
+    if missing is not None:
+        raise UserError(f"{missing} is missing: unpack the publisher's archive in {root}")
+    listed = {name: set(path.read_text("utf-8").split()) for name, path in lists.items()}
+    names = sorted(path.relative_to(root).as_posix() for path in root.glob("[!_]*/*.wav"))
+    wanted = [
+        name for name in names if (name in listed[TESTING]) == (split == "test") and name not in listed[VALIDATION]
+    ]
+    classes = sorted({name.partition("/")[0] for name in names})
+    if not wanted:
+        raise UserError(f"{root} has no clips of {split}: unpack the publisher's archive there")
+    labels = np.array([classes.index(name.partition("/")[0]) for name in wanted])
+    speakers = np.array([name.partition("/")[2].partition("_")[0] for name in wanted])
+    encoded = Encoded([root / name for name in wanted], wanted)
+    clips = _Clips("Speech Commands", split, encoded, labels, classes, speakers)
+    key = ["speech commands", stamp_of(clips.encoded.items, root), split, _rate(reading), reading.skip_bad]
+    return cached(key, lambda: _decoded(clips, reading))
 
 
 def sounds_have_test(path: Path) -> bool:

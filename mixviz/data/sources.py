@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mixviz.data.arrays import arrays_have_test, read_arrays
-from mixviz.data.audio import read_fsdd, read_sounds, sounds_have_test
+from mixviz.data.audio import read_fsdd, read_sounds, read_speech_commands, sounds_have_test
 from mixviz.data.checks import SMALLEST, check_square, reason
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Reading, resize_all
@@ -75,8 +75,13 @@ SOURCES: dict[str, DataSource] = {
         domain="audio",
     ),
     "fsdd": DataSource(
-        about="spoken digits of six speakers at 8 kHz, 2,700 + 300 clips; unpack the publisher's archive",
+        about="spoken digits of six speakers at 8 kHz, 2,700 + 300 clips; downloaded (16 MB)",
         read=read_fsdd,
+        domain="audio",
+    ),
+    "speech-commands": DataSource(
+        about="35 spoken words at 16 kHz, 84,843 + 11,005 clips; downloaded (2.3 GB)",
+        read=read_speech_commands,
         domain="audio",
     ),
     "digits": _embedded("digits", "64 numbers, 10 classes, 1,198 + 599 rows: handwritten digits as a table"),

@@ -54,7 +54,6 @@ def test_what_means_nothing_for_sounds_is_refused(settings, message):
         ("tones", {"image_size": 32}, "--image-size 32"),
         ("tones", {"target": "y"}, "--target y is of tables"),
         ("wine", {"sample_rate": 8000}, "--sample-rate 8000 is of sounds"),
-        ("fsdd", {}, "so that it has recordings/"),
     ],
 )
 def test_options_of_other_data_are_refused(source, options, message):

@@ -1,0 +1,40 @@
+"""Archives of published data sets: downloaded with a progress bar, checked, unpacked, and put in place whole."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+from mixviz.data.checks import reason
+from mixviz.errors import MissingData
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file of a publisher, and the SHA-256 that it must have."""
+
+    address: str
+    sha256: str
+
+
+def fetched(archive: Archive, folder: Path) -> Path:
+    """The folder with the archive's content; it is downloaded if the folder is not there. Raises MissingData."""
+    if folder.is_dir():
+        return folder
+    from torch.hub import download_url_to_file
+
+    name = archive.address.rpartition("/")[2]
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as part:
+            file, unpacked = Path(part) / name, Path(part) / "unpacked"
+            download_url_to_file(archive.address, str(file), hash_prefix=archive.sha256)
+            shutil.unpack_archive(file, unpacked, **({} if name.endswith(".zip") else {"filter": "data"}))
+            unpacked.rename(folder)
+    except (OSError, RuntimeError, HTTPException, shutil.ReadError) as error:
+        raise MissingData(
+            f"{folder.name} is not in {folder} and {archive.address} cannot be downloaded ({reason(error)}): "
+            "unpack the publisher's archive there"
+        ) from error
+    return folder
