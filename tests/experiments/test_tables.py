@@ -16,9 +16,10 @@ from mixviz.experiments.claims.findings import read_findings
 from mixviz.experiments.reproduced import reproduced_rows
 from mixviz.experiments.running import Progress, run_experiment
 from mixviz.experiments.study import ARMS
-from mixviz.experiments.tables import SCALES, TABLES, measures, recipe, run_name, slug
+from mixviz.experiments.tables import SCALES, measures, recipe, run_name, slug, tables_of
 from mixviz.experiments.tables.measures import MEASURES, measures_of, train_to_test, turn
 from mixviz.experiments.tables.planning import plan, runs_of
+from mixviz.experiments.tables.recipes import ROWS_AND_SOUNDS
 from mixviz.experiments.tasks import load_data
 from mixviz.frameworks import STALE
 from mixviz.runs import Run
@@ -26,7 +27,12 @@ from mixviz.train import train
 
 SMALL = {"epochs": 2, "batch_size": 16, "queue_length": 32, "bn_splits": 2, "dim": 8, "hidden": 16, "film_frames": 0}
 METHOD = ("mixing", "mixco_", "imix_", "mochi_", "looc_", "oracle", "rotation", "framework")
-EVERY = [(table, scale, data) for table in TABLES for scale in SCALES for data in (None, "cifar10", "tiny-imagenet")]
+EVERY = [
+    (table, scale, data)
+    for scale in SCALES
+    for data in (None, "cifar10", "tiny-imagenet", *(ROWS_AND_SOUNDS if scale == "laptop" else ()))
+    for table in tables_of(scale, data)
+]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +53,35 @@ def test_every_arm_is_a_good_config_and_differs_from_its_base_in_the_method_alon
             different = [name for name in one if one[name] != other[name]]
             assert different
             assert all(name.startswith(METHOD) for name in different), (arm.name, different)
-    assert made.config.train.epochs == configs[made.arms[-1].name].train.epochs
+    last = [arm for arm in made.arms if "of the data" not in arm.name][-1]  # of a share there are more epochs
+    assert made.config.train.epochs == configs[last.name].train.epochs
+
+
+def test_rows_and_sounds_are_seen_as_often_whatever_the_share():
+    for data in ("covtype", "fsdd"):
+        arms = {arm.name: arm.config(1).flat() for arm in recipe("domains-table", data=data).arms}
+        whole = arms["n-pair"]
+        for share in (0.1, 0.3):
+            part = arms[f"n-pair + imix ({share:.0%} of the data)"]
+            assert part["train_images"] == round(share * whole["train_images"])
+            assert part["train_images"] * part["epochs"] == pytest.approx(
+                whole["train_images"] * whole["epochs"], rel=0.01
+            )
+        noise, nothing = arms["byol + imix (noise only)"], arms["byol + imix (no augmentation)"]
+        assert (noise["imix_inputmix"], nothing["imix_inputmix"]) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("table", "scale", "data", "message"),
+    [
+        ("domains-table", "laptop", "cifar10", "domains-table is of tables and sounds: give --data digits"),
+        ("looc-table", "laptop", "digits", "looc-table turns and recolours images"),
+        ("domains-table", "gpu", "fsdd", "--data fsdd has a schedule on a laptop alone: leave out --scale gpu"),
+    ],
+)
+def test_a_table_of_other_data_is_refused(table, scale, data, message):
+    with pytest.raises(UserError, match=f"^{message}"):
+        recipe(table, scale, data)
 
 
 def test_arms_under_other_conditions_have_them_in_common_with_their_base():
@@ -107,7 +141,7 @@ def test_combinations_cover_every_pair_of_seams():
 
 
 def test_tables_share_the_runs_that_they_have_in_common():
-    recipes = [recipe(table) for table in TABLES]
+    recipes = [recipe(table) for table in tables_of("laptop", None)]
     arms = list(runs_of(recipes, (1, 2)))
     names = [run_name(config) for *_, configs in arms for config in configs]
     assert len(names) == len(set(names)) < 2 * sum(len(one.arms) for one in recipes)

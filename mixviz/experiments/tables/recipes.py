@@ -204,6 +204,7 @@ def variants(on: Schedule, mixing: str, called: str, **more: Any) -> tuple[Arm, 
 def mixco_arms(on: Schedule) -> tuple[Arm, ...]:
     authors = (0.05, 1.0)  # in their scripts for Tiny ImageNet and ImageNet
     others = [temperature for temperature in authors if temperature != on.mixco_temperature]
+    plain = variants(on, "mixco", "no augmentation", **on.plain_views) if on.noise_only else ()
     return (
         on.arm("moco-v2"),
         on.arm("moco-v2 + mixco", "moco-v2"),
@@ -211,6 +212,7 @@ def mixco_arms(on: Schedule) -> tuple[Arm, ...]:
         on.arm("simclr + mixco", "simclr"),
         *variants(on, "mixco", "short", length=SHORT),
         *(variants(on, "mixco", "narrow", backbone=on.smaller) if on.smaller else ()),
+        *plain,
         *(on.arm(f"moco-v2 + mixco (temperature {other:g})", "moco-v2", mixco_temperature=other) for other in others),
     )
 
