@@ -16,7 +16,7 @@ COMMANDS = {
     "doctor": "check the installation and the device, and say how to fix what is missing",
     "bench": "measure the speed of augmentation and of a training step on this machine",
     "study": "test LooC's claims on glyphs over several seeds",
-    "museum": "train small runs that are broken on purpose, and show what exposes each fault",
+    "failures": "train small runs that are broken on purpose, and show what exposes each fault",
     "reproduce": "reproduce tables of the papers; --plan estimates the time first",
     "ledger": "show what the papers claim, and what we measured",
     "export": "write a notebook as one HTML file, with sliders that need no kernel",

@@ -27,7 +27,7 @@ from mixviz.runs import Run
 
 ROOT = Path(__file__).resolve().parent.parent / "data" / "recordings"
 FILES = ("config.json", "environment.json", "metrics.csv", "evaluation.json", "film.npz")
-MAY_HAVE = ("prism.csv",)
+MAY_HAVE = ("protocols.csv",)
 SUMS = "SHA256SUMS"
 LARGEST = 25_000_000  # bytes of all recordings together
 TOLERANCE = 0.05  # of the mean difference of cosines: float16 weights, and bfloat16 or float32 arithmetic

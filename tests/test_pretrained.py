@@ -87,10 +87,10 @@ def test_a_recording_is_not_replaced_by_itself(run, tmp_path):
 
 
 def test_without_weights_the_film_alone_is_kept(run, tmp_path):
-    add(run, tmp_path / "museum", weights=False)
+    add(run, tmp_path / "failure-cases", weights=False)
     pretrained.write_sums(tmp_path)
     (found,) = verify(tmp_path)
-    assert (found.recording, found.wrong, found.difference) == ("museum/short", (), None)
+    assert (found.recording, found.wrong, found.difference) == ("failure-cases/short", (), None)
 
 
 def test_a_changed_a_missing_and_a_strange_file_are_found(root):
@@ -188,7 +188,7 @@ def test_the_project_s_films_are_small_and_hold_no_images():
 def moco_recordings() -> list[Run]:
     """Those that are no failure cases."""
     runs = [Run(path.parent) for path in sorted(ROOT.glob("*/config.json"))]
-    healthy = [Run(path.parent) for path in sorted((ROOT / "museum").glob("healthy-*/config.json"))]
+    healthy = [Run(path.parent) for path in sorted((ROOT / "failure-cases").glob("healthy-*/config.json"))]
     return [run for run in (*runs, *healthy) if run.config.method.framework == "moco-v2"]
 
 

@@ -10,7 +10,7 @@ from mixviz.data import Dataset, load
 from mixviz.domains import domain_of
 from mixviz.errors import UserError
 from mixviz.evaluate import BEST_ON_TEST, DEFAULTS, PROTOCOLS, Result, Source, evaluate, keep, protocol
-from mixviz.evaluate.prism import prism
+from mixviz.evaluate.protocol_comparison import compare_protocols
 from mixviz.evaluate.robustness import CLEAN
 from mixviz.evaluate.source import Sets
 from mixviz.evaluate.spaces import space_sources
@@ -39,10 +39,15 @@ def main(argv: list[str]) -> None:
         help="evaluate each embedding space, all of them, and all with the backbone instead",
     )
     instead.add_argument(
-        "--prism", action="store_true", help="evaluate under all protocols in use instead; writes prism.csv"
+        "--compare-protocols",
+        action="store_true",
+        help="evaluate under all protocols in use instead; writes protocols.csv",
     )
     parser.add_argument(
-        "--scale", type=float, default=0.1, help="--prism: fraction of the papers' epochs [default: %(default)s]"
+        "--scale",
+        type=float,
+        default=0.1,
+        help="--compare-protocols: fraction of the papers' epochs [default: %(default)s]",
     )
     parser.add_argument(
         "--classes", action="store_true", help="also evaluate class by class; writes confusions to classes.json"
@@ -50,8 +55,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--random", action="store_true", help="also evaluate the same encoder before training")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N [default: auto]")
     arguments = parser.parse_args(argv)
-    if arguments.random and (arguments.spaces or arguments.prism):
-        raise UserError("--random evaluates the backbone only: leave out --random, or --spaces and --prism")
+    if arguments.random and (arguments.spaces or arguments.compare_protocols):
+        raise UserError("--random evaluates the backbone only: leave out --random, or --spaces and --compare-protocols")
     protocols = [protocol(name) for name in arguments.protocol]
     encoders = [True, False] if arguments.random else [True]
     for run in [Run.open(name) for name in arguments.run]:
@@ -63,9 +68,9 @@ def main(argv: list[str]) -> None:
         train, test = sources[0].train, sources[0].test
         sizes = f"{len(train):,} training and {len(test):,} test {domain_of(test).examples}"
         print(f"{run.name}, epoch {len(run.metrics)}, {train.name}: {sizes}, seed {run.config.train.seed}")
-        if arguments.prism:
+        if arguments.compare_protocols:
             for target in arguments.target:
-                show_prism(run, sources[0], target, arguments.scale)
+                show_comparison(run, sources[0], target, arguments.scale)
             continue
         if arguments.spaces:
             sources = spaces_of(run, sources[0])
@@ -133,10 +138,10 @@ def show_classes(results: Sequence[Result]) -> None:
         print_table(["classes", "images"], rows)
 
 
-def show_prism(run: Run, source: Source, target: str, scale: float) -> None:
-    """Print the prism, and write it beside the run's results, which it is no part of."""
-    table = prism(source, target, scale=scale)
-    name = "prism.csv" if target == "label" else f"prism-{target}.csv"
+def show_comparison(run: Run, source: Source, target: str, scale: float) -> None:
+    """Print the comparison, and write it beside the run's results, which it is no part of."""
+    table = compare_protocols(source, target, scale=scale)
+    name = "protocols.csv" if target == "label" else f"protocols-{target}.csv"
     table.assign(run=run.name).to_csv(run.path / name, index=False)
     table = table.sort_values("accuracy", ascending=False)
     rows = [[r.reading, f"{r.accuracy:.1%}", f"{r.points:+.1f}", r.reported_by, r.effect] for r in table.itertuples()]

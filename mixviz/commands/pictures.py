@@ -70,7 +70,7 @@ def heads() -> bytes:
 
 def protocols() -> bytes:
     """One frozen encoder under every protocol in use."""
-    return smaller(_widgets().ProtocolPrism().picture())
+    return smaller(_widgets().ProtocolComparison().picture())
 
 
 def report() -> bytes:

@@ -155,7 +155,7 @@ def render_ledger(path: Path) -> str:
 
 def render_failures(folder: Path) -> str:
     """Each failure case with the number that tells it from its control run."""
-    table = _read(folder / "museum.json")
+    table = _read(folder / "failure-cases.json")
     rows = []
     for case in [case for case in CASES if case.name in table["against"]]:
         signature, reading = case.signature, reading_of(case, table)
@@ -192,7 +192,7 @@ RENDERERS: dict[str, tuple[str, Callable[[Path], str]]] = {
     "latency": ("results/latency", render_latency),
     "glyphs-study": ("results/glyphs-study", render_study),
     "recordings": ("recordings", render_recordings),
-    "failure-museum": ("results/failure-museum", render_failures),
+    "failure-cases": ("results/failure-cases", render_failures),
     "reproduce": ("results/reproduce", render_reproduce),
     "headlines": ("ledger.csv", render_headlines),
     "ledger": ("ledger.csv", render_ledger),

@@ -41,7 +41,7 @@ mixed_labels = Exercise(
         "every row has a λ of its own: use lam[i].": _one_share_for_all,
     },
     cases=(([0.9, 0.6, 0.7], [1, 2, 0]), ([0.8, 0.5], [1, 0]), ([0.7, 0.6, 0.8, 0.9], [0, 3, 1, 2])),
-    why="With the inverse permutation a network learns from wrong labels: the failure museum has such a run.",
+    why="With the inverse permutation a network learns from wrong labels: the failure cases has such a run.",
 )
 
 

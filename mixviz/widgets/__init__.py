@@ -2,25 +2,25 @@
 
 from mixviz.widgets.base import Widget
 from mixviz.widgets.contrast import ContrastTable
-from mixviz.widgets.evaluation import ProtocolPrism, SeedVerdict
+from mixviz.widgets.evaluation import ProtocolComparison, SeedVerdict
+from mixviz.widgets.failures import FailureCases
 from mixviz.widgets.film import FilmScrubber
 from mixviz.widgets.hardness import HardnessMicroscope
 from mixviz.widgets.invariance import InvarianceFingerprint
 from mixviz.widgets.mixing import MixingLab
-from mixviz.widgets.museum import MuseumGuide
 from mixviz.widgets.projection import ProjectionExplorer
 from mixviz.widgets.sphere import SphereLab
 from mixviz.widgets.training import TrainingPanel
 
 __all__ = [
     "ContrastTable",
+    "FailureCases",
     "FilmScrubber",
     "HardnessMicroscope",
     "InvarianceFingerprint",
     "MixingLab",
-    "MuseumGuide",
     "ProjectionExplorer",
-    "ProtocolPrism",
+    "ProtocolComparison",
     "SeedVerdict",
     "SphereLab",
     "TrainingPanel",

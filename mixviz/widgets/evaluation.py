@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from mixviz.analysis.verdict import MOST, Verdict, drawn, measured, span_of, verdict
 from mixviz.evaluate import Source
-from mixviz.evaluate.prism import READINGS, prism
+from mixviz.evaluate.protocol_comparison import NAMED_PROTOCOLS, compare_protocols
 from mixviz.experiments.claims import PATH as LEDGER
-from mixviz.plots.prism import plot_prism
+from mixviz.plots.protocol_comparison import plot_protocols
 from mixviz.plots.verdict import draw_chances, draw_differences, name_chances, name_differences
 from mixviz.pretrained import find
 from mixviz.runs import Run
@@ -28,19 +28,19 @@ PRETENDED, PRETENDED_SPAN = "pretended", (-6.0, 6.0)  # points that are drawn, w
 TABLES = LEDGER.parent / "results" / "reproduce"
 
 
-class ProtocolPrism(Widget):
+class ProtocolComparison(Widget):
     """One checkpoint, read out by the protocols that papers and libraries report, side by side.
 
-    run: by default a recording on glyphs. Its table is that of ``python -m mixviz evaluate RUN --prism`` where that
-    has been made; else it is made of ``images`` training and test images when it is first looked at, which takes some
-    ten seconds.
+    run: by default a recording on glyphs. Its table is that of ``python -m mixviz evaluate RUN --compare-protocols`` if
+    that was called before; else it is made of ``images`` training and test images when it is first shown, which takes
+    about ten seconds.
     """
 
     size = (9.0, 6.4)
 
     def __init__(self, run: Run | str | None = None, images: int = FEW, **values: Any):
         self.run, self.images = find(run or GLYPHS), images
-        peers = list(dict.fromkeys(reading.reported_by for reading in READINGS))
+        peers = list(dict.fromkeys(reading.reported_by for reading in NAMED_PROTOCOLS))
         controls = {
             "family": choice("read-outs", ["all", "linear", "nearest neighbours"], "all", "what reads the features"),
             "reported_by": choice("reported by", [ANYONE, *peers], ANYONE, "the reference stays, to compare with"),
@@ -78,7 +78,7 @@ class ProtocolPrism(Widget):
         return self._pictures[shown]
 
     def draw(self, figure: Figure) -> None:
-        plot_prism(figure.add_subplot(), self.seen)
+        plot_protocols(figure.add_subplot(), self.seen)
 
     def caption(self) -> str:
         table, first = self.seen, self.seen.iloc[0]
@@ -155,8 +155,8 @@ class SeedVerdict(Widget):
 
 
 def table_of(run: Run, images: int) -> pd.DataFrame:
-    """The run's prism: as it is written, or made of so many images. Raises UserError."""
-    path = run.path / "prism.csv"
+    """The comparison for a run: as it is written, or made of so many images. Raises UserError."""
+    path = run.path / "protocols.csv"
     return pd.read_csv(path) if path.exists() else _made(run.path, images)
 
 
@@ -164,7 +164,7 @@ def table_of(run: Run, images: int) -> pd.DataFrame:
 def _made(path: Path, images: int) -> pd.DataFrame:
     own = network(Run(path))
     train, test = (part.sample(images) for part in (own.train, own.test))
-    return prism(Source(embedder=own.encoder, train=train, test=test, seed=own.run.config.train.seed))
+    return compare_protocols(Source(embedder=own.encoder, train=train, test=test, seed=own.run.config.train.seed))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""``evaluate`` on the command line: every protocol, other data, spaces, the prism, what is kept, and refusals."""
+"""``evaluate`` on the command line: every protocol, other data, spaces, compared protocols, what is kept."""
 
 import numpy as np
 import pandas as pd
@@ -140,11 +140,11 @@ def test_spaces_singly_together_and_with_the_backbone(run, capsys):
     assert "backbone + all spaces" in capsys.readouterr().out
 
 
-def test_the_prism_is_written_beside_the_results(run, capsys):
+def test_the_comparison_is_written_beside_the_results(run, capsys):
     before = kept(run)
-    assert main(["evaluate", "run", "--prism", "--scale", "0.02"]) == 0
+    assert main(["evaluate", "run", "--compare-protocols", "--scale", "0.02"]) == 0
     assert "from " in capsys.readouterr().out
-    table = pd.read_csv(run.path / "prism.csv")
+    table = pd.read_csv(run.path / "protocols.csv")
     assert set(table["run"]) == {"run"}
     assert {"linear, stored features", "kNN 200, τ 0.1, head"} <= set(table["reading"])
     assert kept(run) == before
@@ -155,7 +155,7 @@ def test_the_prism_is_written_beside_the_results(run, capsys):
     [
         (["--protocol", "knn:k=0"], "knn: k 0: input should be greater"),
         (["--protocol", "knn:n=0"], "unknown option of knn 'n'"),
-        (["--prism", "--scale", "0"], "--scale 0"),
+        (["--compare-protocols", "--scale", "0"], "--scale 0"),
         (["--protocol", "few-shot:shots=50"], "50 labels per class were requested"),
         (["--protocol", "few-labels:share=0.01"], "too few to choose settings on"),
         (["--protocol", "corruptions:kinds=frog"], "corruptions: kinds frog: input should be 'gaussian_noise'"),

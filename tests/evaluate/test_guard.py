@@ -14,7 +14,7 @@ from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import NotFrozen, Protocol, Source, evaluate, protocol
 from mixviz.evaluate.base import Repeated
-from mixviz.evaluate.prism import Reading, prism
+from mixviz.evaluate.protocol_comparison import NamedProtocol, compare_protocols
 
 
 def stripes(n, split, seed):
@@ -87,11 +87,11 @@ def test_what_test_labels_chose_is_called_so_whatever_the_protocol_says():
 
 
 def test_a_reading_that_test_labels_chose_is_called_so_whatever_it_says():
-    class Modest(Reading):
+    class Modest(NamedProtocol):
         def __post_init__(self):
             pass
 
-    (row,) = prism(PIXELS, readings=[Modest("modest", (Hiding(),), "me", "none")]).itertuples()
+    (row,) = compare_protocols(PIXELS, readings=[Modest("modest", (Hiding(),), "me", "none")]).itertuples()
     assert (row.reading, row.comparable) == ("modest (best-on-test)", False)
 
 
@@ -137,7 +137,7 @@ ENTRANCES = {
     "transfer": lambda source, own: evaluate(
         replace(source, train=replace(TRAIN, name="home")).on((TRAIN, TEST)), protocols=[own]
     ),
-    "prism": lambda source, own: prism(source, readings=[Reading("mine", (own,), "me", "all")]),
+    "comparison": lambda source, own: compare_protocols(source, readings=[NamedProtocol("mine", (own,), "me", "all")]),
 }
 
 
@@ -164,7 +164,7 @@ def test_train_and_test_that_share_images_are_refused():
         evaluate(replace(PIXELS, train=TEST))
     assert "\n" not in str(caught.value)
     stored = torch.zeros(60, 4), torch.zeros(60, 4)
-    for entrance in (prism, lambda source: evaluate(replace(source, features=stored))):
+    for entrance in (compare_protocols, lambda source: evaluate(replace(source, features=stored))):
         with pytest.raises(UserError, match="test examples are training examples too"):
             entrance(replace(PIXELS, train=TEST))
 

@@ -1,4 +1,4 @@
-"""The museum: every break does what it says and is undone, and every signature tells a broken run by its numbers."""
+"""Failure cases: every fault does what it says and is undone, and every signature tells a broken run by its numbers."""
 
 import json
 
@@ -256,7 +256,7 @@ def test_a_difference_within_the_margin_does_not_show():
 
 
 def test_a_case_trains_both_runs_once_and_compares_them(sets, tmp_path):
-    story, out = failure_case("inverted-views"), tmp_path / "museum.json"
+    story, out = failure_case("inverted-views"), tmp_path / "failure-cases.json"
     table, (first,) = run_cases([story], tmp_path, sets, out, **TINY)
     assert json.loads(out.read_text("utf-8")) == table
     assert table["against"] == {"healthy-n-pair+looc": None, "inverted-views": "healthy-n-pair+looc"}
@@ -275,7 +275,7 @@ def test_a_case_trains_both_runs_once_and_compares_them(sets, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*")} == stamps
 
     assert load_case(story, tmp_path).reading == first.reading
-    with pytest.raises(UserError, match="python -m mixviz museum same-crop"):
+    with pytest.raises(UserError, match="python -m mixviz failures same-crop"):
         load_case(failure_case("same-crop"), tmp_path)
 
     small = export_small(broken, tmp_path / "kept")
@@ -287,8 +287,8 @@ def test_a_case_trains_both_runs_once_and_compares_them(sets, tmp_path):
 
 def test_an_evaluation_needs_no_run_of_its_own(sets, tmp_path):
     case = failure_case("unfrozen-probe")
-    table, (found,) = run_cases([case], tmp_path, sets, tmp_path / "museum.json", **TINY)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["healthy-n-pair", "museum.json"]
+    table, (found,) = run_cases([case], tmp_path, sets, tmp_path / "failure-cases.json", **TINY)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["healthy-n-pair", "failure-cases.json"]
     assert reading_of(case, table).broken == pytest.approx(found.reading.broken)
     assert "backbone changed" in found.guard_message
     assert load_case(case, tmp_path).reading == found.reading

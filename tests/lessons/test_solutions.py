@@ -320,7 +320,7 @@ def _(method: list[float], base: list[float], t: float) -> float:
     return (high - low) / 2
 
 
-# 08: the failure museum
+# 08: the failure cases
 
 
 @reference(failures.shows)

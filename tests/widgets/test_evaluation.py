@@ -1,4 +1,4 @@
-"""The prism shows the rows that are asked for, the verdict that of the differences that are looked at."""
+"""The comparison shows the rows that are asked for, the verdict that of the differences that are looked at."""
 
 import json
 
@@ -9,23 +9,23 @@ import pytest
 from mixviz.analysis.verdict import drawn
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
-from mixviz.evaluate.prism import READINGS, prism
+from mixviz.evaluate.protocol_comparison import NAMED_PROTOCOLS, compare_protocols
 from mixviz.paired import mean_interval, seeds_to_settle
 from mixviz.pretrained import find
 from mixviz.train import train
-from mixviz.widgets import ProtocolPrism, SeedVerdict
+from mixviz.widgets import ProtocolComparison, SeedVerdict
 from mixviz.widgets.controls import stops
 from mixviz.widgets.evaluation import TABLES
 from mixviz.widgets.networks import GLYPHS
 
 
 @pytest.fixture(scope="module")
-def recorded() -> ProtocolPrism:
-    return ProtocolPrism()
+def recorded() -> ProtocolComparison:
+    return ProtocolComparison()
 
 
 @pytest.fixture
-def shown(recorded) -> ProtocolPrism:
+def shown(recorded) -> ProtocolComparison:
     return recorded.set(**recorded.defaults)
 
 
@@ -36,7 +36,7 @@ def seeds() -> SeedVerdict:
 
 def test_the_table_of_the_recording_has_all_readings_of_its_checkpoint(shown):
     table = shown.seen
-    assert table["reading"].tolist() == [reading.name for reading in READINGS]
+    assert table["reading"].tolist() == [reading.name for reading in NAMED_PROTOCOLS]
     results = {label: result.accuracy for label, result in find(GLYPHS).own_results().items()}
     rows = table.set_index("reading")["accuracy"]
     assert rows["linear, stored features"] == pytest.approx(results["linear-features"], abs=0.25)  # of fewer images
@@ -55,7 +55,7 @@ def test_the_table_of_the_recording_has_all_readings_of_its_checkpoint(shown):
     ],
 )
 def test_filters_keep_what_they_say_and_the_reference(shown, values, kept):
-    wanted = [reading.name for place, reading in enumerate(READINGS) if kept(reading) or place == 0]
+    wanted = [reading.name for place, reading in enumerate(NAMED_PROTOCOLS) if kept(reading) or place == 0]
     assert shown.set(**values).seen["reading"].tolist() == wanted
     assert shown.numbers()["read-outs"] == len(wanted)
     assert shown.caption().count("read-outs") == 1
@@ -68,7 +68,7 @@ def test_numbers_are_of_the_rows_that_are_shown(shown):
     assert shown.numbers()["reference"] == 100 * table["accuracy"].iloc[0]
 
 
-def test_every_control_of_the_prism_changes_what_is_seen(shown):
+def test_every_control_of_the_comparison_changes_what_is_seen(shown):
     for name, control in shown.controls.items():
         seen = [shown.look(**(shown.defaults | {name: stop}))["reading"] for stop in stops(control)]
         assert len({tuple(readings) for readings in seen}) > 1, name
@@ -77,18 +77,18 @@ def test_every_control_of_the_prism_changes_what_is_seen(shown):
 def test_a_run_without_a_table_is_read_out_once_on_a_few_images(tmp_path, monkeypatch):
     config = RunConfig.of(framework="n-pair", train_images=400, batch_size=64, epochs=1, film_frames=0, knn_every=0)
     run = train(config, "own", root=tmp_path, progress=False)
-    short, calls = READINGS[-3:], []
+    short, calls = NAMED_PROTOCOLS[-3:], []
 
     def few(source):
         calls.append((len(source.train), len(source.test)))
-        return prism(source, readings=short)
+        return compare_protocols(source, readings=short)
 
-    monkeypatch.setattr("mixviz.widgets.evaluation.prism", few)
-    widget = ProtocolPrism(run, images=200)
+    monkeypatch.setattr("mixviz.widgets.evaluation.compare_protocols", few)
+    widget = ProtocolComparison(run, images=200)
     assert widget.seen["reading"].tolist() == [reading.name for reading in short]
     assert len(widget.set(peeking=False).seen) == 2
     assert "glyphs" in widget.caption()
-    ProtocolPrism(str(run.path), images=200)
+    ProtocolComparison(str(run.path), images=200)
     assert calls == [(200, 200)]
 
 
@@ -98,14 +98,14 @@ def test_images_without_labels_are_a_line_in_the_pictures_place(tmp_path):
     config = RunConfig.of(
         framework="n-pair", data=f"numpy:{tmp_path / 'own.npz'}", batch_size=16, epochs=1, film_frames=0, knn_every=0
     )
-    widget = ProtocolPrism(train(config, "own", root=tmp_path, progress=False))
+    widget = ProtocolComparison(train(config, "own", root=tmp_path, progress=False))
     assert "has no labels" in widget.problem
     assert widget.picture_widget.value
 
 
 def test_no_run_is_a_line():
     with pytest.raises(UserError, match="unknown run"):
-        ProtocolPrism("glyphs-moco-v3")
+        ProtocolComparison("glyphs-moco-v3")
 
 
 def test_pretended_differences_are_drawn_from_the_truth(seeds):
@@ -176,4 +176,4 @@ def test_states_come_back(shown):
     verdict = SeedVerdict(seeds=9, effect=-0.5, confidence=0.99)
     assert SeedVerdict.from_state(verdict.state()).values == verdict.values
     shown.set(family="linear", peeking=False)
-    assert ProtocolPrism.from_state(shown.state()).values == shown.values
+    assert ProtocolComparison.from_state(shown.state()).values == shown.values

@@ -119,7 +119,7 @@ def load_case(case: FailureCase, root: Path) -> CaseResult:
     )
     for run in (healthy, broken):
         if not (run.path / "film.npz").exists():
-            raise UserError(f"{root} has no run {run.name}: train it with `python -m mixviz museum {case.name}`")
+            raise UserError(f"{root} has no run {run.name}: train it with `python -m mixviz failures {case.name}`")
     return _compared(case, healthy, broken)
 
 

@@ -1,4 +1,4 @@
-"""The protocol prism: one checkpoint, read out by the protocols that papers and libraries report, side by side."""
+"""Protocols compared: one checkpoint, read out by the protocols that papers and libraries report, side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ LENGTHS = "either way: lengths of features weigh in"
 
 
 @dataclass(frozen=True)
-class Reading:
+class NamedProtocol:
     """One way to read a checkpoint out, who does, and what the number owes to it.
 
     protocols: one, or several of which the best on test is taken; the name then has to say so.
@@ -50,45 +50,48 @@ def _knn(k: int, metric: str = "cosine") -> Knn:
 NEIGHBOURS = tuple(_knn(k, metric) for metric in ("cosine", "euclidean") for k in (1, 5, 20))
 MIXCO, IMIX = LinearAugmented(recipe="mixco"), LinearAugmented(recipe="imix")
 
-READINGS: tuple[Reading, ...] = (
-    Reading("linear, stored features", (LinearFeatures(),), "mixviz", "the reference: settings chosen on train"),
-    Reading(
+NAMED_PROTOCOLS: tuple[NamedProtocol, ...] = (
+    NamedProtocol("linear, stored features", (LinearFeatures(),), "mixviz", "the reference: settings chosen on train"),
+    NamedProtocol(
         "linear, stored features, best-on-test epoch", (LinearFeatures(epoch=BEST_ON_TEST),), "UvA tutorial 17",
         "inflates: the luckiest epoch of the probe",
     ),
-    Reading(
+    NamedProtocol(
         "linear, stored features, best-on-test of all",
         (LinearFeatures(choose=BEST_ON_TEST, epoch=BEST_ON_TEST),), "stable-pretraining (of a run)",
         "inflates: the luckiest of all probes",
     ),
-    Reading("linear, stored features of the head", (LinearFeatures(layer="head"),), "none of the peers",
-            "costs: the head drops what augmentation changes"),
-    Reading("logistic regression", (Logistic(),), "users of scikit-learn", "none: the same model, another solver"),
-    Reading("linear, online views", (LinearOnline(),), "solo-learn (beside pre-training)",
-            "costs on a frozen checkpoint: strong views, few passes"),
-    Reading("linear, augmented, lr 30", (LinearAugmented(),), "MoCo (LooC, longer)",
-            "either way: nothing chosen, made for ImageNet"),
-    Reading("linear, augmented, lr 3", (MIXCO,), "MixCo's, but the last epoch", "none: nothing chosen"),
-    Reading("linear, augmented, lr 3, best-on-test epoch", (replace(MIXCO, epoch=BEST_ON_TEST),), "MixCo",
-            "inflates: the luckiest epoch of the probe"),
-    Reading("linear, augmented, lr 1 to 70", (IMIX,), "i-Mix's, but chosen on train", "none"),
-    Reading("linear, augmented, best-on-test lr", (replace(IMIX, choose=BEST_ON_TEST),), "i-Mix",
-            "inflates: seven tries on test"),
-    Reading("kNN 200, τ 0.1, head", (Knn(k=200, layer="head"),), "MoCo demo", "costs: the head, not the backbone"),
-    Reading("kNN 200, τ 0.1", (Knn(k=200),), "lightly (best of a run on test)", "costs: no weights learned"),
-    Reading("kNN 10, cosine", (_knn(10),), "dkobak/simclr-cifar10", "costs: no weights learned"),
-    Reading("kNN 1, cosine", (_knn(1),), "none of the peers", "costs: one vote is noisy"),
-    Reading("kNN 5, cosine", (_knn(5),), "none of the peers", "costs: few votes are noisy"),
-    Reading("kNN 20, cosine", (_knn(20),), "stable-pretraining", "costs: no weights learned"),
-    Reading("kNN 1, Euclidean", (_knn(1, "euclidean"),), "none of the peers", LENGTHS),
-    Reading("kNN 5, Euclidean", (_knn(5, "euclidean"),), "none of the peers", LENGTHS),
-    Reading("kNN 20, Euclidean", (_knn(20, "euclidean"),), "dkobak, beside the cosine", LENGTHS),
-    Reading("kNN, best-on-test k and metric", NEIGHBOURS, "none of the peers says so", "inflates: six tries on test"),
+    NamedProtocol("linear, stored features of the head", (LinearFeatures(layer="head"),), "none of the peers",
+                  "costs: the head drops what augmentation changes"),
+    NamedProtocol("logistic regression", (Logistic(),), "users of scikit-learn",
+                  "none: the same model, another solver"),
+    NamedProtocol("linear, online views", (LinearOnline(),), "solo-learn (beside pre-training)",
+                  "costs on a frozen checkpoint: strong views, few passes"),
+    NamedProtocol("linear, augmented, lr 30", (LinearAugmented(),), "MoCo (LooC, longer)",
+                  "either way: nothing chosen, made for ImageNet"),
+    NamedProtocol("linear, augmented, lr 3", (MIXCO,), "MixCo's, but the last epoch", "none: nothing chosen"),
+    NamedProtocol("linear, augmented, lr 3, best-on-test epoch", (replace(MIXCO, epoch=BEST_ON_TEST),), "MixCo",
+                  "inflates: the luckiest epoch of the probe"),
+    NamedProtocol("linear, augmented, lr 1 to 70", (IMIX,), "i-Mix's, but chosen on train", "none"),
+    NamedProtocol("linear, augmented, best-on-test lr", (replace(IMIX, choose=BEST_ON_TEST),), "i-Mix",
+                  "inflates: seven tries on test"),
+    NamedProtocol("kNN 200, τ 0.1, head", (Knn(k=200, layer="head"),), "MoCo demo",
+                  "costs: the head, not the backbone"),
+    NamedProtocol("kNN 200, τ 0.1", (Knn(k=200),), "lightly (best of a run on test)", "costs: no weights learned"),
+    NamedProtocol("kNN 10, cosine", (_knn(10),), "dkobak/simclr-cifar10", "costs: no weights learned"),
+    NamedProtocol("kNN 1, cosine", (_knn(1),), "none of the peers", "costs: one vote is noisy"),
+    NamedProtocol("kNN 5, cosine", (_knn(5),), "none of the peers", "costs: few votes are noisy"),
+    NamedProtocol("kNN 20, cosine", (_knn(20),), "stable-pretraining", "costs: no weights learned"),
+    NamedProtocol("kNN 1, Euclidean", (_knn(1, "euclidean"),), "none of the peers", LENGTHS),
+    NamedProtocol("kNN 5, Euclidean", (_knn(5, "euclidean"),), "none of the peers", LENGTHS),
+    NamedProtocol("kNN 20, Euclidean", (_knn(20, "euclidean"),), "dkobak, beside the cosine", LENGTHS),
+    NamedProtocol("kNN, best-on-test k and metric", NEIGHBOURS, "none of the peers says so",
+                  "inflates: six tries on test"),
 )  # fmt: skip
 
 
-def prism(
-    source: Source, target: str = "label", readings: Sequence[Reading] = READINGS, scale: float = 0.1
+def compare_protocols(
+    source: Source, target: str = "label", readings: Sequence[NamedProtocol] = NAMED_PROTOCOLS, scale: float = 0.1
 ) -> pd.DataFrame:
     """One checkpoint under every reading, one row each, in their order. Raises UserError, NotFrozen.
 

@@ -1,4 +1,4 @@
-"""Pictures of the failure museum: a broken run beside its healthy twin."""
+"""Pictures of the failure cases: a broken run beside its healthy twin."""
 
 from collections.abc import Mapping
 

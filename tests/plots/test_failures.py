@@ -1,10 +1,10 @@
-"""The museum's pictures, by their artists."""
+"""The failure cases' pictures, by their artists."""
 
 import numpy as np
 import pytest
 
 from mixviz.experiments.failures import CASES
-from mixviz.plots.museum import LABELS, plot_gain, plot_twins
+from mixviz.plots.failures import LABELS, plot_gain, plot_twins
 from mixviz.plots.style import figure
 
 

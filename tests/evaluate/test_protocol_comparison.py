@@ -1,4 +1,4 @@
-"""The prism: one row a reading, one read of the test labels a row, and names that own up to a choice on test."""
+"""Compared protocols: one row a reading, one read of the test labels a row, and names that say what was chosen on test."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import Knn, LinearAugmented, LinearFeatures, Source, evaluate
-from mixviz.evaluate.prism import READINGS, Reading, prism
+from mixviz.evaluate.protocol_comparison import NAMED_PROTOCOLS, NamedProtocol, compare_protocols
 
 
 def colours(n, split, seed):
@@ -30,11 +30,11 @@ def source():
 
 @pytest.fixture(scope="module")
 def table(source):
-    return prism(source, scale=0.02)
+    return compare_protocols(source, scale=0.02)
 
 
 def test_one_row_a_reading_and_one_read_a_row(table):
-    assert table["reading"].tolist() == [reading.name for reading in READINGS]
+    assert table["reading"].tolist() == [reading.name for reading in NAMED_PROTOCOLS]
     assert (table["reads"] == 1).all()
     assert table["accuracy"].between(0, 1).all()
     assert (table["points"] == 100 * (table["accuracy"] - table["accuracy"][0])).all()
@@ -64,8 +64,8 @@ def test_honest_rows_are_what_evaluate_gives(table, source):
 
 
 def test_raw_pixels_have_no_head():
-    short = [reading for reading in READINGS if all(isinstance(one, Knn) for one in reading.protocols)]
-    names = prism(Source(train=TRAIN, test=TEST), readings=short)["reading"]
+    short = [reading for reading in NAMED_PROTOCOLS if all(isinstance(one, Knn) for one in reading.protocols)]
+    names = compare_protocols(Source(train=TRAIN, test=TEST), readings=short)["reading"]
     assert len(names) == len(short) - 1
     assert not names.str.contains("head").any()
 
@@ -73,4 +73,4 @@ def test_raw_pixels_have_no_head():
 def test_a_choice_on_test_that_hides_it_is_refused():
     for protocols in ((Knn(k=1), Knn(k=5)), (LinearAugmented(epoch="best-on-test"),)):
         with pytest.raises(UserError, match="put best-on-test into its name"):
-            Reading("kNN", protocols, "us", "inflates")
+            NamedProtocol("kNN", protocols, "us", "inflates")

@@ -1,4 +1,4 @@
-"""Which of the two runs is broken, and why? Pairs of the failure museum, first without names."""
+"""Which of the two runs is broken, and why? Pairs of the failure cases, first without names."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +11,8 @@ from matplotlib.gridspec import SubplotSpec
 
 from mixviz.errors import UserError
 from mixviz.experiments.failures import CASES, CaseResult, RunEvidence, failure_case, load_case
+from mixviz.plots.failures import LABELS, plot_gain, plot_twins
 from mixviz.plots.invariance import plot_fingerprint
-from mixviz.plots.museum import LABELS, plot_gain, plot_twins
 from mixviz.pretrained import ROOT
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, toggle
@@ -34,16 +34,17 @@ NOT_YET = "not yet"
 BROKEN = "BAABABBAB"  # which run of each pair
 
 
-class MuseumGuide(Widget):
+class FailureCases(Widget):
     """Two runs, A and B, that differ in one thing: look at whatever was measured, say what is wrong, then reveal it.
 
-    root: the folder of runs that the command ``museum`` has trained, ``runs_root() / "museum"``; by default recordings.
+    root: the folder of runs that the command ``failures`` has trained, ``runs_root() / "failure-cases"``; by default
+    recordings.
     """
 
     size = (9.0, 3.6)
 
     def __init__(self, root: Path | str | None = None, **values: Any):
-        self.root = Path(root) if root else ROOT / "museum"
+        self.root = Path(root) if root else ROOT / "failure-cases"
         pairs = {f"pair {place}": found.name for place, found in enumerate(CASES, 1)}
         causes = {NOT_YET: NOT_YET, **dict(sorted((found.title, found.name) for found in CASES))}
         controls = {

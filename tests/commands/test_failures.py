@@ -1,4 +1,4 @@
-"""The museum's command, on a few glyphs for one epoch: table, file, report, and that nothing is trained twice."""
+"""The failure cases' command, on a few glyphs for one epoch: table, file, report, and that nothing is trained twice."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import re
 import pytest
 
 from mixviz.__main__ import main
-from mixviz.commands import museum
+from mixviz.commands import failures
 from mixviz.data import load
 from mixviz.experiments.arms import Experiment
 from mixviz.experiments.failures import controls, failure_case
@@ -18,21 +18,21 @@ from mixviz.paths import runs_root
 def _small(tmp_path, monkeypatch):
     monkeypatch.setenv("MIXVIZ_DATA", str(tmp_path / "data"))
     small = {"batch_size": 32, "epochs": 1, "train_images": 160}
-    for module in (museum, controls):
+    for module in (failures, controls):
         monkeypatch.setattr(module, "SHARED", {**SHARED, **small})
     sets = tuple(load("glyphs", split).select(range(160)) for split in ("train", "test"))
-    monkeypatch.setattr(museum, "load_data", lambda data: sets)
+    monkeypatch.setattr(failures, "load_data", lambda data: sets)
 
 
-def test_museum(capsys, monkeypatch, tmp_path):
+def test_failures(capsys, monkeypatch, tmp_path):
     page = tmp_path / "here" / "report.html"
-    assert main(["museum", "same-crop", "unfrozen-probe", "--jobs", "1", "--report", str(page)]) == 0
+    assert main(["failures", "same-crop", "unfrozen-probe", "--jobs", "1", "--report", str(page)]) == 0
     shown = capsys.readouterr().out
     assert re.search(r"^same-crop .* (shows|does not show)$", shown, re.MULTILINE)
     assert re.search(r"^unfrozen-probe .* \d+\.\d % ", shown, re.MULTILINE)
     assert "160 training and 160 test images), 1 epochs" in shown
 
-    table = json.loads((runs_root() / "museum" / "museum.json").read_text("utf-8"))
+    table = json.loads((runs_root() / "failure-cases" / "failure-cases.json").read_text("utf-8"))
     assert table["against"] == {
         "healthy-n-pair": None, "same-crop": "healthy-n-pair", "unfrozen-probe": "healthy-n-pair"
     }  # fmt: skip
@@ -45,9 +45,9 @@ def test_museum(capsys, monkeypatch, tmp_path):
     assert failure_case("unfrozen-probe").title in text
 
     monkeypatch.setattr(Experiment, "train", lambda *arguments: pytest.fail("trained again"))
-    assert main(["museum", "same-crop", "--jobs", "1"]) == 0
+    assert main(["failures", "same-crop", "--jobs", "1"]) == 0
 
 
 def test_an_unknown_exhibit_is_said_in_one_line(capsys):
-    assert main(["museum", "same-crp"]) == 2
+    assert main(["failures", "same-crp"]) == 2
     assert "did you mean 'same-crop'?" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""``museum``: failure cases, small runs that are broken on purpose, beside their controls and with their signatures."""
+"""``failures``: small runs that are broken on purpose, beside their controls and with their signatures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +13,8 @@ from mixviz.experiments.failures.cases import SHARED
 from mixviz.experiments.reproduced import setting_of
 from mixviz.experiments.tasks import load_data
 from mixviz.paths import check_writable, runs_root
+from mixviz.plots.failures import plot_gain, plot_twins
 from mixviz.plots.invariance import plot_fingerprint
-from mixviz.plots.museum import plot_gain, plot_twins
 from mixviz.plots.style import figure
 from mixviz.report.html import Report
 
@@ -23,16 +23,16 @@ HEADER = ["failure case", "quantity", "expected", "control", "broken", "shows?"]
 
 
 def main(argv: list[str]) -> None:
-    parser = Parser("museum", "Train small runs that are broken on purpose, and show what exposes each fault.")
+    parser = Parser("failures", "Train small runs that are broken on purpose, and show what exposes each fault.")
     names = ", ".join(found.name for found in CASES)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{names} [default: all]")
     parser.add_argument("--report", type=Path, help="path of the report [default: next to the runs]")
     add_jobs(parser)
     arguments = parser.parse_args(argv)
     chosen = [failure_case(name) for name in arguments.names] or CASES
-    root = runs_root() / "museum"
+    root = runs_root() / "failure-cases"
     page = check_writable(arguments.report or root / "report.html")
-    kept = check_writable(root / "museum.json")
+    kept = check_writable(root / "failure-cases.json")
     sets = load_data(RunConfig.of(**SHARED).data)
     table, visits = run_cases(chosen, root, sets, kept, jobs=jobs_from(arguments))
     caption = f"{setting_of(table, ['network'])}. Each pair differs in one thing alone."

@@ -1,4 +1,4 @@
-"""The protocol prism: how far one checkpoint's number moves with the protocol alone."""
+"""Protocols compared: how far one checkpoint's number moves with the protocol alone."""
 
 import matplotlib as mpl
 import pandas as pd
@@ -11,11 +11,11 @@ HONEST, PEEKING = COLOURS["imix"], COLOURS["mochi"]
 KINDS = {True: ("o", HONEST, "test labels judge"), False: ("D", PEEKING, "test labels also choose (best-on-test)")}
 
 
-def plot_prism(ax: Axes, table: pd.DataFrame) -> Axes:
+def plot_protocols(ax: Axes, table: pd.DataFrame) -> Axes:
     """One dot a reading, the highest on top, with its accuracy; readings chosen on test have a marker of their own.
 
-    table: as from ``prism``. At the right stands who reports it; the line is at the first row, the reference. Make the
-    figure about 0.3 inches high for each row.
+    table: as from ``compare_protocols``. At the right stands who reports it; the line is at the first row, the
+    reference. Make the figure about 0.3 inches high for each row.
     """
     order = table.sort_values("accuracy", kind="stable").reset_index(drop=True)
     reference = 100 * float(table["accuracy"].iloc[0])

@@ -1,10 +1,10 @@
-"""The prism's picture: a dot a reading, sorted, with the spread in the title."""
+"""The picture of compared protocols: a dot a reading, sorted, with the spread in the title."""
 
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from mixviz.plots.prism import HONEST, PEEKING, plot_prism
+from mixviz.plots.protocol_comparison import HONEST, PEEKING, plot_protocols
 from mixviz.plots.style import figure, style
 
 TABLE = pd.DataFrame(
@@ -20,7 +20,7 @@ TABLE = pd.DataFrame(
 @pytest.fixture
 def ax():
     with style("dark"):
-        yield plot_prism(figure().add_subplot(), TABLE)
+        yield plot_protocols(figure().add_subplot(), TABLE)
 
 
 def test_dots_are_sorted_and_told_apart_by_marker_and_colour(ax):
@@ -45,5 +45,5 @@ def test_names_of_what_was_chosen_on_test_are_coloured(ax):
 
 
 def test_honest_readings_alone_need_no_second_marker():
-    ax = plot_prism(figure().add_subplot(), TABLE[TABLE["comparable"]])
+    ax = plot_protocols(figure().add_subplot(), TABLE[TABLE["comparable"]])
     assert len(ax.get_legend().get_texts()) == 1

@@ -12,9 +12,9 @@ from mixviz.errors import UserError
 from mixviz.experiments.failures import CASES
 from mixviz.film import Film
 from mixviz.pretrained import ROOT
-from mixviz.widgets import MuseumGuide
+from mixviz.widgets import FailureCases
 from mixviz.widgets.controls import stops
-from mixviz.widgets.museum import BROKEN, CURVES, GAIN, HEADS, PICTURES
+from mixviz.widgets.failures import BROKEN, CURVES, GAIN, HEADS, PICTURES
 
 NAMES = [found.name for found in CASES]
 HEALTHY = {"n-pair": "healthy-n-pair", "moco-v2": "healthy-moco-v2", "n-pair + imix": "healthy-n-pair+imix"}
@@ -22,34 +22,34 @@ HEALTHY["n-pair + looc"] = "healthy-n-pair+looc"
 
 
 @pytest.fixture(scope="module")
-def shared() -> MuseumGuide:
-    return MuseumGuide()
+def shared() -> FailureCases:
+    return FailureCases()
 
 
 @pytest.fixture
-def guide(shared) -> MuseumGuide:
+def guide(shared) -> FailureCases:
     return shared.set(**shared.defaults)
 
 
 @pytest.fixture
-def undrawn(guide, monkeypatch) -> MuseumGuide:
+def undrawn(guide, monkeypatch) -> FailureCases:
     """The guide without its picture, which takes most of the time."""
-    monkeypatch.setattr(MuseumGuide, "_show", lambda guide: None)
+    monkeypatch.setattr(FailureCases, "_show", lambda guide: None)
     return guide
 
 
 def folders(name: str) -> tuple[Path, Path]:
     """Of the healthy and of the broken run."""
     found = next(found for found in CASES if found.name == name)
-    healthy = ROOT / "museum" / HEALTHY[found.control]
-    return healthy, ROOT / "museum" / name if found.trains else healthy
+    healthy = ROOT / "failure-cases" / HEALTHY[found.control]
+    return healthy, ROOT / "failure-cases" / name if found.trains else healthy
 
 
 def last_of_log(folder: Path, column: str) -> float:
     return float(pd.read_csv(folder / "metrics.csv")[column].dropna().iloc[-1])
 
 
-def axes_of(guide: MuseumGuide):
+def axes_of(guide: FailureCases):
     figure = Figure()
     guide.draw(figure)
     return figure.axes
@@ -178,12 +178,12 @@ def test_runs_are_read_once(guide):
 
 def test_a_state_goes_there_and_back(guide):
     guide.set(pair="wrong-partners", left=HEADS, guess="B", reveal=True)
-    assert MuseumGuide.from_state(guide.state()).values == guide.values
+    assert FailureCases.from_state(guide.state()).values == guide.values
 
 
 def test_a_folder_without_the_runs_says_how_to_make_them(tmp_path):
-    guide = MuseumGuide(tmp_path)
-    assert guide.problem.endswith("train it with `python -m mixviz museum cold-temperature`")
+    guide = FailureCases(tmp_path)
+    assert guide.problem.endswith("train it with `python -m mixviz failures cold-temperature`")
     assert "\n" not in guide.problem
     with pytest.raises(UserError, match="did you mean 'pair'"):
-        MuseumGuide(pairs="same-crop")
+        FailureCases(pairs="same-crop")
