@@ -176,5 +176,5 @@ def test_few_shared_images_are_tolerated_and_told():
         results = evaluate(replace(PIXELS, test=replace(test, stored=images)))
         assert [result.settings.get("images_in_both") for result in results] == [told, told]
     images = np.concatenate([TRAIN.stored[:3], test.stored[3:]])
-    with pytest.raises(UserError, match=r"^3 of 200 test images"):
+    with pytest.raises(UserError, match=r"^3 of 200 test examples"):
         evaluate(replace(PIXELS, test=replace(test, stored=images)))

@@ -1,4 +1,4 @@
-"""Compared protocols: one row a reading, one read of the test labels a row, and names that say what was chosen on test."""
+"""Compared protocols: one row a reading, one read of the test labels a row, and names that say what was chosen."""
 
 import numpy as np
 import pytest

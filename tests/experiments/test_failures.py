@@ -288,7 +288,7 @@ def test_a_case_trains_both_runs_once_and_compares_them(sets, tmp_path):
 def test_an_evaluation_needs_no_run_of_its_own(sets, tmp_path):
     case = failure_case("unfrozen-probe")
     table, (found,) = run_cases([case], tmp_path, sets, tmp_path / "failure-cases.json", **TINY)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["healthy-n-pair", "failure-cases.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["failure-cases.json", "healthy-n-pair"]
     assert reading_of(case, table).broken == pytest.approx(found.reading.broken)
     assert "backbone changed" in found.guard_message
     assert load_case(case, tmp_path).reading == found.reading
