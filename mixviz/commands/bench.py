@@ -1,6 +1,7 @@
 """``bench``: the speed of augmentation and of a training step on this machine, beside other ways in the same run."""
 
 import json
+from argparse import Namespace
 from pathlib import Path
 
 import torch
@@ -9,9 +10,11 @@ from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
-from mixviz.experiments.speed import augmentation_benchmark, step_benchmark
+from mixviz.experiments.speed import augmentation_benchmark, step_benchmark, step_rows
 from mixviz.paths import check_writable
 from mixviz.runs import environment
+
+DATA = ("glyphs", "digits", "tones")  # one of each domain, and all built in
 
 
 def main(argv: list[str]) -> None:
@@ -25,21 +28,24 @@ def main(argv: list[str]) -> None:
         raise UserError(f"--seconds {arguments.seconds}: give a number greater than 0")
     if arguments.out:
         check_writable(arguments.out)
-    config = RunConfig.of(framework=arguments.framework, mixing=arguments.mixing)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         augmentation = augmentation_benchmark(seconds_each=arguments.seconds)
     finally:
         torch.set_num_threads(threads)
-    step = step_benchmark(config, arguments.seconds)
+    steps = [step_benchmark(config_on(data, arguments), arguments.seconds) for data in DATA]
     print(f"augmentation of MoCo-v2, {augmentation['size']} px, batches of {augmentation['batch']}, one thread")
     rates, ratios = augmentation["images_per_second"], augmentation["times_as_fast"]
     found = [[name, f"{rate:,.0f}", f"{ratios.get(name, 1):.1f}"] for name, rate in rates.items() if rate]
     print_table(["library", "images/s", "mixviz is faster by"], found)
-    print(f"\ntraining step of {step['method']}, {step['backbone']}, {step['dtype']}, {step['threads']} threads")
-    print_table(["part", "ms"], [[name, f"{value:.1f}"] for name, value in step["milliseconds"].items()])
-    print(f"{step['times_the_bare_passes']:.2f} times the bare passes, {step['images_per_second']:,.0f} images/s")
+    print(f"\ntraining step of {steps[0]['method']}, {steps[0]['dtype']}, {steps[0]['threads']} threads")
+    print_table(*step_rows(steps))
     if arguments.out:
-        figures = {"augmentation": augmentation, "step": step, "environment": environment()}
+        figures = {"augmentation": augmentation, "steps": steps, "environment": environment()}
         arguments.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def config_on(data: str, arguments: Namespace) -> RunConfig:
+    """The training step's settings. Raises UserError."""
+    return RunConfig.of(data=data, framework=arguments.framework, mixing=arguments.mixing)

@@ -20,6 +20,7 @@ from mixviz.experiments.claims.tables import count_rows, headline_tables, ledger
 from mixviz.experiments.failures import CASES
 from mixviz.experiments.failures.controls import reading_of
 from mixviz.experiments.reproduced import JUDGED, NONE, further_rows, reproduced_rows, setting_of
+from mixviz.experiments.speed import step_rows
 from mixviz.experiments.study import judge
 from mixviz.experiments.tour import caption_of, summary
 from mixviz.runs import Run
@@ -59,17 +60,15 @@ def render_tour(folder: Path) -> str:
 def render_speed(folder: Path) -> str:
     """The figures of ``bench``."""
     figures = _read(folder / "bench.json")
-    augmentation, step = figures["augmentation"], figures["step"]
+    augmentation, steps = figures["augmentation"], figures["steps"]
     rates, ratios = augmentation["images_per_second"], augmentation["times_as_fast"]
     rows = [[name, f"{rate:,.0f}", f"{ratios.get(name, 1):.1f}"] for name, rate in rates.items() if rate]
     return (
         f"Augmentation of MoCo-v2 at {augmentation['size']} px, batches of {augmentation['batch']}, one thread, "
         f"{figures['environment']['device']}:\n\n"
         f"{_markdown(['library', 'images/s', 'mixviz is faster by'], rows)}\n\n"
-        f"A training step of {step['method']} on `{step['backbone']}`, augmentation included, takes "
-        f"{step['times_the_bare_passes']:.2f} times the bare passes of the same networks on ready tensors "
-        f"({step['milliseconds']['whole step']:.0f} ms and {step['milliseconds']['bare passes']:.0f} ms, batch "
-        f"{step['batch']}, {step['dtype']}, {step['threads']} threads): {step['images_per_second']:,.0f} images/s."
+        f"A training step of {steps[0]['method']}, augmentation included, beside the bare passes of the same networks "
+        f"on ready tensors ({steps[0]['dtype']}, {steps[0]['threads']} threads):\n\n{_markdown(*step_rows(steps))}"
     )
 
 

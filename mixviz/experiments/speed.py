@@ -2,11 +2,12 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -14,9 +15,9 @@ from torchvision.transforms import v2
 
 from mixviz.augment import build_augmentation, make_views, to_float
 from mixviz.augment.filters import default_kernel_size
-from mixviz.build import build_method, seeded_generator
+from mixviz.build import build_method, load_sets, seeded_generator
 from mixviz.config import RunConfig
-from mixviz.domains import DOMAINS
+from mixviz.domains import augmentation_of, domain_of, inputs_of
 from mixviz.train import optimize, sgd
 
 ROUNDS = 4  # the contestants take turns, so that whatever else the machine does slows all of them
@@ -109,24 +110,24 @@ def _kornia(pixels: Tensor) -> Callable[[], Tensor]:
     return lambda: augment(to_float(pixels))
 
 
-def step_benchmark(config: RunConfig, seconds_each: float = 5.0, image_size: int = 32) -> dict[str, Any]:
-    """A whole training step, from uint8 pixels to the updated queue, beside the bare passes of the same networks.
+def step_benchmark(config: RunConfig, seconds_each: float = 5.0) -> dict[str, Any]:
+    """A whole training step, from stored examples to the updated queue, beside the bare passes of the same networks.
 
-    Bare: forward and backward of the queries and forward of the keys, on tensors that are ready; nothing else. The
-    two take turns. ``milliseconds`` are medians; ``times_the_bare_passes`` is their ratio, 1 at best.
+    config: its data and batch size say which examples. Bare: forward and backward of the queries and forward of the
+    keys, on tensors that are ready; nothing else. The two take turns. ``milliseconds`` are medians;
+    ``times_the_bare_passes`` is their ratio, 1 at best.
     """
-    domain, size = DOMAINS["image"], (3, image_size, image_size)
-    method = build_method(config, size)
-    device, batch = method.framework.online.device, config.train.batch_size
-    shape = (batch, image_size, image_size, 3)
-    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=seeded_generator("cpu", "pixels")).to(device)
-    augmentation, optimizer = domain.augmentation(config.augment, size), sgd(method, config.optimizer)
-    views = make_views(domain.prepare(pixels), augmentation, seeded_generator(device, 0), method.shared)
+    train, batch = load_sets(config.data, progress=False).train, config.train.batch_size
+    domain, method = domain_of(train), build_method(config, *inputs_of(train))
+    device = method.framework.online.device
+    stored = torch.as_tensor(np.array(train.stored[:batch])).to(device)
+    augmentation, optimizer = augmentation_of(config.augment, train), sgd(method, config.optimizer)
+    views = make_views(domain.prepare(stored), augmentation, seeded_generator(device, 0), method.shared)
     ready = [view.inputs for view in views]
 
     def whole() -> None:
         generator = seeded_generator(device, 1)
-        drawn = make_views(domain.prepare(pixels), augmentation, generator, method.shared)
+        drawn = make_views(domain.prepare(stored), augmentation, generator, method.shared)
         output = method.training_step([view.inputs for view in drawn], generator)
         optimize(optimizer, output.loss, 0.01)
         method.update(output)
@@ -138,15 +139,28 @@ def step_benchmark(config: RunConfig, seconds_each: float = 5.0, image_size: int
     times = _medians({"whole step": whole, "bare passes": bare}, seconds_each)
     return {
         "method": config.method.name,
+        "data": train.name,
+        "examples": domain.examples,
         "backbone": config.encoder.backbone,
         "batch": batch,
         "milliseconds": {name: 1000 * seconds for name, seconds in times.items()},
         "times_the_bare_passes": times["whole step"] / times["bare passes"],
-        "images_per_second": batch / times["whole step"],
+        "examples_per_second": batch / times["whole step"],
         "device": str(device),
         "dtype": str(method.framework.online.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
     }
+
+
+def step_rows(steps: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of ``step_benchmark`` on several data sets."""
+    rows = []
+    for step in steps:
+        times = [f"{step['milliseconds'][part]:.0f}" for part in ("whole step", "bare passes")]
+        rate = f"{step['examples_per_second']:,.0f} {step['examples']}"
+        about = [step["data"], step["backbone"], str(step["batch"])]
+        rows.append([*about, *times, f"{step['times_the_bare_passes']:.2f}", rate])
+    return ["data", "network", "batch", "step, ms", "bare passes, ms", "ratio", "a second"], rows
 
 
 def _medians(contestants: Mapping[str, Callable[[], None]], seconds_each: float) -> dict[str, float]:

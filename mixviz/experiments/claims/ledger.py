@@ -33,7 +33,7 @@ SURENESS = ("authors' code", "secondary source", "unverified")
 EXPECTS = {"higher": 1, "lower": -1, "": 0}
 MOST_HEADLINES = 8  # of a paper
 DRAWN = ("glyphs",)
-NO_IMAGES = re.compile("covtype|higgs|digits|speech|spoken|mlp", re.IGNORECASE)  # in the name of data or network
+NO_IMAGES = re.compile("covtype|higgs|digits|speech|fsdd|tones|mlp", re.IGNORECASE)  # in the name of data or network
 
 Row = dict[str, str]  # column -> text, as in the file; empty where there is nothing to say
 
