@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "train one run",
     "evaluate": "evaluate a run's frozen encoder under any protocol",
     "compare": "compare runs seed by seed, with an interval",
+    "embed": "write the features that a run's encoder has of any data: csv, npz or parquet",
     "report": "write all analyses of one or several runs into one HTML file",
     "list": "list the runs",
     "doctor": "check the installation and the device, and say how to fix what is missing",

@@ -120,6 +120,11 @@ class Run:
         embedder.load_state_dict(weights)
         return embedder.eval().requires_grad_(False)
 
+    @property
+    def shape(self) -> Shape:
+        """Of one input of the encoder. Raises UserError if there is neither checkpoint nor weights."""
+        return self._online_weights()[1]
+
     def method(self, device: str = "auto") -> Method:
         """The whole method as the last epoch left it, momentum encoder and queue included, in evaluation mode.
 

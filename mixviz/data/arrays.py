@@ -32,7 +32,7 @@ def read_arrays(path: Path, split: str, reading: Reading) -> Dataset:
         arrays = {name: archive[name] for name in archive.files if name.startswith("test_") == bool(prefix)}
     if f"{prefix}images" not in arrays:
         raise UserError(f"{path} holds {', '.join(arrays) or 'nothing'}: it needs an array called {prefix}images")
-    pixels = _to_rgb(arrays[f"{prefix}images"], f"{path.name}: {prefix}images")
+    pixels = as_rgb(arrays[f"{prefix}images"], f"{path.name}: {prefix}images")
     labels = arrays.get(f"{prefix}labels")
     if labels is not None:
         what = f"{path.name}: {prefix}labels"
@@ -63,7 +63,7 @@ def _archive(path: Path) -> Iterator[NpzFile]:
         ) from error
 
 
-def _to_rgb(images: np.ndarray, what: str) -> np.ndarray:
+def as_rgb(images: np.ndarray, what: str) -> np.ndarray:
     """(N, H, W, 3) uint8. Raises UserError that names the array and, where it is one, the row."""
     if images.ndim == 3:
         images = images[..., None]

@@ -16,7 +16,7 @@ class Dataset:
     """One split of a data set; the arrays may be memory-mapped and are never written to."""
 
     name: str  # as printed beside every number, such as "CIFAR-10 (JPEG)"
-    split: str  # train or test
+    split: str  # train, test, or all
     domain: str = "image"  # what an example is: a name of DOMAINS
     stored: np.ndarray  # (N, ...), of images (N, H, W, 3) uint8
     labels: np.ndarray | None = None  # (N,) int64
@@ -63,3 +63,39 @@ class Dataset:
     def tensor(self) -> Tensor:
         """``stored`` as a tensor of its own."""
         return torch.from_numpy(np.array(self.stored))
+
+
+def joined(parts: Sequence[Dataset]) -> Dataset:
+    """Splits of one set one behind the other, as split ``all``: labels are -1 where a split has none.
+
+    Rows are numbered by split, such as ``test 3``. Raises UserError if their examples are of several shapes.
+    """
+    first, *others = parts
+    shapes = {part.stored.shape[1:] for part in parts}
+    if len(shapes) > 1:
+        sizes = " and ".join(" x ".join(map(str, shape)) for shape in sorted(shapes))
+        raise UserError(f"{first.name} has splits of {sizes}: give --image-size, or one split")
+    labelled = any(part.labels is not None for part in parts)
+    return replace(
+        first,
+        split="all",
+        stored=np.concatenate([part.stored for part in parts]),
+        labels=np.concatenate([_labels(part) for part in parts]) if labelled else None,
+        factors={
+            name: np.concatenate([part.factors[name] for part in parts])
+            for name in first.factors
+            if all(name in part.factors for part in others)
+        },
+        origins=np.concatenate([_origins(part) for part in parts]),
+        skipped=sum(part.skipped for part in parts),
+    )
+
+
+def _labels(part: Dataset) -> np.ndarray:
+    return np.full(len(part), -1) if part.labels is None else part.labels
+
+
+def _origins(part: Dataset) -> np.ndarray:
+    """Names of files as they are; rows with their split."""
+    names = part.origins.dtype.kind == "U"
+    return part.origins if names else np.array([f"{part.split} {row}" for row in part.origins])

@@ -10,7 +10,7 @@ import numpy as np
 from mixviz.data.arrays import arrays_have_test, read_arrays
 from mixviz.data.audio import read_fsdd, read_sounds, read_speech_commands, sounds_have_test
 from mixviz.data.checks import SMALLEST, check_square, reason
-from mixviz.data.dataset import Dataset
+from mixviz.data.dataset import Dataset, joined
 from mixviz.data.decode import Reading, resize_all
 from mixviz.data.files import folder_has_test, parquet_has_test, read_folder, read_parquet
 from mixviz.data.glyphs import make_glyphs
@@ -20,6 +20,7 @@ from mixviz.data.tones import make_tones
 from mixviz.errors import MissingData, UserError, unknown
 
 SPLITS = ("train", "test")
+ALL = "all"  # both, or an own source as a whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,14 +149,15 @@ def load(
 ) -> Dataset:
     """One split of a data set, in memory or memory-mapped.
 
-    source: a name of SOURCES, or a kind of PATH_SOURCES with a path, such as folder:PATH. image_size: px, resized and
-    centre-cropped. name: what results call it. skip_bad: leave out what cannot be decoded, and count it. target: the
-    column of classes of a table. sample_rate: of sounds, samples a second. seed: of glyphs and tones.
+    source: a name of SOURCES, or a kind of PATH_SOURCES with a path, such as folder:PATH. split: train, test, or all:
+    both, and an own source without a test split as it is. image_size: px, resized and centre-cropped.
+    name: what results call it. skip_bad: leave out what cannot be decoded, and count it. target: the column of classes
+    of a table. sample_rate: of sounds, samples a second. seed: of glyphs and tones.
     A source of one's own without a test split gives a fixed fifth of its labelled images as test, whatever the seed.
     Raises UserError in one line; MissingData if the images are not on this machine.
     """
-    if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
+    if split not in (*SPLITS, ALL):
+        raise unknown("split", split, (*SPLITS, ALL))
     found = find_source(source)
     if image_size is not None and found.domain != "image":
         raise UserError(f"--image-size {image_size} is of images, and {source} has none: leave it out")
@@ -174,13 +176,14 @@ def load(
         seed=seed,
     )
     try:
-        data = _read(source, found, split, reading)
+        parts = _read(source, found, split, reading)
     except OSError as error:
         raise UserError(f"{source} cannot be read ({reason(error)}): check its path and permissions") from error
-    if len(data) == 0:
+    if not any(map(len, parts)):
         raise UserError(f"{source} has nothing in {split}: add some")
     if found.domain == "image":
-        data = _squares(data, source, image_size)
+        parts = [_squares(part, source, image_size) for part in parts]
+    data = joined(parts) if len(parts) > 1 else replace(parts[0], split=split)
     return replace(data, name=name or data.name, domain=found.domain)
 
 
@@ -193,16 +196,17 @@ def _squares(images: Dataset, source: str, image_size: int | None) -> Dataset:
     return images
 
 
-def _read(source: str, found: DataSource | PathSource, split: str, reading: Reading) -> Dataset:
-    """A split. Raises UserError, MissingData, OSError."""
-    if isinstance(found, DataSource):
-        return found.read(split, reading) if found.has_test else _read_fifth(found.read, split, reading)
-    where = Path(source.partition(":")[2]).expanduser()
-    if not where.exists():
-        raise MissingData(f"{source}: there is nothing at {where}: give the path of a file or folder that exists")
-    if found.has_test(where):
-        return found.read(where, split, reading)
-    return _read_fifth(partial(found.read, where), split, reading)
+def _read(source: str, found: DataSource | PathSource, split: str, reading: Reading) -> list[Dataset]:
+    """A split; of all, each split that there is. Raises UserError, MissingData, OSError."""
+    read, has_test = found.read, found.has_test
+    if isinstance(found, PathSource):
+        where = Path(source.partition(":")[2]).expanduser()
+        if not where.exists():
+            raise MissingData(f"{source}: there is nothing at {where}: give the path of a file or folder that exists")
+        read, has_test = partial(found.read, where), found.has_test(where)
+    if split == ALL:
+        return [read(one, reading) for one in (SPLITS if has_test else SPLITS[:1])]
+    return [read(split, reading) if has_test else _read_fifth(read, split, reading)]
 
 
 def _read_fifth(read: Callable[[str, Reading], Dataset], split: str, reading: Reading) -> Dataset:

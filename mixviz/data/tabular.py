@@ -54,17 +54,34 @@ def read_table(path: Path, split: str, reading: Reading) -> Dataset:
     no labels. Of a single table a fixed fifth of the rows is test, each class with its share. Rows without a class or
     without any value are refused, or left out and counted. Raises UserError.
     """
-    files = _files(path)
-    parts = {name: _part(file, reading) for name, file in files.items()}
-    if len(parts) == 1:
-        everything = parts["train"]
-        if everything.classes is None:
-            if split == "test":
-                raise UserError(f"{path} has neither a test split nor a column of classes: name one with --target")
-        else:
-            train, test = split_rows(everything.classes.to_numpy(), 5)
-            parts = {"train": everything.select(train), "test": everything.select(test)}
+    parts = _parts(path, reading)
+    if split not in parts:
+        raise UserError(f"{path} has neither a test split nor a column of classes: name one with --target")
     return _encode(f"csv:{path.resolve().name}", parts, split, quiet=not reading.progress)
+
+
+def read_rows_like(path: Path, known: Path, reading: Reading) -> Dataset:
+    """All rows of a table of one's own as split ``all``, in the columns and units of the train split of another.
+
+    known: the table that an encoder was trained on. Labels are what the new table has in the known column of classes,
+    -1 where it is empty. Raises UserError if a column is missing, or holds text in place of numbers.
+    """
+    train = _parts(known, reading)["train"]
+    frames = {file: _frame(file) for file in dict.fromkeys(_files(path).values())}
+    frame = pd.concat(frames.values(), ignore_index=True)
+    labels, classes = None, ()
+    if train.classes is not None and train.classes.name in frame:
+        labels, classes = pd.factorize(frame[train.classes.name].map(str, na_action="ignore"), sort=True)
+    origins = [row if len(frames) == 1 else f"{file.name} {row}" for file in frames for row in range(len(frames[file]))]
+    return Dataset(
+        name=f"csv:{path.resolve().name}",
+        split="all",
+        domain="tabular",
+        stored=fit_columns(train.frame, train.what).encode(frame, str(path)),
+        labels=labels,
+        class_names=tuple(classes),
+        origins=np.array(origins),
+    )
 
 
 def read_embedded(source: str, split: str, reading: Reading) -> Dataset:
@@ -130,6 +147,16 @@ def split_rows(classes: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]
     return np.flatnonzero(~test), np.flatnonzero(test)
 
 
+def _parts(path: Path, reading: Reading) -> dict[str, _Part]:
+    """The splits of a table; without classes there is train alone."""
+    parts = {name: _part(file, reading) for name, file in _files(path).items()}
+    if len(parts) == 1 and parts["train"].classes is not None:
+        everything = parts["train"]
+        train, test = split_rows(everything.classes.to_numpy(), 5)
+        parts = {"train": everything.select(train), "test": everything.select(test)}
+    return parts
+
+
 def _files(path: Path) -> dict[str, Path]:
     """The file of each split; of a single one, train's. Raises UserError."""
     if path.is_file():
@@ -146,10 +173,7 @@ def _files(path: Path) -> dict[str, Path]:
 
 def _part(file: Path, reading: Reading) -> _Part:
     """The rows of a file that can be used."""
-    frame = _read_parquet(file) if file.suffix == ".parquet" else read_delimited(file)
-    numbered = frame.columns[0] in ("", "Unnamed: 0", "__index_level_0__")
-    if numbered and to_numbers(frame.iloc[:, 0]).tolist() in [[*range(start, start + len(frame))] for start in (0, 1)]:
-        frame = frame.iloc[:, 1:]  # how pandas writes its index
+    frame = _frame(file)
     target = _target(frame, reading.target, file)
     rows = frame.drop(columns=target) if target else frame
     for name in rows:
@@ -167,6 +191,15 @@ def _part(file: Path, reading: Reading) -> _Part:
     return _Part(
         frame=rows.iloc[index], classes=classes, origins=index, what=str(file), skipped=len(frame) - len(index)
     )
+
+
+def _frame(file: Path) -> pd.DataFrame:
+    """A table as it is in the file, but for the index that pandas writes."""
+    frame = _read_parquet(file) if file.suffix == ".parquet" else read_delimited(file)
+    numbered = frame.columns[0] in ("", "Unnamed: 0", "__index_level_0__")
+    if numbered and to_numbers(frame.iloc[:, 0]).tolist() in [[*range(start, start + len(frame))] for start in (0, 1)]:
+        return frame.iloc[:, 1:]
+    return frame
 
 
 def _read_parquet(file: Path) -> pd.DataFrame:
