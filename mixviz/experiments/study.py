@@ -200,7 +200,10 @@ def proxy_measures(run: Run) -> dict[str, float]:
 
 @torch.no_grad()
 def blend_measures(run: Run, test: Dataset) -> dict[str, float]:
-    """How a blend of two test images is read, against how much of each is in it; lower errors are better."""
+    """How a blend of two test images is read, against how much of each is in it; lower errors are better.
+
+    Without a temperature, as in BYOL, there are no shares but at the temperature that is fitted.
+    """
     embed, method = unit_embed(run.encoder()), run.config.method
     images = clean(test.sample(len(test)))  # in random order
     pairs = min(PAIRS, len(images) // 4)
@@ -208,13 +211,18 @@ def blend_measures(run: Run, test: Dataset) -> dict[str, float]:
     others = torch.cat([embed(part) for part in rest.split(512)])
     path = mix_path(embed, first, second, others, LAMS)
     own = method.mixco.temperature if "mixco" in method.mixing else method.temperature
-    measures = path_measures(path, own).mean()
-    return {
-        "calibration error": float(measures["calibration_error"]),
-        "calibration error at the base's temperature": float(calibration(path, method.temperature).error),
+    measures = path_measures(path, own or 1.0).mean()
+    found = {
         "fitted calibration error": float(measures["fitted_error"]),
         "balance error": float(measures["balance_error"]),
         "monotonicity": float(measures["monotonicity"]),
+    }
+    if own is None or method.temperature is None:
+        return found
+    return {
+        "calibration error": float(measures["calibration_error"]),
+        "calibration error at the base's temperature": float(calibration(path, method.temperature).error),
+        **found,
     }
 
 

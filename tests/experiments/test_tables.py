@@ -69,6 +69,8 @@ def test_rows_and_sounds_are_seen_as_often_whatever_the_share():
             )
         noise, nothing = arms["byol + imix (noise only)"], arms["byol + imix (no augmentation)"]
         assert (noise["imix_inputmix"], nothing["imix_inputmix"]) == (0, 2)
+    few = next(arm for arm in recipe("imix-table", data="digits").arms if "few" in arm.name).config(1).flat()
+    assert (few["train_images"], few["epochs"]) == (512, 140)  # two batches are the least
 
 
 @pytest.mark.parametrize(
@@ -276,6 +278,15 @@ def test_the_frechet_distance_sees_all_classes_of_a_sorted_set(monkeypatch):
     train_to_test(None, sets, 600)
     assert [np.abs(np.bincount(labels) - 100).max() < 10 for labels in seen] == [True, True]
     assert [len(labels) for labels in seen] == [2000, 2000]
+
+
+def test_blends_are_read_without_a_temperature_too(data, tmp_path):
+    made = small("imix-table", "laptop", data, epochs=1)
+    arm = next(arm for arm in made.arms if arm.name == "byol + imix")
+    sets = load_data(made.config.data)
+    run = train(arm.config(1), "run", sets[0], tmp_path, progress=False)
+    found = measures_of(run, ("blends",), sets)
+    assert found.keys() == {"fitted calibration error", "balance error", "monotonicity"}
 
 
 CLEAN = ("linear-features: label, clean statistics", "knn: label, clean statistics")

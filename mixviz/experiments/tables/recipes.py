@@ -83,14 +83,17 @@ class Schedule:
         """An arm by name, such as ``n-pair + looc (turned)``: framework, mixings, and what is special in brackets.
 
         mochi: N, s and s' as shares of the queue. length: of training, as a share of the table's epochs. images: the
-        share of the training images, which are seen as often as all are otherwise. more: further settings.
+        share of the training images, two batches at least, which are seen as often as all are otherwise. more:
+        further settings.
         """
         framework, *mixings = name.partition(" (")[0].split(" + ")
         settings = {**self.shared, **self.frameworks.get(framework, {}), "framework": framework, **more}
         settings |= self.changes
-        settings["epochs"] = max(min(1, settings["epochs"]), round(settings["epochs"] * length / images))
         if images != 1:
-            settings["train_images"] = max(settings["batch_size"] * 2, round(settings["train_images"] * images))
+            whole = settings["train_images"]
+            settings["train_images"] = max(settings["batch_size"] * 2, round(whole * images))
+            images = settings["train_images"] / whole
+        settings["epochs"] = max(min(1, settings["epochs"]), round(settings["epochs"] * length / images))
         if mixings:
             settings["mixing"] = [mixing.removesuffix("++") for mixing in mixings]
         if "mixco" in mixings and framework == "moco-v2":
