@@ -36,7 +36,7 @@ def test_images_that_are_nearly_all_alike_are_told_apart():
     images.reshape(128, -1)[np.arange(128), np.arange(128)] = 9
     black = Dataset(name="dots", split="train", stored=images)
     assert images_in_both(black.select(range(64)), black.select(range(64, 128))) == 0
-    with pytest.raises(UserError, match="64 of 64 test images"):
+    with pytest.raises(UserError, match="64 of 64 test examples"):
         images_in_both(black.select(range(64)), black.select(range(64)))
 
 
