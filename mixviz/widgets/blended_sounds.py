@@ -11,6 +11,7 @@ import ipywidgets
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -58,6 +59,7 @@ class BlendedSounds(Widget):
     """
 
     size = (9.0, 4.4)
+    moving = frozenset({"first", "second", "lam", "temperature"})
 
     def __init__(self, run: Run | str | Path | Sequence[Run | str] | None = None, **values: Any):
         runs = RECORDED if run is None else [run] if isinstance(run, (Run, str, Path)) else run
@@ -127,12 +129,18 @@ class BlendedSounds(Widget):
             "share": found.share,
         }
 
-    def draw(self, figure: Figure) -> None:
+    def set_stage(self, figure: Figure) -> dict[str, Axes]:
         left, right = figure.add_gridspec(1, 2, width_ratios=[3, 2.6])
-        places = left.subgridspec(2, 2)
-        for place, (title, spectrogram) in zip(places, self.seen.spectrograms.items(), strict=True):
-            plot_spectrogram(figure.add_subplot(place), spectrogram, title)
-        draw_row(name_row(figure.add_subplot(right), self.seen.row), self.seen.row)
+        sheet = left.subgridspec(2, 2)
+        axes = {f"spectrogram_{place}": figure.add_subplot(sheet[place]) for place in range(4)}
+        for ax, spectrogram in zip(axes.values(), self.seen.spectrograms.values(), strict=True):
+            plot_spectrogram(ax, spectrogram)
+        return axes | {"row": name_row(figure.add_subplot(right), self.seen.row)}
+
+    def draw(self, figure: Figure, row: Axes, **sheet: Axes) -> None:
+        for ax, (title, spectrogram) in zip(sheet.values(), self.seen.spectrograms.items(), strict=True):
+            plot_spectrogram(ax, spectrogram, title)
+        draw_row(row, self.seen.row)
 
     def caption(self) -> str:
         first, second = self.seen.targets
@@ -160,7 +168,7 @@ def _names(network: Network, rows: Sequence[int]) -> list[str]:
 
 
 def _named(row: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The query's row with the batch's sounds called by their names."""
-    which = dict(zip(BOTH, ("first: ", "second: "), strict=True))
-    called = {f"key {place}": which.get(place, "") + name for place, name in enumerate(names)}
+    """The query's row with the two sounds called so, and the others of the batch by their names."""
+    called = {f"key {place}": name for place, name in enumerate(names)}
+    called |= {f"key {place}": which for place, which in zip(BOTH, ("first", "second"), strict=True)}
     return row.assign(candidate=row["candidate"].replace(called))
