@@ -96,14 +96,15 @@ class SeedVerdict(Widget):
     """Is a gain real? Paired differences of a method to its base, pretended or measured, under n seeds.
 
     tables: differences of your own, "arm, against base" -> points, one a seed; by default those of the tables that
-    ``python -m mixviz reproduce`` made.
+    ``python -m mixviz reproduce`` made. live: they come from runs of this session, which differ a little from machine
+    to machine, so ``numbers`` has only how many there are.
     """
 
     size = (8.5, 3.6)
     moving = frozenset({"seeds", "effect", "deviation", "draw", "confidence", "wanted"})
 
-    def __init__(self, tables: Mapping[str, Sequence[float]] | None = None, **values: Any):
-        self.tables = dict(_made_here() if tables is None else tables)
+    def __init__(self, tables: Mapping[str, Sequence[float]] | None = None, live: bool = False, **values: Any):
+        self.tables, self.live = dict(_made_here() if tables is None else tables), live
         controls = {
             "source": choice("differences", [PRETENDED, *self.tables], PRETENDED, "of a known truth, or measured"),
             "seeds": slider("seeds n", 1, MOST, 3, 1, "paired runs of method and base"),
@@ -128,6 +129,8 @@ class SeedVerdict(Widget):
 
     def numbers(self) -> dict[str, Any]:
         found = self.seen
+        if self.live and self.values["source"] != PRETENDED:
+            return {"seeds": len(found.differences)}
         interval = [found.low, found.high] if found.low == found.low else "none of one seed"
         counts = {"seeds": len(found.differences), "verdict": found.word}
         needed = "no number" if found.needed is None else found.needed
