@@ -183,4 +183,6 @@ def test_numbers_of_live_runs_are_how_many_seeds_there_are(seeds):
     live = SeedVerdict(seeds.tables, live=True, source="ours, against base")
     assert live.numbers() == {"seeds": 3}
     assert live.caption() == seeds.set(source="ours, against base").caption()
-    assert live.set(source="pretended").numbers() == seeds.set(source="pretended").numbers()
+    assert stops(live.controls["source"]) == list(seeds.tables)
+    assert (live.controls["seeds"].max, "draw" in live.controls) == (3, False)
+    assert live.set(seeds=2).numbers() == {"seeds": 2}
