@@ -1,6 +1,7 @@
 """Widgets for notebooks: controls over a picture of a trained network, which answers at once."""
 
 from mixviz.widgets.base import Widget
+from mixviz.widgets.blended_sounds import BlendedSounds
 from mixviz.widgets.contrast import ContrastTable
 from mixviz.widgets.evaluation import ProtocolComparison, SeedVerdict
 from mixviz.widgets.failures import FailureCases
@@ -13,6 +14,7 @@ from mixviz.widgets.sphere import SphereLab
 from mixviz.widgets.training import TrainingPanel
 
 __all__ = [
+    "BlendedSounds",
     "ContrastTable",
     "FailureCases",
     "FilmScrubber",

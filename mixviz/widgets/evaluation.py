@@ -96,20 +96,26 @@ class SeedVerdict(Widget):
     """Is a gain real? Paired differences of a method to its base, pretended or measured, under n seeds.
 
     tables: differences of your own, "arm, against base" -> points, one a seed; by default those of the tables that
-    ``python -m mixviz reproduce`` made.
+    ``python -m mixviz reproduce`` made. live: they come from runs of this session, so they differ a little from machine
+    to machine: they alone are shown, without pretended ones, and ``numbers`` has only how many there are.
     """
 
     size = (8.5, 3.6)
     moving = frozenset({"seeds", "effect", "deviation", "draw", "confidence", "wanted"})
 
-    def __init__(self, tables: Mapping[str, Sequence[float]] | None = None, **values: Any):
-        self.tables = dict(_made_here() if tables is None else tables)
-        controls = {
-            "source": choice("differences", [PRETENDED, *self.tables], PRETENDED, "of a known truth, or measured"),
-            "seeds": slider("seeds n", 1, MOST, 3, 1, "paired runs of method and base"),
+    def __init__(self, tables: Mapping[str, Sequence[float]] | None = None, live: bool = False, **values: Any):
+        self.tables, self.live = dict(_made_here() if tables is None else tables), live
+        sources = [*self.tables] if live else [PRETENDED, *self.tables]
+        most = max(map(len, self.tables.values())) if live else MOST
+        pretended = {
             "effect": slider("true effect", -3.0, 3.0, 1.0, 0.1, "points that the method is really better"),
             "deviation": slider("deviation", 0.1, 3.0, 1.5, 0.1, "points by which the difference varies with the seed"),
             "draw": slider("another draw", 0, 20, 0, 1, "the same truth, other seeds"),
+        }
+        controls = {
+            "source": choice("differences", sources, sources[0], "of a known truth, or measured"),
+            "seeds": slider("seeds n", 1, most, min(3, most), 1, "paired runs of method and base"),
+            **({} if live else pretended),
             "confidence": steps("confidence", [0.8, 0.9, 0.95, 0.99], 0.95, "how often such intervals hold the truth"),
             "wanted": steps("chance wanted", [0.5, 0.8, 0.9, 0.95], 0.8, "of settling the sign"),
         }
@@ -128,6 +134,8 @@ class SeedVerdict(Widget):
 
     def numbers(self) -> dict[str, Any]:
         found = self.seen
+        if self.live:
+            return {"seeds": len(found.differences)}
         interval = [found.low, found.high] if found.low == found.low else "none of one seed"
         counts = {"seeds": len(found.differences), "verdict": found.word}
         needed = "no number" if found.needed is None else found.needed

@@ -25,6 +25,7 @@ from mixviz.analysis.mixpath import (
 )
 from mixviz.analysis.targets import contrast_table, query_row
 from mixviz.build import fixed_generator
+from mixviz.domains import domain_of
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Draws
@@ -89,7 +90,7 @@ class MixingLab(Widget):
         runs = RECORDED if run is None else [run] if isinstance(run, (Run, str, Path)) else run
         found = [networks.image_network(one) for one in runs]
         self.networks = dict(zip(short_names([network.run for network in found]), found, strict=True))
-        last = min(CHOICE, *map(_choice, self.networks.values())) - 1
+        last = min(CHOICE, *map(pairs_of, self.networks.values())) - 1
         pixel = 1 / min(network.pixels([0]).shape[-1] for network in found)  # a box moves by whole pixels
         controls = {
             "network": choice("network", list(self.networks), next(iter(self.networks)), "which one answers"),
@@ -110,8 +111,8 @@ class MixingLab(Widget):
     def look(self, network: str, mixing: str, kind: str, temperature: float, fitted: bool, **values: Any) -> Blend:
         found, kind = self.networks[network], kind if mixing == "imix" else "mixup"
         asked: Mixing = {"plain": NoMixing(), "mixco": MixCo(temperature=temperature), "imix": IMix(kind=kind)}[mixing]
-        method = found.method(values["framework"], *_looc(found), asked, temperature=temperature, queue_length=QUEUE)
-        pixels = found.pixels(_rows(found, values["first"], values["second"]))
+        method = found.method(values["framework"], *looc(found), asked, temperature=temperature, queue_length=QUEUE)
+        pixels = found.pixels(batch_of(found, values["first"], values["second"]))
         draw = _draw(asked, values["lam"], (values["down"], values["across"]))
         terms = method.terms([pixels] * (1 + len(method.shared)), draws=Draws(queries=[draw]))
         term = next((term for term in terms if term.query.mixed), terms[0])
@@ -224,21 +225,21 @@ def _draw(mixing: Mixing, lam: float, centre: tuple[float, float]) -> Any:
     return None
 
 
-def _choice(network: Network) -> int:
-    """From how many images each of the two can be picked. Raises UserError where there are too few."""
-    held = len(network.held_out)
+def pairs_of(network: Network) -> int:
+    """From how many examples each of the two can be picked. Raises UserError where there are too few."""
+    held, what = len(network.held_out), domain_of(network.held_out).examples
     if held < BATCH:
-        raise UserError(f"{network.run.name} holds out {held} images, {BATCH} are wanted: train it with more of them")
+        raise UserError(f"{network.run.name} holds out {held} {what}, {BATCH} are wanted: train it with more of them")
     return (held - BATCH + 2) // 2
 
 
-def _looc(network: Network) -> list[Mixing]:
+def looc(network: Network) -> list[Mixing]:
     """LooC where the network has its spaces: a blend is looked at in the first."""
     return [mixing for mixing in network.run.config.method.mixings() if mixing.seam == "views"]
 
 
-def _rows(network: Network, first: int, second: int) -> list[int]:
-    """A batch of held-out images: the first in front, the second in front of its other half, the last ones between."""
+def batch_of(network: Network, first: int, second: int) -> list[int]:
+    """A batch of held-out examples: the first in front, the second half-way, the last ones between."""
     others = list(range(len(network.held_out) - BATCH + 2, len(network.held_out)))
     half = BATCH // 2 - 1
     return [2 * first, *others[:half], 2 * second + 1, *others[half:]]

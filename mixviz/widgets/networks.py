@@ -76,7 +76,7 @@ class Network:
         return augmentation_of(self.run.config.augment, self.train)
 
     def pixels(self, rows: np.ndarray | list[int], test: bool = False) -> Tensor:
-        """(n, 3, H, W) in [0, 1], of the held-out training images or of the test images."""
+        """(n, 3, H, W) in [0, 1], of the held-out training images or of the test images; of sounds, spectrograms."""
         return clean(self.test if test else self.held_out, rows)
 
     def views(self, rows: list[int], seed: int = 0) -> list[Tensor]:
@@ -149,12 +149,18 @@ def network(run: Run | str = GLYPHS) -> Network:
 
 def image_network(run: Run | str = GLYPHS) -> Network:
     """As ``network``, for what shows and changes images. Raises UserError if the run is of other data."""
+    return _of("image", run, "this shows images: take ContrastTable or ProjectionExplorer, or python -m mixviz report")
+
+
+def sound_network(run: Run | str) -> Network:
+    """As ``network``, for what plays sounds. Raises UserError if the run is of other data."""
+    return _of("audio", run, "this plays sounds: take MixingLab for images, or train with --data tones")
+
+
+def _of(domain: str, run: Run | str, told: str) -> Network:
     found = network(run)
-    if found.train.domain != "image":
-        raise UserError(
-            f"{found.run.name} is of {found.train.domain} data and this shows images: take ContrastTable or "
-            "ProjectionExplorer, or python -m mixviz report"
-        )
+    if found.train.domain != domain:
+        raise UserError(f"{found.run.name} is of {found.train.domain} data and {told}")
     return found
 
 

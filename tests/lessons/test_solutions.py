@@ -20,6 +20,8 @@ from mixviz.analysis.invariance import vary
 from mixviz.analysis.mixpath import Calibration, share_of_first
 from mixviz.analysis.targets import KINDS, ContrastTable, contrast_table
 from mixviz.augment import build_augmentation, make_views
+from mixviz.augment.audio import LogMel
+from mixviz.augment.tabular import FeatureDropout
 from mixviz.build import build_method, hold_out
 from mixviz.config import RunConfig
 from mixviz.lessons import (
@@ -33,6 +35,7 @@ from mixviz.lessons import (
     space,
     start_here,
     virtual_labels,
+    without_images,
 )
 from mixviz.lessons.exercise import Exercise
 from mixviz.losses import cosine_regression
@@ -366,3 +369,28 @@ def _(maps: Tensor) -> Tensor:
 def _(partner: list[int]) -> Tensor:
     images = torch.zeros(len(partner), 1, 2, 2)
     return own_data.Halves().queries(images, torch.tensor(partner))[0].targets
+
+
+# 10: without images
+
+
+@reference(without_images.kept_in_both)
+def _(features: int, dropout: float) -> float:
+    rows, generator = torch.ones(20_000, features), Generator().manual_seed(0)
+    augmentation = FeatureDropout(dropout)
+    views = [augmentation.apply(rows, augmentation.sample(20_000, (features,), generator)) for _ in range(2)]
+    return float((views[0] * views[1]).sum(dim=1).mean())
+
+
+@reference(without_images.blended_row)
+def _(first: tuple[float, int], second: tuple[float, int], lam: float) -> Tensor:
+    numbers, codes = tensor([[first[0]], [second[0]]]), torch.tensor([first[1], second[1]])
+    rows = torch.cat([numbers, F.one_hot(codes, 3)], dim=1)
+    return IMix().queries(rows, IMixDraw(tensor([lam, lam]), torch.tensor([1, 0])))[0].inputs[0]
+
+
+@reference(without_images.heard_level)
+def _(level: float, lam: float) -> float:
+    tone = torch.sin(torch.arange(8000) * (2 * torch.pi * 1000 / 8000))[None]
+    loudest = [float(LogMel(rate=8000).apply(wave).max()) for wave in (tone, 10 ** (level / 20) * lam * tone)]
+    return 80 * (loudest[1] - loudest[0])

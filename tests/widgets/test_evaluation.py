@@ -177,3 +177,12 @@ def test_states_come_back(shown):
     assert SeedVerdict.from_state(verdict.state()).values == verdict.values
     shown.set(family="linear", peeking=False)
     assert ProtocolComparison.from_state(shown.state()).values == shown.values
+
+
+def test_numbers_of_live_runs_are_how_many_seeds_there_are(seeds):
+    live = SeedVerdict(seeds.tables, live=True, source="ours, against base")
+    assert live.numbers() == {"seeds": 3}
+    assert live.caption() == seeds.set(source="ours, against base").caption()
+    assert stops(live.controls["source"]) == list(seeds.tables)
+    assert (live.controls["seeds"].max, "draw" in live.controls) == (3, False)
+    assert live.set(seeds=2).numbers() == {"seeds": 2}
