@@ -119,8 +119,8 @@ class _Features(nn.Module):
 def _write_onnx(run: Run, embedder: Embedder, part: Path) -> None:
     """Raises UserError if a package is missing."""
     try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
+        import onnx  # noqa: F401  # pyright: ignore[reportMissingImports]
+        import onnxscript  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UserError(f"{error.name} is missing: pip install 'mixviz[export]'") from error
     torch.onnx.export(

@@ -131,6 +131,7 @@ def _cure(at: Readings) -> str:
         return f"--temperature {at.usual('temperature')}."
     if at.epochs < 3:
         return "more --epochs."
+    assert at.config.optimizer.lr is not None  # the framework's default is filled in
     return f"--lr {at.config.optimizer.lr / 4:.2g}, or more --epochs."
 
 

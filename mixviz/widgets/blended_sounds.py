@@ -104,7 +104,7 @@ class BlendedSounds(Widget):
             targets=table.targets[0, BOTH].tolist(),
             probabilities=table.probabilities[0, BOTH].tolist(),
             cosines=cosines,
-            share=float(share_of_first(*cosines, temperature)),
+            share=float(share_of_first(cosines[0], cosines[1], temperature)),
         )
 
     def unused(self, **_: Any) -> Mapping[str, str]:

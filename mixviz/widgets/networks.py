@@ -151,15 +151,15 @@ def image_network(run: Run | str | Path = GLYPHS) -> Network:
     return _of("image", run, "this shows images: take ContrastTable or ProjectionExplorer, or python -m mixviz report")
 
 
-def sound_network(run: Run | str) -> Network:
+def sound_network(run: Run | str | Path) -> Network:
     """As ``network``, for what plays sounds. Raises UserError if the run is of other data."""
     return _of("audio", run, "this plays sounds: take MixingLab for images, or train with --data tones")
 
 
-def _of(domain: str, run: Run | str, told: str) -> Network:
+def _of(domain: str, run: Run | str | Path, instead: str) -> Network:
     found = network(run)
     if found.train.domain != domain:
-        raise UserError(f"{found.run.name} is of {found.train.domain} data and {told}")
+        raise UserError(f"{found.run.name} is of {found.train.domain} data and {instead}")
     return found
 
 
