@@ -5,7 +5,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_LAZY = {"embed": "mixviz.embedding"}  # torch is slow to import
+_LAZY = {"embed": "mixviz.embedding", "export_encoder": "mixviz.encoder_files"}  # torch is slow to import
 
 
 def __getattr__(name: str) -> Any:

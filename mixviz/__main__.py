@@ -21,6 +21,7 @@ COMMANDS = {
     "reproduce": "reproduce tables of the papers; --plan estimates the time first",
     "ledger": "show what the papers claim, and what we measured",
     "export": "write a notebook as one HTML file, with sliders that need no kernel",
+    "export-encoder": "write a run's encoder for use without mixviz: safetensors, pt or onnx",
     "recordings": "list and check the bundled runs",
     "results": "fill the tables of the README and its pages from the result files",
     "pictures": "draw the pictures of the README from the bundled runs",
@@ -43,7 +44,7 @@ def keep_freed_memory() -> None:
 
 def usage() -> str:
     """The commands, a line each."""
-    rows = [f"  {name:10} {line}" for name, line in COMMANDS.items()]
+    rows = [f"  {name:14} {line}" for name, line in COMMANDS.items()]
     return "\n".join(["usage: python -m mixviz COMMAND [flags]", "", *rows, "", "COMMAND --help lists its flags."])
 
 
@@ -57,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         if argv[0] not in COMMANDS:
             raise unknown("command", argv[0], COMMANDS)
         keep_freed_memory()
-        return import_module(f"mixviz.commands.{argv[0]}").main(argv[1:]) or 0
+        return import_module(f"mixviz.commands.{argv[0].replace('-', '_')}").main(argv[1:]) or 0
     except UserError as error:
         print(f"mixviz: {error}", file=sys.stderr)
         return 2
