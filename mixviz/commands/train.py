@@ -2,6 +2,7 @@
 
 import sys
 
+from mixviz.analysis.diagnosis import diagnosis
 from mixviz.commands.flags import Parser, add_config_flags, config_from
 from mixviz.config import RunConfig
 from mixviz.method import Method
@@ -38,8 +39,10 @@ def describe(config: RunConfig) -> str:
 
 
 def summary(run: Run) -> str:
-    """Where the run stands, and what to do next."""
+    """Where the run stands, whether it learns, and what to do next."""
     last = run.metrics.dropna(axis=1).iloc[-1]
     monitor = f", kNN monitor {last['knn_accuracy']:.1%}" if "knn_accuracy" in last else ""
     state = f"{run.name}: epoch {int(last['epoch'])}, loss {last['loss']:.3f}{monitor}"
-    return f"{state}\nnext: python -m mixviz evaluate {run.name}"
+    curves = run.film.scalars() if (run.path / "film.npz").exists() else None
+    verdict = diagnosis(run.metrics, run.config, curves)
+    return f"{state}\n{verdict}\nnext: python -m mixviz evaluate {run.name}"

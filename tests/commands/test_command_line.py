@@ -75,7 +75,9 @@ def test_a_queue_that_will_be_stale_is_warned_of_in_one_line(data, capsys):
 def test_resume_of_a_finished_run_says_so(data, capsys):
     assert call("train", "--data", data, "--name", "done", *SMALL) == 0
     assert call("train", "--resume", "done", "--quiet") == 0
-    assert "epoch 1" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "epoch 1" in shown
+    assert "\nIs it learning? " in shown
 
 
 def test_help_lists_ranges_and_defaults(capsys):
