@@ -45,6 +45,6 @@ def summary(run: Run) -> str:
     last = run.metrics.dropna(axis=1).iloc[-1]
     monitor = f", kNN monitor {last['knn_accuracy']:.1%}" if "knn_accuracy" in last else ""
     state = f"{run.name}: epoch {int(last['epoch'])}, loss {last['loss']:.3f}{monitor}"
-    curves = run.film.scalars() if (run.path / "film.npz").exists() else None
-    verdict = diagnosis(run.metrics, run.config, curves)
+    film = run.film if (run.path / "film.npz").exists() else None
+    verdict = diagnosis(run.metrics, run.config, film)
     return f"{state}\n{verdict}\nnext: python -m mixviz evaluate {run.name}"
