@@ -5,7 +5,11 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_LAZY = {"embed": "mixviz.embedding", "export_encoder": "mixviz.encoder_files"}  # torch is slow to import
+_LAZY = {  # torch is slow to import
+    "MixvizEncoder": "mixviz.transformer",
+    "embed": "mixviz.embedding",
+    "export_encoder": "mixviz.encoder_files",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """Is it learning? A run's log and film in one line: healthy, or the one fault that matters most, and what to try."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 
 from mixviz.config import RunConfig
 from mixviz.domains import DOMAINS
+from mixviz.film import Film
 from mixviz.frameworks import FRAMEWORKS
 
 STALE_GAP = 0.1  # of cosines; healthy queues stay below 0.06
@@ -16,6 +17,7 @@ LEAK = 0.3  # more keys found in training than on held-out examples
 COLLAPSED = -0.1  # uniformity of embeddings; an untrained head's is near -0.05, a trained one's below -2
 AT_CHANCE = 0.95  # of the loss at chance
 GAIN = 0.02  # of the errors of kNN, by which training should lower them at least
+FEWEST_PROBES = 300  # in a film whose kNN says anything
 MARKEDLY = 4  # times off its default, at which a temperature is the first suspect
 
 
@@ -35,9 +37,11 @@ class Readings:
     knn: float
 
     @classmethod
-    def of(cls, metrics: pd.DataFrame, config: RunConfig, curves: Mapping[str, np.ndarray]) -> "Readings":
-        """metrics: one row an epoch, at least one. curves: those of a film, by name."""
+    def of(cls, metrics: pd.DataFrame, config: RunConfig, film: Film | None) -> "Readings":
+        """metrics: one row an epoch, at least one."""
         kind = "clean" if "loss_clean" in metrics else "mixed"
+        curves = film.scalars() if film is not None else {}
+        enough = film is not None and len(film.rows) >= FEWEST_PROBES
         plain = "_without_synthetic" if f"loss_{kind}_without_synthetic" in metrics else ""
 
         def last(name: str) -> float:
@@ -55,8 +59,8 @@ class Readings:
             found_held_out=held_out("proxy_accuracy"),
             queue_gap=float(metrics["queue_gap"].iloc[1:].max()) if "queue_gap" in metrics else np.nan,
             uniformity=held_out("uniformity/all"),
-            knn_before=held_out("knn_accuracy/backbone", 0),
-            knn=held_out("knn_accuracy/backbone"),
+            knn_before=held_out("knn_accuracy/backbone", 0) if enough else np.nan,
+            knn=held_out("knn_accuracy/backbone") if enough else np.nan,
         )
 
     def usual(self, name: str) -> float:
@@ -65,15 +69,15 @@ class Readings:
         return FRAMEWORKS[self.config.method.framework].defaults(train.batch_size)["method"][name]
 
 
-def diagnosis(metrics: pd.DataFrame, config: RunConfig, curves: Mapping[str, np.ndarray] | None = None) -> str:
+def diagnosis(metrics: pd.DataFrame, config: RunConfig, film: Film | None = None) -> str:
     """One line: healthy, or the first fault found, the setting to try, and the failure case that shows it.
 
-    metrics: a run's log. curves: its film's, by name; without them fewer faults are seen. Thresholds are those that
-    set the bundled failure cases apart from their controls; faults that only a second run exposes are not seen.
+    metrics: a run's log. Without its film fewer faults are seen. Thresholds are those that set the bundled failure
+    cases apart from their controls; faults that only a second run exposes are not seen.
     """
     if metrics.empty:
         return "Is it learning? Not known before the first epoch."
-    readings = Readings.of(metrics, config, curves or {})
+    readings = Readings.of(metrics, config, film)
     fault = next(filter(None, (check(readings) for check in CHECKS)), "")
     return f"Is it learning? {fault or _healthy(readings)}"
 
@@ -140,7 +144,7 @@ def _no_better_than_untrained(at: Readings) -> str:
         return ""
     seen = f"{at.knn:.0%} on the backbone, {at.knn_before:.0%} before training"
     cure = "augmentations that change what the classes do not depend on, and more --epochs"
-    return f"Its own task, but kNN on the film's few examples sees no gain: {seen}. If evaluations agree, try {cure}."
+    return f"Its own task, but kNN on the film's examples sees no gain: {seen}. If evaluations agree, try {cure}."
 
 
 def _healthy(at: Readings) -> str:

@@ -1,8 +1,10 @@
 """Command-line flags made from the fields of the config: help, default, range and unit come from the field."""
 
 import argparse
+import json
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from mixviz.config import Flag, RunConfig, flags
@@ -53,10 +55,24 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         groups[title].add_argument(f"--{flag.name.replace('_', '-')}", **_arguments(flag))
 
 
-def config_from(arguments: argparse.Namespace) -> RunConfig:
-    """The config that the flags give. Raises UserError."""
+def config_from(arguments: argparse.Namespace, base: RunConfig | None = None) -> RunConfig:
+    """The config that the flags give; base: in place of the defaults. Raises UserError."""
     names = {flag.name for flag in flags()}
-    return RunConfig.of(**{name: value for name, value in vars(arguments).items() if name in names})
+    given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
+    if base is None:
+        return RunConfig.of(**given)
+    return base.but(**given) if given else base
+
+
+def read_config(path: Path) -> RunConfig:
+    """A run's config.json. Raises UserError."""
+    try:
+        nested = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"--config {path} cannot be read: {error}") from error
+    if not isinstance(nested, dict) or not all(isinstance(section, dict) for section in nested.values()):
+        raise UserError(f"--config {path} holds no settings: give a run's config.json")
+    return RunConfig.parse(nested)
 
 
 def _arguments(flag: Flag) -> dict[str, Any]:

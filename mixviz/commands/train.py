@@ -1,9 +1,10 @@
 """``train``: one run, from the flags to a checkpoint."""
 
 import sys
+from pathlib import Path
 
 from mixviz.analysis.diagnosis import diagnosis
-from mixviz.commands.flags import Parser, add_config_flags, config_from
+from mixviz.commands.flags import Parser, add_config_flags, config_from, read_config
 from mixviz.config import RunConfig
 from mixviz.method import Method
 from mixviz.runs import Run, default_name
@@ -14,13 +15,14 @@ def main(argv: list[str]) -> None:
     parser = Parser("train", "Train one run. Example: train --data cifar10 --mixing mochi mixco --epochs 15")
     parser.add_argument("--name", help="name of the run [default: from data, method and seed]")
     parser.add_argument("--resume", metavar="RUN", help="continue this run from its last epoch, with its own settings")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a run's config.json; flags change its settings")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_config_flags(parser)
     arguments = parser.parse_args(argv)
     if arguments.resume:
         run = resume(Run.open(arguments.resume), progress=not arguments.quiet)
     else:
-        config = config_from(arguments)
+        config = config_from(arguments, read_config(arguments.config) if arguments.config else None)
         print(f"training {arguments.name or default_name(config)}: {describe(config)}")
         if config.warning:
             print(f"warning: {config.warning}", file=sys.stderr)
@@ -45,6 +47,6 @@ def summary(run: Run) -> str:
     last = run.metrics.dropna(axis=1).iloc[-1]
     monitor = f", kNN monitor {last['knn_accuracy']:.1%}" if "knn_accuracy" in last else ""
     state = f"{run.name}: epoch {int(last['epoch'])}, loss {last['loss']:.3f}{monitor}"
-    curves = run.film.scalars() if (run.path / "film.npz").exists() else None
-    verdict = diagnosis(run.metrics, run.config, curves)
+    film = run.film if (run.path / "film.npz").exists() else None
+    verdict = diagnosis(run.metrics, run.config, film)
     return f"{state}\n{verdict}\nnext: python -m mixviz evaluate {run.name}"

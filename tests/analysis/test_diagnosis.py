@@ -10,6 +10,7 @@ from mixviz.analysis.diagnosis import diagnosis
 from mixviz.commands.train import summary
 from mixviz.config import RunConfig
 from mixviz.experiments.failures.cases import CASES
+from mixviz.film import Film
 from mixviz.pretrained import ROOT
 from mixviz.runs import Run
 
@@ -21,10 +22,19 @@ CURVES = {
 }
 
 
-def verdict(settings: dict | None = None, curves: dict | None = None, epochs: int = 10, **log) -> str:
+def verdict(
+    settings: dict | None = None, curves: dict | None = None, epochs: int = 10, probes: int = 400, **log
+) -> str:
     """Of a healthy run of MoCo with these settings, curves and values of its log in place of its own."""
     rows = pd.DataFrame({"epoch": np.arange(1, epochs + 1), **LOG, **log})
-    film = {name: np.array(values) for name, values in (CURVES | (curves or {})).items()}
+    film = Film(
+        epochs=np.array([0, epochs]),
+        rows=np.arange(probes),
+        labels=None,
+        embeddings={},
+        kept={},
+        curves={name: np.array(values) for name, values in (CURVES | (curves or {})).items()},
+    )
     return diagnosis(rows, RunConfig.of(**(settings or {})), film)
 
 
@@ -70,13 +80,16 @@ def test_a_loss_that_stays_at_chance():
     assert "Yes" in verdict(
         loss_clean=6.5, loss_clean_without_synthetic=3.0, proxy_accuracy_clean_without_synthetic=0.5
     )
-    blends = diagnosis(pd.DataFrame([{"epoch": 9, "loss_mixed": 5.9, "chance_loss": 6.0}]), RunConfig(), {})
+    blends = diagnosis(pd.DataFrame([{"epoch": 9, "loss_mixed": 5.9, "chance_loss": 6.0}]), RunConfig())
     assert "near that of chance" in blends
 
 
 def test_features_that_are_no_better_than_untrained():
     assert "20% on the backbone, 20% before training" in verdict(curves={"knn_accuracy/backbone": [0.2, 0.204]})
     assert "Yes" in verdict(curves={"knn_accuracy/backbone": [0.95, 0.955]})  # little was left to gain
+    few = verdict(curves={"knn_accuracy/backbone": [0.2, 0.1]}, probes=100)
+    assert "Yes" in few
+    assert "kNN" not in few
 
 
 def test_what_is_not_known_is_not_claimed():

@@ -8,6 +8,7 @@ import pytest
 
 from mixviz.__main__ import COMMANDS, keep_freed_memory, main
 from mixviz.paths import runs_root
+from mixviz.runs import Run
 
 SMALL = {"epochs": 1, "batch-size": 16, "queue-length": 32, "bn-splits": 2, "dim": 8, "hidden": 16}
 SMALL = [*[word for name, value in SMALL.items() for word in (f"--{name}", str(value))], "--quiet"]
@@ -78,6 +79,20 @@ def test_resume_of_a_finished_run_says_so(data, capsys):
     shown = capsys.readouterr().out
     assert "epoch 1" in shown
     assert "\nIs it learning? " in shown
+
+
+def test_a_runs_settings_are_taken_over_and_changed(data, capsys):
+    assert call("train", "--data", data, "--name", "first", *SMALL, "--framework", "n-pair", "--lr", "0.01") == 0
+    file = runs_root() / "first" / "config.json"
+    assert call("train", "--config", file, "--name", "same", "--quiet") == 0
+    first, same = (Run(runs_root() / name) for name in ("first", "same"))
+    assert same.config == first.config
+    assert same.metrics["loss"].tolist() == first.metrics["loss"].tolist()
+    assert call("train", "--config", file, "--name", "other", "--framework", "moco-v2", "--epochs", "2", "--quiet") == 0
+    assert Run(runs_root() / "other").config == first.config.but(framework="moco-v2", epochs=2)
+    for text, message in [("[1]", "holds no settings"), ("{", "cannot be read"), ('{"train": {"epoch": 1}}', "epoch")]:
+        file.write_text(text)
+        assert message in refused(capsys, "train", "--config", file)
 
 
 def test_help_lists_ranges_and_defaults(capsys):
