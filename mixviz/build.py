@@ -119,6 +119,8 @@ def build_embedder(config: RunConfig, shape: Shape, normalise: nn.Module | None 
     """
     device, encoder, domain = find_device(config.train.device), config.encoder, DOMAINS[config.data.domain]
     spaces = len(config.method.shared)
+    assert encoder.projector is not None  # the framework's defaults are filled in
+    assert encoder.bn_splits is not None
     with seeded(config.train.seed):
         backbone = build_backbone(encoder.backbone, shape, encoder.bn_splits, domain.backbones)
         features = feature_dim(backbone, shape)

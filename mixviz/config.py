@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 
 from mixviz.data.sources import find_source
 from mixviz.domains import DOMAINS, AugmentSettings, Domain
-from mixviz.encoders import HEADS
+from mixviz.encoders import HeadKind
 from mixviz.errors import UserError, unknown
 from mixviz.frameworks import BATCH_SIZE, FRAMEWORKS, FrameworkSettings
 from mixviz.method import check_compatible
@@ -33,36 +33,36 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class Section(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """Fields that are flags. Subclasses repeat ``frozen``, so that type checkers know that they can be hashed."""
 
 
-class DataConfig(Section):
+class DataConfig(Section, frozen=True):
     """What is trained on."""
 
     data: str = Field(
-        "glyphs",
+        default="glyphs",
         description="glyphs, cifar10, tones, digits, ..., or a kind and a path, as folder:PATH, parquet:PATH, "
         "numpy:PATH.npz, sounds:PATH or csv:PATH",
     )
-    data_name: str | None = Field(None, description="how results call the data set, e.g. 'CIFAR-10 (JPEG)'")
+    data_name: str | None = Field(default=None, description="how results call the data set, e.g. 'CIFAR-10 (JPEG)'")
     image_size: Annotated[int, Field(ge=8)] | None = Field(
-        None, description="pixels; short side resized, centre cropped", json_schema_extra={"domain": "image"}
+        default=None, description="pixels; short side resized, centre cropped", json_schema_extra={"domain": "image"}
     )
     sample_rate: Count | None = Field(
-        None,
+        default=None,
         description="samples of a sound a second; default: 16,000, or the set's own",
         json_schema_extra={"domain": "audio"},
     )
     target: str | None = Field(
-        None,
+        default=None,
         description="column of a table that is the class; default: label, target, class or y",
         json_schema_extra={"domain": "tabular"},
     )
-    skip_bad: bool = Field(False, description="skip what cannot be decoded, and count it")
-    train_images: Count | None = Field(None, description="use only so many training images")
+    skip_bad: bool = Field(default=False, description="skip what cannot be decoded, and count it")
+    train_images: Count | None = Field(default=None, description="use only so many training images")
     holdout: Annotated[int, Field(ge=0)] = Field(
-        2000, description="training images (at most a tenth) kept for the kNN monitor"
+        default=2000, description="training images (at most a tenth) kept for the kNN monitor"
     )
 
     @property
@@ -71,45 +71,49 @@ class DataConfig(Section):
         return find_source(self.data).domain
 
 
-class EncoderConfig(Section):
+class EncoderConfig(Section, frozen=True):
     """What embeds the data."""
 
     backbone: str = Field(
-        next(iter(DOMAINS["image"].backbones)),
+        default=next(iter(DOMAINS["image"].backbones)),
         description=f"{', '.join(dict.fromkeys(name for domain in DOMAINS.values() for name in domain.backbones))}, or "
         "an nn.Module as package.module:Class",
     )
-    dim: Count = Field(128, description="D, embedding size")
-    hidden: Count | None = Field(None, description="hidden units of the heads; default: as many as features")
-    projector: Literal[HEADS] | None = Field(None, description="head on the backbone; default: the framework's")
+    dim: Count = Field(default=128, description="D, embedding size")
+    hidden: Count | None = Field(default=None, description="hidden units of the heads; default: as many as features")
+    projector: HeadKind | None = Field(default=None, description="head on the backbone; default: the framework's")
     bn_splits: Count | None = Field(
-        None,
+        default=None,
         description="parts that BatchNorm treats apart; default on moco-v2: of 64 images, 2 to 8 of them, else 1",
     )
 
 
-class MethodChoice(Section):
+class MethodChoice(Section, frozen=True):
     """The framework and its mixings by name."""
 
-    framework: str = Field("moco-v2", description=", ".join(FRAMEWORKS))
-    mixing: tuple[str, ...] = Field((), description=f"any of {', '.join(MIXINGS)}, each changing something else")
-    oracle: bool = Field(False, description="drop negatives of the query's class (reads labels: an upper bound)")
+    framework: str = Field(default="moco-v2", description=", ".join(FRAMEWORKS))
+    mixing: tuple[str, ...] = Field(
+        default=(), description=f"any of {', '.join(MIXINGS)}, each changing something else"
+    )
+    oracle: bool = Field(
+        default=False, description="drop negatives of the query's class (reads labels: an upper bound)"
+    )
 
 
 def _with_settings() -> type[MethodChoice]:
     """With one field for each setting of the frameworks, None standing for the framework's default, and one for each
     mixing.
     """
-    settings = {}
+    settings: dict[str, Any] = {}
     for framework in FRAMEWORKS.values():
         for name, field in framework.Settings.__pydantic_fields__.items():
-            kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-            settings[name] = (kind | None, Field(None, description=field.description))
-    mixings = {name: (kind, kind()) for name, kind in MIXINGS.items()}
+            kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+            settings[name] = (kind | None, Field(default=None, description=field.description))
+    mixings: dict[str, Any] = {name: (kind, kind()) for name, kind in MIXINGS.items()}
     return create_model("MethodFields", __base__=MethodChoice, **settings, **mixings)
 
 
-class MethodConfig(_with_settings()):
+class MethodConfig(_with_settings(), frozen=True):
     """The framework, its mixings, and the settings of all of them, as ``FRAMEWORKS`` and ``MIXINGS`` declare them."""
 
     if TYPE_CHECKING:
@@ -137,36 +141,37 @@ class MethodConfig(_with_settings()):
         return [getattr(self, name) for name in self.mixing]
 
 
-class OptimizerConfig(Section):
+class OptimizerConfig(Section, frozen=True):
     """SGD and its schedule."""
 
-    lr: Positive | None = Field(None, description="peak learning rate; default: the framework's")
-    sgd_momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of SGD")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(1e-4, description="L2 penalty")
-    schedule: Literal["cosine", "step"] = Field("cosine", description="how the learning rate falls")
-    warmup_epochs: Annotated[float, Field(ge=0)] = Field(0.0, description="epochs of linear rise")
-    decay_epochs: tuple[Count, ...] = Field((60, 80), description="step schedule: epochs at which it falls")
-    decay_factor: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="step schedule: by which factor")
+    lr: Positive | None = Field(default=None, description="peak learning rate; default: the framework's")
+    sgd_momentum: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.9, description="of SGD")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(default=1e-4, description="L2 penalty")
+    schedule: Literal["cosine", "step"] = Field(default="cosine", description="how the learning rate falls")
+    warmup_epochs: Annotated[float, Field(ge=0)] = Field(default=0.0, description="epochs of linear rise")
+    decay_epochs: tuple[Count, ...] = Field(default=(60, 80), description="step schedule: epochs at which it falls")
+    decay_factor: Annotated[float, Field(gt=0, le=1)] = Field(default=0.1, description="step schedule: by which factor")
 
 
-class TrainConfig(Section):
+class TrainConfig(Section, frozen=True):
     """The loop."""
 
-    epochs: Count = Field(20, description="passes over the training images")
-    batch_size: Annotated[int, Field(ge=2)] = Field(BATCH_SIZE, description="N, images a step")
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="of weights, order, crops and mixing")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    epochs: Count = Field(default=20, description="passes over the training images")
+    batch_size: Annotated[int, Field(ge=2)] = Field(default=BATCH_SIZE, description="N, images a step")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(default=0, description="of weights, order, crops and mixing")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="in which the encoder computes; auto: bfloat16 where it is fast"
+        default="auto", description="in which the encoder computes; auto: bfloat16 where it is fast"
     )
     clean_statistics: bool = Field(
-        False, description="after the last epoch, compute BatchNorm's statistics anew on images that are not blended"
+        default=False,
+        description="after the last epoch, compute BatchNorm's statistics anew on images that are not blended",
     )
-    knn_every: Annotated[int, Field(ge=0)] = Field(5, description="epochs between kNN monitors; 0: never")
-    film_frames: Annotated[int, Field(ge=0)] = Field(24, description="frames of the film, at most; 0: no film")
+    knn_every: Annotated[int, Field(ge=0)] = Field(default=5, description="epochs between kNN monitors; 0: never")
+    film_frames: Annotated[int, Field(ge=0)] = Field(default=24, description="frames of the film, at most; 0: no film")
 
 
-class RunConfig(Section):
+class RunConfig(Section, frozen=True):
     """All of it. ``RunConfig.of(framework="simclr", mixing=["mixco"], mixco_weight=0.5)`` takes flat names."""
 
     data: DataConfig = DataConfig()
@@ -270,6 +275,7 @@ class RunConfig(Section):
             if name not in MIXINGS:
                 raise unknown("mixing", name, MIXINGS)
         check_compatible(FRAMEWORKS[method.framework], method.mixings(), method.oracle)
+        assert self.encoder.bn_splits is not None  # the framework's default is filled in
         if batch < 2 * self.encoder.bn_splits:
             raise UserError(
                 f"--batch-size {batch} leaves fewer than 2 images for each of {self.encoder.bn_splits} BatchNorm "
@@ -331,11 +337,15 @@ def flags(domain: str | None = None) -> Iterator[Flag]:
                 for name, field in one.settings.model_fields.items():
                     yield Flag(name=one.flag(name), path=(section, name), field=field, domain=one.name)
             continue
-        for name, field in section_field.annotation.model_fields.items():
+        kind = section_field.annotation
+        assert isinstance(kind, type)
+        assert issubclass(kind, Section)
+        for name, field in kind.model_fields.items():
             fields = getattr(field.annotation, "__pydantic_fields__", None)  # of a mixing
             if fields is None:
-                own = (field.json_schema_extra or {}).get("domain")
-                yield Flag(name=name, path=(section, name), field=field, domain=own)
+                own = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+                of = str(own["domain"]) if "domain" in own else None
+                yield Flag(name=name, path=(section, name), field=field, domain=of)
             for leaf, leaf_field in (fields or {}).items():
                 yield Flag(name=f"{name}_{leaf}", path=(section, name, leaf), field=leaf_field)
 

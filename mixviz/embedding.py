@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -162,7 +163,7 @@ def _space(run: Run, of: str) -> int | None:
 
 def tabulated(data: Dataset, found: np.ndarray) -> pd.DataFrame:
     """One row an example: ``origin`` (file or row), ``label`` if there are any, and f0, f1, ... of found (N, F)."""
-    columns = {"origin": data.origins}
+    columns: dict[str, Any] = {"origin": data.origins}
     if data.labels is not None:
         names = dict(enumerate(data.class_names))
         columns["label"] = [names.get(label, "" if label < 0 else str(label)) for label in data.labels.tolist()]

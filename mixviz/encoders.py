@@ -5,7 +5,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,9 @@ class Normalise(nn.Module):
 
     mean, std: of the training data, of a shape that broadcasts with an input. memory_format: of the result.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, mean: Tensor, std: Tensor, memory_format: torch.memory_format = torch.contiguous_format):
         super().__init__()
@@ -227,7 +230,8 @@ def mlp(norm: Norm, shape: tuple[int, ...], width: int = 256) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(2 * width, 4 * width), MaxOut(4))
 
 
-HEADS = ("linear", "mlp", "mlpbn1", "mlpbn")
+HeadKind = Literal["linear", "mlp", "mlpbn1", "mlpbn"]
+HEADS: tuple[HeadKind, ...] = get_args(HeadKind)
 
 
 class Head(nn.Sequential):
@@ -237,7 +241,7 @@ class Head(nn.Sequential):
     (BYOL). mlpbn: BatchNorm after both layers (N-pair in i-Mix). Raises UserError.
     """
 
-    def __init__(self, kind: str, inputs: int, hidden: int, dim: int, bn_splits: int = 1):
+    def __init__(self, kind: HeadKind, inputs: int, hidden: int, dim: int, bn_splits: int = 1):
         if kind not in HEADS:
             raise unknown("head", kind, HEADS)
         if kind == "linear":
@@ -246,7 +250,7 @@ class Head(nn.Sequential):
             between = [SplitBatchNorm1d(hidden, splits=bn_splits)] if kind != "mlp" else []
             after = [SplitBatchNorm1d(dim, splits=bn_splits)] if kind == "mlpbn" else []
             super().__init__(nn.Linear(inputs, hidden), *between, nn.ReLU(), nn.Linear(hidden, dim), *after)
-        self.dim, self.hidden = dim, self[0].out_features
+        self.dim, self.hidden = dim, dim if kind == "linear" else hidden
 
 
 class SplitBatchNorm1d(nn.BatchNorm1d):
@@ -278,6 +282,8 @@ def split_batch_norm(layer: SplitBatchNorm1d | SplitBatchNorm2d, inputs: Tensor)
     batch changes nothing, since the statistics stay the same. The running statistics take all parts in turn, with
     a momentum such that one batch counts as much as without splits.
     """
+    assert layer.momentum is not None
+    assert layer.num_batches_tracked is not None
     momentum = 1 - (1 - layer.momentum) ** (1 / layer.splits)
     layer.num_batches_tracked.add_(1)
     parts = [

@@ -63,7 +63,7 @@ class Film:
 
     def save(self, path: Path) -> None:
         """The file is there whole or not at all."""
-        arrays = {"epochs": self.epochs, "rows": self.rows}
+        arrays: dict[str, Any] = {"epochs": self.epochs, "rows": self.rows}
         if self.labels is not None:
             arrays["labels"] = self.labels
         for kind in ("embeddings", "kept", "curves"):

@@ -16,12 +16,14 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from pydantic.dataclasses import dataclass
+from pydantic.fields import FieldInfo
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from mixviz.encoders import Embedder
 from mixviz.errors import UserError
 from mixviz.losses import cosine_regression, info_nce
-from mixviz.terms import FROZEN, Candidates, Term
+from mixviz.terms import STRICT, Candidates, Term
 
 BATCH_SIZE = 256  # N, if nothing else is given
 STALE = 0.1  # L (1 - m) above which MoCo's queue counts as stale
@@ -33,9 +35,11 @@ Symmetric = Annotated[bool, Field(description="query both views in turn")]
 Usual = Mapping[str, Mapping[str, Any]]  # section of the config -> field -> default
 
 
-@dataclass(**FROZEN, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class FrameworkSettings:
     """What can be chosen of every framework, and whether it goes with a batch size."""
+
+    __pydantic_fields__: ClassVar[dict[str, FieldInfo]]
 
     symmetric: Symmetric = False
 
@@ -62,7 +66,7 @@ class FrameworkSettings:
 class Framework(nn.Module):
     """What every framework shares: an online embedder, inputs (n, ...) -> (n, H, D), and its settings.
 
-    embedder:  has ``spaces`` (H), ``dim`` (D) and ``bn_splits``; see mixviz.encoders.Embedder.
+    embedder:  of H spaces and size D.
     settings:  of the class ``Settings``; None: its defaults.
     predictor: unnormalised embeddings (n, H, D) -> (n, H, D), of a framework that predicts; None: the identity.
     """
@@ -78,7 +82,7 @@ class Framework(nn.Module):
     queue_length: ClassVar[int] = 0  # K, of a framework with a queue
 
     def __init__(
-        self, embedder: nn.Module, settings: FrameworkSettings | None = None, predictor: nn.Module | None = None
+        self, embedder: Embedder, settings: FrameworkSettings | None = None, predictor: nn.Module | None = None
     ):
         super().__init__()
         self.online, self.settings = embedder, self.Settings() if settings is None else settings
@@ -159,7 +163,7 @@ class NPair(Framework):
     name, label = "n-pair", "N-pair"
     usual: ClassVar[Usual] = {"encoder": {"projector": "mlpbn", "bn_splits": 1}, "optimizer": {"lr": 0.125}}
 
-    @dataclass(**FROZEN, kw_only=True)
+    @dataclass(frozen=True, kw_only=True, config=STRICT)
     class Settings(FrameworkSettings):
         temperature: Temperature = 0.2
 
@@ -177,7 +181,7 @@ class SimCLR(Framework):
     name, label = "simclr", "SimCLR"
     usual: ClassVar[Usual] = {"encoder": {"projector": "mlp", "bn_splits": 1}, "optimizer": {"lr": 0.12}}
 
-    @dataclass(**FROZEN, kw_only=True)
+    @dataclass(frozen=True, kw_only=True, config=STRICT)
     class Settings(FrameworkSettings):
         temperature: Temperature = 0.5
         symmetric: Symmetric = True
@@ -205,7 +209,7 @@ class MoCoV2(Framework):
     name, label = "moco-v2", "MoCo-v2"
     usual: ClassVar[Usual] = {"encoder": {"projector": "mlpbn"}, "optimizer": {"lr": 0.12}}
 
-    @dataclass(**FROZEN, kw_only=True)
+    @dataclass(frozen=True, kw_only=True, config=STRICT)
     class Settings(FrameworkSettings):
         temperature: Temperature = 0.2
         momentum: Momentum = 0.99
@@ -244,7 +248,9 @@ class MoCoV2(Framework):
                 + " or ".join(cures)
             )
 
-    def __init__(self, embedder: nn.Module, settings: Settings | None = None, predictor: nn.Module | None = None):
+    settings: Settings
+
+    def __init__(self, embedder: Embedder, settings: Settings | None = None, predictor: nn.Module | None = None):
         super().__init__(embedder, settings, predictor)
         self.target = copy.deepcopy(embedder).requires_grad_(False)
         self.queue = KeyQueue(self.settings.queue_length, embedder.dim, embedder.spaces)
@@ -268,7 +274,7 @@ class MoCoV2(Framework):
     def embed(self, queries: list[Tensor], views: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         with torch.no_grad():
             keys = embed_once(self.target, views)
-        return embed_once(self.online, queries, deal=True), keys
+        return embed_once(self.online, queries, self.online.bn_splits), keys
 
     def pool(self, keys: Tensor, targets: Tensor, space: int, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
         allowed = None if labels is None else ~same_class(targets, labels, self.queue.labels)
@@ -316,12 +322,14 @@ class BYOL(Framework):
     predicts = True
     has_negatives = False
 
-    @dataclass(**FROZEN, kw_only=True)
+    @dataclass(frozen=True, kw_only=True, config=STRICT)
     class Settings(FrameworkSettings):
         momentum: Momentum = 0.99
         symmetric: Symmetric = True
 
-    def __init__(self, embedder: nn.Module, settings: Settings | None = None, predictor: nn.Module | None = None):
+    settings: Settings
+
+    def __init__(self, embedder: Embedder, settings: Settings | None = None, predictor: nn.Module | None = None):
         super().__init__(embedder, settings, predictor)
         self.target = copy.deepcopy(embedder).requires_grad_(False)
 
@@ -359,11 +367,13 @@ class VICReg(Framework):
     normalised = False
     beside = "VICReg's variance and covariance are of the whole batch: they move a query too, and no row shows them."
 
-    @dataclass(**FROZEN, kw_only=True)
+    @dataclass(frozen=True, kw_only=True, config=STRICT)
     class Settings(FrameworkSettings):
         invariance_weight: Annotated[float, Field(ge=0, description="of the squared difference to the key")] = 25.0
         variance_weight: Annotated[float, Field(ge=0, description="of the deviations' hinge")] = 25.0
         covariance_weight: Annotated[float, Field(ge=0, description="of the squared covariances")] = 1.0
+
+    settings: Settings
 
     def candidates(self, term: Term) -> Candidates:
         q, keys = F.normalize(term.q, dim=1), F.normalize(term.keys.flatten(0, 1), dim=1)
@@ -391,9 +401,14 @@ class VICReg(Framework):
         deviations = [(covariance.diagonal() + 1e-4).sqrt() for covariance in covariances]
         return {
             "invariance": ((q - mean).square() + spread).mean(dim=1),
-            "variance": sum((1 - deviation).relu().mean() for deviation in deviations),
-            "covariance": sum((c.square().sum() - c.diagonal().square().sum()) / len(c) for c in covariances),
+            "variance": torch.stack([(1 - deviation).relu().mean() for deviation in deviations]).sum(),
+            "covariance": torch.stack([_off_diagonal(c) for c in covariances]).sum(),
         }
+
+
+def _off_diagonal(covariance: Tensor) -> Tensor:
+    """(D, D) -> (): the sum of the squares off the diagonal, over D."""
+    return (covariance.square().sum() - covariance.diagonal().square().sum()) / len(covariance)
 
 
 FRAMEWORKS: dict[str, type[Framework]] = {leaf.name: leaf for leaf in (MoCoV2, SimCLR, NPair, BYOL, VICReg)}
@@ -404,6 +419,10 @@ class KeyQueue(nn.Module):
 
     It starts with random unit vectors and is part of the checkpoint.
     """
+
+    keys: Tensor
+    labels: Tensor
+    next: Tensor
 
     def __init__(self, length: int, dim: int, spaces: int = 1):
         super().__init__()
@@ -426,17 +445,17 @@ class KeyQueue(nn.Module):
 
 
 def embed_once(
-    embedder: nn.Module, batches: Sequence[Tensor], deal: bool = False, normalise: bool = True
+    embedder: nn.Module, batches: Sequence[Tensor], deal_to: int = 1, normalise: bool = True
 ) -> list[Tensor]:
     """Embeddings of several batches in one forward pass, each distinct tensor once.
 
-    deal: hand the inputs out to the splits of a split BatchNorm one by one, like cards, instead of block by block.
+    deal_to: as many splits of a split BatchNorm get the inputs one by one, like cards, instead of block by block.
     normalise: to unit length.
     """
     distinct = list({id(batch): batch for batch in batches}.values())
     inputs = torch.cat(distinct)
-    if deal and embedder.bn_splits > 1:
-        order = (torch.arange(len(inputs), device=inputs.device) % embedder.bn_splits).argsort(stable=True)
+    if deal_to > 1:
+        order = (torch.arange(len(inputs), device=inputs.device) % deal_to).argsort(stable=True)
         embeddings = embedder(inputs[order])[order.argsort()]
     else:
         embeddings = embedder(inputs)

@@ -19,7 +19,9 @@ from scipy.special import gammaincinv
 from torch import Generator, Tensor
 
 from mixviz.errors import UserError
-from mixviz.terms import FROZEN, Query
+from mixviz.terms import STRICT, Query
+
+Kind = Literal["mixup", "cutmix"]  # of a blend: of all pixels, or of a box
 
 
 class Mixing:
@@ -77,7 +79,7 @@ class NoMixing(Mixing):
     seam = "none"
 
 
-@dataclass(**FROZEN)
+@dataclass(frozen=True, config=STRICT)
 class MixCo(Mixing):
     """Adds half a batch of blends as further, softly labelled queries (Lee et al. 2020, arXiv:2010.06300).
 
@@ -114,7 +116,7 @@ class MixCo(Mixing):
     def queries(self, view: Tensor, draw: Tensor | None) -> list[Query]:
         clean = super().queries(view, None)
         half = len(view) // 2
-        if self.weight == 0 or half == 0:
+        if draw is None or self.weight == 0 or half == 0:
             return clean
         lam = draw.to(view.device)
         blends = blend(view[:half], view[half : 2 * half], lam)
@@ -131,7 +133,7 @@ class IMixDraw(NamedTuple):
     centre: Tensor | None = None
 
 
-@dataclass(**FROZEN)
+@dataclass(frozen=True, config=STRICT)
 class IMix(Mixing):
     """Replaces every query by a blend with another input of the batch (Lee et al. 2021, arXiv:2010.08887).
 
@@ -147,9 +149,7 @@ class IMix(Mixing):
     keeps_clean: ClassVar[bool] = False
 
     alpha: Annotated[float, Field(gt=0, description="λ is drawn from Beta(α, α)")] = 1.0
-    kind: Annotated[Literal["mixup", "cutmix"], Field(description="blend all pixels, or paste a box (images only)")] = (
-        "mixup"
-    )
+    kind: Annotated[Kind, Field(description="blend all pixels, or paste a box (images only)")] = "mixup"
     inputmix: Annotated[int, Field(ge=0, description="InputMix: how many further inputs are blended in; 0 is off")] = 0
     inputmix_alpha: Annotated[float, Field(gt=0, description="InputMix: weights are drawn from Dirichlet(α)")] = 1.0
 
@@ -217,7 +217,7 @@ class UnMixDraw(NamedTuple):
     centre: Tensor
 
 
-@dataclass(**FROZEN)
+@dataclass(frozen=True, config=STRICT)
 class UnMix(Mixing):
     """Adds the batch blended with itself in reverse order (Shen et al. 2022, arXiv:2003.05438).
 
@@ -269,7 +269,7 @@ class MoCHiDraw(NamedTuple):
     beta: Tensor  # (n, s') in (0, 0.5), share of the query
 
 
-@dataclass(**FROZEN)
+@dataclass(frozen=True, config=STRICT)
 class MoCHi(Mixing):
     """Synthesises hard negatives from the hardest of the pool (Kalantidis et al. 2020, arXiv:2010.01028).
 
@@ -343,7 +343,7 @@ class MoCHi(Mixing):
         return first, second, partner
 
 
-@dataclass(**FROZEN)
+@dataclass(frozen=True, config=STRICT)
 class LooC(Mixing):
     """One more key view and embedding space for every left-out augmentation (Xiao et al. 2021, arXiv:2008.05659).
 

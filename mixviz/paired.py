@@ -75,7 +75,7 @@ def seeds_to_settle(differences: Sequence[float], confidence: float = 0.95, powe
     """
     if len(differences) < 2:
         return None
-    mean, deviation = abs(np.mean(differences)), np.std(differences, ddof=1)
+    mean, deviation = abs(float(np.mean(differences))), float(np.std(differences, ddof=1))
     if deviation <= 1e-9 * mean:
         return FEWEST_SEEDS if mean > 0 else None
     enough, effect = MOST_SEEDS, mean / deviation

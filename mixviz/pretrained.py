@@ -20,7 +20,7 @@ from mixviz.data import Dataset
 from mixviz.domains import AugmentSettings, augmentation_of, clean, inputs_of, prepared
 from mixviz.encoders import Embedder
 from mixviz.errors import MissingData, UserError, unknown
-from mixviz.frameworks import embed_once
+from mixviz.frameworks import MoCoV2, embed_once
 from mixviz.method import Method
 from mixviz.recorder import principal, reduced
 from mixviz.runs import Run
@@ -65,10 +65,9 @@ def _rebuild(run: Run, sets: TrainSets, device: str) -> Method:
         if embedder is not None:
             embedder.load_state_dict(weights)
     method.eval().requires_grad_(False)
-    queue = getattr(framework, "queue", None)
-    if queue is not None:
-        rows = bank_rows(sets.train, queue.length)
-        queue.enqueue(*bank_keys(framework.target, sets.train.select(rows), config.augment))
+    if isinstance(framework, MoCoV2):
+        rows = bank_rows(sets.train, framework.queue_length)
+        framework.queue.enqueue(*bank_keys(framework.target, sets.train.select(rows), config.augment))
     return method
 
 

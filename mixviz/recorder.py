@@ -102,8 +102,9 @@ class Recorder:
         embedded = heads(embedder, torch.cat([images, *pairs]), self.names)
         embeddings = {name: x[: len(images)] for name, x in embedded.items()}
         for name, x in embeddings.items():
+            first, second = embedded[name][len(images) :].chunk(2)
             curves |= {
-                f"alignment/{name}": float(alignment(*embedded[name][len(images) :].chunk(2)).mean()),
+                f"alignment/{name}": float(alignment(first, second).mean()),
                 f"uniformity/{name}": uniformity(x),
                 f"effective_rank/{name}": effective_rank(x),
                 f"spectrum/{name}": spectrum(x)[:DIMS].numpy(),

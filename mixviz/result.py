@@ -117,7 +117,9 @@ class Result:
         row = row if "options" in row else _converted(row)
         options = {key: tuple(value) if isinstance(value, list) else value for key, value in row["options"].items()}
         known = {f.name for f in fields(cls)} - {*PARTS}
-        return cls(**{key: value for key, value in row.items() if key in known} | {"options": options})
+        values: dict[str, Any] = {key: value for key, value in row.items() if key in known}
+        values["options"] = options
+        return cls(**values)
 
 
 def _converted(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -143,7 +143,9 @@ class Run:
         """
         weights, shape = self._online_weights()
         halved = {name for name, v in weights.items() if v.is_floating_point() and not _is_statistic(name)}
-        arrays = {name: (v.bfloat16().half() if name in halved else v).numpy() for name, v in weights.items()}
+        arrays: dict[str, Any] = {
+            name: (v.bfloat16().half() if name in halved else v).numpy() for name, v in weights.items()
+        }
         np.savez_compressed(path, shape=np.array(shape), **arrays)
 
     def _online_weights(self) -> tuple[dict[str, Tensor], Shape]:

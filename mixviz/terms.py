@@ -4,7 +4,7 @@ Letters: N images in a batch, n queries, J key views an image, H embedding space
 P columns that may carry target mass, S synthetic negatives.
 """
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -12,12 +12,14 @@ import torch.nn.functional as F
 from pydantic import ConfigDict
 from torch import Tensor
 
-FROZEN = {"frozen": True, "config": ConfigDict(extra="forbid")}  # of the settings of mixings and frameworks
+STRICT = ConfigDict(extra="forbid")  # of the settings of mixings and frameworks
 Settings = TypeVar("Settings")
 
 
 def replace_known(settings: Settings, **values: Any) -> Settings:
     """A copy of a mixing's or a framework's settings with those of the values that it has a field for."""
+    assert is_dataclass(settings)
+    assert not isinstance(settings, type)
     known = {field.name for field in fields(settings)}
     return replace(settings, **{name: value for name, value in values.items() if name in known})
 
@@ -88,7 +90,7 @@ class Candidates:
         Targets that are spread over several positives do not change it.
         """
         parts = [self.positives, *self.negatives.values()]
-        return sum(part.isfinite().sum(dim=1) for part in parts).log()
+        return torch.stack([part.isfinite().sum(dim=1) for part in parts]).sum(dim=0).log()
 
     @property
     def logits(self) -> Tensor:

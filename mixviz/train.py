@@ -236,6 +236,7 @@ def clean_batches(stored: Tensor, domain: Domain, batch_size: int = 512) -> Iter
 
 def sgd(module: torch.nn.Module, config: OptimizerConfig) -> torch.optim.SGD:
     """SGD over everything that has a gradient."""
+    assert config.lr is not None  # the framework's default is filled in
     parameters = [p for p in module.parameters() if p.requires_grad]
     return torch.optim.SGD(
         parameters, lr=config.lr, momentum=config.sgd_momentum, weight_decay=config.weight_decay, fused=True
@@ -244,6 +245,7 @@ def sgd(module: torch.nn.Module, config: OptimizerConfig) -> torch.optim.SGD:
 
 def learning_rate(config: OptimizerConfig, epoch: float, epochs: int) -> float:
     """The rate at a point of training; epoch counts from 0 and may be a fraction."""
+    assert config.lr is not None  # the framework's default is filled in
     if epoch < config.warmup_epochs:
         return config.lr * epoch / config.warmup_epochs
     if config.schedule == "step":

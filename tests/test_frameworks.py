@@ -106,14 +106,13 @@ class TestEmbedOnce:
     @pytest.mark.parametrize("splits", [1, 2, 3, 4])
     def test_dealing_changes_nothing_without_batchnorm(self, build_framework, make_views, splits):
         embedder = build_framework("n-pair", spaces=2).online
-        embedder.bn_splits = splits
         batches = [*make_views(2, N), make_views(1, 4)[0]]
-        for plain, dealt in zip(embed_once(embedder, batches), embed_once(embedder, batches, deal=True), strict=True):
+        for plain, dealt in zip(embed_once(embedder, batches), embed_once(embedder, batches, splits), strict=True):
             torch.testing.assert_close(dealt, plain, rtol=0, atol=1e-12)
 
     def test_dealing_hands_inputs_to_the_splits_like_cards(self):
         inputs, embedder = torch.randn(12, 3, generator=torch.Generator().manual_seed(0)), Centred(splits=4)
-        (dealt,) = embed_once(embedder, [inputs], deal=True)
+        (dealt,) = embed_once(embedder, [inputs], 4)
         for split, block in enumerate(embedder.blocks):
             assert torch.equal(block, inputs[split::4])
             torch.testing.assert_close(dealt[split::4, 0], normalize(block - block.mean(dim=0), dim=1))

@@ -46,17 +46,22 @@ def geometry(x: Tensor, labels: Tensor | None = None, pairs: tuple[Tensor, Tenso
     x: (N, D); labels: (N,) from 0; pairs: two augmentations of n images, (n, D) each.
     O(N² D) time in chunks. Raises UserError where fewer than two embeddings, or other numbers of labels, are given.
     """
-    x = F.normalize(at_least_float32(x), dim=1)
+    x = _unit(x)
     crowded = crowding(x)
     return Geometry(
         crowding=crowded,
         uniformity=_log_mean_exp(crowded),
         spectrum=spectrum(x),
         effective_rank=effective_rank(x),
-        alignment=None if pairs is None else alignment(*(F.normalize(at_least_float32(view), dim=1) for view in pairs)),
+        alignment=None if pairs is None else alignment(_unit(pairs[0]), _unit(pairs[1])),
         class_alignment=None if labels is None else class_alignment(x, labels),
         classes=None if labels is None else class_table(x, labels),
     )
+
+
+def _unit(x: Tensor) -> Tensor:
+    """(N, D) in at least float32, rows of unit length."""
+    return F.normalize(at_least_float32(x), dim=1)
 
 
 def alignment(x: Tensor, y: Tensor, alpha: float = 2) -> Tensor:

@@ -7,6 +7,7 @@ candidates that are trained on. Letters: n queries, M candidates, S synthetic ne
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -147,7 +148,7 @@ def synthetic_points(method: Method, term: Term, labels: Tensor | None = None) -
 
 
 @torch.no_grad()
-def temperature_response(candidates: Candidates, temperatures: Sequence[float]) -> pd.DataFrame:
+def temperature_response(candidates: Candidates, temperatures: Sequence[float] | np.ndarray) -> pd.DataFrame:
     """What the temperature does to the same similarities: one row for each.
 
     Columns: temperature; effective_negatives; positive_probability, the mass on targets; hardest_share, the part of

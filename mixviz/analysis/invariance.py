@@ -185,7 +185,9 @@ def readout(
     )
     rows = []
     for head in features:
-        measure, value, chance = _read(find_factor(augmentation), features[head], test_features[head], *strengths, seed)
+        measure, value, chance = _read(
+            find_factor(augmentation), features[head], test_features[head], strengths[0], strengths[1], seed
+        )
         row = {"augmentation": augmentation, "head": head, "measure": measure, "value": value, "chance": chance}
         rows.append(row | {"readout": (value - chance) / (1 - chance)})
     return pd.DataFrame(rows)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mixviz.analysis.hardness import SyntheticPoints, negative_columns, real_parts, synthetic_points
 from mixviz.analysis.targets import NONE, contrast_table
+from mixviz.frameworks import MoCoV2
 from mixviz.method import Method
 from mixviz.terms import Candidates, Term
 
@@ -28,8 +29,10 @@ def close_up(
     own key, and where classes are not known). labels: (N,) classes of the batch; the queue keeps its own. points:
     the term's ``synthetic_points``, where they are there already.
     """
-    table = contrast_table(method.framework, term)
-    known, queue = method.framework.queue.labels, table.slices["queue"]
+    framework = method.framework
+    assert isinstance(framework, MoCoV2)
+    table = contrast_table(framework, term)
+    known, queue = framework.queue.labels, table.slices["queue"]
     kind = torch.full_like(table.kind[query], KINDS.index(OWN_KEY))
     kind[queue] = KINDS.index(NEGATIVE)
     places = torch.full((len(kind), 2), -1)
@@ -44,7 +47,7 @@ def close_up(
     order = table.similarities[query].argsort(descending=True, stable=True)
     order = order[table.kind[query, order] != NONE]
     columns = {
-        "kind": pd.Categorical.from_codes(kind[order].numpy(), KINDS),
+        "kind": pd.Categorical.from_codes(kind[order].numpy(), pd.Index(KINDS)),
         "column": order.numpy(),
         "first": places[order, 0].numpy(),
         "second": places[order, 1].numpy(),

@@ -58,7 +58,7 @@ def verdict(
     if not len(differences):
         raise UserError("no paired differences: run method and base with the same seeds")
     mean, low, high = mean_interval(differences, confidence)
-    known = differences if truth is None else truth[0] + truth[1] * np.array([-1.0, 0.0, 1.0])
+    known = differences if truth is None else [truth[0] + truth[1] * sign for sign in (-1.0, 0.0, 1.0)]
     sign = settled_sign(low, high, len(differences))
     needed = seeds_to_settle(known, confidence, wanted)
     chances = pd.DataFrame(_chances(*_moments(known), confidence), columns=["seeds", "chance"])

@@ -50,7 +50,8 @@ class RandomResizedCrop(Operation):
     def sample(self, n: int, shape: Shape, generator: Generator) -> CropParameters:
         height, width = shape[-2:]
         area = uniform((n, CROP_ATTEMPTS), *self.scale, generator).mul_(height * width)
-        aspect = uniform((n, CROP_ATTEMPTS), *map(math.log, self.ratio), generator).exp_()
+        narrow, wide = map(math.log, self.ratio)
+        aspect = uniform((n, CROP_ATTEMPTS), narrow, wide, generator).exp_()
         box_height = (area / aspect).sqrt_().round_()
         box_width = (area * aspect).sqrt_().round_()
         fits = (box_height > 0) & (box_height <= height) & (box_width > 0) & (box_width <= width)
@@ -169,7 +170,9 @@ class CropAndFlip:
 
     def apply_drawn(self, images: Tensor, draw: Draw, in_place: bool = False) -> Tensor:
         """(n, C, H, W) -> (n, C, size, size)."""
-        return crop(images, draw[self.crop.name], draw[self.flip.name].applied, self.crop.size)
+        box = draw[self.crop.name]
+        assert isinstance(box, CropParameters)
+        return crop(images, box, draw[self.flip.name].applied, self.crop.size)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import torch
 from torch import Generator, Tensor
@@ -42,6 +42,7 @@ class Parameters:
         return type(self)(**{field.name: change(getattr(self, field.name)) for field in fields(self)})
 
 
+Drawn = TypeVar("Drawn", bound=Parameters)
 Draw = Mapping[str, Parameters]  # by the operation's name
 
 
@@ -77,9 +78,9 @@ class Operation:
 
 
 def apply_to_marked(
-    change: Callable[[Tensor, Parameters], Tensor],
+    change: Callable[[Tensor, Drawn], Tensor],
     inputs: Tensor,
-    parameters: Parameters,
+    parameters: Drawn,
     in_place: bool,
     order: Tensor | None = None,
 ) -> Tensor:

@@ -30,7 +30,7 @@ class View:
 class Step(Protocol):
     """What applies one operation, or several in one go."""
 
-    def apply_drawn(self, inputs: Tensor, draw: Draw, in_place: bool = False) -> Tensor: ...
+    def apply_drawn(self, inputs: Tensor, draw: Draw, /, in_place: bool = False) -> Tensor: ...
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,9 @@ def sets_like(images: Dataset, data: str) -> Sets:
 def spaces_of(run: Run, source: Source) -> list[Source]:
     """The run's embedding spaces, alone and together."""
     names = [f"space {name}" for name in head_names(run.config)]
-    return space_sources(source, *(look(source.embedder, images, names) for images in (source.train, source.test)))
+    embedder = source.embedder
+    assert embedder is not None  # a run's source has one
+    return space_sources(source, *(look(embedder, images, names) for images in (source.train, source.test)))
 
 
 def show(results: Sequence[Result], classes: bool) -> None:
@@ -113,6 +115,7 @@ def accuracy_text(result: Result) -> str:
 
 def show_corruptions(result: Result) -> None:
     """Accuracy in % by kind and severity."""
+    assert result.table is not None
     table = result.table[result.table["kind"] != CLEAN]
     wide = 100 * table.pivot(index="kind", columns="severity", values="accuracy").loc[table["kind"].unique()]
     print(f"\n{result.encoder}, {result.target}: test accuracy, %; on clean images {result.settings[CLEAN]:.1%}")
@@ -124,14 +127,15 @@ def show_classes(results: Sequence[Result]) -> None:
     """Accuracy in % of each class, a column a result, and the pairs that the first result confuses most."""
     if not results:
         return
-    tables = [result.confusion.per_class() for result in results]
+    confusions = [result.confusion for result in results if result.confusion is not None]
+    tables = [confusion.per_class() for confusion in confusions]
     header = ["class", "images", *[f"{result.encoder}, {result.label}" for result in results]]
     print(f"\n{results[0].target}: test accuracy of each class, %")
     accuracies = zip(*[100 * table["accuracy"] for table in tables], strict=True)
     about = zip(tables[0]["class"], tables[0]["images"], strict=True)
     rows = [[name, f"{n}", *[f"{v:.1f}" for v in values]] for (name, n), values in zip(about, accuracies, strict=True)]
     print_table(header, rows)
-    pairs = results[0].confusion.most_confused(MOST_CONFUSED)
+    pairs = confusions[0].most_confused(MOST_CONFUSED)
     if len(pairs):
         print(f"\nmost confused by {header[2]}")
         rows = [[f"{p.first} / {p.second}", f"{p.count}"] for p in pairs.itertuples()]

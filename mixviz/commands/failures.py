@@ -93,7 +93,7 @@ def draw(found: CaseResult) -> Figure:
         plot_gain(drawn.add_subplot(), gains)
         return drawn
     drawn = figure(8.4, 3.2)
-    drawn.get_layout_engine().set(wspace=0.06)
+    drawn.set_layout_engine("constrained", wspace=0.06)
     axes = drawn.subplots(1, 2)
     if not found.case.curves:
         for ax, (twin, seen) in zip(axes, pair.items(), strict=True):

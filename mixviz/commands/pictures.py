@@ -21,7 +21,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "data" / "pictures"
 MOCO, TURNED, LOOC = "glyphs-moco-v2-seed1", "glyphs-n-pair-turned-seed1", "glyphs-n-pair+looc-turned-seed1"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
-CHAPTER, PAGE = "The space of embeddings", {"width": 1000, "height": 840}  # of the report; in pixels
+CHAPTER, WIDTH, HEIGHT = "The space of embeddings", 1000, 840  # of the report; in pixels
 
 
 def main(argv: list[str]) -> None:
@@ -58,8 +58,10 @@ def synthetic_negatives() -> bytes:
 
 def film() -> bytes:
     """Two films side by side in one picture, epoch by epoch."""
+    from mixviz.widgets.controls import choices  # ipywidgets is optional
+
     scrubber = _widgets().FilmScrubber([TURNED, LOOC], space="backbone", middle="proxy task", left="kNN")
-    epochs = [epoch for _, epoch in scrubber.controls["epoch"].options]
+    epochs = choices(scrubber.controls["epoch"]) or ()
     return animation((scrubber.set(epoch=epoch).picture() for epoch in epochs), milliseconds=700)
 
 
@@ -86,7 +88,9 @@ def report() -> bytes:
     found = {name: overview(run, images=2000) for name, run in zip(short_names(runs), runs, strict=True)}
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         file = write_report(Path(folder) / "report.html", found)
-        page = playwright.chromium.launch(executable_path=browser, args=FLAGS).new_page(viewport=PAGE)
+        page = playwright.chromium.launch(executable_path=browser, args=FLAGS).new_page(
+            viewport={"width": WIDTH, "height": HEIGHT}
+        )
         page.goto(file.as_uri())
         page.get_by_role("heading", name=CHAPTER).evaluate("heading => heading.scrollIntoView()")
         return smaller(page.screenshot())

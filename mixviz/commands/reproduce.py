@@ -47,6 +47,7 @@ def main(argv: list[str]) -> None:
         if arguments.check_rounding and time.time() < deadline:
             check_rounding(one, seeds, root, images, deadline)
             table = run_experiment(one, seeds, root, images, file)  # written again, with what was found
+            assert table is not None
         written.append(file)
         caption, header, rows = reproduced_rows(table)
         print(f"\n{caption}")

@@ -31,6 +31,7 @@ def main(argv: list[str]) -> None:
     out = check_writable(arguments.out or root / "study.json")
     sets = load_data(made.config.data)
     table = run_experiment(made, range(1, arguments.seeds + 1), root, sets, out, jobs=jobs_from(arguments))
+    assert table is not None  # without a deadline every run is done
     print(f"\n{setting_of(table)}")
     print_table(*claim_rows(judge(table["rows"])))
     print(f"\nwritten: {out}")

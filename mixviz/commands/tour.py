@@ -28,6 +28,7 @@ def main(argv: list[str]) -> None:
     jobs, made = jobs_from(arguments), tour(arguments.quick)
     began, sets = time.perf_counter(), load_data(made.config.data)
     table = run_experiment(made, seeds, root, sets, out, also=references(made, seeds, root), jobs=jobs)
+    assert table is not None  # without a deadline every run is done
     print(f"\n{caption_of(table)} {(time.perf_counter() - began) / 60:.1f} minutes in all.")
     print_table(*summary(table))
     print(f"\n{ONE_SEED}" if arguments.seeds < FEWEST_SEEDS else "")

@@ -31,7 +31,9 @@ def describe(config: RunConfig) -> str:
     """The method, and what a reader should know of it before it trains."""
     name = config.method.name
     splits = config.encoder.bn_splits
-    notes = [f"BatchNorm in {splits} splits, so that batch statistics give no key away"] if splits > 1 else []
+    notes = (
+        [f"BatchNorm in {splits} splits, so that batch statistics give no key away"] if splits and splits > 1 else []
+    )
     if Method.is_extension(config.method.framework, config.method.mixings()):
         notes.append("an extension: no paper reports this combination")
     return "; ".join([f"{name} on {config.data.data_name or config.data.data}", *notes])

@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from mixviz.data.checks import reason
 from mixviz.errors import MissingData
@@ -30,7 +31,8 @@ def fetched(archive: Archive, folder: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as part:
             file, unpacked = Path(part) / name, Path(part) / "unpacked"
             download_url_to_file(archive.address, str(file), hash_prefix=archive.sha256)
-            shutil.unpack_archive(file, unpacked, **({} if name.endswith(".zip") else {"filter": "data"}))
+            safely: dict[str, Any] = {} if name.endswith(".zip") else {"filter": "data"}
+            shutil.unpack_archive(file, unpacked, **safely)
             unpacked.rename(folder)
     except (OSError, RuntimeError, HTTPException, shutil.ReadError) as error:
         raise MissingData(

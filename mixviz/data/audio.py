@@ -49,7 +49,7 @@ class _Clips(NamedTuple):
 
     name: str
     split: str
-    encoded: Encoded
+    encoded: Encoded[bytes | Path | None]
     labels: np.ndarray | None  # (N,)
     classes: Sequence[str]
     speakers: np.ndarray | None  # (N,) of text
@@ -95,7 +95,7 @@ def read_speech_commands(split: str, reading: Reading) -> Dataset:
     speakers = np.array([name.partition("/")[2].partition("_")[0] for name in wanted])
     encoded = Encoded([root / name for name in wanted], wanted)
     clips = _Clips("Speech Commands", split, encoded, labels, classes, speakers)
-    key = ["speech commands", stamp_of(clips.encoded.items, root), split, _rate(reading), reading.skip_bad]
+    key = ["speech commands", stamp_of(encoded.items, root), split, _rate(reading), reading.skip_bad]
     return cached(key, lambda: _decoded(clips, reading))
 
 
@@ -155,9 +155,10 @@ def has_spoken_digits(root: Path) -> bool:
     return bool(names) and all(SPOKEN_DIGIT.match(name) for name in names)
 
 
-def _spoken_digits(encoded: Encoded, split: str) -> tuple[Encoded, np.ndarray, np.ndarray]:
-    """The files of a split, their digits and their speakers."""
-    parts = [SPOKEN_DIGIT.match(path.stem).groups() for path in encoded.items]
+def _spoken_digits(encoded: Encoded[Path], split: str) -> tuple[Encoded[Path], np.ndarray, np.ndarray]:
+    """The files of a split, all named as FSDD's are, their digits and their speakers."""
+    found = [SPOKEN_DIGIT.match(path.stem) for path in encoded.items]
+    parts = [match.groups() for match in found if match]
     rows = [i for i, (_, _, take) in enumerate(parts) if (int(take) < TEST_TAKES) == (split == "test")]
     chosen = Encoded([encoded.items[i] for i in rows], [encoded.names[i] for i in rows])
     return chosen, np.array([int(parts[i][0]) for i in rows]), np.array([parts[i][1] for i in rows])
@@ -181,7 +182,7 @@ def _decoded(clips: _Clips, reading: Reading) -> Dataset:
     )
 
 
-def decode_sounds(encoded: Encoded, reading: Reading, what: str) -> tuple[np.ndarray, np.ndarray]:
+def decode_sounds(encoded: Encoded[bytes | Path | None], reading: Reading, what: str) -> tuple[np.ndarray, np.ndarray]:
     """(N, rate) int16, and which could be decoded (N,).
 
     Says in one line how many were longer and are cut. Raises UserError that names the sound.

@@ -74,7 +74,8 @@ def _put(folder: Path, images: Dataset) -> None:
 def _write(folder: Path, images: Dataset) -> None:
     np.save(folder / "stored.npy", images.stored)
     np.save(folder / "origins.npy", images.origins)
-    np.savez(folder / "factors.npz", **images.factors)
+    factors: dict[str, Any] = dict(images.factors)
+    np.savez(folder / "factors.npz", **factors)
     if images.labels is not None:
         np.save(folder / "labels.npy", images.labels)
     meta = {name: getattr(images, name) for name in ("name", "split", "domain", "class_names", "skipped")}

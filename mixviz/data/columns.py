@@ -46,7 +46,7 @@ class Categorical:
 
     def encode(self, values: pd.Series) -> np.ndarray:
         """(N,) -> (N, categories); a category that train does not have is a row of zeros."""
-        found = pd.Index(self.categories).get_indexer(_as_text(values))  # -1: none of them
+        found = pd.Index(self.categories).get_indexer(pd.Index(_as_text(values)))  # -1: none of them
         found[values.isna()] = len(self.categories)
         return (found[:, None] == np.arange(len(self.outputs))).astype(float)
 

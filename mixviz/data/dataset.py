@@ -10,6 +10,8 @@ from torch import Tensor
 from mixviz.data.draws import draw
 from mixviz.errors import UserError, unknown
 
+ROWS = np.zeros(0, np.int64)  # origins that are not given: the rows of ``stored``
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
@@ -22,17 +24,17 @@ class Dataset:
     labels: np.ndarray | None = None  # (N,) int64
     class_names: tuple[str, ...] = ()
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)  # name -> (N,)
-    origins: np.ndarray | None = None  # (N,) names of the files, or rows; None becomes the rows of ``stored``
+    origins: np.ndarray = field(default_factory=lambda: ROWS)  # (N,) names of the files, or rows
     skipped: int = 0  # examples that could not be read and were left out
 
     def __post_init__(self) -> None:
-        if self.origins is None:
+        if self.origins is ROWS:
             object.__setattr__(self, "origins", np.arange(len(self.stored)))
 
     def __len__(self) -> int:
         return len(self.stored)
 
-    def select(self, index: Sequence[int] | np.ndarray) -> "Dataset":
+    def select(self, index: Sequence[int] | np.ndarray | Tensor) -> "Dataset":
         """Some of the examples, by row or by a mask, with all that is known of them, in the order of the index."""
         index = np.asarray(index) if len(index) else np.zeros(0, np.int64)
         return replace(
@@ -49,13 +51,13 @@ class Dataset:
 
     def targets(self, name: str = "label") -> np.ndarray:
         """The labels, or a factor, (N,), for what needs them. Raises UserError if there is nothing to tell apart."""
-        if name == "label" and self.labels is None:
+        values = self.labels if name == "label" else self.factors.get(name)
+        if values is None and name == "label":
             raise UserError(
                 f"{self.name} has no labels, but they are needed here: give each class a folder, or add labels"
             )
-        if name != "label" and name not in self.factors:
+        if values is None:
             raise unknown("factor", name, ["label", *self.factors])
-        values = self.labels if name == "label" else self.factors[name]
         if len(values) and (values == values[0]).all():
             raise UserError(f"{self.name} has a single {name}, but at least two are needed: add images of another")
         return values

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -31,15 +32,20 @@ class Reading:
     seed: int = 0  # of what is drawn, such as glyphs
 
 
+Item = TypeVar("Item", bound=bytes | Path | None, covariant=True)
+
+
 @dataclass(frozen=True)
-class Encoded:
+class Encoded(Generic[Item]):
     """Images as files or as the bytes of files, each with a name for messages."""
 
-    items: Sequence[bytes | Path | None]
+    items: Sequence[Item]
     names: Sequence[str]
 
 
-def decode_all(encoded: Encoded, reading: Reading, what: str = "images") -> tuple[np.ndarray, np.ndarray]:
+def decode_all(
+    encoded: Encoded[bytes | Path | None], reading: Reading, what: str = "images"
+) -> tuple[np.ndarray, np.ndarray]:
     """(N, H, W, 3) uint8, and the indices of the images that could be decoded, (N,).
 
     With an image size the short side is resized to it and the middle cut out; without, all must be of one size.

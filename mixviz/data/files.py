@@ -44,7 +44,7 @@ def read_folder(root: Path, split: str, reading: Reading) -> Dataset:
 
 def index_folder(
     root: Path, split: str, suffixes: frozenset[str], what: str
-) -> tuple[Encoded, np.ndarray | None, list[str]]:
+) -> tuple[Encoded[Path], np.ndarray | None, list[str]]:
     """The files of a split whose names end so, their labels, and the names of train's classes. Raises UserError.
 
     what: they are, as messages call them.
@@ -53,6 +53,7 @@ def index_folder(
         raise UserError(f"folder:{root} is a file: give the folder that holds it")
     train = root / "train" if (root / "train").is_dir() else root
     folder = _test_folder(root) if split == "test" else train
+    assert folder is not None  # only folder_has_test leads to test
     present = _classes(folder, suffixes)
     classes = _classes(train, suffixes) or present
     unseen = [name for name in present if name not in classes]
@@ -122,7 +123,7 @@ def _first_word(file: Path) -> str:
 
 def read_shards(
     files: list[Path], name: str, split: str, columns: Sequence[str]
-) -> tuple[Encoded, np.ndarray | None, list[str]]:
+) -> tuple[Encoded[bytes | None], np.ndarray | None, list[str]]:
     """What the first of the columns that is there holds, labels, and the names of classes. Raises UserError."""
     items: list[bytes | None] = []
     names: list[str] = []
@@ -156,7 +157,7 @@ def _read_shard(file: Path, columns: Sequence[str]) -> tuple[list[bytes | None],
         if label is not None and not pa.types.is_integer(schema.field(label).type):
             raise UserError(f"{file}: {label} is {schema.field(label).type}: give one integer per row")
         table = pq.read_table(file, columns=[name for name in (column, label) if name is not None])
-        items = pc.struct_field(table[column], "bytes").to_pylist()
+        items = pc.struct_field(table[column], "bytes").to_pylist()  # pyright: ignore[reportAttributeAccessIssue]
         return items, None if label is None else pc.fill_null(table[label].cast(pa.int64()), -1).to_numpy()
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{file} cannot be read as parquet ({reason(error)}): fetch it again") from error
@@ -181,7 +182,12 @@ def _class_names(file: Path) -> list[str]:
 
 
 def _decoded(
-    encoded: Encoded, labels: np.ndarray | None, classes: Sequence[str], name: str, split: str, reading: Reading
+    encoded: Encoded[bytes | Path | None],
+    labels: np.ndarray | None,
+    classes: Sequence[str],
+    name: str,
+    split: str,
+    reading: Reading,
 ) -> Dataset:
     pixels, kept = decode_all(encoded, reading, f"{name} {split}")
     labels = None if labels is None else labels[kept]

@@ -2,6 +2,7 @@
 
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def read_optical_digits(split: str, reading: Reading) -> Dataset:
     """The 1,797 scans of handwritten digits that scikit-learn ships (Alpaydin and Kaynak 1998), 8 px and 17 greys."""
     from sklearn.datasets import load_digits  # slow to import
 
-    found = load_digits()
+    found: Any = load_digits()  # a Bunch
     grey = np.round(found.images * (255 / 16)).astype(np.uint8)
     names = tuple(map(str, found.target_names))
     return Dataset(

@@ -198,8 +198,9 @@ def _squares(images: Dataset, source: str, image_size: int | None) -> Dataset:
 
 def _read(source: str, found: DataSource | PathSource, split: str, reading: Reading) -> list[Dataset]:
     """A split; of all, each split that there is. Raises UserError, MissingData, OSError."""
-    read, has_test = found.read, found.has_test
-    if isinstance(found, PathSource):
+    if isinstance(found, DataSource):
+        read, has_test = found.read, found.has_test
+    else:
         where = Path(source.partition(":")[2]).expanduser()
         if not where.exists():
             raise MissingData(f"{source}: there is nothing at {where}: give the path of a file or folder that exists")

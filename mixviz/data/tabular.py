@@ -150,8 +150,8 @@ def split_rows(classes: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]
 def _parts(path: Path, reading: Reading) -> dict[str, _Part]:
     """The splits of a table; without classes there is train alone."""
     parts = {name: _part(file, reading) for name, file in _files(path).items()}
-    if len(parts) == 1 and parts["train"].classes is not None:
-        everything = parts["train"]
+    everything = parts["train"]
+    if len(parts) == 1 and everything.classes is not None:
         train, test = split_rows(everything.classes.to_numpy(), 5)
         parts = {"train": everything.select(train), "test": everything.select(test)}
     return parts
@@ -216,7 +216,7 @@ def _read_parquet(file: Path) -> pd.DataFrame:
 def _target(frame: pd.DataFrame, target: str | None, file: Path) -> str | None:
     """The column of classes; None where none is named and none is called so. Raises UserError."""
     if target is None:
-        return next((name for wanted in TARGETS for name in frame if name.lower() == wanted), None)
+        return next((name for wanted in TARGETS for name in map(str, frame) if name.lower() == wanted), None)
     if target not in frame:
         raise unknown(f"column of {file.name} as --target", target, [str(name) for name in frame])
     return target
@@ -251,11 +251,12 @@ def _encode(name: str, parts: dict[str, _Part], split: str, quiet: bool) -> Data
     columns = fit_columns(train.frame, train.what)
     labels, classes = None, ()
     if part.classes is not None:
-        known = sorted((train if train.classes is not None else part).classes.unique())
+        known = sorted((part.classes if train.classes is None else train.classes).unique())
         unseen = [value for value in part.classes.unique() if value not in known]
         if unseen:
             raise UserError(f"{part.what} has the class {unseen[0]!r}, and {train.what} has no row of it")
-        labels, classes = pd.Index(known).get_indexer(part.classes).astype(np.int64), tuple(map(str, known))
+        labels = pd.Index(known).get_indexer(pd.Index(part.classes)).astype(np.int64)
+        classes = tuple(map(str, known))
     rows = columns.encode(part.frame, part.what)
     if not quiet:
         _say(name, split, columns.left_out, columns.missing(part.frame))

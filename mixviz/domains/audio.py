@@ -37,16 +37,16 @@ LEAST_DEVIATION = 0.05  # of a mel, in shares of 80 dB: what is silent in train 
 class AudioAugment(AugmentSettings):
     """i-Mix's augmentations of speech, and the masks of SpecAugment; a probability of 0 switches one off."""
 
-    gain: Probability = Field(0.5, description="probability of another loudness")
-    gain_most: Strength = Field(6.0, description="gain: decibels within +- this")
-    shift: Probability = Field(0.5, description="probability of a shift in time")
-    shift_most: Share = Field(0.1, description="shift: share of the clip within +- this")
-    speed: Probability = Field(0.5, description="probability of another speed, which moves pitch as well")
-    speed_most: Share = Field(0.2, description="speed: duration times 1 +- this")
-    noise: Probability = Field(0.5, description="probability of background noise, 5 to 30 dB below the clip")
-    time_mask: Probability = Field(0.0, description="probability that some frames are masked")
-    frequency_mask: Probability = Field(0.0, description="probability that some mels are masked")
-    mask_most: Share = Field(0.25, description="masks: share of the axis, at most")
+    gain: Probability = Field(default=0.5, description="probability of another loudness")
+    gain_most: Strength = Field(default=6.0, description="gain: decibels within +- this")
+    shift: Probability = Field(default=0.5, description="probability of a shift in time")
+    shift_most: Share = Field(default=0.1, description="shift: share of the clip within +- this")
+    speed: Probability = Field(default=0.5, description="probability of another speed, which moves pitch as well")
+    speed_most: Share = Field(default=0.2, description="speed: duration times 1 +- this")
+    noise: Probability = Field(default=0.5, description="probability of background noise, 5 to 30 dB below the clip")
+    time_mask: Probability = Field(default=0.0, description="probability that some frames are masked")
+    frequency_mask: Probability = Field(default=0.0, description="probability that some mels are masked")
+    mask_most: Share = Field(default=0.25, description="masks: share of the axis, at most")
 
 
 def louder(decibels: Tensor, shape: Shape, generator: Generator) -> Change:

@@ -17,17 +17,21 @@ from mixviz.encoders import BACKBONES, Backbone, Normalise
 class ImageAugment(AugmentSettings):
     """MoCo-v2's augmentations; a probability of 0 switches one off."""
 
-    crop_min: Annotated[float, Field(gt=0, le=1)] = Field(0.2, description="smallest share of the area that is cropped")
-    flip: Probability = Field(0.5, description="probability of a horizontal flip")
-    jitter: Probability = Field(0.8, description="probability of colour jitter")
-    brightness: Strength = Field(0.4, description="jitter: factor within 1 +- this")
-    contrast: Strength = Field(0.4, description="jitter: factor within 1 +- this")
-    saturation: Strength = Field(0.4, description="jitter: factor within 1 +- this")
-    hue: Annotated[float, Field(ge=0, le=0.5)] = Field(0.1, description="jitter: shift within +- this, in full turns")
-    grayscale: Probability = Field(0.2, description="probability of greyscale")
-    blur: Probability = Field(0.5, description="probability of Gaussian blur, sigma 0.1 to 2 px")
-    rotation: Probability = Field(0.0, description="probability of a rotation by 90, 180 or 270 degrees")
-    texture: Probability = Field(0.0, description="probability of a new texture by random convolution")
+    crop_min: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.2, description="smallest share of the area that is cropped"
+    )
+    flip: Probability = Field(default=0.5, description="probability of a horizontal flip")
+    jitter: Probability = Field(default=0.8, description="probability of colour jitter")
+    brightness: Strength = Field(default=0.4, description="jitter: factor within 1 +- this")
+    contrast: Strength = Field(default=0.4, description="jitter: factor within 1 +- this")
+    saturation: Strength = Field(default=0.4, description="jitter: factor within 1 +- this")
+    hue: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        default=0.1, description="jitter: shift within +- this, in full turns"
+    )
+    grayscale: Probability = Field(default=0.2, description="probability of greyscale")
+    blur: Probability = Field(default=0.5, description="probability of Gaussian blur, sigma 0.1 to 2 px")
+    rotation: Probability = Field(default=0.0, description="probability of a rotation by 90, 180 or 270 degrees")
+    texture: Probability = Field(default=0.0, description="probability of a new texture by random convolution")
 
 
 class Image(Domain):

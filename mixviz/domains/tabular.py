@@ -28,9 +28,9 @@ from mixviz.encoders import Backbone, mlp
 class TabularAugment(AugmentSettings):
     """Changes of rows; 0 switches one off."""
 
-    dropout: Probability = Field(0.2, description="probability that a feature is 0, the mean of train's")
-    noise: Strength = Field(0.0, description="Gaussian noise, in standard deviations of train's")
-    corruption: Probability = Field(0.0, description="share of features that are another row's (SCARF)")
+    dropout: Probability = Field(default=0.2, description="probability that a feature is 0, the mean of train's")
+    noise: Strength = Field(default=0.0, description="Gaussian noise, in standard deviations of train's")
+    corruption: Probability = Field(default=0.0, description="share of features that are another row's (SCARF)")
 
 
 def dropped(rate: Tensor, shape: Shape, generator: Generator) -> Change:

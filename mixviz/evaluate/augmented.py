@@ -26,7 +26,8 @@ class Recipe:
     reported: str  # what the paper's number is, and how sure that is
 
 
-RECIPES: Mapping[str, Recipe] = {
+RecipeName = Literal["moco", "mixco", "mochi", "looc", "imix"]
+RECIPES: Mapping[RecipeName, Recipe] = {
     "moco": Recipe((30.0,), 100, (60, 80), 0.1, 256, "resized-crop", "authors' code"),
     "mixco": Recipe((3.0,), 100, (60, 80), 0.1, 256, "resized-crop", "best epoch on test (authors' code)"),
     "mochi": Recipe((10.0,), 60, (30, 40, 50), 0.1, 128, "resized-crop", "ImageNet-100, unverified"),
@@ -66,7 +67,7 @@ class LinearAugmented(Protocol):
     name: ClassVar[str] = "linear-augmented"
     domains: ClassVar[tuple[str, ...] | None] = ("image",)
 
-    recipe: Literal[tuple(RECIPES)] = "moco"
+    recipe: RecipeName = "moco"
     scale: Positive = 1.0  # of the recipe's epochs and of the epochs at which its learning rate falls
     lrs: tuple[Positive, ...] = ()  # none: the recipe's
     weight_decays: Decays = (0.0,)
@@ -85,8 +86,8 @@ class LinearAugmented(Protocol):
     def rates(self) -> Tensor:
         """(E, S), the learning rate of every setting in every epoch."""
         recipe, epochs = RECIPES[self.recipe], torch.arange(self.passes.epochs)
-        steps = sum((epochs >= round(at * self.scale)).float() for at in recipe.decay_epochs)
-        return recipe.factor ** steps[:, None] * torch.tensor([lr for lr, _ in self.settings])
+        steps = torch.stack([epochs >= round(at * self.scale) for at in recipe.decay_epochs]).sum(dim=0)
+        return recipe.factor ** steps.float()[:, None] * torch.tensor([lr for lr, _ in self.settings])
 
     def read(self, inputs: Inputs, labels: Tensor, seed: int = 0) -> Readout:
         return read_together([self], inputs, labels, seed)[0]

@@ -8,7 +8,7 @@ import io
 from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,6 +26,10 @@ CHUNK = 500  # images that are corrupted together
 # One entry a severity, 1 to 5: those of CIFAR-10-C (the code of Hendrycks & Dietterich 2019, arXiv:1903.12261), but for
 # two kinds of which its severities do not rise: elastic_transform, whose second is milder than its first, and
 # motion_blur, whose third and fourth are alike (2 pixels). Of its kinds, glass_blur, snow and frost are left out.
+Corruption = Literal[
+    "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "motion_blur", "zoom_blur", "fog", "brightness",
+    "contrast", "elastic_transform", "pixelate", "jpeg_compression",
+]  # fmt: skip
 SEVERITIES: dict[str, tuple[Any, ...]] = {
     "gaussian_noise": (0.04, 0.06, 0.08, 0.09, 0.10),  # standard deviation of a channel in [0, 1]
     "shot_noise": (500, 250, 100, 75, 50),  # photons at full brightness

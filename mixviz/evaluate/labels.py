@@ -63,7 +63,7 @@ class SealedLabels:
             )
         given = self.__read(predicted)
         labels = np.union1d(self.__classes, self.__labels)
-        called = [names[label] if 0 <= label < len(names) else str(label) for label in labels]
+        called = [names[int(label)] if 0 <= label < len(names) else str(label) for label in labels]
         return confusion(np.searchsorted(labels, given), np.searchsorted(labels, self.__labels), called)
 
     def accuracies(self, predictions: Tensor) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from mixviz.errors import UserError
 from mixviz.evaluate.augmented import LinearAugmented, LinearOnline, read_together
 from mixviz.evaluate.base import Protocol, Readout
 from mixviz.evaluate.features import Inputs, frozen
+from mixviz.evaluate.knn import Metric
 from mixviz.evaluate.labels import SealedLabels
 from mixviz.evaluate.overlap import images_in_both
 from mixviz.evaluate.source import Source
@@ -40,14 +42,15 @@ class NamedProtocol:
     @property
     def peeks(self) -> bool:
         """Whether test labels choose: such a number flatters, and is left out of comparisons."""
-        return len(self.protocols) > 1 or self.protocols[0].peeks
+        first, *others = self.protocols
+        return bool(others) or first.peeks
 
 
-def _knn(k: int, metric: str = "cosine") -> Knn:
+def _knn(k: int, metric: Metric = "cosine") -> Knn:
     return Knn(k=k, temperature=None, metric=metric)
 
 
-NEIGHBOURS = tuple(_knn(k, metric) for metric in ("cosine", "euclidean") for k in (1, 5, 20))
+NEIGHBOURS = tuple(_knn(k, metric) for metric in get_args(Metric) for k in (1, 5, 20))
 MIXCO, IMIX = LinearAugmented(recipe="mixco"), LinearAugmented(recipe="imix")
 
 NAMED_PROTOCOLS: tuple[NamedProtocol, ...] = (

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mixviz.errors import UserError
 from mixviz.evaluate.base import Readout, Repeated
-from mixviz.evaluate.corruptions import SEVERITIES, corrupt
+from mixviz.evaluate.corruptions import SEVERITIES, Corruption, corrupt
 from mixviz.evaluate.features import Inputs
 from mixviz.evaluate.linear import linear_classifier
 
@@ -70,7 +70,7 @@ class LinearCorrupted(Repeated):
     name: ClassVar[str] = "corruptions"
     domains: ClassVar[tuple[str, ...] | None] = ("image",)
 
-    kinds: Annotated[tuple[Literal[tuple(SEVERITIES)], ...], Field(min_length=1)] = tuple(SEVERITIES)
+    kinds: Annotated[tuple[Corruption, ...], Field(min_length=1)] = get_args(Corruption)
     severities: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)] = (1, 2, 3, 4, 5)
 
     def read(self, inputs: Inputs, labels: Tensor, seed: int = 0) -> Readout:

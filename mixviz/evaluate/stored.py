@@ -88,18 +88,18 @@ class Logistic(Protocol):
     iterations: Count = 1000
 
     def __call__(self, features: Tensor, labels: Tensor, test_features: Tensor, seed: int = 0) -> Readout:
-        features, test_features = (part.cpu().numpy() for part in standardised(features, test_features))
+        x, test_x = (part.cpu().numpy() for part in standardised(features, test_features))
         wanted = labels.cpu().numpy()
-        training, validation = (rows.numpy() for rows in split(len(features), Generator().manual_seed(seed)))
+        training, validation = (rows.numpy() for rows in split(len(x), Generator().manual_seed(seed)))
         scores = [
-            self._fit(penalty, features[training], wanted[training]).score(features[validation], wanted[validation])
+            self._fit(penalty, x[training], wanted[training]).score(x[validation], wanted[validation])
             for penalty in self.penalties
         ]
         best = max(range(len(scores)), key=scores.__getitem__)
-        model = self._fit(self.penalties[best], features, wanted)
+        model = self._fit(self.penalties[best], x, wanted)
         found = {"chosen_on": ON_TRAIN, "C": self.penalties[best], "validation_accuracy": float(scores[best])}
         converged = int(model.n_iter_.max()) < self.iterations
-        return torch.as_tensor(model.predict(test_features)), found | {"converged": converged}
+        return torch.as_tensor(model.predict(test_x)), found | {"converged": converged}
 
     def _fit(self, penalty: float, features: Any, labels: Any) -> Any:
         from sklearn.exceptions import ConvergenceWarning

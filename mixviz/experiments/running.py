@@ -4,7 +4,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -82,7 +82,7 @@ def write_json(content: Any, out: Path) -> None:
 
 def _carried_out(
     todo: Mapping[str, Task], sets: Sets, jobs: int, line: "Progress"
-) -> Iterator[tuple[Task, Rows | None]]:
+) -> Generator[tuple[Task, Rows | None], None, None]:
     """Each task that is begun before its deadline, and its rows."""
 
     def begun() -> Iterator[Task]:

@@ -41,13 +41,14 @@ def augmentation_benchmark(batch: int = 256, size: int = 32, seconds_each: float
     if find_spec("kornia"):
         contestants["kornia"] = _kornia(pixels)
     with torch.random.fork_rng(devices=[]):
-        rates: dict[str, float | None] = {"kornia": None, **_rates(contestants, batch, seconds_each)}
+        measured = _rates(contestants, batch, seconds_each)
+    rates: dict[str, float | None] = {"kornia": None, **measured}
     packages = ["torch", "torchvision", *(["kornia"] if find_spec("kornia") else [])]
     return {
         "batch": batch,
         "size": size,
         "images_per_second": rates,
-        "times_as_fast": {name: rates["mixviz"] / rate for name, rate in rates.items() if rate and name != "mixviz"},
+        "times_as_fast": {name: measured["mixviz"] / rate for name, rate in rates.items() if rate and name != "mixviz"},
         "threads": torch.get_num_threads(),
         "versions": {package: version(package) for package in packages},
     }
@@ -96,7 +97,7 @@ def _torchvision(size: int) -> list[v2.Transform]:
 
 
 def _kornia(pixels: Tensor) -> Callable[[], Tensor]:
-    import kornia.augmentation as kornia  # optional, and slow to import
+    import kornia.augmentation as kornia  # pyright: ignore[reportMissingImports]  # optional, and slow to import
 
     size = pixels.shape[1]
     kernel = default_kernel_size(size)

@@ -229,18 +229,22 @@ def blend_measures(run: Run, test: Dataset) -> dict[str, float]:
 def _factors(train_heads: Heads, test_heads: Heads, train: Dataset, test: Dataset) -> dict[str, float]:
     """Accuracy, in %, of each factor from each head: kNN; from the backbone also linear."""
     knn = factor_readout(train_heads, test_heads, train, test, ("label", "hue", "rotation"), "knn")
-    backbone = [{BACKBONE: part[BACKBONE]} for part in (train_heads, test_heads)]
-    linear = factor_readout(*backbone, train, test, ("label", "hue", "rotation"))
-    found = {f"{NAMES.get(row.factor, row.factor)}: {row.head}": 100 * row.accuracy for row in knn.itertuples()}
-    return found | {f"{NAMES.get(r.factor, r.factor)}, linear: {r.head}": 100 * r.accuracy for r in linear.itertuples()}
+    backbone, test_backbone = ({BACKBONE: part[BACKBONE]} for part in (train_heads, test_heads))
+    linear = factor_readout(backbone, test_backbone, train, test, ("label", "hue", "rotation"))
+    found: dict[str, float] = {}
+    row: Any
+    for kind, table in (("", knn), (", linear", linear)):
+        for row in table.itertuples():
+            found[f"{NAMES.get(row.factor, row.factor)}{kind}: {row.head}"] = 100 * row.accuracy
+    return found
 
 
 def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: Dataset) -> dict[str, float]:
     """How far each head moves with rotation and hue, at the reference strength; and the mean of those not its own."""
     table = reference_table(embed_heads, clean(test.sample(MOVED)), ("rotation", "hue"))
-    own = {f"fall-off {row.augmentation}: {row.head}": row.fall_off for row in table.itertuples()}
-    margins = diagonal_margin(table).itertuples()
-    return own | {f"fall-off {row.augmentation}: others": row.mean_of_others for row in margins}
+    own = {f"fall-off {row['augmentation']}: {row['head']}": row["fall_off"] for row in table.to_dict("records")}
+    margins = diagonal_margin(table).to_dict("records")
+    return own | {f"fall-off {row['augmentation']}: others": row["mean_of_others"] for row in margins}
 
 
 def judge(rows: Sequence[Mapping[str, Any]], claims: Sequence[Claim] = CLAIMS) -> list[dict[str, Any]]:

@@ -131,5 +131,7 @@ def _serve(far: Any, work: Callable[[Any], Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    parent_process().join()
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
     os._exit(1)

@@ -80,7 +80,7 @@ own_share = Exercise(
 )
 
 
-def _candidates(framework: str, n: int, k: int) -> int | None:
+def _candidates(framework: str, n: int, k: int) -> int:
     return {"n-pair": n, "simclr": 2 * n - 1, "moco-v2": 1 + k, "byol": 1}[framework]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from mixviz.lessons.exercise import Exercise
 
 
-def _mixed_labels(lam: list[float], partner: list[int]) -> np.ndarray:
+def _mixed_labels(lam: list[float], partner: list[int] | np.ndarray) -> np.ndarray:
     labels = np.eye(len(lam))
     shares = np.asarray(lam)[:, None]
     return shares * labels + (1 - shares) * labels[np.asarray(partner)]

@@ -40,7 +40,9 @@ def plot_corruption_table(ax: Axes, table: pd.DataFrame, title: str = "") -> Axe
     values = values.loc[values.mean(axis=1).sort_values(kind="stable").index]
     paper = mpl.rcParams["axes.facecolor"]
     shades = LinearSegmentedColormap.from_list("shades", [paper, "#d55e00"])
-    ax.imshow(clean - values, cmap=shades, vmin=0, vmax=1.3 * max(1.0, (clean - values).max(axis=None)), aspect="auto")
+    ax.imshow(
+        clean - values, cmap=shades, vmin=0, vmax=1.3 * max(1.0, np.nanmax((clean - values).to_numpy())), aspect="auto"
+    )
     for (i, j), value in np.ndenumerate(values.to_numpy()):
         ax.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=9)
     ax.set_xticks(range(values.shape[1]), list(values.columns))

@@ -1,6 +1,7 @@
 """Pictures of training: one line a run over its epochs."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -35,7 +36,7 @@ def plot_curves(ax: Axes, metrics: Mapping[str, pd.DataFrame], column: str) -> A
         ax.plot(rows["epoch"], values, style, color=colour_of(method), label=method, marker="o", markersize=3)
     ax.set_xlabel("epoch")
     ax.set_ylabel(LABELS.get(column, column))
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
@@ -51,11 +52,11 @@ def plot_runs(ax: Axes, logs: Mapping[str, pd.DataFrame], column: str) -> Axes:
             continue
         rows = log[["epoch", column]].dropna()
         newest = place == len(logs) - 1
-        look = {"color": colour_of(label.partition(" #")[0]), "marker": MARKERS[place % len(MARKERS)]}
+        look: dict[str, Any] = {"color": colour_of(label.partition(" #")[0]), "marker": MARKERS[place % len(MARKERS)]}
         look |= {"linewidth": 2.4, "markersize": 6} if newest else {"linewidth": 1.2, "markersize": 5, "alpha": 0.8}
         ax.plot(rows["epoch"], rows[column] * (100 if share else 1), label=label, **look)
     ax.set_xlabel("epoch")
     ax.set_title(SHORT.get(column, column), fontsize=10)
-    ax.xaxis.get_major_locator().set_params(integer=True, nbins=5)
-    ax.yaxis.get_major_locator().set_params(nbins=5)
+    ax.locator_params(axis="x", integer=True, nbins=5)
+    ax.locator_params(axis="y", nbins=5)
     return ax

@@ -44,7 +44,7 @@ def plot_twins(ax: Axes, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], na
     ax.set_ylabel(label)
     if share:
         ax.set_ylim(bottom=0)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)
     label_at_right(ax, ends, [TWINS[twin][0] for twin in ends])
     return ax
 

@@ -52,7 +52,7 @@ def plot_film_curve(
     ax.set_xlabel("epoch")
     ax.set_ylabel(label)
     ax.set_title({"": "", "backbone": "backbone"}.get(where, f"embedding ({where})" if where != "all" else "embedding"))
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)
     if ends and named:
         label_at_right(ax, ends, [colour_of(name.partition(",")[0]) for name in ends])
     return ax

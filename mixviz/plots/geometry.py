@@ -68,7 +68,7 @@ def plot_classes(
     for (method, table), marker in zip(tables.items(), MARKERS * len(tables), strict=False):
         values = table.set_index("label")[column].reindex(order)
         ax.plot(values, range(len(order)), marker, color=colour_of(method), markersize=6, alpha=0.9, label=method)
-    ax.set_yticks(range(len(order)), [names[c] if len(names) else str(c) for c in order])
+    ax.set_yticks(range(len(order)), [names[int(c)] if len(names) else str(c) for c in order])
     ax.set_xlabel(label or f"{column} within the class (lower is better)")
     ax.grid(visible=True, axis="both")
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -6,7 +6,9 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
+from matplotlib.ticker import FormatStrFormatter, MaxNLocator
 
 from mixviz.analysis.hardness import SyntheticPoints
 from mixviz.film import Film
@@ -40,10 +42,10 @@ def plot_matching_probabilities(
     ax.set_xlabel("rank of the negative, the hardest first")
     ax.set_ylabel("matching probability")
     ax.set_title(title)
-    scale = ax.figure.colorbar(mpl.cm.ScalarMappable(norm, colours), ax=ax, pad=0.02)
+    scale = ax.figure.colorbar(ScalarMappable(norm, colours), ax=ax, pad=0.02)
     scale.set_label("epoch")
     scale.outline.set_visible(False)
-    scale.locator = mpl.ticker.MaxNLocator(5, integer=True)
+    scale.locator = MaxNLocator(5, integer=True)
     return ax
 
 
@@ -106,7 +108,8 @@ def plot_synthetic(ax: Axes, points: SyntheticPoints, title: str = "") -> Axes:
     ax.set_title(title, pad=30)
     legend = ax.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=9, markerscale=2.5)
     for handle in legend.legend_handles:
-        handle.set_alpha(1)
+        if handle is not None:
+            handle.set_alpha(1)
     return ax
 
 
@@ -127,7 +130,7 @@ def plot_temperature(ax: Axes, tables: Mapping[str, pd.DataFrame], marked: Mappi
     ax.set_yscale("log")
     ax.set_xlabel("temperature τ (dot: as trained)")
     ax.set_ylabel("effective number of negatives")
-    ax.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
-    ax.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
+    ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
     label_at_right(ax, ends)
     return ax

@@ -53,7 +53,7 @@ def plot_invariance(ax: Axes, table: pd.DataFrame) -> Axes:
     ends = {}
     for head, rows in table.groupby("head", sort=False):
         dashed = "--" if head == BACKBONE else "-"
-        ax.plot(rows["strength"], rows["fall_off"], dashed, color=colour_of_head(head), marker="o", markersize=3)
+        ax.plot(rows["strength"], rows["fall_off"], dashed, color=colour_of_head(str(head)), marker="o", markersize=3)
         ends[head] = float(rows["fall_off"].iloc[-1])
     ax.set_ylim(min(0.0, 1.1 * table["fall_off"].min()), 1.1 * max(1.0, table["fall_off"].max()))
     for head, height in _apart(ends, 0.07 * ax.get_ylim()[1]).items():

@@ -1,6 +1,7 @@
 """Names beside what they name, so that nobody hunts for a legend."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,7 +9,7 @@ from matplotlib.axes import Axes
 from mixviz.plots.style import colour_of
 
 
-def line_of(method: str) -> str:
+def line_of(method: str) -> Literal[":", "-"]:
     """Dotted for a method with a note in brackets, whose colour is that of the method without; else solid."""
     return ":" if "(" in method else "-"
 

@@ -88,7 +88,8 @@ def plot_surroundings(ax: Axes, found: pd.DataFrame, layout: np.ndarray) -> Axes
     for kind in (NEGATIVE, PAIR, TOWARDS):
         chosen = shown & (kinds == kind)
         areas = 3 + POINT_AREA * shares[chosen]
-        ax.scatter(*layout[chosen].T, areas, colours[chosen], marker=MARKERS[kind], linewidths=0, alpha=0.6)
+        x, y = layout[chosen].T
+        ax.scatter(x, y, areas, colours[chosen], marker=MARKERS[kind], linewidths=0, alpha=0.6)
     ink, negatives = mpl.rcParams["text.color"], np.flatnonzero(kinds == NEGATIVE)
     row_of = dict(zip(found["first"].to_numpy()[negatives], negatives, strict=True))
     mixed = np.flatnonzero(kinds == PAIR)[:LINES]

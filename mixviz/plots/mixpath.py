@@ -1,6 +1,7 @@
 """Pictures of mix paths: a blend's similarity to its sources, and whether it matches them by their shares."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -25,7 +26,7 @@ def plot_mix_path(ax: Axes, path: MixPath, title: str = "") -> Axes:
     """
     lam = path.lam.mean(dim=0).cpu().numpy()
     others = [part.mean(dim=0).cpu().numpy() for part in (path.others_mean, path.others_high)]
-    ax.fill_between(lam, *others, color=COLOURS["reference"], alpha=0.3, linewidth=0)
+    ax.fill_between(lam, others[0], others[1], color=COLOURS["reference"], alpha=0.3, linewidth=0)
     ax.plot(lam, others[0], color=COLOURS["plain"], linewidth=1.2)
     ax.text(0.5, others[0][len(lam) // 2] + 0.02, "others, mean to 95 %", ha="center", va="bottom", fontsize=9)
     for cosines, colour, name, end in ((path.first, "#0091d5", "first", -1), (path.second, "#e69f00", "second", 0)):
@@ -137,6 +138,7 @@ def plot_path_measure(ax: Axes, table: pd.DataFrame, label: str) -> Axes:
     direction.
     """
     methods = list(dict.fromkeys(table["method"]))
+    row: Any
     for row in table.itertuples():
         place = methods.index(row.method) + {"mixup": -0.15, "cutmix": 0.15}[row.kind]
         colour = colour_of(row.method)

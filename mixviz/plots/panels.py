@@ -131,7 +131,7 @@ class PurityPanel:
     def still(self, ax: Axes) -> None:
         order, places = self.order, range(len(self.chance))
         ax.plot(100 * self.chance[order], places, "|", color=mpl.rcParams["text.color"], markersize=10)
-        ax.set_yticks(places, [self.names[label] for label in order], fontsize=8)
+        ax.set_yticks(places, [self.names[int(label)] for label in order], fontsize=8)
         ax.set_xlim(0, 100)
         ax.set_xlabel(f"the {self.k} nearest of the same class, %\n(stroke: by chance)")
         ax.grid(visible=True, axis="both")

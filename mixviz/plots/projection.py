@@ -35,18 +35,18 @@ def plot_projection(
     layout: (N, 2); labels: (N,) from 0; names: of the classes. trust: (N,) of ``trustworthiness``, its mean goes into
     the title. limits: of both axes, to hold them still from frame to frame.
     """
-    points, labels = layout.cpu().numpy(), labels.cpu().numpy()
+    points, of = layout.cpu().numpy(), labels.cpu().numpy()
     size = float(np.clip(20_000 / len(points), 4, 30))
-    classes = np.unique(labels)
+    classes = np.unique(of)
     for label in classes:
         colour, marker = class_mark(int(label))
-        members = points[labels == label]
+        members = points[of == label]
         ax.scatter(*members.T, s=size, color=colour, marker=marker, linewidths=0, alpha=0.7)
     if limits:
         ax.set_xlim(limits[0])
         ax.set_ylim(limits[1])
-    medians = np.stack([np.median(points[labels == label], axis=0) for label in classes])
-    _name_classes(ax, medians, classes, [names[label] if len(names) else str(label) for label in classes])
+    medians = np.stack([np.median(points[of == label], axis=0) for label in classes])
+    _name_classes(ax, medians, classes, [names[int(label)] if len(names) else str(label) for label in classes])
     ax.set_xticks([])
     ax.set_yticks([])
     ax.grid(visible=False)

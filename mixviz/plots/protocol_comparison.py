@@ -1,5 +1,7 @@
 """Protocols compared: how far one checkpoint's number moves with the protocol alone."""
 
+from typing import Any
+
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
@@ -29,6 +31,7 @@ def plot_protocols(ax: Axes, table: pd.DataFrame) -> Axes:
         ax.annotate(f"{value:.1f}", (value, place), (8, 0), textcoords="offset points", va="center", fontsize=9)
     ax.set_yticks(order.index, order["reading"])
     beside = {"xycoords": ax.get_yaxis_transform(), "va": "center", "fontsize": 9, "annotation_clip": False}
+    row: Any
     for tick, row in zip(ax.get_yticklabels(), order.itertuples(), strict=True):
         colour = mpl.rcParams["text.color"] if row.comparable else PEEKING
         tick.set_color(colour)

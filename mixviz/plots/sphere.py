@@ -48,17 +48,17 @@ def plot_progress(
 
     best: of points that are spread evenly, dashed.
     """
-    steps, values = np.asarray(steps, float), np.asarray(values, float)
-    there = np.isfinite(values)
+    x, y = np.asarray(steps, float), np.asarray(values, float)
+    there = np.isfinite(y)
     if best is not None:
         ax.axhline(best, color=colour_of("plain"), linestyle="--", linewidth=1.2)
         ax.annotate(
             BEST, (1, best), (0, -3), ("axes fraction", "data"), "offset points", ha="right", va="top", fontsize=8
         )
-    ax.plot(steps[there], values[there], "o-", color=mpl.rcParams["text.color"], markersize=4, markevery=[-1])
-    now = f": {values[there][-1]:.2f}" if there.any() else ""
+    ax.plot(x[there], y[there], "o-", color=mpl.rcParams["text.color"], markersize=4, markevery=[-1])
+    now = f": {y[there][-1]:.2f}" if there.any() else ""
     ax.set_title(f"{label}{now}", loc="left", fontsize=10)
-    ax.set_xlim(0, max(steps[-1], 1))
+    ax.set_xlim(0, max(x[-1], 1))
     ax.margins(y=0.2)
     ax.tick_params(labelsize=8)
     return ax

@@ -26,8 +26,8 @@ class Stage:
         self.canvas.draw()
         self.background = self.canvas.copy_from_bbox(still.bbox)
         self.still = {id(artist) for axes in still.axes for artist in axes.get_children()}
-        for axes in still.axes:
-            axes.autoscale(False)
+        for one in still.axes:
+            one.autoscale(False)
 
     def shot(self, draw: Callable[..., object]) -> bytes:
         """A PNG of the still parts and of all that ``draw`` adds to the axes, which leaves them again afterwards.

@@ -72,7 +72,7 @@ def style(theme: Theme = "light") -> Iterator[None]:
         "figure.dpi": 110,
         "svg.fonttype": "none",
     }
-    with mpl.rc_context(settings):
+    with mpl.rc_context(settings):  # pyright: ignore[reportArgumentType]  # its keys are a long Literal
         yield
 
 

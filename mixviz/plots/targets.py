@@ -1,7 +1,7 @@
 """Pictures of the contrast table: who is compared with whom, who should match, who does, and who moves the query."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -71,7 +71,7 @@ def name_contrast_table(
     ax.grid(visible=False)
     norm, colours = _scale(what)
     extend = "min" if isinstance(norm, LogNorm) else "neither"
-    place = {"ax": ax, "pad": 0.02} if bar is None else {"cax": bar}
+    place: dict[str, Any] = {"ax": ax, "pad": 0.02} if bar is None else {"cax": bar}
     scale = ax.figure.colorbar(ScalarMappable(norm, colours), label=LABELS[what], extend=extend, **place)
     if what in TICKS:
         scale.set_ticks(TICKS[what], labels=[f"{tick:g}" for tick in TICKS[what]], minor=False)
@@ -211,7 +211,8 @@ def draw_row(ax: Axes, row: pd.DataFrame) -> Axes:
     left, right = np.arange(len(row)) - BAR / 2, np.arange(len(row)) + BAR / 2
     bars = np.array([[left, left, right, right], [np.full_like(tops, FLOOR), tops, tops, np.full_like(tops, FLOOR)]]).T
     for kind in dict.fromkeys(kinds):  # a collection is drawn several times as fast as its bars one by one
-        part = PolyCollection(bars[kinds == kind], facecolors=KIND_COLOURS[kind], label=kind)
+        verts: Any = bars[kinds == kind]  # matplotlib types name a list, but an array is faster
+        part = PolyCollection(verts, facecolors=KIND_COLOURS[kind], label=kind)
         ax.add_collection(part, autolim=False)
     wanted = row[row["target"] > FLOOR]
     ax.hlines(wanted["target"], wanted.index - 0.45, wanted.index + 0.45, color=mpl.rcParams["text.color"])

@@ -62,7 +62,7 @@ def draw_chances(ax: Axes, found: Verdict) -> Axes:
     chances = 100 * found.chances.set_index("seeds")["chance"]
     ax.plot(chances.index, chances, color=COLOURS["imix"], linewidth=2)
     ax.axhline(100 * found.wanted, color=mpl.rcParams["text.color"], linewidth=1)
-    if found.needed in chances.index:
+    if found.needed is not None and found.needed in chances.index:
         ax.plot([found.needed], [chances[found.needed]], "o", color=COLOURS["imix"], markersize=9)
     needed = "no number of seeds" if found.needed is None else f"{found.needed:,} seeds"
     return _said(ax, f"{needed} for {found.wanted:.0%}")

@@ -250,7 +250,7 @@ def _contribution(
     if len(names) < 2 or train.labels is None or test.labels is None:
         return None
     parts = [{name: seen[split][name][:DECIDED] for name in names} for split in ("train", "test")]
-    labels = [torch.as_tensor(part.labels[:DECIDED]) for part in (train, test)]
+    labels = [torch.as_tensor(part[:DECIDED]) for part in (train.labels, test.labels)]
     return head_contribution(parts[0], labels[0], parts[1], labels[1])
 
 
@@ -276,4 +276,4 @@ def _invariance(embedder: Embedder, names: tuple[str, ...], train: Dataset, test
         read = [canonical_glyphs(READ, seed) for seed in (1, 2)]
     else:
         read = [prepared(part, slice(READ)) for part in (train, test)]
-    return fingerprint(heads_of_prepared(embedder, names, test), moved, *read, factors)
+    return fingerprint(heads_of_prepared(embedder, names, test), moved, read[0], read[1], factors)

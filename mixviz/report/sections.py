@@ -106,6 +106,7 @@ def how_it_is_read_out(report: Report, runs: Mapping[str, Run]) -> None:
     by_protocol: dict[str, dict[str, Confusion]] = {}
     for name, results in own.items():
         for result in with_confusions(runs[name].path, results):
+            assert result.confusion is not None
             by_protocol.setdefault(result.label, {})[name] = result.confusion
     for protocol, confusions in by_protocol.items():
         report.heading(f"Class by class: {protocol}")
@@ -231,7 +232,7 @@ def the_space(report: Report, found: Found) -> None:
     report.table(header, rows)
     report.text(f"Of {test_images(found)}; lower is better but for the effective rank.", note=True)
     report.figure(drawing(plot_spectrum, {name: spaces[ALL] for name, spaces in embeddings.items()}), "Spectrum.")
-    tables = {name: spaces[ALL].classes for name, spaces in embeddings.items() if spaces[ALL].classes is not None}
+    tables = {name: table for name, spaces in embeddings.items() if (table := spaces[ALL].classes) is not None}
     if tables:
         names = next(iter(found.values())).test.class_names
         label = "alignment of a class (lower: its images lie closer)"

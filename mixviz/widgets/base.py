@@ -150,7 +150,7 @@ class Widget:
         """Move every control to its ends and back, one by one: the numbers at each stop."""
         lines = [f"as it is: {self._line()}"]
         for name, control in self.controls.items():
-            before = control.value
+            before: Any = control.value
             for stop in [] if control.disabled else stops(control):
                 control.value = stop
                 lines.append(f"{name} {written(stop)}: {self._line()}")
@@ -177,6 +177,7 @@ class Widget:
 
     def _show(self) -> None:
         """Bring what is seen to the page."""
+        assert isinstance(self.picture_widget, ipywidgets.Image)
         self.picture_widget.value = self.picture()
 
     def _line(self) -> str:

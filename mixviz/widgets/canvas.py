@@ -49,6 +49,7 @@ class CanvasWidget(Widget):
     """
 
     canvas: ClassVar[type[Canvas]]
+    picture_widget: Canvas
 
     def scene(self) -> Mapping[str, Any]:
         """Traits of the canvas as ``seen`` has them. Of these, only what changed is sent."""

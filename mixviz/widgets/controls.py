@@ -7,36 +7,38 @@ import ipywidgets
 
 from mixviz.errors import UserError, unknown
 
-Control = ipywidgets.ValueWidget
+Slider = ipywidgets.IntSlider | ipywidgets.FloatSlider
+Listed = ipywidgets.SelectionSlider | ipywidgets.Dropdown
+Control = Slider | Listed | ipywidgets.Checkbox | ipywidgets.Combobox
 LABEL = {"description_width": "9.5em"}
 WIDTH = "23em"
 
 
-def slider(label: str, low: float, high: float, value: float, step: float = 0.01, about: str = "") -> Control:
+def slider(label: str, low: float, high: float, value: float, step: float = 0.01, about: str = "") -> Slider:
     """A slider over real numbers, or over whole ones where ends, value and step are whole. about: its tooltip."""
     whole = all(isinstance(number, int) for number in (low, high, value, step))
     kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
     return kind(value=value, min=low, max=high, step=step, **_named(label, about))
 
 
-def steps(label: str, values: Iterable[Any], value: Any, about: str = "") -> Control:
+def steps(label: str, values: Iterable[Any], value: Any, about: str = "") -> ipywidgets.SelectionSlider:
     """A slider over a few values, such as powers of two, shown as they are written."""
     options = [(written(option), option) for option in values]
     return ipywidgets.SelectionSlider(options=options, value=value, **_named(label, about))
 
 
-def choice(label: str, options: Iterable[str] | Mapping[str, Any], value: Any, about: str = "") -> Control:
+def choice(label: str, options: Iterable[str] | Mapping[str, Any], value: Any, about: str = "") -> ipywidgets.Dropdown:
     """A list to choose one from. options: what may be chosen, or what is shown -> what is chosen."""
-    options = list(options.items()) if isinstance(options, Mapping) else list(options)
-    return ipywidgets.Dropdown(options=options, value=value, **_named(label, about))
+    listed = list(options.items()) if isinstance(options, Mapping) else list(options)
+    return ipywidgets.Dropdown(options=listed, value=value, **_named(label, about))
 
 
-def toggle(label: str, value: bool = False, about: str = "") -> Control:
+def toggle(label: str, value: bool = False, about: str = "") -> ipywidgets.Checkbox:
     """A box to tick."""
     return ipywidgets.Checkbox(value=value, indent=True, **_named(label, about))
 
 
-def text(label: str, value: str = "", suggestions: Iterable[str] = (), about: str = "") -> Control:
+def text(label: str, value: str = "", suggestions: Iterable[str] = (), about: str = "") -> ipywidgets.Combobox:
     """A line to write in, with suggestions; it counts when it is left or Enter is pressed."""
     return ipywidgets.Combobox(
         value=value, options=list(suggestions), ensure_option=False, continuous_update=False, **_named(label, about)
@@ -50,8 +52,11 @@ def written(value: Any) -> str:
 
 def choices(control: Control) -> list[Any] | None:
     """What may be chosen of a list; None where the control is no list, or takes other words as well."""
-    options = None if isinstance(control, ipywidgets.Combobox) else getattr(control, "options", None)
-    return None if options is None else [option[1] if isinstance(option, tuple) else option for option in options]
+    return _listed(control) if isinstance(control, Listed) else None
+
+
+def _listed(control: Listed) -> list[Any]:
+    return [option[1] if isinstance(option, tuple) else option for option in control.options]
 
 
 def stops(control: Control) -> list[Any]:
@@ -59,16 +64,14 @@ def stops(control: Control) -> list[Any]:
 
     A line of text is taken to all that is suggested.
     """
-    listed = choices(control)
     if isinstance(control, ipywidgets.Combobox):
         return list(control.options)
-    if isinstance(control, ipywidgets.SelectionSlider):
-        return [listed[0], listed[-1]]
-    if listed is not None:
-        return listed
-    if isinstance(control.value, bool):
+    if isinstance(control, ipywidgets.Checkbox):
         return [False, True]
-    return [control.min, control.max]
+    if isinstance(control, Slider):
+        return [control.min, control.max]
+    listed = _listed(control)
+    return [listed[0], listed[-1]] if isinstance(control, ipywidgets.SelectionSlider) else listed
 
 
 def put(name: str, control: Control, value: Any) -> None:
@@ -77,7 +80,7 @@ def put(name: str, control: Control, value: Any) -> None:
     if listed is not None:
         if value not in listed:
             raise unknown(name, written(value), map(written, listed))
-    elif not isinstance(control.value, bool | str) and not control.min <= value <= control.max:
+    elif isinstance(control, Slider) and not control.min <= value <= control.max:
         raise UserError(f"{name} {written(value)} is out of range: take {control.min:g} to {control.max:g}")
     control.value = value
 
@@ -87,10 +90,12 @@ def parse(control: Control, text: str) -> Any:
     listed = choices(control)
     if listed is not None:
         return next((option for option in listed if written(option) == text), text)
-    if isinstance(control.value, bool):
+    if isinstance(control, ipywidgets.Checkbox):
         return text == "True"
+    if isinstance(control, ipywidgets.Combobox):
+        return text
     try:
-        return type(control.value)(text)
+        return int(text) if isinstance(control, ipywidgets.IntSlider) else float(text)
     except ValueError as error:
         raise UserError(f"{text!r} is no number for {control.description}: write one") from error
 

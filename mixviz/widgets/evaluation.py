@@ -120,7 +120,7 @@ class SeedVerdict(Widget):
             values = self.tables[source]
             return verdict(values[:seeds], confidence, wanted, span=span_of(values))
         effect, deviation = truth["effect"], truth["deviation"]
-        values = drawn(effect, deviation, seeds, truth["draw"])
+        values = drawn(effect, deviation, seeds, truth["draw"]).tolist()
         return verdict(values, confidence, wanted, (effect, deviation), PRETENDED_SPAN)
 
     def unused(self, source: str, **_: Any) -> Mapping[str, str]:

@@ -91,7 +91,8 @@ class FailureCases(Widget):
 
     def draw(self, figure: Figure) -> None:
         figure.suptitle(self._title(), x=0.01, ha="left", fontsize=11)
-        for side, place in zip(("left", "right"), figure.add_gridspec(1, 2), strict=True):
+        grid = figure.add_gridspec(1, 2)
+        for side, place in (("left", grid[0]), ("right", grid[1])):
             self._draw(figure, place, self.values[side])
 
     def caption(self) -> str:
@@ -154,8 +155,10 @@ class FailureCases(Widget):
             gains = {name: (run.accuracy("random"), run.accuracy()) for name, run in self.runs.items()}
             plot_gain(figure.add_subplot(place), gains)
         else:
-            for part, (name, run) in zip(place.subgridspec(1, 2), self.runs.items(), strict=True):
-                ax = plot_fingerprint(figure.add_subplot(part), run.invariance).set_title(name).axes
+            grid = place.subgridspec(1, 2)
+            for part, (name, run) in zip((grid[0], grid[1]), self.runs.items(), strict=True):
+                ax = plot_fingerprint(figure.add_subplot(part), run.invariance)
+                ax.set_title(name)
                 ax.tick_params(labelsize=8, labelleft=part.colspan.start == 0)
 
     def _said(self, picture: str) -> str:

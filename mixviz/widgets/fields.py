@@ -61,14 +61,16 @@ def admit(flag: Flag, control: Control, value: Any) -> Any:
         return as_line(value)
     value = None if value == DEFAULT else value
     try:
-        value = TypeAdapter(Annotated[flag.field.annotation, Field(), *flag.field.metadata]).validate_python(value)
+        kind: Any = Annotated[flag.field.annotation, Field(), *flag.field.metadata]
+        value = TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         raise UserError(f"{flag.name} {value!r}: {error.errors()[0]['msg']}") from error
     if value is None:
         return DEFAULT
-    if isinstance(control, ipywidgets.SelectionSlider) and value not in choices(control):
-        was, rungs = control.value, sorted([rung for rung in choices(control) if rung != DEFAULT] + [value])
-        optional = [DEFAULT] * (DEFAULT in choices(control))
+    listed = choices(control) or []
+    if isinstance(control, ipywidgets.SelectionSlider) and value not in listed:
+        was, rungs = control.value, sorted([rung for rung in listed if rung != DEFAULT] + [value])
+        optional = [DEFAULT] * (DEFAULT in listed)
         control.options = [(written(rung), rung) for rung in [*optional, *rungs]]
         control.value = was
     return value
@@ -103,7 +105,7 @@ def as_line(value: Any) -> str:
 
 def setting(flag: Flag, value: Any) -> Any:
     """What the config is given for a control's value."""
-    if isinstance(value, str) and tuple in map(get_origin, flag.kinds):
+    if isinstance(value, str) and any(get_origin(kind) is tuple for kind in flag.kinds):
         return tuple(value.split())
     if isinstance(value, float):
         return float(f"{value:.12g}")  # a slider in a browser gives 0.30000000000000004

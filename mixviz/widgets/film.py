@@ -115,7 +115,7 @@ class FilmScrubber(Widget):
         return [float(np.ravel(value)[0]) for value in found]
 
     def set_stage(self, figure: Figure) -> dict[str, Axes]:
-        axes = dict(zip(PLACES, figure.subplots(1, len(PLACES)), strict=True))
+        axes: dict[str, Axes] = dict(zip(PLACES, figure.subplots(1, len(PLACES)), strict=True))
         for place, ax in axes.items():
             self.seen[self.values[place]].still(ax)
         figure.legend(handles=panels.method_lines(self.shown), loc="outside upper left", ncols=6, fontsize=9)
@@ -140,6 +140,7 @@ class FilmScrubber(Widget):
     def _played(self, change: Mapping[str, Any]) -> None:
         """Start, from the first epoch where the film is at its end; or stop."""
         epoch = self.controls["epoch"]
+        assert isinstance(epoch, ipywidgets.SelectionSlider)
         self.play.description = "pause" if change["new"] else "play"
         if not change["new"]:
             self.ticker.stop()
@@ -151,6 +152,7 @@ class FilmScrubber(Widget):
     def _next(self) -> None:
         """One epoch on; the last one ends it."""
         epoch = self.controls["epoch"]
+        assert isinstance(epoch, ipywidgets.SelectionSlider)
         epoch.index = min(epoch.index + 1, len(epoch.options) - 1)
         self.play.value = epoch.index < len(epoch.options) - 1
 

@@ -26,6 +26,7 @@ from mixviz.analysis.microscope import (
 from mixviz.analysis.projection import azimuthal
 from mixviz.data import Dataset
 from mixviz.errors import UserError
+from mixviz.frameworks import MoCoV2
 from mixviz.method import Method
 from mixviz.mixing import MoCHi
 from mixviz.plots import microscope
@@ -99,7 +100,9 @@ class HardnessMicroscope(Widget):
         asked = self._ask(**setting)
         term = replace(asked.term, query=replace(asked.term.query, temperature=temperature))
         found = close_up(asked.method, term, query, self.labels, asked.points)
-        keys = asked.method.framework.queue.keys[0]
+        framework = asked.method.framework
+        assert isinstance(framework, MoCoV2)
+        keys = framework.queue.keys[0]
         nearest = keys[(keys @ term.q[query]).topk(min(LOOKED_FROM, len(keys))).indices]
         vectors = torch.cat([term.keys.flatten(0, 1), keys, term.synthetic[query]])
         layout = azimuthal(vectors[torch.tensor(found["column"].to_numpy())], term.q[query], nearest)

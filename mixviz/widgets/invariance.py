@@ -100,6 +100,7 @@ class InvarianceFingerprint(Widget):
 
     def numbers(self) -> dict[str, Any]:
         found: dict[str, Any] = {self._unit: self.seen.followed.invariance.strengths[0]}
+        row: Any
         for row in self._followed.itertuples():
             found[f"{row.head}: cosine, distance"] = [round(row.similarity, 2), round(row.fall_off, 2)]
         if self.values["panel"] == "neighbours":
@@ -128,7 +129,7 @@ class InvarianceFingerprint(Widget):
 
     def caption(self) -> str:
         moved = self._followed.set_index("head")["fall_off"].sort_values(ascending=False)
-        order = ", ".join(f"{label_of_head(head)} {distance:.2f}" for head, distance in moved.items())
+        order = ", ".join(f"{label_of_head(str(head))} {distance:.2f}" for head, distance in moved.items())
         strength = self.seen.followed.invariance.strengths[0]
         said = f"{self.values['augmentation'].capitalize()}: {strength:.2g} ({self._unit}). How far the image moves "
         said += f"(0: not at all, 1: as far as to a different image): {order}."

@@ -28,7 +28,7 @@ from mixviz.build import fixed_generator
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Draws
-from mixviz.mixing import IMix, IMixDraw, MixCo, Mixing, NoMixing
+from mixviz.mixing import IMix, IMixDraw, Kind, MixCo, Mixing, NoMixing
 from mixviz.plots.images import plot_sheet
 from mixviz.plots.mixpath import (
     draw_calibration,
@@ -107,7 +107,7 @@ class MixingLab(Widget):
         }
         super().__init__(controls, values)
 
-    def look(self, network: str, mixing: str, kind: str, temperature: float, fitted: bool, **values: Any) -> Blend:
+    def look(self, network: str, mixing: str, kind: Kind, temperature: float, fitted: bool, **values: Any) -> Blend:
         found, kind = self.networks[network], kind if mixing == "imix" else "mixup"
         asked: Mixing = {"plain": NoMixing(), "mixco": MixCo(temperature=temperature), "imix": IMix(kind=kind)}[mixing]
         method = found.method(values["framework"], *_looc(found), asked, temperature=temperature, queue_length=QUEUE)
@@ -125,7 +125,7 @@ class MixingLab(Widget):
             targets=table.targets[0, BOTH].tolist(),
             probabilities=table.probabilities[0, BOTH].tolist(),
             cosines=cosines,
-            share=float(share_of_first(*cosines, curves[network].temperature)),
+            share=float(share_of_first(cosines[0], cosines[1], curves[network].temperature)),
             paths=paths,
             calibrations=curves,
         )
@@ -197,7 +197,7 @@ class MixingLab(Widget):
 
 
 @lru_cache(maxsize=16)
-def blend_path(network: Network, kind: str) -> MixPath:
+def blend_path(network: Network, kind: Kind) -> MixPath:
     """Blends of many pairs of held-out images, computed once a network and kind."""
     pairs = min(PAIRS, len(network.held_out) // 4)
     first, second, others = network.pixels(list(range(4 * pairs))).split([pairs, pairs, 2 * pairs])

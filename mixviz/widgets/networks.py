@@ -3,6 +3,7 @@
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from mixviz.data import Dataset
 from mixviz.domains import augmentation_of, clean, prepared
 from mixviz.encoders import Embedder
 from mixviz.errors import MissingData, UserError
-from mixviz.frameworks import FRAMEWORKS, Framework, embed_once
+from mixviz.frameworks import FRAMEWORKS, Framework, MoCoV2, embed_once
 from mixviz.method import Method
 from mixviz.mixing import Mixing
 from mixviz.pretrained import bank_keys, bank_rows, find
@@ -121,21 +122,19 @@ class Network:
         return Method(built, *mixings, oracle=oracle).eval().requires_grad_(False)
 
 
-class Embedded(nn.Module):
-    """An embedder of what is embedded already: (n, D) -> (n, 1, D)."""
-
-    bn_splits, spaces = 1, 1
+class Embedded(Embedder):
+    """An embedder of what is embedded already, without backbone and heads: (n, D) -> (n, 1, D)."""
 
     def __init__(self, dim: int):
-        super().__init__()
-        self.dim = dim
+        nn.Module.__init__(self)
+        self.bn_splits, self.spaces, self.dim = 1, 1, dim
 
     def forward(self, x: Tensor) -> Tensor:
         return x[:, None]
 
 
 @lru_cache(maxsize=8)
-def network(run: Run | str = GLYPHS) -> Network:
+def network(run: Run | str | Path = GLYPHS) -> Network:
     """The network of a recording or of a run of yours, by name, path or ``Run``. Raises UserError.
 
     If the run's images are not on this machine, glyphs are shown instead.
@@ -147,7 +146,7 @@ def network(run: Run | str = GLYPHS) -> Network:
     return Network(run=run, encoder=encoder, sets=sets, stand_in=stand_in)
 
 
-def image_network(run: Run | str = GLYPHS) -> Network:
+def image_network(run: Run | str | Path = GLYPHS) -> Network:
     """As ``network``, for what shows and changes images. Raises UserError if the run is of other data."""
     found = network(run)
     if found.train.domain != "image":
@@ -164,7 +163,7 @@ def _framework(network: Network, name: str, queue_length: int, embedded: bool) -
     encoder = Embedded(network.encoder.dim) if embedded else network.encoder
     kind, length = FRAMEWORKS[name], min(queue_length, len(network.bank_rows))
     built = kind(encoder, replace_known(kind.Settings(symmetric=False), queue_length=length))
-    if built.queue_length:
+    if isinstance(built, MoCoV2):
         keys, labels = network.bank
         built.queue.keys.copy_(keys[: encoder.spaces, :length])
         built.queue.labels.copy_(labels[:length])

@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from mixviz.analysis.geometry import alignment, effective_rank, uniformity
 from mixviz.analysis.neighbours import nearest, purity
 from mixviz.build import seeded
-from mixviz.encoders import Head, SpaceWise
+from mixviz.encoders import Embedder, Head, SpaceWise
 from mixviz.errors import UserError
 from mixviz.frameworks import FRAMEWORKS, Framework, FrameworkSettings
 from mixviz.method import Method
@@ -104,20 +104,13 @@ def normal(n: int, size: int, generator: Generator) -> Tensor:
     return torch.randn(n, size, generator=generator, dtype=torch.float64)
 
 
-class SmallEmbedder(nn.Module):
+class SmallEmbedder(Embedder):
     """Three layers, (n, 8) -> (n, 1, D), for any framework."""
 
-    spaces, bn_splits = 1, 1
-
     def __init__(self, dim: int):
-        super().__init__()
-        self.dim = dim
         sizes = [(CONTENT + STYLE, WIDTH), (WIDTH, WIDTH)]
         hidden = [nn.Sequential(nn.Linear(*size), nn.BatchNorm1d(size[1]), nn.ReLU()) for size in sizes]
-        self.layers = nn.Sequential(*hidden, nn.Linear(WIDTH, dim))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.layers(images)[:, None]
+        super().__init__(nn.Identity(), nn.Sequential(*hidden), [Head("linear", WIDTH, WIDTH, dim)])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -180,11 +173,11 @@ class Playground:
 
     def frame(self) -> Frame:
         """The probes as they lie now, and what was measured on the way."""
-        points, *pair = self._embed(self.probes.images, *self.pairs)
+        points, first, second = self._embed(self.probes.images, *self.pairs)
         now = Measure(
             step=self.step,
             loss=sum(self.losses) / len(self.losses),
-            alignment=float(alignment(*pair).mean()),
+            alignment=float(alignment(first, second).mean()),
             uniformity=uniformity(points),
             effective_rank=effective_rank(points),
             purity=float(purity(nearest(points, NEIGHBOURS).index, self.probes.labels).mean()),
@@ -213,7 +206,7 @@ class Playground:
         return method, torch.optim.Adam(trained, settings.rate)
 
 
-def framework_of(settings: Settings, embedder: nn.Module) -> Framework:
+def framework_of(settings: Settings, embedder: Embedder) -> Framework:
     """The framework that the settings name, around an embedder."""
     kind, predictor = FRAMEWORKS[settings.framework], None
     if kind.predicts and settings.predictor:

@@ -25,7 +25,7 @@ from mixviz.plots.projection import class_mark, plot_projection, ring_point
 from mixviz.runs import Run
 from mixviz.widgets import networks
 from mixviz.widgets.canvas import Canvas, CanvasWidget, packed, script
-from mixviz.widgets.controls import choice, slider
+from mixviz.widgets.controls import choice, slider, stops
 from mixviz.widgets.networks import GLYPHS_LOOC, Network
 
 POINTS = 600
@@ -77,6 +77,7 @@ class ProjectionExplorer(CanvasWidget):
     size: ClassVar = (8.2, 4.4)
     moving: ClassVar = frozenset({"pick"})
     canvas: ClassVar = ProjectionCanvas
+    picture_widget: ProjectionCanvas
 
     def __init__(self, run: Run | str | None = None, layouts: Sequence[str] = ("pca",), **values: Any):
         for layout in layouts:
@@ -102,7 +103,7 @@ class ProjectionExplorer(CanvasWidget):
 
     def unused(self, factor: str, **_: Any) -> Mapping[str, str]:
         reasons = {} if factor else {"factor": "nothing is known of the images"}
-        return reasons if len(self.controls["layout"].options) > 1 else reasons | {"layout": ONE_LAYOUT}
+        return reasons if len(stops(self.controls["layout"])) > 1 else reasons | {"layout": ONE_LAYOUT}
 
     def numbers(self) -> dict[str, Any]:
         pick, seen = self.values["pick"], self.seen

@@ -71,6 +71,7 @@ class SphereLab(CanvasWidget):
     """
 
     canvas = SphereCanvas
+    picture_widget: SphereCanvas
     size = (8.0, 4.6)
     _made: ClassVar[WeakSet["SphereLab"]] = WeakSet()
 

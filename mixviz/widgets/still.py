@@ -12,7 +12,7 @@ import ipywidgets
 import numpy as np
 from PIL import Image
 
-from mixviz.widgets.controls import Control, choices, stops, written
+from mixviz.widgets.controls import Control, Slider, choices, stops, written
 
 SCRIPT = Path(__file__).with_name("still.js").read_text(encoding="utf-8")
 STYLE = """
@@ -36,8 +36,9 @@ class Pictured(Protocol):
 
     controls: dict[str, Control]
     problem: str
-    values: dict[str, Any]
 
+    @property
+    def values(self) -> dict[str, Any]: ...
     def set(self, **values: Any) -> Any: ...
     def numbers(self) -> dict[str, Any]: ...
     def caption(self) -> str: ...
@@ -46,9 +47,9 @@ class Pictured(Protocol):
 
 def ladder(control: Control) -> list[Any]:
     """The values at which a control is drawn: all of a list's, both of a box's, some of a slider's."""
-    listed = choices(control)
-    if listed is not None or isinstance(control.value, bool):
-        return listed or stops(control)
+    if not isinstance(control, Slider):
+        return choices(control) or stops(control)
+    assert control.step is not None
     steps = round((control.max - control.min) / control.step)
     places = {round(place) for place in np.linspace(0, steps, min(RUNGS, steps + 1))}
     places.add(round((control.value - control.min) / control.step))

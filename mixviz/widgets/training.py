@@ -218,8 +218,8 @@ class TrainingPanel(Widget):
 
     def _shown(self) -> dict[str, Run]:
         """Runs that are drawn, by label; the newest last."""
-        data = self.training.config.data.data if self.training else self.controls["data"].value
-        return self.history.newest(data, 1 + self.controls["beside"].value)
+        data = self.training.config.data.data if self.training else self.values["data"]
+        return self.history.newest(data, 1 + self.values["beside"])
 
     def _stands(self) -> Hashable:
         """What the curves depend on."""

@@ -1,5 +1,7 @@
 """Probes on augmented images: torch's own SGD as reference, recipes by the table, and the guard during training."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.evaluate import Inputs, LinearAugmented, LinearOnline, NotFrozen
 from mixviz.evaluate import views as views_module
-from mixviz.evaluate.augmented import RECIPES, read_together
+from mixviz.evaluate.augmented import RECIPES, RecipeName, read_together
 from mixviz.evaluate.views import Passes, fit_on_views, padded_crop, view_maker
 
 
@@ -37,6 +39,10 @@ def fitted(settings, inputs=INPUTS, epochs=3, counted=None, watch=None, seed=5):
     decays = torch.tensor([decay for _, decay in settings])
     counted = torch.ones(90, len(settings), dtype=torch.bool) if counted is None else counted
     return fit_on_views(inputs, LABELS, Passes(epochs, 32, "padded-crop"), rates, decays, counted, seed, watch)
+
+
+def test_recipe_names_are_those_of_the_table():
+    assert get_args(RecipeName) == tuple(RECIPES)
 
 
 def test_equals_torchs_sgd_on_the_same_views(monkeypatch):

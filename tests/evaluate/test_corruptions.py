@@ -1,6 +1,7 @@
 """Corruptions: equal bytes for equal arguments in any batch, statistics as stated, and each severity stronger."""
 
 import io
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from mixviz.errors import UserError
 from mixviz.evaluate.corruptions import (
     CHUNK,
     SEVERITIES,
+    Corruption,
     corrupt,
     draws,
     elastic_transform,
@@ -24,6 +26,10 @@ from mixviz.evaluate.corruptions import (
 GLYPHS = make_glyphs("test", images=120).stored
 GREY = np.full((40, 32, 32, 3), 128, np.uint8)
 WIDE = np.random.default_rng(0).integers(0, 256, (3, 20, 28, 3)).astype(np.uint8)
+
+
+def test_names_are_those_of_the_table():
+    assert get_args(Corruption) == tuple(SEVERITIES)
 
 
 def random_images(n=4, size=32, seed=0):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mixviz.errors import UserError
 from mixviz.widgets import Widget
-from mixviz.widgets.controls import choice, slider, steps, toggle
+from mixviz.widgets.controls import choice, slider, steps, text, toggle
 from mixviz.widgets.still import SWITCH, combinations, frames, ladder, page
 
 
@@ -61,6 +61,7 @@ def test_a_ladder_has_both_ends_and_where_the_control_rests():
     assert all(round(rung * 10) == pytest.approx(rung * 10) for rung in rungs)
     assert ladder(slider("count", 1, 4, 2, 1)) == [1, 2, 3, 4]
     assert ladder(steps("turns", [1, 2, 4], 2)) == [1, 2, 4]
+    assert ladder(text("data", "glyphs", ["glyphs", "cifar10"])) == ["glyphs", "cifar10"]
     assert ladder(toggle("dotted")) == [False, True]
 
 

@@ -84,7 +84,7 @@ class Findings:
         for seen in self.observations:
             if (seen.arm, seen.measure) in wanted:
                 places[seen.place or seen.setting][seen.arm, seen.measure][seen.seed] = seen
-        found = [_paired(*terms, seen) for seen in places.values() if wanted <= seen.keys()]
+        found = [_paired(terms[0], terms[1], seen) for seen in places.values() if wanted <= seen.keys()]
         return [finding for finding in found if finding]
 
     def study(self, claim: str) -> list[Finding]:

@@ -98,7 +98,7 @@ def choose(row: Row, findings: Findings) -> tuple[Finding | None, int]:
     return min((one for one in found if _may_test(one[0].setting, named)), key=order, default=(None, 0))
 
 
-def ways(row: Row) -> list[tuple[str, str, str]]:
+def ways(row: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """The ways in which a claim is tested: arm, against, measure; of the study "study", nothing, and its words."""
     if not row["arm"]:
         return []

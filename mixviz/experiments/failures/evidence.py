@@ -46,7 +46,7 @@ class RunEvidence:
         elif name in self.metrics:
             epochs, values = self.metrics["epoch"].to_numpy(), self.metrics[name].to_numpy()
         else:
-            raise unknown("curve", name, [*self.film.curves, *self.metrics])
+            raise unknown("curve", name, [*self.film.curves, *map(str, self.metrics)])
         there = np.isfinite(values)
         return epochs[there], values[there]
 

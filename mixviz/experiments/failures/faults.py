@@ -57,8 +57,10 @@ def imagenet_stem() -> nn.Sequential:
     backbone = convnet(SplitBatchNorm2d, (3, 32, 32))
     stem = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
     nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
-    backbone[0][0] = stem
-    backbone[0].append(nn.MaxPool2d(3, stride=2, padding=1))
+    first = backbone[0]
+    assert isinstance(first, nn.Sequential)
+    first[0] = stem
+    first.append(nn.MaxPool2d(3, stride=2, padding=1))
     return backbone
 
 
@@ -71,7 +73,7 @@ def learn_along(
     """
     inputs, labels = clean(images), torch.as_tensor(images.targets("label"))
     embedder.requires_grad_(True)  # as a network is when it was just built
-    embedder.requires_grad = False  # what should have been requires_grad_(False)
+    embedder.requires_grad = False  # pyright: ignore[reportArgumentType]  # for requires_grad_(False)
     with seeded(seed), torch.no_grad():
         classifier = nn.Linear(embedder.features(inputs[:2]).shape[1], int(labels.max()) + 1)
     parameters = [*embedder.backbone.parameters(), *classifier.parameters()]

@@ -35,6 +35,7 @@ def clean_statistics(run: Run, sets: Sets) -> dict[str, float]:
     """Both read-outs of a copy of the encoder whose BatchNorm statistics are those of clean training images."""
     source = Source.of_run(run, sets)
     encoder = copy.deepcopy(source.embedder)
+    assert encoder is not None  # a run's source has one
     train = sets[0].select(hold_out(len(sets[0]), run.config.data.holdout)[1].numpy())
     recompute_statistics(
         encoder, (batch.to(encoder.device) for batch in clean_batches(train.tensor(), domain_of(train)))
@@ -105,8 +106,8 @@ def rotation_by_head(run: Run, sets: Sets) -> dict[str, float]:
     """kNN of four orientations, from the backbone and from each embedding space."""
     turned, names = [turn(images) for images in sets], head_names(run.config)
     seen = [look(run.encoder(), images, names) for images in turned]
-    table = factor_readout(*seen, *turned, ("rotation",), "knn")
-    return {f"knn: rotation, {row.head}": 100 * row.accuracy for row in table.itertuples()}
+    table = factor_readout(seen[0], seen[1], turned[0], turned[1], ("rotation",), "knn")
+    return {f"knn: rotation, {row['head']}": 100 * row["accuracy"] for row in table.to_dict("records")}
 
 
 def read_outs(run: Run, targets: Sequence[str], sets: Sets) -> dict[str, float]:

@@ -258,7 +258,7 @@ def domain_arms(on: Schedule) -> tuple[Arm, ...]:
     views = {"": {}, " (noise only)": on.noise_only, " (no augmentation)": on.plain_views}
     arms = []
     for framework, (called, settings) in product(("n-pair", "moco-v2", "byol"), views.items()):
-        inputmix = {"imix_inputmix": 2} if settings is on.plain_views else {}
+        inputmix: dict[str, Any] = {"imix_inputmix": 2} if settings is on.plain_views else {}
         arms.append(on.arm(framework + called, **settings))
         arms.append(on.arm(f"{framework} + imix{called}", framework + called, **settings, **inputmix))
     shares = [share for share in SHARES if share * on.shared["train_images"] >= 2 * on.shared["batch_size"]]
@@ -272,7 +272,8 @@ def domain_arms(on: Schedule) -> tuple[Arm, ...]:
 def looc_arms(on: Schedule) -> tuple[Arm, ...]:
     if not on.looc_on:
         raise UserError("looc-table turns and recolours images: give --data with images")
-    base, turned = on.looc_on, {"rotation": 0.5}
+    base = on.looc_on
+    turned: dict[str, Any] = {"rotation": 0.5}
     both = {**turned, "looc_left_out": ["color", "rotation"]}
     return (
         on.arm(base),
