@@ -157,6 +157,7 @@ def _read_shard(file: Path, columns: Sequence[str]) -> tuple[list[bytes | None],
         if label is not None and not pa.types.is_integer(schema.field(label).type):
             raise UserError(f"{file}: {label} is {schema.field(label).type}: give one integer per row")
         table = pq.read_table(file, columns=[name for name in (column, label) if name is not None])
+        # pyarrow makes its compute functions at import
         items = pc.struct_field(table[column], "bytes").to_pylist()  # pyright: ignore[reportAttributeAccessIssue]
         return items, None if label is None else pc.fill_null(table[label].cast(pa.int64()), -1).to_numpy()
     except (pa.ArrowException, OSError) as error:
