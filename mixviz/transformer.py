@@ -89,7 +89,7 @@ class MixvizEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """(n, F') float32. Raises UserError, a ValueError."""
         check_is_fitted(self)
         if self.image_size_ is None:
-            data = _rows(self.scaler_.transform(validate_data(self, X, dtype=np.float64, reset=False)))
+            data = _rows(self.scaler_.transform(self._numbers(X, reset=False)))
         elif _are_images(X):
             data = _images(X, self.image_size_)
         else:
@@ -101,9 +101,14 @@ class MixvizEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         if _are_images(X):
             self.image_size_ = min(as_rgb(np.asarray(X), "X").shape[1:3])
             return _images(X, self.image_size_)
-        rows = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        rows = self._numbers(X, ensure_min_samples=2)
         self.image_size_, self.scaler_ = None, StandardScaler().fit(rows)
         return _rows(self.scaler_.transform(rows))
+
+    def _numbers(self, X: ArrayLike, **checks: Any) -> np.ndarray:
+        """(n, F) float64, checked. Raises ValueError."""
+        # scikit-learn's X is typed by its default, which is a word
+        return np.asarray(validate_data(self, X, dtype=np.float64, **checks))  # pyright: ignore[reportArgumentType]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -119,5 +124,5 @@ def _images(X: ArrayLike, size: int) -> Dataset:
     return Dataset(name="X", split="train", stored=resize_all(as_rgb(np.asarray(X), "X"), size))
 
 
-def _rows(X: np.ndarray) -> Dataset:
-    return Dataset(name="X", split="train", domain="tabular", stored=X.astype(np.float32))
+def _rows(X: ArrayLike) -> Dataset:
+    return Dataset(name="X", split="train", domain="tabular", stored=np.asarray(X, np.float32))
