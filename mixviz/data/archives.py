@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from mixviz.data.checks import reason
-from mixviz.errors import MissingData
+from mixviz.errors import MissingData, reason
 
 
 @dataclass(frozen=True)

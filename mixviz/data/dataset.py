@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -59,6 +60,15 @@ class Dataset:
         if len(values) and (values == values[0]).all():
             raise UserError(f"{self.name} has a single {name}, but at least two are needed: add images of another")
         return values
+
+    def fingerprint(self) -> str:
+        """A digest of the examples and their labels: the same for the same bytes in the same order."""
+        digest = sha256()
+        for array in (self.stored, self.labels):
+            if array is not None:
+                digest.update(f"{array.dtype} {array.shape}".encode())
+                digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()
 
     def tensor(self) -> Tensor:
         """``stored`` as a tensor of its own."""
