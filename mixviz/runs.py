@@ -116,7 +116,7 @@ class Run:
         if not path.exists():
             return pd.DataFrame()
         try:
-            rows = pd.read_csv(io.StringIO(read_text(path)), float_precision="round_trip")
+            rows = pd.read_csv(io.StringIO(read_text(path)))
             if len(rows.select_dtypes("number").columns) < len(rows.columns) and len(rows):
                 raise ValueError("there is text among its numbers")
             if "epoch" not in rows:

@@ -43,6 +43,12 @@ def jobs_from(arguments: argparse.Namespace) -> int:
     return arguments.jobs or default_jobs()
 
 
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """``--trust``, of the commands that build a run's networks."""
+    note = "import a backbone that the run names by import path, package.module:Class, which runs its code"
+    parser.add_argument("--trust", action="store_true", help=note)
+
+
 def add_config_flags(parser: argparse.ArgumentParser) -> None:
     """One flag for each field, in one group for each section."""
     groups: dict[str, Any] = {}
@@ -51,6 +57,11 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
         groups[title].add_argument(f"--{flag.name.replace('_', '-')}", **_arguments(flag))
+
+
+def given_flags(arguments: argparse.Namespace) -> list[str]:
+    """The flags of the config that the command line has."""
+    return [f"--{f.name.replace('_', '-')}" for f in flags() if getattr(arguments, f.name) is not None]
 
 
 def config_from(arguments: argparse.Namespace) -> RunConfig:
