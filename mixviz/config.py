@@ -214,10 +214,15 @@ class RunConfig(Section, frozen=True):
     @classmethod
     def parse(cls, nested: Mapping[str, Any]) -> Self:
         """A config from nested values, such as those of ``config.json``. Raises UserError, in one line."""
+        sections = nested.values() if isinstance(nested, Mapping) else [nested]
+        if not all(isinstance(section, Mapping | BaseModel) for section in sections):
+            raise UserError("settings come in sections, such as {'train': {'epochs': 20}}, and this is something else")
         try:
             return cls.model_validate(nested)
         except ValidationError as error:
             raise UserError(_one_line(error, _domain(nested))) from error
+        except (TypeError, AttributeError, OverflowError) as error:  # of lists and objects in place of values
+            raise UserError(f"a setting is of another type than it should be: {error}") from error
 
     def flat(self) -> dict[str, Any]:
         """All values by flat name."""

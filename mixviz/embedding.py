@@ -16,15 +16,14 @@ from mixviz.analysis.heads import BACKBONE, head_names
 from mixviz.data import Dataset, load
 from mixviz.data.arrays import as_rgb
 from mixviz.data.audio import FSDD_RATE
-from mixviz.data.checks import reason
 from mixviz.data.decode import Reading, resize_all
 from mixviz.data.sources import ALL, find_source
 from mixviz.data.tabular import read_rows_like
 from mixviz.data.tones import RATE as TONES_RATE
 from mixviz.domains import clean, domain_of
-from mixviz.errors import MissingData, UserError, unknown
+from mixviz.errors import MissingData, UserError, reason, unknown
 from mixviz.evaluate import frozen
-from mixviz.paths import write_whole
+from mixviz.files import write_whole
 from mixviz.pretrained import find
 from mixviz.runs import Run
 

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 import mixviz
 from mixviz.encoders import Embedder, Normalise
 from mixviz.errors import UserError, unknown
-from mixviz.paths import write_whole
+from mixviz.files import write_whole
 from mixviz.pretrained import find
 from mixviz.runs import Run
 

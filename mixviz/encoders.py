@@ -5,6 +5,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
+from types import FunctionType
 from typing import Any, Literal, get_args
 
 import torch
@@ -165,22 +166,40 @@ def build_backbone(
 ) -> nn.Module:
     """A backbone by name, or an own one by import path, ``package.module:Class``, called without arguments.
 
+    That imports and runs code: of a run folder, only if its owner is trusted (``Run.config_on``).
+
     shape: of one input. backbones: those that are known by name, by default those of images.
     Weights come from torch's global generator: seed it around the call. Raises UserError.
     """
     if name in backbones:
         norm = SplitBatchNorm1d if len(shape) == 1 else SplitBatchNorm2d
         return backbones[name](partial(norm, splits=bn_splits), shape)
-    if ":" not in name:
+    if not is_code(name):
         raise unknown("backbone", name, [*backbones, "package.module:Class"])
     module, _, attribute = name.partition(":")
     try:
-        backbone = getattr(importlib.import_module(module), attribute)()
-    except Exception as error:
+        made_by = getattr(importlib.import_module(module), attribute)
+        if not _makes_modules(made_by, module):
+            raise TypeError("it is neither a subclass of torch.nn.Module nor a function of that package")
+        backbone = made_by()
+    except (Exception, SystemExit) as error:
         raise UserError(f"cannot make the backbone {name!r}: {type(error).__name__}: {error}") from error
     if not isinstance(backbone, nn.Module):
         raise UserError(f"the backbone {name!r} is a {type(backbone).__name__}: make it a torch.nn.Module")
     return backbone
+
+
+def is_code(backbone: str) -> bool:
+    """Whether a backbone is named by import path."""
+    return ":" in backbone
+
+
+def _makes_modules(called: Any, module: str) -> bool:
+    """Whether it may be called for a backbone: a class of modules, or a function written in the same package."""
+    if isinstance(called, type):
+        return issubclass(called, nn.Module)
+    package = module.partition(".")[0]
+    return isinstance(called, FunctionType) and called.__module__.partition(".")[0] == package
 
 
 def feature_dim(backbone: nn.Module, shape: tuple[int, ...]) -> int:

@@ -22,3 +22,14 @@ def unknown(kind: str, name: str, valid: Iterable[str]) -> UserError:
     hint = f"did you mean {near[0]!r}? " if near else ""
     choice = f"valid are {', '.join(valid)}" if len(valid) <= 20 or not near else ""
     return UserError(f"unknown {kind} {name!r}: {hint}{choice}".rstrip())
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    text = " ".join(str(getattr(error, "reason", None) or error).split())
+    return text[:200] or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """The text with whatever would control a terminal, or begin a new line, as an escape sequence to read."""
+    return "".join(c if c.isprintable() or c == "\xa0" else c.encode("unicode_escape").decode() for c in text)

@@ -4,17 +4,18 @@ One compressed file, ``film.npz``, without images: rows of the training split in
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mixviz.errors import UserError, unknown
-from mixviz.paths import write_whole
+from mixviz.errors import UserError, reason, unknown
+from mixviz.files import read_arrays, write_whole
 
 EDITION = 1  # of the file's layout
+KINDS = ("embeddings", "kept", "curves")  # of what there are several, by name
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -66,7 +67,7 @@ class Film:
         arrays: dict[str, Any] = {"epochs": self.epochs, "rows": self.rows}
         if self.labels is not None:
             arrays["labels"] = self.labels
-        for kind in ("embeddings", "kept", "curves"):
+        for kind in KINDS:
             arrays |= {f"{kind}/{name}": values for name, values in getattr(self, kind).items()}
         about = json.dumps({"edition": EDITION, **self.about}, ensure_ascii=False)
 
@@ -82,18 +83,42 @@ class Film:
         if not path.exists():
             raise UserError(f"there is no film at {path}: train with --film-frames and --holdout greater than 0")
         try:
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-                about = json.loads(str(arrays.pop("about")))
+            arrays = read_arrays(path, _known)
+            about = json.loads(str(arrays.pop("about")))
+            if (edition := about.pop("edition", None)) != EDITION:
+                raise ValueError(f"it is of another edition, {edition}, than {EDITION}")
+            parts = {
+                kind: {name.partition("/")[2]: values for name, values in arrays.items() if name.startswith(f"{kind}/")}
+                for kind in KINDS
+            }
+            film = cls(epochs=arrays["epochs"], rows=arrays["rows"], labels=arrays.get("labels"), **parts, about=about)
+            if not film._fits:
+                raise ValueError("its parts do not belong together")
         except Exception as error:
-            raise UserError(f"the film {path} is damaged ({type(error).__name__}): train the run again") from error
-        if about.pop("edition", None) != EDITION:
-            raise UserError(f"the film {path} is of another edition than {EDITION}: train the run again")
-        parts = {
-            kind: {name.partition("/")[2]: values for name, values in arrays.items() if name.startswith(f"{kind}/")}
-            for kind in ("embeddings", "kept", "curves")
-        }
-        return cls(epochs=arrays["epochs"], rows=arrays["rows"], labels=arrays.get("labels"), **parts, about=about)
+            raise UserError(
+                f"the film {path} is damaged ({reason(error)}): train the run again, or delete it to go without"
+            ) from error
+        return film
+
+    @property
+    def _fits(self) -> bool:
+        """Whether all parts are of the same frames and probes."""
+        frames, probes = self.epochs.shape, self.rows.shape
+        return (
+            len(frames) == len(probes) == 1
+            and frames[0] > 0
+            and bool((np.diff(self.epochs) > 0).all())
+            and (self.labels is None or self.labels.shape == probes)
+            and "backbone" in self.embeddings
+            and self.kept.keys() == self.embeddings.keys()
+            and all(x.ndim == 3 and x.shape[:2] == (*frames, *probes) for x in self.embeddings.values())
+            and all(x.shape[:1] == frames for x in (*self.kept.values(), *self.curves.values()))
+        )
+
+
+def _known(shapes: Iterable[str]) -> list[str]:
+    """The arrays that a film has."""
+    return [name for name in shapes if name in ("about", "epochs", "rows", "labels") or name.startswith(KINDS)]
 
 
 def filmed_epochs(epochs: int, frames: int) -> tuple[int, ...]:

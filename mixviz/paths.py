@@ -1,9 +1,7 @@
 """Where data sets, decoded caches, recordings and runs live: ``data/`` beside the package, or ``$MIXVIZ_DATA``."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from mixviz.errors import UserError
 
@@ -37,10 +35,3 @@ def check_writable(path: Path) -> Path:
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise UserError(f"cannot write {path}: give the path of a file in a folder that can be written")
     return path
-
-
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file beside its place, then put it there: at any time the old or the new content is there, whole."""
-    part = path.with_name(f".{path.name}.part")
-    write(part)
-    os.replace(part, path)

@@ -157,11 +157,14 @@ def available(root: Path = ROOT) -> list[Run]:
     return [Run(path.parent) for path in sorted(root.rglob("config.json"))]
 
 
-def find(run: Run | str | Path) -> Run:
-    """A run as it is, a recording by its name, or else one of the user's runs by name or path. Raises UserError."""
+def find(run: Run | str | Path, trusted: bool = False) -> Run:
+    """A run as it is, a recording by its name, or else one of the user's runs by name or path. Raises UserError.
+
+    trusted: as for ``Run.open``.
+    """
     if isinstance(run, Run):
         return run
-    return next((kept for kept in available() if kept.name == str(run)), None) or Run.open(run)
+    return next((kept for kept in available() if kept.name == str(run)), None) or Run.open(run, trusted=trusted)
 
 
 def total_size(root: Path = ROOT) -> int:

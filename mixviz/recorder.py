@@ -24,6 +24,7 @@ from mixviz.build import fixed_generator
 from mixviz.config import RunConfig
 from mixviz.data import Dataset, draw
 from mixviz.domains import clean, prepared
+from mixviz.errors import UserError
 from mixviz.film import Film, filmed_epochs, joined
 from mixviz.method import Method
 from mixviz.terms import Candidates, Term
@@ -55,12 +56,19 @@ class Recorder:
         self.about: dict[str, Any] = {}
 
     def rewind(self, epoch: int) -> None:
-        """Go on after this epoch: frames of a film that is there already are kept up to it, and its probes."""
+        """Go on after this epoch: of a film that is there already, the probes are kept and the frames up to it.
+
+        Raises UserError if it is damaged, or its probes are none of the held-out images.
+        """
         if epoch and self.path.exists():
             film = Film.load(self.path)
+            if not np.isin(film.rows, self.held_rows).all():
+                raise UserError(f"the film {self.path} is of other images: delete it to resume with a new one")
             self._look_at(np.searchsorted(self.held_rows, film.rows))
             self.frames = _frames(film, epoch)
             self.about = {name: film.about[name] for name in ("ranks", "top_false") if name in film.about}
+            if 0 < len(self.frames) < len(film):
+                self._film().save(self.path)
 
     def _look_at(self, places: np.ndarray) -> None:
         """Take these of the held-out images for probes."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_origin
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from mixviz.errors import UserError
 
 BEST_ON_TEST = "best-on-test"  # is in the label of every result that was chosen by test labels
 IDENTITY = ("data", "split", "protocol", "encoder", "target", "seed", "run")
+KINDS = {float: (float, int)}  # what JSON may hold for a type
 PARTS = ("confusion", "table")  # what a result is made of: stored in files of their own
 
 
@@ -115,6 +116,10 @@ class Result:
         if missing:
             raise UserError(f"a result lacks {', '.join(missing)}: evaluate the run again")
         row = row if "options" in row else _converted(row)
+        for entry in fields(cls):
+            kind: Any = get_origin(entry.type) or entry.type
+            if entry.name in row and entry.name not in PARTS and not isinstance(row[entry.name], KINDS.get(kind, kind)):
+                raise UserError(f"a result has {row[entry.name]!r:.40} for {entry.name}: evaluate the run again")
         options = {key: tuple(value) if isinstance(value, list) else value for key, value in row["options"].items()}
         known = {f.name for f in fields(cls)} - {*PARTS}
         values: dict[str, Any] = {key: value for key, value in row.items() if key in known}

@@ -2,13 +2,21 @@
 
 config.json        every setting               metrics.csv       one row an epoch
 environment.json   commit, versions, device    evaluation.json   results with protocol, data set and seed
-checkpoint.pt      the last good state: method, optimiser, epoch
+checkpoint.pt      the state after the last whole epoch: method, optimiser, epoch; previous.pt: the one before
 film.npz           a fixed set of images as the network saw it, epoch by epoch
+
+The checkpoint of an epoch is written last; ``Run.rewind`` goes back to it and drops what other files say of later ones.
 """
 
+import io
 import json
+import os
+import pickle
 import re
-from collections.abc import Mapping, Sequence
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,25 +24,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mixviz.augment import Shape
 from mixviz.build import build_embedder, build_method, dtype_name
 from mixviz.config import RunConfig
-from mixviz.encoders import Embedder
+from mixviz.encoders import Embedder, is_code
 from mixviz.environment import environment
-from mixviz.errors import UserError, unknown
+from mixviz.errors import UserError, reason, unknown
+from mixviz.files import PART, cannot_write, damaged, locked, read_arrays, read_json, read_text, write_whole
 from mixviz.film import Film
 from mixviz.method import Method
-from mixviz.paths import runs_root, write_whole
+from mixviz.paths import runs_root
 from mixviz.result import Result
+
+CHECKPOINT, PREVIOUS = "checkpoint.pt", "previous.pt"
+LONGEST_NAME = 200  # letters: file systems take 255 bytes
 
 
 class Run:
-    """One run folder. ``Run.create`` makes it, ``Run.open`` finds it by name or path."""
+    """One run folder. ``Run.create`` makes it, ``Run.open`` finds it by name or path.
 
-    def __init__(self, path: Path):
-        self.path = Path(path)
+    trusted: whether a backbone that its config names by import path may be imported, which runs that code.
+    """
+
+    def __init__(self, path: Path, trusted: bool = False):
+        self.path, self.trusted = Path(path), trusted
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -46,12 +61,9 @@ class Run:
     @classmethod
     def check_new(cls, config: RunConfig, name: str | None = None, root: Path | None = None) -> "Run":
         """The run as it would be created. Raises UserError where its name is no good or taken."""
-        name = name or default_name(config)
-        if not re.fullmatch(r"\w[\w.+=,@-]*", name):
-            raise UserError(f"--name {name!r} is not a valid folder name: use letters, digits and . + = , @ - _")
-        run = cls((root or runs_root()) / name)
+        run = cls((root or runs_root()) / folder_of(name or default_name(config)), trusted=True)
         if (run.path / "config.json").exists():
-            raise UserError(f"the run {name} exists: continue it with --resume, or choose another --name")
+            raise UserError(f"the run {run.name} exists: continue it with --resume, or choose another --name")
         return run
 
     @classmethod
@@ -60,53 +72,134 @@ class Run:
         run = cls.check_new(config, name, root)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(run.path, error) from error
+        with run.locked():
+            cls.check_new(config, name, root)  # not made by another process in the meantime
             run._write_json("environment.json", environment() | {"dtype": dtype_name(config)})
             run._write_json("config.json", config.model_dump(mode="json"))
-        except OSError as error:
-            raise UserError(f"cannot write the run folder {run.path}: {error.strerror or error}") from error
         return run
 
     @classmethod
-    def open(cls, name: str | Path, root: Path | None = None) -> "Run":
+    def open(cls, name: str | Path, root: Path | None = None, trusted: bool = False) -> "Run":
         """An existing run, by path or by its name below the runs' folder. Raises UserError."""
         root = root or runs_root()
         for path in (root / name, Path(name)):
-            if (path / "config.json").exists():
-                return cls(path)
+            if _is_file(path / "config.json"):
+                return cls(path, trusted)
         raise unknown("run", str(name), [run.name for run in list_runs(root)] or ["(there are none yet)"])
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """For whatever trains the run: one at a time. Raises UserError with the owner of the lock."""
+        with locked(self.path):
+            for name in (CHECKPOINT, "metrics.csv", "film.npz"):
+                for part in self.path.glob(f".{name}.*{PART}"):  # of a training that was killed
+                    part.unlink(missing_ok=True)
+            yield
 
     @property
     def config(self) -> RunConfig:
-        return RunConfig.parse(self.read_json("config.json"))
+        """Raises UserError if it cannot be read, or was made by a version with other settings."""
+        nested = self.read_json("config.json")
+        try:
+            return RunConfig.parse(nested)
+        except UserError as error:
+            raise UserError(
+                f"cannot read {self.path / 'config.json'}: it was changed, or made by another version ({error})"
+            ) from error
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """One row an epoch; empty before the first."""
+        """One row an epoch; empty before the first. Raises UserError."""
         path = self.path / "metrics.csv"
-        return pd.read_csv(path) if path.exists() else pd.DataFrame()
+        if not path.exists():
+            return pd.DataFrame()
+        try:
+            rows = pd.read_csv(io.StringIO(read_text(path)))
+            if len(rows.select_dtypes("number").columns) < len(rows.columns) and len(rows):
+                raise ValueError("there is text among its numbers")
+            if "epoch" not in rows:
+                raise ValueError("it has no column epoch")
+            if not (rows["epoch"].is_monotonic_increasing and rows["epoch"].is_unique):
+                raise ValueError("its epochs are not in order")
+        except UserError:
+            raise
+        except (ValueError, OverflowError) as error:
+            raise damaged(path, reason(error)) from error
+        return rows
+
+    @property
+    def epoch(self) -> int:
+        """The last one in the log; 0 before the first. Raises UserError."""
+        rows = self.metrics
+        return int(rows["epoch"].iloc[-1]) if len(rows) else 0
 
     def log(self, row: Mapping[str, float]) -> None:
-        """Add the row of an epoch; rows of the same or a later epoch, left by a run that was cut, are replaced."""
-        before = self.metrics
-        if len(before):
-            before = before[before["epoch"] < row["epoch"]]
-        rows = pd.concat([before, pd.DataFrame([row])], ignore_index=True) if len(before) else pd.DataFrame([row])
+        """Add the row of an epoch; rows of the same or a later epoch are replaced."""
+        before, new = self._log_before(row["epoch"]), pd.DataFrame([row])
+        self._write_log(pd.concat([before, new], ignore_index=True) if len(before) else new)
+
+    def _log_before(self, epoch: float) -> pd.DataFrame:
+        rows = self.metrics
+        return rows[rows["epoch"] < epoch] if len(rows) else rows
+
+    def _write_log(self, rows: pd.DataFrame) -> None:
         write_whole(self.path / "metrics.csv", lambda part: rows.to_csv(part, index=False))
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        write_whole(self.path / "checkpoint.pt", lambda part: torch.save(dict(state), part))
+        """Keep the state after an epoch, and the one before as ``previous.pt``. Raises UserError."""
+
+        def write(part: Path) -> None:
+            with part.open("wb") as file:
+                torch.save(dict(state), file)
+
+        write_whole(self.path / CHECKPOINT, write, self.path / PREVIOUS)
 
     def load_checkpoint(self, device: torch.device | str = "cpu") -> dict[str, Any]:
-        """The last good state. Raises UserError where there is none, or it is damaged."""
-        path = self.path / "checkpoint.pt"
+        """The state after the last whole epoch. Raises UserError if there is none, or it is damaged."""
+        path = self.path / CHECKPOINT
+        if (self.path / PREVIOUS).exists() and not path.exists():
+            raise self._cut_off()
         if not path.exists():
             raise UserError(f"the run {self.name} has no checkpoint yet: its first epoch has not finished")
         try:
-            return torch.load(path, map_location=device, weights_only=True)
-        except Exception as error:
-            raise UserError(
-                f"the checkpoint {path} is damaged ({type(error).__name__}): train the run again"
-            ) from error
+            state = _read_state(path, device)
+        except UserError as error:
+            if (self.path / PREVIOUS).exists():
+                raise UserError(f"{error}; train --resume {self.name} goes back to the epoch before") from error
+            raise UserError(f"{error}: train the run again") from error
+        if state["epoch"] < self.epoch:
+            raise self._cut_off()
+        return state
+
+    def _cut_off(self) -> UserError:
+        return UserError(f"the run {self.name} was cut off while it was saved: continue it with train --resume")
+
+    def rewind(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+        """Go back to the last whole epoch, to train on from there: its state, or None before the first.
+
+        If its checkpoint is damaged or gone, the one before is put in its place; rows of later epochs are removed from
+        the log. Raises UserError, with all files as they were, if the checkpoints of later epochs are gone.
+        """
+        newest, previous = self.path / CHECKPOINT, self.path / PREVIOUS
+        state = None
+        if newest.exists():
+            try:
+                state = _read_state(newest, device)
+            except UserError as error:
+                if not previous.exists():
+                    raise UserError(f"{error}: train the run again") from error
+                print(f"mixviz: {error}: resuming from the epoch before", file=sys.stderr)
+        if state is None and previous.exists():
+            state = _read_state(previous, device)
+            os.replace(previous, newest)
+        if state is None and (self.epoch > 1 or (self.path / "weights.npz").exists()):
+            raise UserError(f"the run {self.name} has no checkpoint to resume from: train it again, by another --name")
+        epoch = state["epoch"] if state else 0
+        if self.epoch > epoch:
+            self._write_log(self._log_before(epoch + 1))
+        return state
 
     def encoder(self, trained: bool = True, device: str = "auto") -> Embedder:
         """The run's embedder, in evaluation mode and without gradients; not trained: as it was initialised.
@@ -117,7 +210,7 @@ class Run:
         embedder = build_embedder(self.config_on(device), shape)
         if not trained:
             weights = embedder.state_dict() | {name: weights[name] for name in weights if _is_statistic(name)}
-        embedder.load_state_dict(weights)
+        self.load_into(embedder, weights)
         return embedder.eval().requires_grad_(False)
 
     @property
@@ -132,8 +225,15 @@ class Run:
         """
         state = self.load_checkpoint()
         method = build_method(self.config_on(device), _shape(state))
-        method.load_state_dict(state["method"])
+        self.load_into(method, state["method"])
         return method.eval().requires_grad_(False)
+
+    def load_into(self, module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+        """Load weights of this run. Raises UserError if they are not those of what its config names."""
+        try:
+            module.load_state_dict(weights)
+        except (RuntimeError, TypeError, AttributeError) as error:
+            raise UserError(f"the weights of the run {self.name} do not fit its config: {reason(error)}") from error
 
     def save_weights(self, path: Path) -> None:
         """The embedder's weights and BatchNorm statistics as float16 arrays, for ``encoder`` to read.
@@ -146,27 +246,41 @@ class Run:
         arrays: dict[str, Any] = {
             name: (v.bfloat16().half() if name in halved else v).numpy() for name, v in weights.items()
         }
-        np.savez_compressed(path, shape=np.array(shape), **arrays)
+
+        def write(part: Path) -> None:
+            with part.open("wb") as file:
+                np.savez_compressed(file, shape=np.array(shape), **arrays)
+
+        write_whole(path, write)
 
     def _online_weights(self) -> tuple[dict[str, Tensor], Shape]:
         """The embedder's state and the shape of its inputs."""
         path = self.path / "weights.npz"
-        if (self.path / "checkpoint.pt").exists() or not path.exists():
+        if (self.path / CHECKPOINT).exists() or not path.exists():
             state, prefix = self.load_checkpoint(), "framework.online."
             weights = {k.removeprefix(prefix): v for k, v in state["method"].items() if k.startswith(prefix)}
             return weights, _shape(state)
         try:
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            arrays = read_arrays(path)
+            shape = _shape({name: arrays.pop(name) for name in ("shape", "image_size") if name in arrays})
         except Exception as error:
-            raise UserError(f"the weights {path} are damaged ({type(error).__name__}): fetch them again") from error
-        shape = _shape({name: arrays.pop(name) for name in ("shape", "image_size") if name in arrays})
+            raise UserError(f"the weights {path} are damaged ({reason(error)}): fetch them again") from error
         weights = {name: torch.from_numpy(np.asarray(value)) for name, value in arrays.items()}
         return {name: v.float() if v.is_floating_point() else v for name, v in weights.items()}, shape
 
-    def config_on(self, device: str) -> RunConfig:
-        """The config, but for the device."""
+    def config_on(self, device: str | None = None) -> RunConfig:
+        """The config to build networks from; device: in place of its own.
+
+        Raises UserError if that would import code and the run is not trusted.
+        """
         config = self.config
+        if not self.trusted and is_code(config.encoder.backbone):
+            raise UserError(
+                f"the run {self.name} names the backbone {config.encoder.backbone!r}, which is code to import: if you "
+                "trust it, give --trust, or in Python Run.open(..., trusted=True)"
+            )
+        if device is None:
+            return config
         return config.model_copy(update={"train": config.train.model_copy(update={"device": device})})
 
     @property
@@ -184,7 +298,15 @@ class Run:
     @property
     def results(self) -> list[Result]:
         """All results so far, whatever the run was called when they were added. Raises UserError."""
-        return [replace(Result.from_dict(row), run=self.name) for row in self._rows()]
+        return [self._result(row) for row in self._rows()]
+
+    def _result(self, row: Mapping[str, Any]) -> Result:
+        try:
+            return replace(Result.from_dict(row), run=self.name)
+        except UserError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise damaged(self.path / "evaluation.json", reason(error)) from error
 
     def own_results(self, target: str = "label", encoder: str = "backbone") -> dict[str, Result]:
         """Results on the data set that the run was trained on, by the label of their protocol. Raises UserError."""
@@ -192,18 +314,41 @@ class Run:
         return {result.label: result for result in found if not result.is_transfer}
 
     def _rows(self) -> list[dict[str, Any]]:
-        return self.read_json("evaluation.json") if (self.path / "evaluation.json").exists() else []
+        path = self.path / "evaluation.json"
+        return read_json(path, list) if path.exists() else []
 
-    def read_json(self, name: str) -> Any:
-        path = self.path / name
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"cannot read {path}: {error}") from error
+    def read_json(self, name: str) -> dict[str, Any]:
+        """The object in a file of the folder. Raises UserError."""
+        return read_json(self.path / name)
 
     def _write_json(self, name: str, content: Any) -> None:
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
         write_whole(self.path / name, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def _read_state(path: Path, device: torch.device | str) -> dict[str, Any]:
+    """A checkpoint, all its bytes checked: torch itself does not look at their checksums. Raises UserError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            wrong = archive.testzip()
+        if wrong is not None:
+            raise ValueError(f"{wrong} was changed")
+        state = torch.load(path, map_location=device, weights_only=True)
+        if not (isinstance(state["epoch"], int) and isinstance(state["method"], dict)):
+            raise TypeError("it holds something else")
+        _shape(state)
+        return state
+    except Exception as error:  # torch and zipfile raise many kinds
+        why = "it holds Python objects" if isinstance(error, pickle.UnpicklingError) else reason(error)
+        raise UserError(f"the checkpoint {path} is damaged ({why})") from error
+
+
+def _is_file(path: Path) -> bool:
+    """False too for what the system takes for no path, such as a name that is too long."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _shape(state: Mapping[str, Any]) -> Shape:
@@ -220,9 +365,20 @@ def _is_statistic(name: str) -> bool:
 
 def list_runs(root: Path | None = None) -> list[Run]:
     """All runs below the runs' folder, the oldest first."""
-    root = root or runs_root()
-    folders = [path.parent for path in root.glob("*/config.json")]
-    return [Run(path) for path in sorted(folders, key=lambda path: ((path / "config.json").stat().st_mtime, path))]
+    paths = [path for path in (root or runs_root()).glob("*/config.json") if _is_file(path)]
+    return [Run(path.parent) for path in sorted(paths, key=lambda path: (path.stat().st_mtime, path))]
+
+
+def split_readable(runs: Sequence[Run]) -> tuple[list[Run], dict[str, str]]:
+    """The runs whose config, log and results can be read; and by name what is wrong with each of the others."""
+    fine, wrong = [], {}
+    for run in runs:
+        try:
+            _ = run.config, run.metrics, run.results
+            fine.append(run)
+        except UserError as error:
+            wrong[run.name] = str(error)
+    return fine, wrong
 
 
 def short_names(runs: Sequence[Run]) -> list[str]:
@@ -230,6 +386,16 @@ def short_names(runs: Sequence[Run]) -> list[str]:
     methods = [run.config.method.name for run in runs]
     once = [methods.count(method) == 1 for method in methods]
     return [method if one else f"{method} ({run.name})" for method, one, run in zip(methods, once, runs, strict=True)]
+
+
+def folder_of(name: str) -> str:
+    """A name that is good for a run's folder. Raises UserError."""
+    if not re.fullmatch(r"\w[\w.+=,@-]*", name) or len(name) > LONGEST_NAME:
+        raise UserError(
+            f"--name {name[:LONGEST_NAME]!r} is not a valid folder name: use up to {LONGEST_NAME} letters, digits and "
+            ". + = , @ - _"
+        )
+    return name
 
 
 def default_name(config: RunConfig) -> str:

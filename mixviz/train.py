@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,6 +57,7 @@ class TrainingData:
     domain: Domain
     shape: Shape  # of the encoder's inputs
     labels: Tensor | None  # (N,)
+    fingerprint: str  # of the whole training split, to tell whether it was changed
     held_out: Dataset
     held_rows: Tensor  # where they are in the training split
     bank: Dataset
@@ -81,7 +83,9 @@ def train(
     Run.check_new(config, name, root)
     images = load_sets(config.data, progress).all_train if images is None else images
     method, data = set_up(config, images, mixings)
-    return _fit(Run.create(config, name, root), method, data, progress, watch, views)
+    run = Run.create(config, name, root)
+    with run.locked():
+        return _fit(run, method, data, progress, watch, views)
 
 
 def resume(
@@ -91,14 +95,22 @@ def resume(
     watch: Watch | None = None,
     views: ViewMaker = make_views,
     mixings: Sequence[Mixing] | None = None,
+    changed_data: bool = False,
 ) -> Run:
     """Continue from the run's last epoch; equals training without a break, if views and mixings are the same.
 
-    Raises UserError, NonFiniteLoss.
+    changed_data: go on even if the images are others than before. Raises UserError, also while another process trains
+    the run, and NonFiniteLoss.
     """
-    images = load_sets(run.config.data, progress).all_train if images is None else images
-    method, data = set_up(run.config, images, mixings)
-    return _fit(run, method, data, progress, watch, views)
+    with run.locked():
+        config, state = run.config_on(), run.rewind()
+        images = load_sets(config.data, progress).all_train if images is None else images
+        method, data = set_up(config, images, mixings)
+        if state and state.get("data", data.fingerprint) != data.fingerprint and not changed_data:
+            raise UserError(
+                f"the training data of {run.name} changed since its last epoch: restore them, or give --changed-data"
+            )
+        return _fit(run, method, data, progress, watch, views, state)
 
 
 def trained(
@@ -112,7 +124,7 @@ def trained(
     """The finished run of this config: reused, resumed, or trained from scratch. Arguments as for ``train``."""
     folder = root / name
     if (folder / "config.json").exists() and Run(folder).config == config:
-        return resume(Run(folder), images, views=views, mixings=mixings)
+        return resume(Run(folder, trusted=True), images, views=views, mixings=mixings)
     shutil.rmtree(folder, ignore_errors=True)
     return train(config, name, images, root, views=views, mixings=mixings)
 
@@ -170,10 +182,22 @@ class Loop:
         return {"loss": output.loss.detach(), **output.diagnostics}
 
 
-def _fit(run: Run, method: Method, data: TrainingData, progress: bool, watch: Watch | None, views: ViewMaker) -> Run:
+def _fit(
+    run: Run,
+    method: Method,
+    data: TrainingData,
+    progress: bool,
+    watch: Watch | None,
+    views: ViewMaker,
+    state: dict[str, Any] | None = None,
+) -> Run:
+    """Train from a state, or from the beginning. The lock of the run must be held."""
     config = run.config
     optimizer = sgd(method, config.optimizer)
-    start, epochs = _restore(run, method, optimizer, data.stored.device), config.train.epochs
+    if state:
+        run.load_into(method, state["method"])
+        optimizer.load_state_dict(state["optimizer"])
+    start, epochs = state["epoch"] if state else 0, config.train.epochs
     augmentation = augmentation_of(config.augment, data.bank)
     loop = Loop(config=config, method=method, optimizer=optimizer, data=data, augmentation=augmentation, views=views)
     recorder = Recorder(run.path / "film.npz", config, data.held_out, data.held_rows, augmentation)
@@ -195,8 +219,8 @@ def _fit(run: Run, method: Method, data: TrainingData, progress: bool, watch: Wa
             if _is_due(epoch, config):
                 row["knn_accuracy"] = knn_monitor(method, data)
             row["film_seconds"] = recorder.take(method, epoch + 1)
-            run.save_checkpoint(_state(method, optimizer, epoch, data.shape))
             run.log(row)
+            run.save_checkpoint(_state(method, optimizer, epoch, data))  # last: it makes the epoch whole
     return run
 
 
@@ -220,6 +244,7 @@ def set_up(config: RunConfig, images: Dataset, mixings: Sequence[Mixing] | None 
         domain=domain_of(sets.train),
         shape=shape,
         labels=labels,
+        fingerprint=images.fingerprint(),
         held_out=sets.held_out,
         held_rows=sets.held_rows,
         bank=bank,
@@ -288,19 +313,9 @@ def _is_due(epoch: int, config: RunConfig) -> bool:
     return bool(every) and ((epoch + 1) % every == 0 or epoch + 1 == config.train.epochs)
 
 
-def _state(method: Method, optimizer: torch.optim.Optimizer, epoch: int, shape: Shape) -> dict:
-    state = {"epoch": epoch + 1, "shape": shape}
+def _state(method: Method, optimizer: torch.optim.Optimizer, epoch: int, data: TrainingData) -> dict[str, Any]:
+    state = {"epoch": epoch + 1, "shape": data.shape, "data": data.fingerprint}
     return state | {"method": method.state_dict(), "optimizer": optimizer.state_dict()}
-
-
-def _restore(run: Run, method: Method, optimizer: torch.optim.Optimizer, device: torch.device) -> int:
-    """Put the last checkpoint back, where there is one; the number of epochs that are done."""
-    if not (run.path / "checkpoint.pt").exists():
-        return 0
-    state = run.load_checkpoint(device)
-    method.load_state_dict(state["method"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["epoch"]
 
 
 def _non_finite(epoch: int, step: int, rate: float) -> NonFiniteLoss:

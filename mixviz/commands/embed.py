@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mixviz.commands.flags import Parser
+from mixviz.commands.flags import Parser, add_trust
 from mixviz.data.sources import ALL, SPLITS
 from mixviz.domains import domain_of
 from mixviz.embedding import SUFFIXES, examples_for, features, tabulated, write_table
@@ -25,10 +25,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--skip-bad", action="store_true", help="skip what cannot be decoded, and count it")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N [default: auto]")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_trust(parser)
     arguments = parser.parse_args(argv)
     if arguments.out.suffix not in SUFFIXES:
         raise unknown("kind of file", arguments.out.suffix or arguments.out.name, SUFFIXES)
-    out, run, shown = check_writable(arguments.out), find(arguments.run), not arguments.quiet
+    out, run = check_writable(arguments.out), find(arguments.run, arguments.trust)
+    shown = not arguments.quiet
     data = examples_for(run, arguments.source, split=arguments.split, skip_bad=arguments.skip_bad, progress=shown)
     found = features(run, data, arguments.of, device=arguments.device, progress=shown)
     write_table(out, tabulated(data, found))

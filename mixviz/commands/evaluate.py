@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mixviz.analysis.heads import head_names
 from mixviz.build import load_sets
-from mixviz.commands.flags import Parser
+from mixviz.commands.flags import Parser, add_trust
 from mixviz.commands.tables import print_table
 from mixviz.data import Dataset, load
 from mixviz.domains import domain_of
@@ -54,12 +54,13 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--random", action="store_true", help="also evaluate the same encoder before training")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N [default: auto]")
+    add_trust(parser)
     arguments = parser.parse_args(argv)
     if arguments.random and (arguments.spaces or arguments.compare_protocols):
         raise UserError("--random evaluates the backbone only: leave out --random, or --spaces and --compare-protocols")
     protocols = [protocol(name) for name in arguments.protocol]
     encoders = [True, False] if arguments.random else [True]
-    for run in [Run.open(name) for name in arguments.run]:
+    for run in [Run.open(name, trusted=arguments.trust) for name in arguments.run]:
         sets = load_sets(run.config.data).evaluated_on
         sources = [Source.of_run(run, sets, trained, arguments.device) for trained in encoders]
         if arguments.transfer:

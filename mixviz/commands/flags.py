@@ -1,7 +1,6 @@
 """Command-line flags made from the fields of the config: help, default, range and unit come from the field."""
 
 import argparse
-import json
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NoReturn
 from mixviz.config import Flag, RunConfig, flags
 from mixviz.errors import UserError, unknown
 from mixviz.experiments.workers import default_jobs
+from mixviz.files import read_json
 from mixviz.frameworks import FRAMEWORKS
 
 
@@ -45,6 +45,12 @@ def jobs_from(arguments: argparse.Namespace) -> int:
     return arguments.jobs or default_jobs()
 
 
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """``--trust``, of the commands that build a run's networks."""
+    note = "import a backbone that the run names by import path, package.module:Class, which runs its code"
+    parser.add_argument("--trust", action="store_true", help=note)
+
+
 def add_config_flags(parser: argparse.ArgumentParser) -> None:
     """One flag for each field, in one group for each section."""
     groups: dict[str, Any] = {}
@@ -53,6 +59,11 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
         groups[title].add_argument(f"--{flag.name.replace('_', '-')}", **_arguments(flag))
+
+
+def given_flags(arguments: argparse.Namespace) -> list[str]:
+    """The flags of the config that the command line has."""
+    return [f"--{f.name.replace('_', '-')}" for f in flags() if getattr(arguments, f.name) is not None]
 
 
 def config_from(arguments: argparse.Namespace, base: RunConfig | None = None) -> RunConfig:
@@ -66,13 +77,7 @@ def config_from(arguments: argparse.Namespace, base: RunConfig | None = None) ->
 
 def read_config(path: Path) -> RunConfig:
     """A run's config.json. Raises UserError."""
-    try:
-        nested = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"--config {path} cannot be read: {error}") from error
-    if not isinstance(nested, dict) or not all(isinstance(section, dict) for section in nested.values()):
-        raise UserError(f"--config {path} holds no settings: give a run's config.json")
-    return RunConfig.parse(nested)
+    return RunConfig.parse(read_json(path))
 
 
 def _arguments(flag: Flag) -> dict[str, Any]:

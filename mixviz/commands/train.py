@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 
 from mixviz.analysis.diagnosis import diagnosis
-from mixviz.commands.flags import Parser, add_config_flags, config_from, read_config
+from mixviz.commands.flags import Parser, add_config_flags, add_trust, config_from, given_flags, read_config
 from mixviz.config import RunConfig
+from mixviz.errors import UserError
 from mixviz.method import Method
 from mixviz.runs import Run, default_name
 from mixviz.train import resume, train
@@ -16,11 +17,16 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--name", help="name of the run [default: from data, method and seed]")
     parser.add_argument("--resume", metavar="RUN", help="continue this run from its last epoch, with its own settings")
     parser.add_argument("--config", type=Path, metavar="FILE", help="a run's config.json; flags change its settings")
+    parser.add_argument("--changed-data", action="store_true", help="--resume: also if the data are others than before")
+    add_trust(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_config_flags(parser)
     arguments = parser.parse_args(argv)
     if arguments.resume:
-        run = resume(Run.open(arguments.resume), progress=not arguments.quiet)
+        if given := given_flags(arguments) + ["--name"] * (arguments.name is not None):
+            raise UserError(f"--resume continues a run with its own settings: leave out {', '.join(given)}")
+        run = Run.open(arguments.resume, trusted=arguments.trust)
+        run = resume(run, progress=not arguments.quiet, changed_data=arguments.changed_data)
     else:
         config = config_from(arguments, read_config(arguments.config) if arguments.config else None)
         print(f"training {arguments.name or default_name(config)}: {describe(config)}")

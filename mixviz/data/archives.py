@@ -7,8 +7,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from mixviz.data.checks import reason
-from mixviz.errors import MissingData
+from mixviz.errors import MissingData, reason
 
 
 @dataclass(frozen=True)

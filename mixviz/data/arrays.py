@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-from mixviz.data.checks import check_labels, reason
+from mixviz.data.checks import check_labels
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Reading
-from mixviz.errors import UserError
+from mixviz.errors import UserError, reason
 
 NOT_FACTORS = {"images", "labels", "test_images", "test_labels"}
 

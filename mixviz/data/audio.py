@@ -17,11 +17,10 @@ from tqdm.auto import tqdm
 
 from mixviz.data.archives import Archive, fetched
 from mixviz.data.cache import cached, content_of, stamp_of
-from mixviz.data.checks import reason
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import CHUNK, THREADS, Encoded, Reading
 from mixviz.data.files import folder_has_test, index_folder, parquet_has_test, read_shards, shards
-from mixviz.errors import UserError
+from mixviz.errors import UserError, reason
 from mixviz.paths import datasets_root
 
 SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au"))

@@ -39,9 +39,3 @@ def check_labels(
         first = int(labels.argmax())
         raise UserError(f"{what} is {labels[first]} in {row(first)}, but there are {len(classes)} class names: fix it")
     return labels
-
-
-def reason(error: BaseException) -> str:
-    """What went wrong, in one line."""
-    text = " ".join(str(getattr(error, "reason", None) or error).split())
-    return text[:200] or type(error).__name__

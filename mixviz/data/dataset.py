@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from mixviz.data.draws import draw
 from mixviz.errors import UserError, unknown
 
 ROWS = np.zeros(0, np.int64)  # origins that are not given: the rows of ``stored``
+DIGESTED = 2**30  # bytes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,6 +63,18 @@ class Dataset:
         if len(values) and (values == values[0]).all():
             raise UserError(f"{self.name} has a single {name}, but at least two are needed: add images of another")
         return values
+
+    def fingerprint(self) -> str:
+        """A digest of the examples and their labels: the same for the same bytes in the same order.
+
+        Of more than ``DIGESTED`` bytes, examples at equal distances are looked at.
+        """
+        digest = sha256()
+        for array in (self.stored, self.labels):
+            if array is not None:
+                digest.update(f"{array.dtype} {array.shape}".encode())
+                digest.update(np.ascontiguousarray(array[:: 1 + array.nbytes // DIGESTED]).data)
+        return digest.hexdigest()
 
     def tensor(self) -> Tensor:
         """``stored`` as a tensor of its own."""

@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
-from mixviz.data.checks import check_square, reason
-from mixviz.errors import UserError
+from mixviz.data.checks import check_square
+from mixviz.errors import UserError, reason
 
 THREADS = min(8, os.cpu_count() or 1)  # PIL lets others run while it decodes
 CHUNK = 32  # images that a thread takes at a time

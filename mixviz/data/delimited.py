@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mixviz.data.checks import reason
-from mixviz.errors import UserError
+from mixviz.errors import UserError, reason
 
 SEPARATORS = ",;\t|"
 GZIP = b"\x1f\x8b"  # how a compressed file begins

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from mixviz.data.cache import cached, content_of, stamp_of
-from mixviz.data.checks import check_labels, reason
+from mixviz.data.checks import check_labels
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Encoded, Reading, decode_all
-from mixviz.errors import UserError
+from mixviz.errors import UserError, reason
 
 TEST_NAMES = ("test", "val", "valid", "validation")
 OTHERS = "sounds are read by sounds:PATH, tables by csv:PATH"

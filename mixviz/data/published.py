@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from mixviz.data.cache import cached, stamp_of
-from mixviz.data.checks import reason
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Encoded, Reading, decode_all
-from mixviz.errors import MissingData, UserError
+from mixviz.errors import MissingData, UserError, reason
 from mixviz.paths import datasets_root
 
 NAMES = {

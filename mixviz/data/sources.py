@@ -9,7 +9,7 @@ import numpy as np
 
 from mixviz.data.arrays import arrays_have_test, read_arrays
 from mixviz.data.audio import read_fsdd, read_sounds, read_speech_commands, sounds_have_test
-from mixviz.data.checks import SMALLEST, check_square, reason
+from mixviz.data.checks import SMALLEST, check_square
 from mixviz.data.dataset import Dataset, joined
 from mixviz.data.decode import Reading, resize_all
 from mixviz.data.files import folder_has_test, parquet_has_test, read_folder, read_parquet
@@ -17,7 +17,7 @@ from mixviz.data.glyphs import make_glyphs
 from mixviz.data.published import read_optical_digits, read_published, read_tiny_imagenet
 from mixviz.data.tabular import read_covtype, read_embedded, read_table
 from mixviz.data.tones import make_tones
-from mixviz.errors import MissingData, UserError, unknown
+from mixviz.errors import MissingData, UserError, reason, unknown
 
 SPLITS = ("train", "test")
 ALL = "all"  # both, or an own source as a whole

@@ -14,12 +14,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixviz.data.checks import reason
 from mixviz.data.columns import check_no_stray_text, fit_columns, one_line, to_numbers
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Reading
 from mixviz.data.delimited import read_delimited
-from mixviz.errors import MissingData, UserError, unknown
+from mixviz.errors import MissingData, UserError, reason, unknown
 from mixviz.paths import datasets_root
 
 SPLITS = ("train", "test")

@@ -18,7 +18,7 @@ from mixviz.evaluate.base import Protocol
 from mixviz.evaluate.evaluation import evaluate
 from mixviz.evaluate.protocols import DEFAULTS, as_protocol
 from mixviz.evaluate.source import Sets, Source
-from mixviz.paths import write_whole
+from mixviz.files import write_whole
 from mixviz.result import IDENTITY, Confusion, Result
 from mixviz.runs import Run
 

@@ -16,7 +16,7 @@ from mixviz.experiments.arms import Experiment, Sets
 from mixviz.experiments.result_file import describe
 from mixviz.experiments.tasks import Rows, Task, carry_out_apart
 from mixviz.experiments.workers import side_by_side
-from mixviz.paths import write_whole
+from mixviz.files import write_whole
 
 
 def run_experiment(

@@ -1,0 +1,191 @@
+"""Files that survive kills, damage and strangers: written whole, checked before they are read, locked while in use.
+
+Whatever goes wrong is a UserError of one line, with the file, the cause and the cure.
+"""
+
+import errno
+import json
+import math
+import os
+import socket
+import stat
+import sys
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import numpy as np
+
+from mixviz.errors import UserError, printable, reason
+
+try:
+    import fcntl
+except ImportError:  # Windows has none: there, nothing is locked
+    fcntl = None
+
+LARGEST_TEXT = 2**28  # bytes
+LARGEST_ARRAYS = 2**30  # bytes of all that is read from one file
+PART = ".part"  # ends the name of a file that is being written
+
+Kind = TypeVar("Kind", dict, list)
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def write_whole(path: Path, write: Callable[[Path], Any], previous: Path | None = None) -> None:
+    """Write a file beside its place, flush it to the disk, then put it there; previous: where the old one is moved.
+
+    At any time the old or the new content is there, whole, even if the power fails. Raises UserError if it cannot be
+    written; what was written of it is removed then.
+    """
+    part = None
+    try:
+        path = path.resolve()  # a link is kept
+        if path.exists() and not path.is_file():
+            raise OSError("it is not a file")
+        part = path.with_name(f".{path.name}.{uuid4().hex[:12]}{PART}")
+        write(part)
+        _flush(part)
+        if previous is not None and path.exists():
+            os.replace(path, previous)
+        os.replace(part, path)
+        with suppress(OSError):  # not every file system can
+            _flush(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        if part is not None:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """What stops a file or folder from being written, and the cure."""
+    cures = {
+        errno.ENOSPC: "free some space, then run the command again",
+        errno.EDQUOT: "free some space, then run the command again",
+        errno.ENOENT: "its folder was moved or removed: put it back",
+    }
+    cure = cures.get(error.errno or 0, "make it writable, or choose another place")
+    return UserError(f"cannot write {path} ({error.strerror or error}): {cure}")
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if os.name == "nt":  # opens no folders
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def damaged(path: Path, why: object) -> UserError:
+    """A file that cannot be used as it is."""
+    return UserError(f"cannot read {path}: it is damaged ({why})")
+
+
+def read_text(path: Path) -> str:
+    """The content of a text file. Raises UserError, also for what is no file, such as a pipe, and for huge files."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError("it is not a file")
+        if found.st_size > LARGEST_TEXT:
+            raise OSError(f"it has {found.st_size / 1e6:.0f} MB, more than the {LARGEST_TEXT / 1e6:.0f} MB expected")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise damaged(path, reason(error)) from error
+
+
+def read_json(path: Path, kind: type[Kind] = dict) -> Kind:
+    """The content of a JSON file, an object or a list of objects. Raises UserError if it holds anything else."""
+    text = read_text(path)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, reason(error)) from error
+    if not isinstance(content, kind) or (kind is list and not all(isinstance(entry, dict) for entry in content)):
+        raise damaged(path, "it holds something else than is kept there")
+    return content
+
+
+def read_arrays(
+    path: Path, wanted: Callable[[Shapes], Iterable[str]] = tuple, largest: float = LARGEST_ARRAYS
+) -> dict[str, np.ndarray]:
+    """Arrays of an .npz file by name; nothing in it is run.
+
+    All names, types and shapes are read first, from the headers. wanted: which of them to read, by default all.
+    largest: bytes of those together. Raises OSError and ValueError, and other kinds for damaged files.
+    """
+    with path.open("rb") as file:
+        if file.read(6) == b"\x93NUMPY":
+            raise ValueError("it is a single array")
+        with zipfile.ZipFile(file) as archive:
+            members = {m.filename.removesuffix(".npy"): m for m in archive.infolist() if m.filename.endswith(".npy")}
+            shapes = {name: _shape_of(archive, member) for name, member in members.items()}
+            chosen = list(wanted(shapes))
+            size = sum(members[name].file_size for name in chosen)
+            if size > largest:
+                raise ValueError(f"it holds {size / 1e6:,.0f} MB, more than the {largest / 1e6:,.0f} MB expected")
+            return {name: _array_of(archive, members[name]) for name in chosen}
+
+
+def _shape_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[int, ...]:
+    """From the header alone. Raises ValueError for arrays of objects, and for more than the member can hold."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError(f"{member.filename} holds Python objects")
+    if math.prod(shape) * dtype.itemsize > member.file_size:
+        raise ValueError(f"{member.filename} is cut off")
+    return shape
+
+
+def _array_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(member) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder. Raises UserError with the owner if it is held already, by whatever process.
+
+    The system frees a lock when its process ends, however it ends; if that was before its time, a line says so.
+    """
+    if fcntl is None:
+        yield
+        return
+    try:
+        file = (folder / ".lock").open("a+b", buffering=0)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    with file:
+        file.seek(0)
+        owner = file.read(200).decode(errors="replace")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            by = owner or "another process"
+            raise UserError(f"{folder.name} is in use by {by}: wait until that has ended, or stop it") from error
+        except OSError:  # a file system without locks
+            owner = ""
+        if owner:
+            print(f"mixviz: {folder.name} was left unfinished by {printable(owner)}, which has ended", file=sys.stderr)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with suppress(OSError):  # a full disk: the lock is held all the same
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {now}".encode())
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                file.truncate(0)
