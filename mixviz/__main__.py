@@ -1,10 +1,15 @@
 """The command line: ``python -m mixviz COMMAND``."""
 
 import ctypes
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
-from mixviz.errors import UserError, unknown
+from mixviz.errors import UserError, printable, unknown
 
 COMMANDS = {
     "tour": "train and evaluate every method on the built-in glyphs, and write a report: start here",
@@ -42,6 +47,27 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, 64 * 2**20)
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which stops a command as Ctrl-C does."""
+
+
+@contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """Inside, SIGTERM raises ``Terminated``; only the main thread of a process can ask for that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def usage() -> str:
     """The commands, a line each."""
     rows = [f"  {name:14} {line}" for name, line in COMMANDS.items()]
@@ -49,7 +75,7 @@ def usage() -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; returns 0 on success, 2 on bad input, 130 if interrupted."""
+    """Run a command; returns 0 on success, 2 on bad input, 130 after Ctrl-C and 143 after SIGTERM."""
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
         print(usage())
@@ -58,13 +84,14 @@ def main(argv: list[str] | None = None) -> int:
         if argv[0] not in COMMANDS:
             raise unknown("command", argv[0], COMMANDS)
         keep_freed_memory()
-        return import_module(f"mixviz.commands.{argv[0].replace('-', '_')}").main(argv[1:]) or 0
+        with stopped_by_sigterm():
+            return import_module(f"mixviz.commands.{argv[0].replace('-', '_')}").main(argv[1:]) or 0
     except UserError as error:
-        print(f"mixviz: {error}", file=sys.stderr)
+        print(f"mixviz: {printable(str(error))}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("\nmixviz: interrupted; to continue a run from its last epoch, use train --resume", file=sys.stderr)
-        return 130
+        return 143 if isinstance(error, Terminated) else 130
     except BrokenPipeError:
         sys.stderr.close()
         return 0

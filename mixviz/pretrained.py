@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from mixviz.data import Dataset
 from mixviz.domains import AugmentSettings, augmentation_of, clean, inputs_of, prepared
 from mixviz.encoders import Embedder
 from mixviz.errors import MissingData, UserError, unknown
+from mixviz.files import cannot_write, damaged, read_text, write_whole
 from mixviz.frameworks import MoCoV2, embed_once
 from mixviz.method import Method
 from mixviz.recorder import principal, reduced
@@ -107,14 +109,24 @@ def add(run: Run, root: Path = ROOT, weights: bool = True, name: str | None = No
     folder = root / (name or run.name)
     if folder.resolve() == run.path.resolve():
         raise UserError(f"{folder} is the bundled run itself: give another run, or another --name")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for file in (*FILES, *(file for file in MAY_HAVE if (run.path / file).exists())):
-        shutil.copy(run.path / file, folder / file)
-    if dims:
-        reduced(run.film, dims).save(folder / "film.npz")
-    if weights:
-        run.save_weights(folder / "weights.npz")
+    if (folder / "checkpoint.pt").exists():
+        raise UserError(f"{folder} is a run, not a recording: choose another --root or --name")
+    film = reduced(run.film, dims) if dims else run.film
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".part-", dir=folder.parent) as made:
+            part = Path(made) / folder.name
+            part.mkdir()
+            for file in (*FILES, *(file for file in MAY_HAVE if (run.path / file).exists())):
+                shutil.copy(run.path / file, part / file)
+            film.save(part / "film.npz")
+            if weights:
+                run.save_weights(part / "weights.npz")
+            if folder.exists():
+                folder.rename(Path(made) / "before")
+            part.rename(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
     write_sums(root)
     return Run(folder)
 
@@ -122,32 +134,35 @@ def add(run: Run, root: Path = ROOT, weights: bool = True, name: str | None = No
 def write_sums(root: Path) -> None:
     """The checksum of every recorded file, in the format of ``sha256sum``."""
     lines = [f"{_sum(path)}  {path.relative_to(root).as_posix()}\n" for path in _files(root)]
-    (root / SUMS).write_text("".join(lines), encoding="utf-8")
+    write_whole(root / SUMS, lambda part: part.write_text("".join(lines), encoding="utf-8"))
 
 
 def read_sums(root: Path) -> dict[str, str]:
     """File -> checksum. Raises UserError."""
-    try:
-        lines = (root / SUMS).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UserError(
-            f"cannot read {root / SUMS} ({error.strerror}): run this from a clone of the project"
-        ) from error
-    return {name: found for found, _, name in (line.partition("  ") for line in lines)}
+    if not (root / SUMS).exists():
+        raise UserError(f"there is no {root / SUMS}: run this from a clone of the project")
+    lines = read_text(root / SUMS).splitlines()
+    sums = {name: found for found, _, name in (line.partition("  ") for line in lines)}
+    for name in sums:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise damaged(root / SUMS, f"it names {name}, which is elsewhere")
+    return sums
 
 
 def verify(root: Path = ROOT, names: Sequence[str] = ()) -> list[Check]:
     """Check recordings: files and checksums, size, film and weights, and that the weights see what the film shows.
 
-    The last is done where the images are: glyphs are drawn everywhere. names: of recordings; empty: all.
+    The last is done where the images are: glyphs are drawn everywhere; and only if all checksums are right, so that
+    nothing is read that was changed. names: of recordings; empty: all, and those that have checksums but are gone.
     Raises UserError where there is none of a name.
     """
     runs = {run.path.relative_to(root).as_posix(): run for run in available(root)}
+    sums = read_sums(root)
+    runs = {PurePosixPath(file).parent.as_posix(): Run((root / file).parent) for file in sums} | runs
     for name in names:
         if name not in runs:
             raise unknown("recording", name, runs)
-    chosen = [runs[name] for name in names or runs]
-    sums = read_sums(root)
+    chosen = [runs[name] for name in names or sorted(runs)]
     images: dict[str, Dataset | None] = {}
     return [_check(run, root, sums, images) for run in chosen]
 
@@ -179,6 +194,8 @@ def _check(run: Run, root: Path, sums: dict[str, str], images: dict[str, Dataset
     wrong = [f"{name} has no checksum" for name in sorted(there.keys() - expected)]
     wrong += [f"{name} is missing" for name in sorted(expected - there.keys())]
     wrong += [f"{name} was changed" for name in sorted(expected & there.keys()) if _sum(there[name]) != sums[name]]
+    if wrong:
+        return Check(prefix, tuple(wrong), None)
     difference = None
     try:
         if run.film.epochs[-1] != run.config.train.epochs:
@@ -201,7 +218,7 @@ def last_frame_difference(run: Run, images: Dataset | None) -> float | None:
     for name, x in heads(run.encoder(device="cpu"), inputs, head_names(run.config)).items():
         shown = film.embedding(len(film) - 1, name)
         seen = principal(x, shown.shape[1])[0].astype(np.float32)
-        found = max(found, float(np.abs(seen @ seen.T - shown @ shown.T).mean()))
+        found = float(np.maximum(found, np.abs(seen @ seen.T - shown @ shown.T).mean()))  # NaN stays
     return found
 
 

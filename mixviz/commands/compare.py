@@ -1,14 +1,15 @@
 """``compare``: runs side by side, with paired seeds and an interval."""
 
 import math
+import sys
 
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
-from mixviz.errors import UserError, unknown
+from mixviz.errors import UserError, printable, unknown
 from mixviz.evaluate.compare import results_table
 from mixviz.labels import differing_settings
 from mixviz.paired import PairedDifference, paired_differences, seeds_to_settle
-from mixviz.runs import Run, list_runs
+from mixviz.runs import Run, list_runs, split_readable
 
 
 def main(argv: list[str]) -> None:
@@ -17,7 +18,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--base", help="method to compare with, such as moco-v2 [default: that of the first run]")
     parser.add_argument("--target", default="label", help="label, or a factor of the data [default: label]")
     arguments = parser.parse_args(argv)
-    runs = [Run.open(name) for name in arguments.run] or list_runs()
+    runs, damaged = split_readable([Run.open(name) for name in arguments.run] or list_runs())
+    for message in damaged.values():
+        print(f"mixviz: left out: {printable(message)}", file=sys.stderr)
     table = results_table(runs)
     table = table[(table["target"] == arguments.target) & (table["encoder"] == "backbone")]
     if table.empty:

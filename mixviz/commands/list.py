@@ -19,11 +19,11 @@ def main(argv: list[str]) -> None:
 def _row(run: Run) -> list[str]:
     try:
         config, metrics = run.config, run.metrics
+        probe = run.own_results().get("linear-features")
     except UserError as error:
         return [run.name, str(error), "", "", "", ""]
     last = metrics.ffill().iloc[-1] if len(metrics) else {}
     loss, knn = last.get("loss"), last.get("knn_accuracy")
-    probe = run.own_results().get("linear-features")
     return [
         run.name,
         config.data.data_name or config.data.data,

@@ -31,10 +31,7 @@ def main(argv: list[str]) -> int:
             print(f"kept {add(run, root, **kept).path}")
         return 0
     if arguments.action == "list":
-        rows = [
-            [run.name, run.config.method.name, f"{run.config.train.epochs}", *_parts(run)] for run in available(root)
-        ]
-        print_table(["recording", "method", "epochs", "frames", "weights"], rows)
+        print_table(["recording", "method", "epochs", "frames", "weights"], [_row(run) for run in available(root)])
         return 0
     return check(root, arguments.run)
 
@@ -57,5 +54,10 @@ def _agreement(found: Check, root: Path) -> str:
     return "not asked: no images here" if found.difference is None else f"cosines within {found.difference:.4f}"
 
 
-def _parts(run: Run) -> list[str]:
-    return [f"{len(run.film)}", "float16" if (run.path / "weights.npz").exists() else "none"]
+def _row(run: Run) -> list[str]:
+    try:
+        config, frames = run.config, len(run.film)
+    except UserError as error:
+        return [run.name, str(error), "", "", ""]
+    weights = "float16" if (run.path / "weights.npz").exists() else "none"
+    return [run.name, config.method.name, f"{config.train.epochs}", f"{frames}", weights]

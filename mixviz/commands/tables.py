@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from mixviz.errors import printable
+
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns by two spaces; the first column flush left, numbers flush right."""
@@ -9,8 +11,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """As ``print_table``, as text."""
-    lines = [list(header), *[list(row) for row in rows]]
+    """As ``print_table``, as text; what would control the terminal is escaped."""
+    lines = [[printable(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     left = [not any(line[i][:1].isdigit() or line[i][:1] in "+-−" for line in lines[1:]) for i in range(len(header))]
     cells = [

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from mixviz.analysis.geometry import Geometry
 from mixviz.plots.labels import label_at_right, line_of
-from mixviz.plots.style import colour_of
+from mixviz.plots.style import colour_of, log_scale
 
 SMALLEST_SHARE = 1e-9  # of the variance; below lies rounding
 MARKERS = "osD^vPX*"
@@ -49,7 +49,7 @@ def plot_spectrum(ax: Axes, found: Mapping[str, Geometry]) -> Axes:
         shares = shares[shares > SMALLEST_SHARE]
         ax.plot(np.arange(1, len(shares) + 1), shares, line_of(method), color=colour_of(method), linewidth=1.5)
         ends[f"{method}: rank {one.effective_rank:.1f}"] = (len(shares), shares[-1])
-    ax.set_yscale("log")
+    log_scale(ax, "y")
     ax.set_xlabel("principal direction")
     ax.set_ylabel("share of the variance")
     ax.set_title("labels: effective rank (higher: more directions in use)")

@@ -13,7 +13,7 @@ from matplotlib.ticker import FormatStrFormatter, MaxNLocator
 from mixviz.analysis.hardness import SyntheticPoints
 from mixviz.film import Film
 from mixviz.plots.labels import label_at_right, line_of
-from mixviz.plots.style import colour_of, epoch_colours
+from mixviz.plots.style import colour_of, epoch_colours, log_scale
 
 SMALLEST = 1e-9  # probability that is drawn
 POINTS = 2000  # synthetic points that are drawn of each kind, at most
@@ -37,8 +37,7 @@ def plot_matching_probabilities(
     shown = np.where(probabilities > SMALLEST, probabilities, np.nan)
     for epoch, line in zip(epochs, shown, strict=True):
         ax.plot(ranks, line, color=colours(norm(epoch)), linewidth=1.4)
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+    log_scale(ax, "xy")
     ax.set_xlabel("rank of the negative, the hardest first")
     ax.set_ylabel("matching probability")
     ax.set_title(title)
@@ -81,8 +80,7 @@ def draw_hardness(
 
 def name_hardness(ax: Axes) -> None:
     """The axes of ``plot_hardness`` alone."""
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+    log_scale(ax, "xy")
     ax.set_xlabel("rank of the negative, the hardest first")
     ax.set_ylabel("matching probability")
 
@@ -126,8 +124,7 @@ def plot_temperature(ax: Axes, tables: Mapping[str, pd.DataFrame], marked: Mappi
         if marked and method in marked:
             at = int(np.abs(temperatures - marked[method]).argmin())
             ax.plot(temperatures[at], number[at], "o", color=colour_of(method))
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+    log_scale(ax, "xy")
     ax.set_xlabel("temperature τ (dot: as trained)")
     ax.set_ylabel("effective number of negatives")
     ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))

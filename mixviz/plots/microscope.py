@@ -16,7 +16,7 @@ from matplotlib.ticker import NullLocator
 
 from mixviz.analysis.microscope import NEGATIVE, OWN_KEY, PAIR, TOWARDS
 from mixviz.plots.neighbours import OTHER, SAME
-from mixviz.plots.style import COLOURS
+from mixviz.plots.style import COLOURS, log_scale
 
 MARKERS = {OWN_KEY: "*", NEGATIVE: "o", PAIR: "D", TOWARDS: "^"}
 RINGS = (0.95, 0.8, 0.6, 0.4)  # cosines
@@ -135,7 +135,7 @@ def plot_images(ax: Axes, images: Mapping[int, Sequence[np.ndarray]]) -> Axes:
 
 def frame_shares(ax: Axes) -> Axes:
     """The axes of ``plot_shares``."""
-    ax.set_xscale("log")
+    log_scale(ax, "x")
     ax.set_xlim(LEAST_SHARE, 1)
     ax.set_ylim(ROWS - 0.5, -0.5)
     ax.set_xticks(SHARES, [f"{100 * share:g}" for share in SHARES])
@@ -159,7 +159,7 @@ def plot_shares(ax: Axes, found: pd.DataFrame) -> Axes:
 
 def frame_false_rates(ax: Axes, deepest: int) -> Axes:
     """The axes of ``plot_false_rates``, down to this rank."""
-    ax.set_xscale("log", base=2)
+    log_scale(ax, "x", base=2)
     ax.set_xlim(1, 1.5 * deepest)
     ticks = [rank for rank in (1, 4, 16, 64, 256) if rank <= deepest]
     ax.set_xticks(ticks, map(str, ticks))

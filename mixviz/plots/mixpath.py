@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from mixviz.analysis.mixpath import Calibration, MixPath
-from mixviz.plots.style import COLOURS, colour_of
+from mixviz.plots.style import COLOURS, colour_of, log_scale
 
 LINES = {"mixup": "-", "cutmix": "--"}
 LAM = "λ, share of the first image"
@@ -89,7 +89,7 @@ def plot_calibration_errors(ax: Axes, temperatures: Tensor, errors: Mapping[str,
         label = f"{method}: {values[best]:.3f} at τ = {at[best]:.2g}"
         ax.plot(at, values.cpu().numpy(), color=colour_of(method), linewidth=2, label=label)
         ax.plot(at[best], values[best], "o", color=colour_of(method), markersize=7)
-    ax.set_xscale("log")
+    log_scale(ax, "x")
     ticks = [tick for tick in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2) if at[0] <= tick <= at[-1]]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()

@@ -12,7 +12,7 @@ from mixviz.analysis.neighbours import Hubness
 from mixviz.plots.geometry import plot_classes
 from mixviz.plots.images import plot_sheet
 from mixviz.plots.labels import line_of
-from mixviz.plots.style import COLOURS, colour_of
+from mixviz.plots.style import COLOURS, colour_of, log_scale
 
 SAME, OTHER = COLOURS["imix"], COLOURS["mochi"]
 
@@ -77,7 +77,7 @@ def plot_hubness(ax: Axes, found: Mapping[str, Hubness]) -> Axes:
     mean = float(next(iter(found.values())).occurrences.double().mean())
     ax.axvline(mean, color=mpl.rcParams["text.color"], linewidth=0.8, linestyle=":")
     ax.annotate(f"mean {mean:.0f}", (mean, 0), (4, 4), ("data", "axes fraction"), "offset points")
-    ax.set_yscale("log")
+    log_scale(ax, "y")
     ax.set_xlim(left=0)
     ax.set_xlabel("at least so often among the nearest neighbours of others")
     ax.set_ylabel("points, %")

@@ -1,14 +1,17 @@
 """One look: one colour for each method everywhere, safe for the colour-blind, in light and dark."""
 
 import io
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatterSciNotation
 from PIL import Image
 
 from mixviz.mixing import MIXINGS
@@ -24,6 +27,7 @@ COLOURS: Mapping[str, str] = {
     "supervised": "#756ada",
     "reference": "#adbac0",
 }
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 INK = {"light": ("#1d2129", "#ffffff", "#d9dde3"), "dark": ("#e6e8eb", "#15181d", "#3a404a")}
 
 
@@ -57,6 +61,7 @@ def style(theme: Theme = "light") -> Iterator[None]:
         "axes.edgecolor": line,
         "axes.labelcolor": ink,
         "text.color": ink,
+        "text.parse_math": False,  # names of classes and files may have $ in them
         "xtick.color": ink,
         "ytick.color": ink,
         "grid.color": line,
@@ -79,6 +84,23 @@ def style(theme: Theme = "light") -> Iterator[None]:
 def figure(width: float = 7.0, height: float = 4.0) -> Figure:
     """An empty figure, in inches, outside of pyplot; fitted tightly when drawn."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+class PlainPowers(LogFormatterSciNotation):
+    """Powers in plain text, such as 10⁻³; matplotlib's own are formulas, and ``style`` draws none."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        text = super().__call__(x, pos).removeprefix(r"$\mathdefault{").removesuffix("}$").replace(r"\times", "×")
+        return re.sub(r"\^\{(.*?)\}", lambda power: power[1].replace("−", "-").translate(RAISED), text)
+
+
+def log_scale(ax: Axes, axes: Literal["x", "y", "xy"], base: float = 10) -> None:
+    """Logarithmic axes."""
+    for name in axes:
+        getattr(ax, f"set_{name}scale")("log", base=base)
+        axis = getattr(ax, f"{name}axis")
+        axis.set_major_formatter(PlainPowers(base))
+        axis.set_minor_formatter(PlainPowers(base, labelOnlyBase=False))
 
 
 def png(drawn: Figure) -> bytes:

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
 from mixviz.analysis.targets import KINDS, ContrastTable, hardest
+from mixviz.plots.style import log_scale
 
 What = Literal["targets", "probabilities", "gap", "gradient_share", "similarities"]
 
@@ -193,7 +194,7 @@ def plot_row(ax: Axes, row: pd.DataFrame) -> Axes:
 
 def name_row(ax: Axes, row: pd.DataFrame) -> Axes:
     """The axes of ``plot_row``, with the candidates' names."""
-    ax.set_yscale("log")
+    log_scale(ax, "y")
     ax.set_ylim(FLOOR, 2)
     ax.set_yticks(DECADES, [f"{tick:g}" for tick in DECADES])
     ax.minorticks_off()

@@ -1,6 +1,5 @@
 """The runs below a folder, for a panel that compares them: their logs as they grow, and which was not finished."""
 
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,18 +8,17 @@ import pandas as pd
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
 from mixviz.labels import unique_labels
-from mixviz.runs import Run, list_runs
+from mixviz.runs import Run, list_runs, split_readable
 
 
 class History:
-    """Runs below a root, the oldest first; those whose config cannot be read are left out."""
+    """Runs below a root, the oldest first; those that cannot be read are left out."""
 
     def __init__(self, root: Path):
         self.runs: list[Run] = []
         self.configs: dict[Path, RunConfig] = {}
-        for run in list_runs(root):
-            with suppress(UserError):
-                self.add(run, run.config)
+        for run in split_readable(list_runs(root))[0]:
+            self.add(run, run.config)
 
     def add(self, run: Run, config: RunConfig) -> None:
         """A run that is new, or goes on: the newest from now on."""
@@ -39,11 +37,13 @@ class History:
 
 
 def log_of(run: Run) -> pd.DataFrame:
-    """The run's log, one row an epoch; read again where it has grown."""
-    path = run.path / "metrics.csv"
-    return _read(run.path, path.stat().st_mtime_ns) if path.exists() else pd.DataFrame()
+    """The run's log, one row an epoch; read again if it has grown; empty if it is gone or damaged by now."""
+    try:
+        return _read(run.path, (run.path / "metrics.csv").stat().st_mtime_ns)
+    except (OSError, UserError):
+        return pd.DataFrame()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)  # more than there are runs in a folder: each look for news reads all of them
 def _read(path: Path, written: int) -> pd.DataFrame:
     return Run(path).metrics

@@ -107,7 +107,7 @@ def page(widget: Pictured) -> str:
     controls = "".join(
         _control(which, shown, content["rest"][which]) for which, shown in enumerate(content["controls"])
     )
-    data = json.dumps(content, ensure_ascii=False).replace("</", "<\\/")
+    data = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")  # no tag or comment inside a script
     name = escape(type(widget).__name__)
     return (
         f'<style>{STYLE}</style><div class="mixviz-still" role="group" aria-label="{name}">'
