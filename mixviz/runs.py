@@ -32,7 +32,18 @@ from mixviz.config import RunConfig
 from mixviz.encoders import Embedder, is_code
 from mixviz.environment import environment
 from mixviz.errors import UserError, reason, unknown
-from mixviz.files import PART, cannot_write, damaged, locked, read_arrays, read_json, read_text, write_whole
+from mixviz.files import (
+    cannot_write,
+    damaged,
+    locked,
+    read_arrays,
+    read_json,
+    read_text,
+    remove_parts,
+    results_locked,
+    size_of,
+    write_whole,
+)
 from mixviz.film import Film
 from mixviz.method import Method
 from mixviz.paths import runs_root
@@ -93,9 +104,7 @@ class Run:
     def locked(self) -> Iterator[None]:
         """For whatever trains the run: one at a time. Raises UserError with the owner of the lock."""
         with locked(self.path):
-            for name in (CHECKPOINT, "metrics.csv", "film.npz"):
-                for part in self.path.glob(f".{name}.*{PART}"):  # of a training that was killed
-                    part.unlink(missing_ok=True)
+            remove_parts(self.path, "environment.json", "config.json", "metrics.csv", "film.npz", CHECKPOINT)
             yield
 
     @property
@@ -193,12 +202,21 @@ class Run:
                 print(f"mixviz: {error}: resuming from the epoch before", file=sys.stderr)
         if state is None and previous.exists():
             state = _read_state(previous, device)
-            os.replace(previous, newest)
+            try:
+                os.replace(previous, newest)
+            except OSError as error:
+                raise cannot_write(newest, error) from error
         if state is None and (self.epoch > 1 or (self.path / "weights.npz").exists()):
             raise UserError(f"the run {self.name} has no checkpoint to resume from: train it again, by another --name")
         epoch = state["epoch"] if state else 0
-        if self.epoch > epoch:
+        logged = self.epoch
+        if logged > epoch:
             self._write_log(self._log_before(epoch + 1))
+        elif logged < epoch:
+            print(
+                f"mixviz: the log of {self.name} ends at epoch {logged}, its checkpoint at {epoch}: rows were lost",
+                file=sys.stderr,
+            )
         return state
 
     def encoder(self, trained: bool = True, device: str = "auto") -> Embedder:
@@ -292,8 +310,9 @@ class Run:
         """Add results of this run; each takes the place of one with the same identity. Other rows stay as they are."""
         own = [replace(result, run=self.name) for result in results]
         new = {result.identity for result in own}
-        kept = [row for row, old in zip(self._rows(), self.results, strict=True) if old.identity not in new]
-        self._write_json("evaluation.json", kept + [result.to_dict() for result in own])
+        with results_locked(self.path / "evaluation.json"):
+            kept = [row for row, old in zip(self._rows(), self.results, strict=True) if old.identity not in new]
+            self._write_json("evaluation.json", kept + [result.to_dict() for result in own])
 
     @property
     def results(self) -> list[Result]:
@@ -329,7 +348,10 @@ class Run:
 def _read_state(path: Path, device: torch.device | str) -> dict[str, Any]:
     """A checkpoint, all its bytes checked: torch itself does not look at their checksums. Raises UserError."""
     try:
+        size = size_of(path)
         with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > size:  # torch compresses nothing
+                raise ValueError("it holds more than it is long")
             wrong = archive.testzip()
         if wrong is not None:
             raise ValueError(f"{wrong} was changed")
