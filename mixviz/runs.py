@@ -3,6 +3,7 @@
 config.json        every setting               metrics.csv       one row an epoch
 environment.json   commit, versions, device    evaluation.json   results with protocol, data set and seed
 checkpoint.pt      the state after the last whole epoch: method, optimiser, epoch; previous.pt: the one before
+epoch-N.pt         the state after epoch N, of the epochs that --keep-every names
 film.npz           a fixed set of images as the network saw it, epoch by epoch
 
 The checkpoint of an epoch is written last; ``Run.rewind`` goes back to it and drops what other files say of later ones.
@@ -13,6 +14,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -93,7 +95,7 @@ class Run:
     def locked(self) -> Iterator[None]:
         """For whatever trains the run: one at a time. Raises UserError with the owner of the lock."""
         with locked(self.path):
-            for name in (CHECKPOINT, "metrics.csv", "film.npz"):
+            for name in (CHECKPOINT, "epoch-*.pt", "metrics.csv", "film.npz"):
                 for part in self.path.glob(f".{name}.*{PART}"):  # of a training that was killed
                     part.unlink(missing_ok=True)
             yield
@@ -147,14 +149,36 @@ class Run:
     def _write_log(self, rows: pd.DataFrame) -> None:
         write_whole(self.path / "metrics.csv", lambda part: rows.to_csv(part, index=False))
 
-    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Keep the state after an epoch, and the one before as ``previous.pt``. Raises UserError."""
+    def extend(self, epochs: int, after: int) -> None:
+        """Let the run have more epochs; after: those that are trained. Its lock must be held. Raises UserError."""
+        extended = self.config.extended(epochs, after)
+        if extended != self.config:
+            self._write_json("config.json", extended.model_dump(mode="json"))
+
+    def save_checkpoint(self, state: Mapping[str, Any], keep: bool = False) -> None:
+        """Keep the state after an epoch, and the one before as ``previous.pt``; keep: this one also as ``epoch-N.pt``.
+
+        Raises UserError.
+        """
 
         def write(part: Path) -> None:
             with part.open("wb") as file:
                 torch.save(dict(state), file)
 
-        write_whole(self.path / CHECKPOINT, write, self.path / PREVIOUS)
+        def copy(part: Path) -> None:
+            try:
+                os.link(kept, part)  # takes no space: neither file is ever changed, only replaced
+            except OSError:
+                shutil.copyfile(kept, part)
+
+        kept = self.kept(state["epoch"])
+        if keep:
+            write_whole(kept, write)
+        write_whole(self.path / CHECKPOINT, copy if keep else write, self.path / PREVIOUS)
+
+    def kept(self, epoch: int) -> Path:
+        """Where the checkpoint of an epoch that is kept lies."""
+        return self.path / f"epoch-{epoch}.pt"
 
     def load_checkpoint(self, device: torch.device | str = "cpu") -> dict[str, Any]:
         """The state after the last whole epoch. Raises UserError if there is none, or it is damaged."""

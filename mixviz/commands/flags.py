@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mixviz.config import Flag, RunConfig, flags
+from mixviz.config import Flag, Origin, RunConfig, flags
 from mixviz.errors import UserError, unknown
 from mixviz.experiments.workers import default_jobs
 from mixviz.files import read_json
@@ -70,14 +70,16 @@ def config_from(arguments: argparse.Namespace, base: RunConfig | None = None) ->
     """The config that the flags give; base: in place of the defaults. Raises UserError."""
     names = {flag.name for flag in flags()}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
-    if base is None:
-        return RunConfig.of(**given)
-    return base.but(**given) if given else base
+    config = RunConfig.of(**given) if base is None else base.but(**given) if given else base
+    for name in given:
+        if why := config.idle(name):
+            raise UserError(f"--{name.replace('_', '-')} would have no effect: {why}")
+    return config
 
 
 def read_config(path: Path) -> RunConfig:
-    """A run's config.json. Raises UserError."""
-    return RunConfig.parse(read_json(path))
+    """The settings in a run's config.json. Raises UserError."""
+    return RunConfig.parse(read_json(path)).model_copy(update={"origin": Origin()})
 
 
 def _arguments(flag: Flag) -> dict[str, Any]:

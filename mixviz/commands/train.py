@@ -1,6 +1,7 @@
 """``train``: one run, from the flags to a checkpoint."""
 
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 from mixviz.analysis.diagnosis import diagnosis
@@ -8,32 +9,79 @@ from mixviz.commands.flags import Parser, add_config_flags, add_trust, config_fr
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
 from mixviz.method import Method
+from mixviz.pretrained import find
 from mixviz.runs import Run, default_name
-from mixviz.train import resume, train
+from mixviz.train import learning_rate, resume, train
+
+RESUME_HELP = (
+    "continue this run from its last epoch, with its own settings; with --epochs N extend it to N, the learning rate "
+    "from there on being that of the schedule of N epochs (a cosine that has ended begins again at that height)"
+)
+INIT_HELP = (
+    "begin with the weights of this run or recording: its backbone, and its heads if they have the same form; "
+    "--backbone is then by default the run's"
+)
 
 
 def main(argv: list[str]) -> None:
     parser = Parser("train", "Train one run. Example: train --data cifar10 --mixing mochi mixco --epochs 15")
     parser.add_argument("--name", help="name of the run [default: from data, method and seed]")
-    parser.add_argument("--resume", metavar="RUN", help="continue this run from its last epoch, with its own settings")
+    parser.add_argument("--resume", metavar="RUN", help=RESUME_HELP)
+    parser.add_argument("--init", metavar="RUN", help=INIT_HELP)
     parser.add_argument("--config", type=Path, metavar="FILE", help="a run's config.json; flags change its settings")
     parser.add_argument("--changed-data", action="store_true", help="--resume: also if the data are others than before")
     add_trust(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_config_flags(parser)
     arguments = parser.parse_args(argv)
-    if arguments.resume:
-        if given := given_flags(arguments) + ["--name"] * (arguments.name is not None):
-            raise UserError(f"--resume continues a run with its own settings: leave out {', '.join(given)}")
-        run = Run.open(arguments.resume, trusted=arguments.trust)
-        run = resume(run, progress=not arguments.quiet, changed_data=arguments.changed_data)
-    else:
-        config = config_from(arguments, read_config(arguments.config) if arguments.config else None)
-        print(f"training {arguments.name or default_name(config)}: {describe(config)}")
-        if config.warning:
-            print(f"warning: {config.warning}", file=sys.stderr)
-        run = train(config, arguments.name, progress=not arguments.quiet)
+    run = resumed(arguments) if arguments.resume else new(arguments)
     print(summary(run))
+
+
+def resumed(arguments: Namespace) -> Run:
+    """The run that ``--resume`` names, trained to its last epoch. Raises UserError."""
+    others = {"--name": arguments.name, "--init": arguments.init, "--config": arguments.config}
+    given = [flag for flag in given_flags(arguments) if flag != "--epochs"]
+    if given := given + [flag for flag, value in others.items() if value is not None]:
+        raise UserError(f"--resume continues a run with its own settings: leave out {', '.join(given)}")
+    run = Run.open(arguments.resume, trusted=arguments.trust)
+    epochs = None
+    if arguments.epochs is not None:
+        epochs = RunConfig.of(epochs=arguments.epochs).train.epochs
+        print(extension(run, epochs), end="")
+    return resume(run, progress=not arguments.quiet, changed_data=arguments.changed_data, epochs=epochs)
+
+
+def extension(run: Run, epochs: int) -> str:
+    """What more epochs mean for the learning rate; empty if the run is to have that many anyway. Raises UserError."""
+    done, before = run.epoch, run.config
+    config = before.extended(epochs, done)
+    if config == before:
+        return ""
+    rate = learning_rate(config.optimizer, done, epochs)
+    was = f", after {run.metrics['lr'].iloc[-1]:.3g} in epoch {done}" if done else ""
+    return (
+        f"{run.name} is extended from {before.train.epochs} to {epochs} epochs: from epoch {done + 1} on, the learning "
+        f"rate is that of the {config.optimizer.schedule} schedule of {epochs} epochs, and begins at {rate:.3g}{was}\n"
+    )
+
+
+def new(arguments: Namespace) -> Run:
+    """A new run, trained. Raises UserError."""
+    if arguments.changed_data:
+        raise UserError("--changed-data is of --resume, and this run is new: leave it out")
+    if arguments.trust and not arguments.init:
+        raise UserError("--trust is of a run that --resume or --init names: leave it out")
+    init = find(arguments.init, trusted=arguments.trust) if arguments.init else None
+    base = read_config(arguments.config) if arguments.config else None
+    if init is not None and base is None:
+        arguments.backbone = arguments.backbone or init.config.encoder.backbone
+    config = config_from(arguments, base)
+    begins = f"; it begins with the weights of {init.name}" if init else ""
+    print(f"training {arguments.name or default_name(config)}: {describe(config)}{begins}")
+    if config.warning:
+        print(f"warning: {config.warning}", file=sys.stderr)
+    return train(config, arguments.name, progress=not arguments.quiet, init=init)
 
 
 def describe(config: RunConfig) -> str:

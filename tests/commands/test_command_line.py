@@ -81,8 +81,40 @@ def test_resume_of_a_finished_run_says_so(data, capsys):
     assert "\nIs it learning? " in shown
 
 
+def test_a_run_is_extended_and_says_what_that_means(data, capsys):
+    assert call("train", "--data", data, "--name", "longer", *SMALL) == 0
+    capsys.readouterr()
+    assert call("train", "--resume", "longer", "--epochs", "3", "--quiet") == 0
+    shown = capsys.readouterr().out
+    assert "longer is extended from 1 to 3 epochs: from epoch 2 on, the learning rate is that of the cosine" in shown
+    assert "longer: epoch 3" in shown
+    assert call("train", "--resume", "longer", "--epochs", "3", "--quiet") == 0
+    assert "extended" not in capsys.readouterr().out
+    assert "fewer than the 3 of the run" in refused(capsys, "train", "--resume", "longer", "--epochs", "2")
+    line = refused(capsys, "train", "--resume", "longer", "--epochs", "4", "--lr", "1", "--init", "longer")
+    assert line.endswith("leave out --lr, --init")
+    file = runs_root() / "longer" / "config.json"
+    assert call("train", "--config", file, "--name", "at-once", "--quiet") == 0
+    assert Run(runs_root() / "at-once").config.origin.extended == ()
+    capsys.readouterr()
+
+
+def test_a_run_begins_with_anothers_weights(data, capsys):
+    assert call("train", "--data", data, "--name", "first", *SMALL, "--backbone", "convnet-narrow") == 0
+    assert call("train", "--data", data, "--name", "second", *SMALL, "--init", "first") == 0
+    assert "it begins with the weights of first" in capsys.readouterr().out
+    second = Run(runs_root() / "second").config
+    assert (second.encoder.backbone, second.origin.init) == ("convnet-narrow", "first")
+    line = refused(
+        capsys, "train", "--data", data, "--name", "third", *SMALL, "--init", "first", "--backbone", "convnet"
+    )
+    assert "another backbone" in line
+    assert not (runs_root() / "third").exists()
+
+
 def test_a_runs_settings_are_taken_over_and_changed(data, capsys):
-    assert call("train", "--data", data, "--name", "first", *SMALL, "--framework", "n-pair", "--lr", "0.01") == 0
+    words = [word for word in SMALL if word not in ("--queue-length", "32")]
+    assert call("train", "--data", data, "--name", "first", *words, "--framework", "n-pair", "--lr", "0.01") == 0
     file = runs_root() / "first" / "config.json"
     assert call("train", "--config", file, "--name", "same", "--quiet") == 0
     first, same = (Run(runs_root() / name) for name in ("first", "same"))
@@ -143,6 +175,15 @@ def test_without_a_command_the_commands_are_listed(capsys):
         (["train", "--data", "cifar01"], "did you mean 'cifar10"),
         (["train", "--data", "folder:/nowhere"], "/nowhere"),
         (["train", "--resume", "nothing"], "unknown run 'nothing'"),
+        (["train", "--init", "nothing"], "unknown run 'nothing'"),
+        (["train", "--changed-data"], "--changed-data is of --resume"),
+        (["train", "--trust"], "--trust is of a run"),
+        (["train", "--framework", "simclr", "--queue-length", "512"], "it is of moco-v2, not of simclr"),
+        (["train", "--mixco-weight", "0.5"], "mixco, which is off: give --mixing mixco"),
+        (["train", "--decay-factor", "0.5"], "give --schedule step"),
+        (["train", "--hidden", "64", "--projector", "linear"], "a linear head has no hidden units"),
+        (["train", "--hue", "0.5", "--jitter", "0"], "colour jitter, which is off"),
+        (["train", "--knn-every", "2", "--holdout", "0"], "give --holdout"),
         (["evaluate"], "the following arguments are required"),
         (["evaluate", "nothing"], "unknown run 'nothing'"),
         (["compare"], "no run has been evaluated"),
