@@ -21,6 +21,7 @@ COMMANDS = {
     "list": "list the runs",
     "doctor": "check the installation and the device, and say how to fix what is missing",
     "bench": "measure the speed of augmentation and of a training step on this machine",
+    "sweep": "train a grid of settings over several seeds, and compare them",
     "study": "test LooC's claims on glyphs over several seeds",
     "failures": "train small runs that are broken on purpose, and show what exposes each fault",
     "reproduce": "reproduce tables of the papers; --plan estimates the time first",

@@ -51,14 +51,15 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trust", action="store_true", help=note)
 
 
-def add_config_flags(parser: argparse.ArgumentParser) -> None:
-    """One flag for each field, in one group for each section."""
+def add_config_flags(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """One flag for each field, in one group for each section. several: each takes several values, of a sweep."""
     groups: dict[str, Any] = {}
     for flag in flags():
         title = " ".join(flag.path[:-1])
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
-        groups[title].add_argument(f"--{flag.name.replace('_', '-')}", **_arguments(flag))
+        more = {"nargs": "+"} if several and bool not in flag.kinds else {}
+        groups[title].add_argument(f"--{flag.name.replace('_', '-')}", **_arguments(flag) | more)
 
 
 def given_flags(arguments: argparse.Namespace) -> list[str]:
