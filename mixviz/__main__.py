@@ -19,6 +19,7 @@ COMMANDS = {
     "embed": "write the features that a run's encoder has of any data: csv, npz or parquet",
     "report": "write all analyses of one or several runs into one HTML file",
     "list": "list the runs",
+    "tag": "add tags to runs, or remove them, to filter runs by",
     "doctor": "check the installation and the device, and say how to fix what is missing",
     "bench": "measure the speed of augmentation and of a training step on this machine",
     "sweep": "train a grid of settings over several seeds, and compare them",

@@ -4,6 +4,7 @@ config.json        every setting               metrics.csv       one row an epoc
 environment.json   commit, versions, device    evaluation.json   results with protocol, data set and seed
 checkpoint.pt      the state after the last whole epoch: method, optimiser, epoch; previous.pt: the one before
 epoch-N.pt         the state after epoch N, of the epochs that --keep-every names
+tags.txt           the user's own words for the run, one a line
 film.npz           a fixed set of images as the network saw it, epoch by epoch
 
 The checkpoint of an epoch is written last; ``Run.rewind`` goes back to it and drops what other files say of later ones.
@@ -17,7 +18,7 @@ import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,7 @@ from mixviz.paths import runs_root
 from mixviz.result import Result
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "previous.pt"
+TAGS = "tags.txt"  # one a line
 LONGEST_NAME = 200  # letters: file systems take 255 bytes
 
 
@@ -341,6 +343,17 @@ class Run:
         path = self.path / "evaluation.json"
         return read_json(path, list) if path.exists() else []
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The user's own words for the run, in order of the alphabet. Raises UserError."""
+        path = self.path / TAGS
+        return tuple(sorted(set(read_text(path).split()))) if path.exists() else ()
+
+    def set_tags(self, tags: Iterable[str]) -> None:
+        """Put these in place of the old ones. Raises UserError."""
+        text = "".join(f"{check_tag(tag)}\n" for tag in sorted(set(tags)))
+        write_whole(self.path / TAGS, lambda part: part.write_text(text, encoding="utf-8"))
+
     def read_json(self, name: str) -> dict[str, Any]:
         """The object in a file of the folder. Raises UserError."""
         return read_json(self.path / name)
@@ -398,7 +411,7 @@ def split_readable(runs: Sequence[Run]) -> tuple[list[Run], dict[str, str]]:
     fine, wrong = [], {}
     for run in runs:
         try:
-            _ = run.config, run.metrics, run.results
+            _ = run.config, run.metrics, run.results, run.tags
             fine.append(run)
         except UserError as error:
             wrong[run.name] = str(error)
@@ -420,6 +433,13 @@ def folder_of(name: str) -> str:
             ". + = , @ - _"
         )
     return name
+
+
+def check_tag(tag: str) -> str:
+    """The tag, if it is one. Raises UserError."""
+    if not re.fullmatch(r"\w[\w.+=-]{0,49}", tag):
+        raise UserError(f"{tag[:50]!r} is no tag: use up to 50 letters, digits and . + = - _")
+    return tag
 
 
 def default_name(config: RunConfig) -> str:

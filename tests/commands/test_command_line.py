@@ -1,5 +1,7 @@
 """The command line end to end on small images: train, resume, evaluate, compare, list; and every refusal."""
 
+import json
+import os
 import platform
 import resource
 
@@ -7,7 +9,9 @@ import numpy as np
 import pytest
 
 from mixviz.__main__ import COMMANDS, keep_freed_memory, main
+from mixviz.config import RunConfig
 from mixviz.paths import runs_root
+from mixviz.result import Result
 from mixviz.runs import Run
 
 SMALL = {"epochs": 1, "batch-size": 16, "queue-length": 32, "bn-splits": 2, "dim": 8, "hidden": 16}
@@ -62,6 +66,63 @@ def test_from_training_to_comparison(data, capsys):
     assert call("list") == 0
     listed = capsys.readouterr().out
     assert all(name in listed for name in names)
+
+
+@pytest.fixture
+def three(data):
+    """Three runs without an epoch: names and results alone."""
+    about = {"data": "colours", "split": "test", "encoder": "backbone", "target": "label", "device": "cpu"}
+    about |= {"train_images": 9, "test_images": 3, "classes": 2, "protocol": "knn"}
+    for name, mixing, seed, accuracy in [("b", [], 1, 0.5), ("a", ["mixco"], 1, 0.6), ("c", ["mixco"], 2, 0.4)]:
+        run = Run.create(RunConfig.of(data=data, mixing=mixing, seed=seed), name)
+        run.add_results([Result(accuracy=accuracy, seed=seed, **about)])
+        os.utime(run.path / "config.json", (seed, ord(name)))
+
+
+def first_words(text):
+    """Of the lines below the first rule."""
+    lines = text.partition("---\n")[2].splitlines()
+    return [line.split()[0] for line in lines if line and not line.startswith("written")]
+
+
+def test_runs_are_filtered_sorted_tagged_and_written(three, tmp_path, capsys):
+    assert call("list") == 0
+    assert first_words(capsys.readouterr().out) == ["a", "b", "c"]
+    assert call("list", "--sort", "seed", "--reverse") == 0
+    assert first_words(capsys.readouterr().out)[0] == "c"
+    for method, names in [("mixco", ["a", "c"]), ("moco-v2", ["a", "b", "c"]), ("moco-v2 + mixco", ["a", "c"])]:
+        assert call("list", "--method", method) == 0
+        assert first_words(capsys.readouterr().out) == names
+    assert call("list", "--data", "nothing") == 0
+    assert first_words(capsys.readouterr().out) == []
+    assert call("tag", "a", "b", "--add", "good", "old") == 0
+    assert call("tag", "a", "--remove", "old") == 0
+    assert (runs_root() / "a" / "tags.txt").read_text() == "good\n"
+    assert Run(runs_root() / "b").tags == ("good", "old")
+    capsys.readouterr()
+    assert call("list", "--tag", "good", "old", "--out", tmp_path / "runs.json") == 0
+    assert first_words(capsys.readouterr().out) == ["b"]
+    (row,) = json.loads((tmp_path / "runs.json").read_text())
+    assert (row["run"], row["of"], row["loss"], row["tags"]) == ("b", 20, None, "good old")
+    assert call("list", "--out", tmp_path / "runs.csv") == 0
+    assert (tmp_path / "runs.csv").read_text().splitlines()[0].startswith("run,method,data,seed,epochs,of,loss")
+    capsys.readouterr()
+    assert "unknown column 'lose': did you mean 'loss'" in refused(capsys, "list", "--sort", "lose")
+    assert "unknown kind of file '.txt'" in refused(capsys, "list", "--out", tmp_path / "runs.txt")
+    assert "there is no folder" in refused(capsys, "list", "--below", "sweep")
+    assert "is no tag" in refused(capsys, "tag", "a", "--add", "two words")
+
+
+def test_a_comparison_is_filtered_sorted_and_written(three, tmp_path, capsys):
+    assert call("compare", "--base", "moco-v2", "--sort", "knn", "--out", tmp_path / "compared.json") == 0
+    assert first_words(capsys.readouterr().out)[:3] == ["c", "b", "a"]
+    written = json.loads((tmp_path / "compared.json").read_text())
+    assert [row["knn"] for row in written["runs"]] == [0.4, 0.5, 0.6]
+    (found,) = written["differences"]
+    assert (found["method"], found["base"], found["seeds"], found["low"]) == ("moco-v2 + mixco", "moco-v2", [1], None)
+    assert found["mean"] == pytest.approx(0.1)
+    assert call("compare", "--method", "mixco", "--out", tmp_path / "compared.csv") == 0
+    assert len((tmp_path / "compared.csv").read_text().splitlines()) == 3
 
 
 def test_a_queue_that_will_be_stale_is_warned_of_in_one_line(data, capsys):
