@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 
 from mixviz.data.sources import find_source
 from mixviz.domains import DOMAINS, AugmentSettings, Domain
-from mixviz.encoders import HeadKind
+from mixviz.encoders import WIDE, HeadKind
 from mixviz.errors import UserError, unknown
 from mixviz.frameworks import BATCH_SIZE, FRAMEWORKS, FrameworkSettings
 from mixviz.method import check_compatible
@@ -76,9 +76,10 @@ class EncoderConfig(Section, frozen=True):
 
     backbone: str = Field(
         default=next(iter(DOMAINS["image"].backbones)),
-        description=f"{', '.join(dict.fromkeys(name for domain in DOMAINS.values() for name in domain.backbones))}, or "
-        "an nn.Module as package.module:Class",
+        description=f"{', '.join(dict.fromkeys(name for domain in DOMAINS.values() for name in domain.backbones))}, "
+        "torchvision:NAME, timm:NAME, or an nn.Module as package.module:Class",
     )
+    width: Annotated[float, Field(ge=0.1, le=16)] = Field(default=1.0, description="factor to the channels of convnet")
     dim: Count = Field(default=128, description="D, embedding size")
     hidden: Count | None = Field(default=None, description="hidden units of the heads; default: as many as features")
     projector: HeadKind | None = Field(default=None, description="head on the backbone; default: the framework's")
@@ -290,6 +291,8 @@ class RunConfig(Section, frozen=True):
             return f"{method.framework} has no temperature"
         if name in ("decay_epochs", "decay_factor") and self.optimizer.schedule != "step":
             return "it is of the step schedule: give --schedule step"
+        if name == "width" and self.encoder.backbone not in WIDE:
+            return f"it is of {', '.join(WIDE)}, not of {self.encoder.backbone}"
         if name == "hidden" and self.encoder.projector == "linear" and not kind.predicts:
             return "a linear head has no hidden units: give --projector mlp"
         if name in ("brightness", "contrast", "saturation", "hue") and getattr(self.augment, "jitter", 1) == 0:

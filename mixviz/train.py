@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from mixviz.errors import UserError
 from mixviz.evaluate import extract, read_out_knn
 from mixviz.method import Method
 from mixviz.mixing import Mixing
+from mixviz.model_zoo import published_weights
 from mixviz.recorder import Recorder
 from mixviz.runs import Run
 
@@ -72,14 +73,14 @@ def train(
     watch: Watch | None = None,
     views: ViewMaker = make_views,
     mixings: Sequence[Mixing] | None = None,
-    init: Run | None = None,
+    init: Run | Literal["published"] | None = None,
 ) -> Run:
     """Train a new run, from the config to its last epoch.
 
     name: of its folder. images: the training split, in place of loading ``config.data``. root: the folder of runs.
     watch: called after each step; what it raises ends the training, and the checkpoint of the last epoch is kept.
     views: draws the views of a batch. mixings: used in place of the config's. init: a run or recording to begin with
-    the weights of, as ``load_initial`` takes them over.
+    the weights of, as ``load_initial`` takes them over; published: those that torchvision or timm publish.
     Raises UserError on bad input before anything is written, and NonFiniteLoss.
     """
     Run.check_new(config, name, root)
@@ -87,14 +88,22 @@ def train(
     method, data = set_up(config, images, mixings)
     state = None
     if init is not None:
-        load_initial(method, init.encoder(device="cpu").state_dict(), init.name)
-        config = config.model_copy(update={"origin": Origin(init=init.name)})
+        name_of_init = init.name if isinstance(init, Run) else init
+        load_initial(method, _weights_of(init, config, data.shape), name_of_init)
+        config = config.model_copy(update={"origin": Origin(init=name_of_init)})
         state = _state(method, sgd(method, config.optimizer), 0, data)
     run = Run.create(config, name, root)
     with run.locked():
         if state is not None:
             run.save_checkpoint(state)  # to resume from, wherever the other run goes
         return _fit(run, method, data, progress, watch, views, state)
+
+
+def _weights_of(init: Run | Literal["published"], config: RunConfig, shape: Shape) -> dict[str, Tensor]:
+    """Of an embedder. Raises UserError."""
+    if isinstance(init, Run):
+        return init.encoder(device="cpu").state_dict()
+    return {f"backbone.{name}": value for name, value in published_weights(config.encoder.backbone, shape).items()}
 
 
 def load_initial(method: Method, weights: Mapping[str, Tensor], name: str) -> None:

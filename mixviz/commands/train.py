@@ -9,6 +9,7 @@ from mixviz.commands.flags import Parser, add_config_flags, add_trust, config_fr
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
 from mixviz.method import Method
+from mixviz.model_zoo import PUBLISHED
 from mixviz.pretrained import find
 from mixviz.runs import Run, default_name
 from mixviz.train import learning_rate, resume, train
@@ -19,7 +20,8 @@ RESUME_HELP = (
 )
 INIT_HELP = (
     "begin with the weights of this run or recording: its backbone, and its heads if they have the same form; "
-    "--backbone is then by default the run's"
+    f"--backbone is then by default the run's; {PUBLISHED}: with those that torchvision or timm publish for the "
+    "backbone, downloaded unless they are in the cache"
 )
 
 
@@ -72,12 +74,14 @@ def new(arguments: Namespace) -> Run:
         raise UserError("--changed-data is of --resume, and this run is new: leave it out")
     if arguments.trust and not arguments.init:
         raise UserError("--trust is of a run that --resume or --init names: leave it out")
-    init = find(arguments.init, trusted=arguments.trust) if arguments.init else None
+    init = arguments.init
+    if init is not None and init != PUBLISHED:
+        init = find(init, trusted=arguments.trust)
     base = read_config(arguments.config) if arguments.config else None
-    if init is not None and base is None:
+    if isinstance(init, Run) and base is None:
         arguments.backbone = arguments.backbone or init.config.encoder.backbone
     config = config_from(arguments, base)
-    begins = f"; it begins with the weights of {init.name}" if init else ""
+    begins = f"; it begins with the weights of {init.name}" if isinstance(init, Run) else ""
     print(f"training {arguments.name or default_name(config)}: {describe(config)}{begins}")
     if config.warning:
         print(f"warning: {config.warning}", file=sys.stderr)
