@@ -10,6 +10,7 @@ import shutil
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +34,7 @@ from mixviz.domains import Domain, augmentation_of, domain_of, inputs_of
 from mixviz.encoders import recompute_statistics
 from mixviz.errors import UserError
 from mixviz.evaluate import extract, read_out_knn
+from mixviz.loggers import Logger
 from mixviz.method import Method
 from mixviz.mixing import Mixing
 from mixviz.model_zoo import published_weights
@@ -74,6 +76,7 @@ def train(
     views: ViewMaker = make_views,
     mixings: Sequence[Mixing] | None = None,
     init: Run | Literal["published"] | None = None,
+    loggers: Sequence[Logger] = (),
 ) -> Run:
     """Train a new run, from the config to its last epoch.
 
@@ -81,6 +84,7 @@ def train(
     watch: called after each step; what it raises ends the training, and the checkpoint of the last epoch is kept.
     views: draws the views of a batch. mixings: used in place of the config's. init: a run or recording to begin with
     the weights of, as ``load_initial`` takes them over; published: those that torchvision or timm publish.
+    loggers: are given each epoch's row once the epoch is saved.
     Raises UserError on bad input before anything is written, and NonFiniteLoss.
     """
     Run.check_new(config, name, root)
@@ -96,7 +100,7 @@ def train(
     with run.locked():
         if state is not None:
             run.save_checkpoint(state)  # to resume from, wherever the other run goes
-        return _fit(run, method, data, progress, watch, views, state)
+        return _fit(run, method, data, progress, watch, views, state, loggers)
 
 
 def _weights_of(init: Run | Literal["published"], config: RunConfig, shape: Shape) -> dict[str, Tensor]:
@@ -137,6 +141,7 @@ def resume(
     mixings: Sequence[Mixing] | None = None,
     changed_data: bool = False,
     epochs: int | None = None,
+    loggers: Sequence[Logger] = (),
 ) -> Run:
     """Continue from the run's last epoch; equals training without a break, if views, mixings and epochs are the same.
 
@@ -157,7 +162,7 @@ def resume(
             )
         if epochs is not None:
             run.extend(epochs, state["epoch"] if state else 0)
-        return _fit(run, method, data, progress, watch, views, state)
+        return _fit(run, method, data, progress, watch, views, state, loggers)
 
 
 def trained(
@@ -237,6 +242,7 @@ def _fit(
     watch: Watch | None,
     views: ViewMaker,
     state: dict[str, Any] | None = None,
+    loggers: Sequence[Logger] = (),
 ) -> Run:
     """Train from a state, or from the beginning. The lock of the run must be held."""
     config = run.config
@@ -253,7 +259,12 @@ def _fit(
         recorder.take(method, 0)
     per_epoch = loop.steps * config.train.batch_size  # images
     shown = {"desc": run.name, "unit": f" {data.domain.examples}", "unit_scale": True, "mininterval": 0.5}
-    with tqdm(total=epochs * per_epoch, initial=start * per_epoch, disable=not progress, **shown) as bar:
+    with ExitStack() as stack:
+        bar = stack.enter_context(
+            tqdm(total=epochs * per_epoch, initial=start * per_epoch, disable=not progress, **shown)
+        )
+        for logger in loggers:
+            stack.callback(logger.close)
         for epoch in range(start, epochs):
             began = time.perf_counter()
             row = loop.epoch(epoch, bar, watch)
@@ -270,6 +281,8 @@ def _fit(
             every = config.train.keep_every
             keep = bool(every) and (epoch + 1) % every == 0
             run.save_checkpoint(_state(method, optimizer, epoch + 1, data), keep)  # last: it makes the epoch whole
+            for logger in loggers:
+                logger.log(epoch + 1, row)
     return run
 
 

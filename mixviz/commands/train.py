@@ -7,9 +7,11 @@ from pathlib import Path
 from mixviz.analysis.diagnosis import diagnosis
 from mixviz.commands.flags import Parser, add_config_flags, add_trust, config_from, given_flags, read_config
 from mixviz.config import RunConfig
-from mixviz.errors import UserError
+from mixviz.errors import UserError, unknown
+from mixviz.loggers import LOGGERS, Logger
 from mixviz.method import Method
 from mixviz.model_zoo import PUBLISHED
+from mixviz.paths import runs_root
 from mixviz.pretrained import find
 from mixviz.runs import Run, default_name
 from mixviz.train import learning_rate, resume, train
@@ -24,6 +26,11 @@ INIT_HELP = (
     "backbone, downloaded unless they are in the cache"
 )
 
+LOGGER_HELP = (
+    f"write the numbers of each epoch there too, in a folder of that name of the run: {', '.join(LOGGERS)}; in Python "
+    "any object with two methods (mixviz.loggers.Logger)"
+)
+
 
 def main(argv: list[str]) -> None:
     parser = Parser("train", "Train one run. Example: train --data cifar10 --mixing mochi mixco --epochs 15")
@@ -33,6 +40,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="a run's config.json; flags change its settings")
     parser.add_argument("--changed-data", action="store_true", help="--resume: also if the data are others than before")
     add_trust(parser)
+    parser.add_argument("--logger", nargs="+", default=[], metavar="NAME", help=LOGGER_HELP)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_config_flags(parser)
     arguments = parser.parse_args(argv)
@@ -51,7 +59,10 @@ def resumed(arguments: Namespace) -> Run:
     if arguments.epochs is not None:
         epochs = RunConfig.of(epochs=arguments.epochs).train.epochs
         print(extension(run, epochs), end="")
-    return resume(run, progress=not arguments.quiet, changed_data=arguments.changed_data, epochs=epochs)
+    loggers = loggers_of(arguments, run.path)
+    return resume(
+        run, progress=not arguments.quiet, changed_data=arguments.changed_data, epochs=epochs, loggers=loggers
+    )
 
 
 def extension(run: Run, epochs: int) -> str:
@@ -81,11 +92,20 @@ def new(arguments: Namespace) -> Run:
     if isinstance(init, Run) and base is None:
         arguments.backbone = arguments.backbone or init.config.encoder.backbone
     config = config_from(arguments, base)
+    loggers = loggers_of(arguments, runs_root() / (arguments.name or default_name(config)))
     begins = f"; it begins with the weights of {init.name}" if isinstance(init, Run) else ""
     print(f"training {arguments.name or default_name(config)}: {describe(config)}{begins}")
     if config.warning:
         print(f"warning: {config.warning}", file=sys.stderr)
-    return train(config, arguments.name, progress=not arguments.quiet, init=init)
+    return train(config, arguments.name, progress=not arguments.quiet, init=init, loggers=loggers)
+
+
+def loggers_of(arguments: Namespace, folder: Path) -> list[Logger]:
+    """Those of ``--logger``, for the run in a folder. Raises UserError."""
+    for name in arguments.logger:
+        if name not in LOGGERS:
+            raise unknown("logger", name, LOGGERS)
+    return [LOGGERS[name](folder / name) for name in dict.fromkeys(arguments.logger)]
 
 
 def describe(config: RunConfig) -> str:

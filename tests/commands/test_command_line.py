@@ -239,6 +239,7 @@ def test_without_a_command_the_commands_are_listed(capsys):
         (["train", "--init", "nothing"], "unknown run 'nothing'"),
         (["train", "--init", "published"], "--init published is for torchvision:NAME"),
         (["train", "--width", "2", "--backbone", "resnet18"], "it is of convnet, not of resnet18"),
+        (["train", "--logger", "tensorbord"], "unknown logger 'tensorbord': did you mean 'tensorboard'"),
         (["train", "--changed-data"], "--changed-data is of --resume"),
         (["train", "--trust"], "--trust is of a run"),
         (["train", "--framework", "simclr", "--queue-length", "512"], "it is of moco-v2, not of simclr"),
