@@ -122,7 +122,7 @@ def build_embedder(config: RunConfig, shape: Shape, normalise: nn.Module | None 
     assert encoder.projector is not None  # the framework's defaults are filled in
     assert encoder.bn_splits is not None
     with seeded(config.train.seed):
-        backbone = build_backbone(encoder.backbone, shape, encoder.bn_splits, domain.backbones)
+        backbone = build_backbone(encoder.backbone, shape, encoder.bn_splits, domain.backbones, encoder.width)
         features = feature_dim(backbone, shape)
         hidden = encoder.hidden or features
         heads = [Head(encoder.projector, features, hidden, encoder.dim, encoder.bn_splits) for _ in range(spaces)]

@@ -164,9 +164,12 @@ def _array_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
 
 
 def remove_parts(folder: Path, *names: str) -> None:
-    """Remove what processes that were killed have left of these files; none may be written meanwhile."""
+    """Remove what processes that were killed have left of these files, which may have * in their names.
+
+    None of them may be written meanwhile.
+    """
     for name in names:
-        for part in folder.glob(f".{escape(name)}.*{PART}"):
+        for part in folder.glob(f".{name}.*{PART}"):
             part.unlink(missing_ok=True)
 
 
@@ -223,5 +226,5 @@ def locked(folder: Path, name: str = ".lock", wait: float = 0) -> Iterator[None]
 def results_locked(path: Path) -> Iterator[None]:
     """For reading a file of results, adding to it and writing it: one process at a time, the others wait."""
     with locked(path.parent, ".results.lock", wait=60):
-        remove_parts(path.parent, path.name)
+        remove_parts(path.parent, escape(path.name))
         yield

@@ -3,6 +3,8 @@
 config.json        every setting               metrics.csv       one row an epoch
 environment.json   commit, versions, device    evaluation.json   results with protocol, data set and seed
 checkpoint.pt      the state after the last whole epoch: method, optimiser, epoch; previous.pt: the one before
+epoch-N.pt         the state after epoch N, of the epochs that --keep-every names
+tags.txt           the user's own words for the run, one a line
 film.npz           a fixed set of images as the network saw it, epoch by epoch
 
 The checkpoint of an epoch is written last; ``Run.rewind`` goes back to it and drops what other files say of later ones.
@@ -13,9 +15,10 @@ import json
 import os
 import pickle
 import re
+import shutil
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +53,7 @@ from mixviz.paths import runs_root
 from mixviz.result import Result
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "previous.pt"
+TAGS = "tags.txt"  # one a line
 LONGEST_NAME = 200  # letters: file systems take 255 bytes
 
 
@@ -104,7 +108,9 @@ class Run:
     def locked(self) -> Iterator[None]:
         """For whatever trains the run: one at a time. Raises UserError with the owner of the lock."""
         with locked(self.path):
-            remove_parts(self.path, "environment.json", "config.json", "metrics.csv", "film.npz", CHECKPOINT)
+            remove_parts(
+                self.path, "environment.json", "config.json", "metrics.csv", "film.npz", CHECKPOINT, "epoch-*.pt"
+            )
             yield
 
     @property
@@ -156,14 +162,36 @@ class Run:
     def _write_log(self, rows: pd.DataFrame) -> None:
         write_whole(self.path / "metrics.csv", lambda part: rows.to_csv(part, index=False))
 
-    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Keep the state after an epoch, and the one before as ``previous.pt``. Raises UserError."""
+    def extend(self, epochs: int, after: int) -> None:
+        """Let the run have more epochs; after: those that are trained. Its lock must be held. Raises UserError."""
+        extended = self.config.extended(epochs, after)
+        if extended != self.config:
+            self._write_json("config.json", extended.model_dump(mode="json"))
+
+    def save_checkpoint(self, state: Mapping[str, Any], keep: bool = False) -> None:
+        """Keep the state after an epoch, and the one before as ``previous.pt``; keep: this one also as ``epoch-N.pt``.
+
+        Raises UserError.
+        """
 
         def write(part: Path) -> None:
             with part.open("wb") as file:
                 torch.save(dict(state), file)
 
-        write_whole(self.path / CHECKPOINT, write, self.path / PREVIOUS)
+        def copy(part: Path) -> None:
+            try:
+                os.link(kept, part)  # takes no space: neither file is ever changed, only replaced
+            except OSError:
+                shutil.copyfile(kept, part)
+
+        kept = self.kept(state["epoch"])
+        if keep:
+            write_whole(kept, write)
+        write_whole(self.path / CHECKPOINT, copy if keep else write, self.path / PREVIOUS)
+
+    def kept(self, epoch: int) -> Path:
+        """Where the checkpoint of an epoch that is kept lies."""
+        return self.path / f"epoch-{epoch}.pt"
 
     def load_checkpoint(self, device: torch.device | str = "cpu") -> dict[str, Any]:
         """The state after the last whole epoch. Raises UserError if there is none, or it is damaged."""
@@ -336,6 +364,17 @@ class Run:
         path = self.path / "evaluation.json"
         return read_json(path, list) if path.exists() else []
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The user's own words for the run, in order of the alphabet. Raises UserError."""
+        path = self.path / TAGS
+        return tuple(sorted(set(read_text(path).split()))) if path.exists() else ()
+
+    def set_tags(self, tags: Iterable[str]) -> None:
+        """Put these in place of the old ones. Raises UserError."""
+        text = "".join(f"{check_tag(tag)}\n" for tag in sorted(set(tags)))
+        write_whole(self.path / TAGS, lambda part: part.write_text(text, encoding="utf-8"))
+
     def read_json(self, name: str) -> dict[str, Any]:
         """The object in a file of the folder. Raises UserError."""
         return read_json(self.path / name)
@@ -396,7 +435,7 @@ def split_readable(runs: Sequence[Run]) -> tuple[list[Run], dict[str, str]]:
     fine, wrong = [], {}
     for run in runs:
         try:
-            _ = run.config, run.metrics, run.results
+            _ = run.config, run.metrics, run.results, run.tags
             fine.append(run)
         except UserError as error:
             wrong[run.name] = str(error)
@@ -418,6 +457,13 @@ def folder_of(name: str) -> str:
             ". + = , @ - _"
         )
     return name
+
+
+def check_tag(tag: str) -> str:
+    """The tag, if it is one. Raises UserError."""
+    if not re.fullmatch(r"\w[\w.+=-]{0,49}", tag):
+        raise UserError(f"{tag[:50]!r} is no tag: use up to 50 letters, digits and . + = - _")
+    return tag
 
 
 def default_name(config: RunConfig) -> str:

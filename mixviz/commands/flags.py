@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mixviz.config import Flag, RunConfig, flags
+from mixviz.config import Flag, Origin, RunConfig, flags
 from mixviz.errors import UserError, unknown
 from mixviz.experiments.workers import default_jobs
 from mixviz.files import read_json
@@ -51,14 +51,15 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trust", action="store_true", help=note)
 
 
-def add_config_flags(parser: argparse.ArgumentParser) -> None:
-    """One flag for each field, in one group for each section."""
+def add_config_flags(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """One flag for each field, in one group for each section. several: each takes several values, of a sweep."""
     groups: dict[str, Any] = {}
     for flag in flags():
         title = " ".join(flag.path[:-1])
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
-        groups[title].add_argument(f"--{flag.name.replace('_', '-')}", **_arguments(flag))
+        more = {"nargs": "+"} if several and bool not in flag.kinds else {}
+        groups[title].add_argument(f"--{flag.name.replace('_', '-')}", **_arguments(flag) | more)
 
 
 def given_flags(arguments: argparse.Namespace) -> list[str]:
@@ -70,14 +71,16 @@ def config_from(arguments: argparse.Namespace, base: RunConfig | None = None) ->
     """The config that the flags give; base: in place of the defaults. Raises UserError."""
     names = {flag.name for flag in flags()}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
-    if base is None:
-        return RunConfig.of(**given)
-    return base.but(**given) if given else base
+    config = RunConfig.of(**given) if base is None else base.but(**given) if given else base
+    for name in given:
+        if why := config.idle(name):
+            raise UserError(f"--{name.replace('_', '-')} would have no effect: {why}")
+    return config
 
 
 def read_config(path: Path) -> RunConfig:
-    """A run's config.json. Raises UserError."""
-    return RunConfig.parse(read_json(path))
+    """The settings in a run's config.json. Raises UserError."""
+    return RunConfig.parse(read_json(path)).model_copy(update={"origin": Origin()})
 
 
 def _arguments(flag: Flag) -> dict[str, Any]:
