@@ -85,6 +85,7 @@ def _load_split(data: DataConfig, split: str, progress: bool) -> Dataset:
         image_size=data.image_size,
         name=data.data_name,
         skip_bad=data.skip_bad,
+        unlabelled=data.unlabelled,
         target=data.target,
         sample_rate=data.sample_rate,
         progress=progress,

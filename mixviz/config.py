@@ -60,6 +60,7 @@ class DataConfig(Section, frozen=True):
         json_schema_extra={"domain": "tabular"},
     )
     skip_bad: bool = Field(default=False, description="skip what cannot be decoded, and count it")
+    unlabelled: bool = Field(default=False, description="use no labels, as of sub-folders that are not classes")
     train_images: Count | None = Field(default=None, description="use only so many training images")
     holdout: Annotated[int, Field(ge=0)] = Field(
         default=2000, description="training images (at most a tenth) kept for the kNN monitor"

@@ -150,7 +150,7 @@ def _parts(path: Path, reading: Reading) -> dict[str, _Part]:
     """The splits of a table; without classes there is train alone."""
     parts = {name: _part(file, reading) for name, file in _files(path).items()}
     everything = parts["train"]
-    if len(parts) == 1 and everything.classes is not None:
+    if len(parts) == 1 and everything.classes is not None and not reading.unlabelled:
         train, test = split_rows(everything.classes.to_numpy(), 5)
         parts = {"train": everything.select(train), "test": everything.select(test)}
     return parts
