@@ -5,6 +5,7 @@ mixing's name before it). Everything is checked here, before anything is loaded 
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union, get_args, get_origin
 
@@ -65,6 +66,18 @@ class DataConfig(Section, frozen=True):
     holdout: Annotated[int, Field(ge=0)] = Field(
         default=2000, description="training images (at most a tenth) kept for the kNN monitor"
     )
+
+    @property
+    def shown(self) -> str:
+        """What results call the data: as given or, of a path, its last part."""
+        kind, _, path = self.data.partition(":")
+        return self.data_name or (f"{kind}:{Path(path).resolve().name}" if path else kind)
+
+    @property
+    def absolute(self) -> Self:
+        """The same from whatever folder it is read."""
+        kind, _, path = self.data.partition(":")
+        return self.model_copy(update={"data": f"{kind}:{Path(path).expanduser().resolve()}"}) if path else self
 
     @property
     def domain(self) -> str:

@@ -26,7 +26,7 @@ def _row(run: Run) -> list[str]:
     loss, knn = last.get("loss"), last.get("knn_accuracy")
     return [
         run.name,
-        config.data.data_name or config.data.data,
+        config.data.shown,
         f"{len(metrics)} of {config.train.epochs}",
         "–" if loss is None else f"{loss:.3f}",
         "–" if knn is None or knn != knn else f"{knn:.1%}",

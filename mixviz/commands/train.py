@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from mixviz.analysis.diagnosis import diagnosis
+from mixviz.build import fitted, load_sets
 from mixviz.commands.flags import Parser, add_config_flags, add_trust, config_from, given_flags, read_config
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
@@ -29,10 +30,13 @@ def main(argv: list[str]) -> None:
         run = resume(run, progress=not arguments.quiet, changed_data=arguments.changed_data)
     else:
         config = config_from(arguments, read_config(arguments.config) if arguments.config else None)
+        Run.check_new(config, arguments.name)
+        images = load_sets(config.data, not arguments.quiet).all_train
+        config = fitted(config, images)
         print(f"training {arguments.name or default_name(config)}: {describe(config)}")
         if config.warning:
             print(f"warning: {config.warning}", file=sys.stderr)
-        run = train(config, arguments.name, progress=not arguments.quiet)
+        run = train(config, arguments.name, images, progress=not arguments.quiet)
     print(summary(run))
 
 
@@ -45,7 +49,7 @@ def describe(config: RunConfig) -> str:
     )
     if Method.is_extension(config.method.framework, config.method.mixings()):
         notes.append("an extension: no paper reports this combination")
-    return "; ".join([f"{name} on {config.data.data_name or config.data.data}", *notes])
+    return "; ".join([f"{name} on {config.data.shown}", *notes])
 
 
 def summary(run: Run) -> str:

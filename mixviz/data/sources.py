@@ -17,7 +17,7 @@ from mixviz.data.glyphs import make_glyphs
 from mixviz.data.published import read_optical_digits, read_published, read_tiny_imagenet
 from mixviz.data.tabular import read_covtype, read_embedded, read_table
 from mixviz.data.tones import make_tones
-from mixviz.errors import MissingData, UserError, reason, unknown
+from mixviz.errors import MissingData, NoTestSplit, UserError, reason, unknown
 
 SPLITS = ("train", "test")
 ALL = "all"  # both, or an own source as a whole
@@ -220,7 +220,9 @@ def _read_fifth(read: Callable[[str, Reading], Dataset], split: str, reading: Re
     everything = read("train", reading)
     if everything.labels is None or reading.unlabelled:
         if split == "test":
-            raise UserError(f"{everything.name} has neither labels nor a test split: to evaluate, add labelled images")
+            raise NoTestSplit(
+                f"{everything.name} has neither labels nor a test split: to evaluate, add labelled images"
+            )
         return everything
     order = np.random.default_rng(0).permutation(len(everything))
     fifth = max(1, len(order) // 5)
