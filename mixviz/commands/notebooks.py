@@ -4,7 +4,7 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-from mixviz.commands.flags import Parser
+from mixviz.commands.parser import Parser
 from mixviz.errors import UserError
 from mixviz.files import cannot_write
 from mixviz.paths import shipped
