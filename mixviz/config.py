@@ -5,6 +5,7 @@ mixing's name before it). Everything is checked here, before anything is loaded 
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union, get_args, get_origin
 
@@ -60,10 +61,23 @@ class DataConfig(Section, frozen=True):
         json_schema_extra={"domain": "tabular"},
     )
     skip_bad: bool = Field(default=False, description="skip what cannot be decoded, and count it")
+    unlabelled: bool = Field(default=False, description="use no labels, as of sub-folders that are not classes")
     train_images: Count | None = Field(default=None, description="use only so many training images")
     holdout: Annotated[int, Field(ge=0)] = Field(
         default=2000, description="training images (at most a tenth) kept for the kNN monitor"
     )
+
+    @property
+    def shown(self) -> str:
+        """What results call the data: as given or, of a path, its last part."""
+        kind, _, path = self.data.partition(":")
+        return self.data_name or (f"{kind}:{Path(path).resolve().name}" if path else kind)
+
+    @property
+    def absolute(self) -> Self:
+        """The same from whatever folder it is read."""
+        kind, _, path = self.data.partition(":")
+        return self.model_copy(update={"data": f"{kind}:{Path(path).expanduser().resolve()}"}) if path else self
 
     @property
     def domain(self) -> str:

@@ -78,7 +78,9 @@ class Run:
         """The run as it would be created. Raises UserError where its name is no good or taken."""
         run = cls((root or runs_root()) / folder_of(name or default_name(config)), trusted=True)
         if (run.path / "config.json").exists():
-            raise UserError(f"the run {run.name} exists: continue it with --resume, or choose another --name")
+            own = run.config.data.absolute == config.data.absolute
+            cure = "continue it with --resume, or choose" if own else "it is of other data: choose"
+            raise UserError(f"the run {run.name} exists: {cure} another --name")
         return run
 
     @classmethod
@@ -92,7 +94,8 @@ class Run:
         with run.locked():
             cls.check_new(config, name, root)  # not made by another process in the meantime
             run._write_json("environment.json", environment() | {"dtype": dtype_name(config)})
-            run._write_json("config.json", config.model_dump(mode="json"))
+            placed = config.model_copy(update={"data": config.data.absolute})
+            run._write_json("config.json", placed.model_dump(mode="json"))
         return run
 
     @classmethod
@@ -468,8 +471,10 @@ def check_tag(tag: str) -> str:
 
 def default_name(config: RunConfig) -> str:
     """data-framework+mixings-seedN."""
-    source = config.data.data_name or config.data.data.removeprefix("folder:").removeprefix("numpy:")
-    source = re.sub(r"[^\w.+-]+", "-", Path(source.removeprefix("parquet:")).stem).strip("-").lower()
+    kind, _, path = config.data.data.partition(":")
+    place = Path(path).expanduser().resolve()
+    source = config.data.data_name or ((place.name if place.is_dir() else place.stem) if path else kind)
+    source = re.sub(r"[^\w.+-]+", "-", source).strip("-.+").lower() or kind
     return f"{source}-{'+'.join([config.method.framework, *config.method.mixing])}-seed{config.train.seed}"
 
 

@@ -30,6 +30,7 @@ from mixviz.build import (
 )
 from mixviz.config import OptimizerConfig, Origin, RunConfig
 from mixviz.data import Dataset, draw
+from mixviz.data.checks import say
 from mixviz.domains import Domain, augmentation_of, domain_of, inputs_of
 from mixviz.encoders import recompute_statistics
 from mixviz.errors import UserError
@@ -290,10 +291,14 @@ def set_up(config: RunConfig, images: Dataset, mixings: Sequence[Mixing] | None 
     """The untrained method and its data, on the run's device. mixings: in place of the config's. Raises UserError."""
     sets = TrainSets(data=config.data, all_train=images)
     if config.train.batch_size > len(sets.train):
+        held = f", of which {len(sets.held_out)} are held out" if len(sets.held_out) else ""
         raise UserError(
             f"--batch-size {config.train.batch_size} is larger than the {len(sets.train)} training "
-            f"{domain_of(images).examples}: take {len(sets.train)} or fewer"
+            f"{domain_of(images).examples} ({len(images)}{held}): "
+            + (f"take {len(sets.train)} or fewer" if len(sets.train) > 1 else "add some, 2 at least")
         )
+    if note := config.method.settings.too_long(config.train.batch_size, len(sets.train)):
+        say(note)
     if config.method.oracle:
         images.targets("label")
     shape, normalise = inputs_of(sets.train)
@@ -359,15 +364,16 @@ def optimize(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> Non
 def knn_monitor(method: Method, data: TrainingData) -> float:
     """Accuracy of weighted kNN on backbone features: held-out training images looked up among the others.
 
-    NaN where there are no labels or nothing is held out. Leaves the method as it was.
+    NaN if there are no labels, or a single one, or nothing is held out. Leaves the method as it was.
     """
-    if data.labels is None or not len(data.held_out):
+    if data.labels is None or not len(data.held_out) or len(data.labels.unique()) < 2:
         return math.nan
     embedder = method.framework.online.eval()
     bank, queries = extract(embedder, data.bank), extract(embedder, data.held_out)
-    predicted, _ = read_out_knn(bank, torch.as_tensor(data.bank.labels), queries, seed=0)
+    classes, labels = torch.as_tensor(data.bank.labels).unique(return_inverse=True)
+    predicted, _ = read_out_knn(bank, labels, queries, seed=0)
     method.train()
-    return float((predicted == torch.as_tensor(data.held_out.labels)).double().mean())
+    return float((classes[predicted] == torch.as_tensor(data.held_out.labels)).double().mean())
 
 
 def _is_due(epoch: int, config: RunConfig) -> bool:

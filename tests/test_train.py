@@ -1,6 +1,7 @@
 """The loop: reproducible, resumable bit for bit, blind to who looks on, and honest when it fails."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -254,6 +255,27 @@ def test_the_monitor_needs_labels_and_held_out_images():
     assert math.isnan(knn_monitor(*set_up(config_of(holdout=0), pictures())))
 
 
+def test_the_monitor_tells_labels_of_any_size_apart_and_needs_two():
+    method, data = set_up(config_of(), pictures())
+    huge = replace(
+        data,
+        labels=data.labels + 10**12,
+        bank=replace(data.bank, labels=data.bank.labels + 10**12),
+        held_out=replace(data.held_out, labels=data.held_out.labels + 10**12),
+    )
+    assert knn_monitor(method, huge) == knn_monitor(method, data)
+    assert math.isnan(knn_monitor(method, replace(data, labels=torch.zeros_like(data.labels))))
+
+
+def test_a_queue_longer_than_the_data_is_told(capsys):
+    config = config_of(framework="moco-v2", queue_length=64, batch_size=16)
+    set_up(config, pictures(90))  # 82 to train on
+    assert "the queue holds" not in capsys.readouterr().err
+    set_up(config.but(queue_length=80), pictures(90))
+    assert "the queue holds 80 images, and there are 82 to train on" in (said := capsys.readouterr().err)
+    assert "take --queue-length 64" in said
+
+
 def test_the_monitor_compares_with_all_classes_of_a_sorted_folder():
     """20 classes of 1,000 images: the bank of 10,000 has about 500 of each, and none that is held out."""
     labels = np.repeat(np.arange(20), 1000)
@@ -350,7 +372,7 @@ def test_weights_that_are_not_finite_are_never_a_checkpoint(tmp_path):
 
 
 def test_a_batch_larger_than_the_data_writes_nothing(tmp_path):
-    with pytest.raises(UserError, match="--batch-size 16 is larger than the 9 training images: take 9 or fewer"):
+    with pytest.raises(UserError, match=r"than the 9 training images \(10, of which 1 are held out\): take 9"):
         trained(config_of(), tmp_path, "big", pictures(10))
     assert list(tmp_path.iterdir()) == []
 

@@ -2,34 +2,15 @@
 
 import argparse
 import typing
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from mixviz.commands.parser import Parser as Parser
 from mixviz.config import Flag, Origin, RunConfig, flags
-from mixviz.errors import UserError, unknown
+from mixviz.errors import UserError
 from mixviz.experiments.workers import default_jobs
 from mixviz.files import read_json
 from mixviz.frameworks import FRAMEWORKS
-
-
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that raises UserErrors of one line, with the most similar flag that exists."""
-
-    def __init__(self, command: str, description: str, **arguments: Any):
-        super().__init__(f"python -m mixviz {command}", description=description, allow_abbrev=False, **arguments)
-
-    def parse_args(self, argv: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
-        known, rest = self.parse_known_args(argv)
-        for word in rest:
-            if word.startswith("-"):
-                valid = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
-                raise unknown("flag", word.partition("=")[0], valid)
-            raise UserError(f"unexpected argument {word!r}: flags begin with --, see --help")
-        return known
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}: see --help")
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:

@@ -42,7 +42,7 @@ def _row(run: Run) -> list:
     config, metrics = run.config, run.metrics
     probe = run.own_results().get("linear-features")
     last = metrics.ffill().iloc[-1] if len(metrics) else {}
-    about = [run.name, config.method.name, config.data.data_name or config.data.data, config.train.seed]
+    about = [run.name, config.method.name, config.data.shown, config.train.seed]
     numbers = [float(last.get(name, math.nan)) for name in ("loss", "knn_accuracy")]
     linear = probe.accuracy if probe else math.nan
     return [*about, len(metrics), config.train.epochs, *numbers, linear, " ".join(run.tags)]

@@ -5,6 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from mixviz.analysis.diagnosis import diagnosis
+from mixviz.build import fitted, load_sets
 from mixviz.commands.flags import Parser, add_config_flags, add_trust, config_from, given_flags, read_config
 from mixviz.config import RunConfig
 from mixviz.errors import UserError, unknown
@@ -92,12 +93,15 @@ def new(arguments: Namespace) -> Run:
     if isinstance(init, Run) and base is None:
         arguments.backbone = arguments.backbone or init.config.encoder.backbone
     config = config_from(arguments, base)
+    Run.check_new(config, arguments.name)
+    images = load_sets(config.data, not arguments.quiet).all_train
+    config = fitted(config, images)
     loggers = loggers_of(arguments, runs_root() / (arguments.name or default_name(config)))
     begins = f"; it begins with the weights of {init.name}" if isinstance(init, Run) else ""
     print(f"training {arguments.name or default_name(config)}: {describe(config)}{begins}")
     if config.warning:
         print(f"warning: {config.warning}", file=sys.stderr)
-    return train(config, arguments.name, progress=not arguments.quiet, init=init, loggers=loggers)
+    return train(config, arguments.name, images, progress=not arguments.quiet, init=init, loggers=loggers)
 
 
 def loggers_of(arguments: Namespace, folder: Path) -> list[Logger]:
@@ -117,7 +121,7 @@ def describe(config: RunConfig) -> str:
     )
     if Method.is_extension(config.method.framework, config.method.mixings()):
         notes.append("an extension: no paper reports this combination")
-    return "; ".join([f"{name} on {config.data.data_name or config.data.data}", *notes])
+    return "; ".join([f"{name} on {config.data.shown}", *notes])
 
 
 def summary(run: Run) -> str:

@@ -104,9 +104,12 @@ def standardised(features: Tensor, *others: Tensor) -> list[Tensor]:
 
 
 def split(n: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Rows of n training images to train on, and the fifth of them, drawn at random, to choose settings on."""
-    order = torch.randperm(n, generator=generator)
-    return order[n // 5 :], order[: n // 5]
+    """Rows of n training images to train on, and the fifth of them, drawn at random, to choose settings on.
+
+    At least one is for choosing.
+    """
+    order, fifth = torch.randperm(n, generator=generator), max(1, n // 5)
+    return order[fifth:], order[:fifth]
 
 
 def best_of(weights: Tensor, features: Tensor, labels: Tensor) -> tuple[int, float]:

@@ -140,7 +140,8 @@ class ProjectionExplorer(CanvasWidget):
 
     def caption(self) -> str:
         pick, seen = self.values["pick"], self.seen
-        said = f"Image {pick} of {len(seen.labels)} test images"
+        kind = "test" if self.images.split == "test" else "held-out"
+        said = f"Image {pick} of {len(seen.labels)} {kind} images"
         said += " (glyphs, which stand in for the run's own)" if self.network.stand_in else ""
         if not seen.names:
             return f"{said}: its nearest image has a cosine of {seen.nearest.similarity[pick, 0]:.2f}."
