@@ -143,14 +143,13 @@ def _has_text(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, list | tuple) and any(isinstance(part, str) for part in value))
 
 
-def _names(value: Any) -> str | list[str]:
-    """A word, or a list of words, in small letters and American spelling, without punctuation around it."""
-    if not isinstance(value, str):
-        return [_names(str(part)) for part in value]
-    word = re.sub(r"^\W+|\W+$", "", value.casefold())
+def _names(value: Any) -> list[str]:
+    """A word, or a list of words, in small letters and American spelling, without punctuation around them."""
+    words = [value] if isinstance(value, str) else map(str, value)
+    words = [re.sub(r"^\W+|\W+$", "", word.casefold()) for word in words]
     for british, american in AMERICAN.items():
-        word = word.replace(british, american)
-    return word
+        words = [word.replace(british, american) for word in words]
+    return words
 
 
 def _written(value: Any) -> str:
