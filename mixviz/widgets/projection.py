@@ -176,7 +176,7 @@ class ProjectionExplorer(CanvasWidget):
         index = torch.stack([near.index[pick] for near in rows.values() if near is not None])
         same = (self.seen.labels[index] == self.seen.labels[pick]).numpy()
         plot_neighbours(ax, images[[pick] * len(index)], images[index.numpy()], same, list(rows)[: len(index)])
-        ax.set_xlabel(f"frame: same {self._factor} (blue, solid), another (orange, dashed)")
+        ax.set_xlabel(f"blue: same {self._factor}; orange, dashed: another", fontsize=9)
 
 
 @lru_cache(maxsize=8)
