@@ -20,7 +20,7 @@ SHORT = {
     "linear-augmented": {"recipe": "imix", "scale": 0.05},
     "linear-online": {"epochs": 60, "lr": 1.0},
     "few-labels": {"share": 0.3},
-    "fine-tuning": {"epochs": 5, "batch_size": 16},
+    "fine-tuning": {"epochs": 5, "batch_size": 16, "least_steps": 1},
     "corruptions": {"kinds": ("brightness", "pixelate"), "severities": (1, 3)},
 }
 

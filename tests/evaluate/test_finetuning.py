@@ -24,7 +24,7 @@ def test_it_learns_and_changes_nothing(share, labels):
     embedder = build_embedder(RunConfig.of(dtype="float32", device="cpu", framework="n-pair", width=0.25), (3, 16, 16))
     before = fingerprint(embedder)
     source = Source(embedder=embedder, train=shapes(100, "train", 0), test=shapes(60, "test", 1))
-    first, again = (evaluate(source, protocols=[f"fine-tuning:share={share},epochs=15"])[0] for _ in range(2))
+    first, again = (evaluate(source, protocols=[f"fine-tuning:share={share},least_steps=100"])[0] for _ in range(2))
     assert first.accuracy == again.accuracy > 0.9
     assert first.settings["labels"] == pytest.approx(labels, abs=1)
     assert fingerprint(embedder) == before
