@@ -129,7 +129,8 @@ class Result:
         row = row if "options" in row else _converted(row)
         for entry in fields(cls):
             kind: Any = get_origin(entry.type) or entry.type
-            if entry.name in row and entry.name not in PARTS and not isinstance(row[entry.name], KINDS.get(kind, kind)):
+            kind = KINDS.get(kind, kind)
+            if entry.name in row and entry.name not in PARTS and not isinstance(row[entry.name], kind):
                 raise UserError(f"a result has {row[entry.name]!r:.40} for {entry.name}: evaluate the run again")
         options = {key: tuple(value) if isinstance(value, list) else value for key, value in row["options"].items()}
         known = {f.name for f in fields(cls)} - {*PARTS}
