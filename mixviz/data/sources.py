@@ -131,6 +131,10 @@ def find_source(source: str) -> DataSource | PathSource:
     kind, _, path = source.partition(":")
     if path and kind in PATH_SOURCES:
         return PATH_SOURCES[kind]
+    if source not in SOURCES and ":" not in source and (Path(source).exists() or "/" in source):
+        suffixes = {".npz": "numpy", ".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}
+        kind = suffixes.get(Path(source).suffix.lower(), "folder")
+        raise UserError(f"unknown data set {source!r}: a path needs its kind, as in {kind}:{source}")
     if source not in SOURCES:
         raise unknown("data set", source, [*SOURCES, *[f"{kind}:PATH" for kind in PATH_SOURCES]])
     return SOURCES[source]
