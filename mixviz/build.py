@@ -106,6 +106,7 @@ def _load_split(data: DataConfig, split: str, progress: bool) -> Dataset:
         name=data.data_name,
         skip_bad=data.skip_bad,
         unlabelled=data.unlabelled,
+        split_by=data.split_by,
         target=data.target,
         sample_rate=data.sample_rate,
         progress=progress,

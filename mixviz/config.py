@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from mixviz.data.decode import SplitBy
 from mixviz.data.sources import find_source
 from mixviz.domains import DOMAINS, AugmentSettings, Domain
 from mixviz.encoders import WIDE, HeadKind
@@ -62,6 +63,9 @@ class DataConfig(Section, frozen=True):
     )
     skip_bad: bool = Field(default=False, description="skip what cannot be decoded, and count it")
     unlabelled: bool = Field(default=False, description="use no labels, as of sub-folders that are not classes")
+    split_by: SplitBy = Field(
+        default="name", description="what deals own data without a test split: file names, or rows as in older versions"
+    )
     train_images: Count | None = Field(default=None, description="use only so many training images")
     holdout: Annotated[int, Field(ge=0)] = Field(
         default=2000, description="training images (at most a tenth) kept for the kNN monitor"

@@ -118,7 +118,8 @@ class Recorder:
                 f"spectrum/{name}": spectrum(x)[:DIMS].numpy(),
             }
             if labels is not None:
-                curves[f"class_alignment/{name}"] = float(class_alignment(x, labels).nanmean())
+                classes = labels.unique(return_inverse=True)[1]
+                curves[f"class_alignment/{name}"] = float(class_alignment(x, classes).nanmean())
                 curves[f"knn_accuracy/{name}"] = leave_one_out(x, labels)
         before = self.frames[-1]["embeddings"] if self.frames else {}
         low = {name: principal(x, self._dims(name), before.get(name)) for name, x in embeddings.items()}

@@ -120,6 +120,9 @@ class Run:
     def config(self) -> RunConfig:
         """Raises UserError if it cannot be read, or was made by a version with other settings."""
         nested = self.read_json("config.json")
+        data = nested.get("data")
+        if isinstance(data, dict) and ":" in str(data.get("data")):
+            data.setdefault("split_by", "row")  # of older versions
         try:
             return RunConfig.parse(nested)
         except UserError as error:

@@ -191,6 +191,15 @@ def test_the_probes_are_held_out_of_training(tmp_path):
     np.testing.assert_array_equal(images.labels[film.rows], film.labels)
 
 
+def test_labels_of_any_size_are_filmed(tmp_path):
+    small, huge = pictures(), pictures()
+    huge.labels[:] = small.labels + 10**10
+    films = [trained(tmp_path, name, images).film for name, images in (("small", small), ("huge", huge))]
+    assert films[0].labels.dtype == np.int16
+    assert np.array_equal(films[1].labels, films[0].labels.astype(np.int64) + 10**10)
+    assert np.array_equal(films[1].curves["knn_accuracy/backbone"], films[0].curves["knn_accuracy/backbone"])
+
+
 def test_without_labels_the_film_has_what_needs_none(tmp_path):
     film = trained(tmp_path, "unlabelled", pictures(labels=False)).film
     assert film.labels is None

@@ -70,6 +70,14 @@ def test_a_run_of_data_of_the_same_name_is_not_to_be_resumed(tmp_path):
         Run.create(there, root=tmp_path)
 
 
+def test_own_data_of_runs_of_older_versions_are_dealt_as_before(tmp_path):
+    run = Run.create(RunConfig.of(data=f"folder:{tmp_path}", device="cpu"), "new", tmp_path)
+    assert run.config.data.split_by == "name"
+    path = run.path / "config.json"
+    path.write_text(path.read_text("utf-8").replace('"split_by": "name",', ""), "utf-8")
+    assert run.config.data.split_by == "row"
+
+
 def test_an_existing_run_is_not_overwritten(tmp_path):
     run = Run.create(CONFIG, "a", tmp_path)
     before = (run.path / "config.json").read_text()

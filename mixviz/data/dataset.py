@@ -68,6 +68,13 @@ class Dataset:
             raise UserError(f"{self.name} has a single {name}, but at least two are needed: add images of another")
         return values
 
+    @property
+    def numbered_labels(self) -> Tensor | None:
+        """(N,) labels, which may be of any size, as numbers of ``class_names``; if there are none, in their order."""
+        if self.labels is None or self.class_names:
+            return None if self.labels is None else torch.as_tensor(self.labels)
+        return torch.as_tensor(np.unique(self.labels, return_inverse=True)[1])
+
     def fingerprint(self) -> str:
         """A digest of the examples and their labels: the same for the same bytes in the same order.
 

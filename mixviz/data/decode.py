@@ -10,7 +10,7 @@ from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from threading import Lock
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -27,6 +27,9 @@ DEPTHS = (8, 12, 16)  # bits that a grey image with room for more may use
 _huge, _own_pillow = Lock(), Lock()
 
 
+SplitBy = Literal["name", "row"]  # what decides which fifth is test where the data have none
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """How a split is to be read; each source looks at what it knows of."""
@@ -36,6 +39,7 @@ class Reading:
     target: str | None = None  # the column of classes
     skip_bad: bool = False
     unlabelled: bool = False  # whatever labels there are
+    split_by: SplitBy = "name"
     progress: bool = True
     seed: int = 0  # of what is drawn, such as glyphs
 

@@ -11,7 +11,8 @@ from mixviz.data.arrays import arrays_have_test, read_arrays
 from mixviz.data.audio import read_fsdd, read_sounds, read_speech_commands, sounds_have_test
 from mixviz.data.checks import SMALLEST, check_square
 from mixviz.data.dataset import Dataset, joined
-from mixviz.data.decode import Reading, resize_all
+from mixviz.data.decode import Reading, SplitBy, resize_all
+from mixviz.data.fifth import is_test
 from mixviz.data.files import folder_has_test, parquet_has_test, read_folder, read_parquet
 from mixviz.data.glyphs import make_glyphs
 from mixviz.data.published import read_optical_digits, read_published, read_tiny_imagenet
@@ -130,6 +131,10 @@ def find_source(source: str) -> DataSource | PathSource:
     kind, _, path = source.partition(":")
     if path and kind in PATH_SOURCES:
         return PATH_SOURCES[kind]
+    if source not in SOURCES and ":" not in source and (Path(source).exists() or "/" in source):
+        suffixes = {".npz": "numpy", ".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}
+        kind = suffixes.get(Path(source).suffix.lower(), "folder")
+        raise UserError(f"unknown data set {source!r}: a path needs its kind, as in {kind}:{source}")
     if source not in SOURCES:
         raise unknown("data set", source, [*SOURCES, *[f"{kind}:PATH" for kind in PATH_SOURCES]])
     return SOURCES[source]
@@ -145,6 +150,7 @@ def load(
     unlabelled: bool = False,
     target: str | None = None,
     sample_rate: int | None = None,
+    split_by: SplitBy = "name",
     seed: int = 0,
     progress: bool = True,
 ) -> Dataset:
@@ -155,7 +161,8 @@ def load(
     name: what results call it. skip_bad: leave out what cannot be decoded, and count it. unlabelled: leave out labels,
     as of folders that are no classes. target: the column of classes of a table. sample_rate: of sounds, samples a
     second. seed: of glyphs and tones.
-    A source of one's own without a test split gives a fixed fifth of its labelled images as test, whatever the seed.
+    A source of one's own without a test split gives about a fifth of its labelled images as test, whatever the seed:
+    by their names, see ``fifth.is_test``, or, as runs of older versions have it, by the rows that they are in.
     Raises UserError in one line; MissingData if the images are not on this machine.
     """
     if split not in (*SPLITS, ALL):
@@ -175,6 +182,7 @@ def load(
         target=target,
         skip_bad=skip_bad,
         unlabelled=unlabelled,
+        split_by=split_by,
         progress=progress,
         seed=seed,
     )
@@ -212,10 +220,11 @@ def _read(source: str, found: DataSource | PathSource, split: str, reading: Read
         read, has_test = partial(found.read, where), found.has_test(where)
     if split == ALL:
         return [read(one, reading) for one in (SPLITS if has_test else SPLITS[:1])]
-    return [read(split, reading) if has_test else _read_fifth(read, split, reading)]
+    by_name = isinstance(found, PathSource) and reading.split_by == "name"
+    return [read(split, reading) if has_test else _read_fifth(read, split, reading, by_name)]
 
 
-def _read_fifth(read: Callable[[str, Reading], Dataset], split: str, reading: Reading) -> Dataset:
+def _read_fifth(read: Callable[[str, Reading], Dataset], split: str, reading: Reading, by_name: bool) -> Dataset:
     """A split of a source without a test split: a fixed fifth of its labelled examples is test."""
     everything = read("train", reading)
     if everything.labels is None or reading.unlabelled:
@@ -224,6 +233,8 @@ def _read_fifth(read: Callable[[str, Reading], Dataset], split: str, reading: Re
                 f"{everything.name} has neither labels nor a test split: to evaluate, add labelled images"
             )
         return everything
+    if by_name:
+        return replace(everything.select(np.flatnonzero(is_test(everything) == (split == "test"))), split=split)
     order = np.random.default_rng(0).permutation(len(everything))
     fifth = max(1, len(order) // 5)
     part = order[:fifth] if split == "test" else order[fifth:]

@@ -204,7 +204,7 @@ def _geometry(method: Method, config: RunConfig, seen: Heads, test: Dataset) -> 
     inputs, augmentation = prepared(test, slice(PAIRS), device), augmentation_of(config.augment, test)
     views = make_views(inputs, augmentation, seeded_generator(device, "alignment"))
     first, second = (heads(embedder, view.inputs, names) for view in views)
-    labels = None if test.labels is None else torch.as_tensor(test.labels)
+    labels = test.numbered_labels
     return {name: geometry(x, labels, (first[name], second[name])) for name, x in seen.items()}
 
 

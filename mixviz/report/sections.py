@@ -251,7 +251,8 @@ def the_neighbours(report: Report, found: Found) -> None:
     hubs = {name: one.neighbourhood.hubs for name, one in found.items()}
     report.figure(drawing(plot_hubness, hubs), "Points that are everybody's neighbour, and points that are nobody's.")
     for name, one in found.items():
-        labels = torch.zeros(len(one.test)) if one.test.labels is None else torch.as_tensor(one.test.labels)
+        known = one.test.numbered_labels
+        labels = torch.zeros(len(one.test)) if known is None else known
         report.figure(
             drawing(draw_neighbours, one, labels, size=(8, 4.2)), f"{name}: nearest neighbours of six images."
         )

@@ -266,7 +266,7 @@ def test_refusals(words, message, capsys):
 
 
 def test_refusals_that_need_data(data, capsys, tmp_path):
-    assert "larger than the 72 training images" in refused(capsys, "train", "--data", data, "--batch-size", 128)
+    assert "larger than the 72 training images" in refused(capsys, "train", "--data", data, "--batch-size", 256)
     assert call("train", "--data", data, "--name", "run", *SMALL) == 0
     capsys.readouterr()
     assert "the run run exists" in refused(capsys, "train", "--data", data, "--name", "run", *SMALL)

@@ -14,6 +14,8 @@ from mixviz.data import PATH_SOURCES, SOURCES, Dataset, DataSource
 def test_unknown_sets_and_splits(refusal):
     assert "unknown data set 'cifar-10': did you mean 'cifar10'" in refusal("cifar-10")
     assert "unknown data set 'folders:x': did you mean 'folder:PATH'" in refusal("folders:x")
+    assert "'my/photos': a path needs its kind, as in folder:my/photos" in refusal("my/photos")
+    assert "a path needs its kind, as in numpy:a/b.npz" in refusal("a/b.npz")
     assert "unknown data set 'parquet:': did you mean 'parquet:PATH'" in refusal("parquet:")
     assert "unknown split 'val'" in refusal("glyphs", "val")
 

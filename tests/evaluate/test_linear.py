@@ -12,8 +12,10 @@ from mixviz.evaluate.linear import (
     fit_lbfgs,
     gradient,
     grid,
+    linear_classifier,
     linear_probe,
     predict,
+    split,
     with_bias,
 )
 
@@ -132,3 +134,11 @@ def test_one_seed_one_result():
 def test_predict_takes_the_largest_logit():
     weights = torch.tensor([[[1.0, -1.0]], [[0.0, 0.5]]])  # (F + 1 = 2, S = 1, C = 2)
     np.testing.assert_array_equal(predict(weights, torch.tensor([[1.0], [-1.0], [0.2]])).numpy(), [[0, 1, 1]])
+
+
+def test_of_few_images_one_is_for_choosing():
+    features = torch.tensor([[0.0, 1.0], [1.0, 0.0]] * 2)
+    classifier = linear_classifier(features, torch.tensor([0, 1] * 2), epochs=2)
+    assert 0 <= classifier.validation_accuracy <= 1
+    parts = split(4, torch.Generator().manual_seed(0))
+    assert [len(part) for part in parts] == [3, 1]
