@@ -52,6 +52,7 @@ class Operation:
     name: ClassVar[str]
     group: ClassVar[str]  # what LooC leaves out as one augmentation
     p: float = 1.0  # probability that an input is changed
+    mixes_inputs: ClassVar[bool] = False  # whether the change of an input depends on the others of the batch
 
     def __post_init__(self) -> None:
         if not 0 <= self.p <= 1:

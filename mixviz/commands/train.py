@@ -6,6 +6,7 @@ from pathlib import Path
 from mixviz.analysis.diagnosis import diagnosis
 from mixviz.commands.flags import Parser, add_config_flags, add_trust, config_from, given_flags, read_config
 from mixviz.config import RunConfig
+from mixviz.distributed import World, joined
 from mixviz.errors import UserError
 from mixviz.method import Method
 from mixviz.runs import Run, default_name
@@ -13,6 +14,11 @@ from mixviz.train import resume, train
 
 
 def main(argv: list[str]) -> None:
+    with joined() as world:
+        _train(argv, world)
+
+
+def _train(argv: list[str], world: World) -> None:
     parser = Parser("train", "Train one run. Example: train --data cifar10 --mixing mochi mixco --epochs 15")
     parser.add_argument("--name", help="name of the run [default: from data, method and seed]")
     parser.add_argument("--resume", metavar="RUN", help="continue this run from its last epoch, with its own settings")
@@ -26,14 +32,16 @@ def main(argv: list[str]) -> None:
         if given := given_flags(arguments) + ["--name"] * (arguments.name is not None):
             raise UserError(f"--resume continues a run with its own settings: leave out {', '.join(given)}")
         run = Run.open(arguments.resume, trusted=arguments.trust)
-        run = resume(run, progress=not arguments.quiet, changed_data=arguments.changed_data)
+        run = resume(run, progress=not arguments.quiet, changed_data=arguments.changed_data, world=world)
     else:
-        config = config_from(arguments, read_config(arguments.config) if arguments.config else None)
-        print(f"training {arguments.name or default_name(config)}: {describe(config)}")
-        if config.warning:
+        config = world.divide(config_from(arguments, read_config(arguments.config) if arguments.config else None))
+        if world.leads:
+            print(f"training {arguments.name or default_name(config)}: {describe(config)}")
+        if world.leads and config.warning:
             print(f"warning: {config.warning}", file=sys.stderr)
-        run = train(config, arguments.name, progress=not arguments.quiet)
-    print(summary(run))
+        run = train(config, arguments.name, progress=not arguments.quiet, world=world)
+    if world.leads:
+        print(summary(run))
 
 
 def describe(config: RunConfig) -> str:
