@@ -9,7 +9,9 @@ queues stay equal, all negatives of the batch are met, and no framework or mixin
 """
 
 import os
+import re
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -66,7 +68,7 @@ class World:
         padded = torch.cat([part, part.new_zeros(most - len(part), *part.shape[1:])]) if len(part) < most else part
         whole = part.new_empty(self.size * most, *part.shape[1:])
         with _together(self.size):
-            dist.all_gather_into_tensor(whole, padded.contiguous())
+            dist.all_gather(list(whole.split(most)), padded.contiguous())
         if len(whole) == n:
             return whole
         shares = [World(rank, self.size).share(n) for rank in range(self.size)]
@@ -203,9 +205,10 @@ def _together(size: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # of a closed connection, or of waiting in vain
+        why = re.sub(r"^\[\S*\] ", "", reason(error)).partition(". ")[0]  # without the line in gloo's source
         raise UserError(
-            f"another of the {size} processes has ended ({reason(error)}); to continue a run from its last epoch, "
-            "use train --resume"
+            f"another of the {size} processes has ended ({why}); to continue a run from its last epoch, use "
+            "train --resume"
         ) from error
 
 
@@ -227,7 +230,7 @@ def joined() -> Iterator[World]:
         failed = False
     except (Exception, KeyboardInterrupt):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if store is not None and not _is_first(store):
+        if store is not None and not _is_first(store, place["RANK"]):
             raise SystemExit(2) from None
         raise
     finally:
@@ -273,8 +276,11 @@ def _connect(place: Mapping[str, int]) -> Store:
     return store
 
 
-def _is_first(store: Store) -> bool:
-    """Whether no other process has failed before; True too if nobody can tell."""
+def _is_first(store: Store, rank: int) -> bool:
+    """Whether no other process has failed before. The store is torchrun's, or else it ends with process 0."""
     with suppress(RuntimeError):
-        return store.add("mixviz/failed", 1) == 1
-    return True
+        first = store.add("mixviz/failed", 1) == 1
+        if rank == 0:
+            time.sleep(2)  # for the others to ask
+        return first
+    return rank == 1

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 
 CODE = Path(__file__).resolve().parent
 PACKAGES = ("mixviz", "torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
@@ -28,6 +29,7 @@ def environment() -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if cuda else f"CPU, {platform.machine()}",
         "processor": torch.cuda.get_device_name() if cuda else processor(),
         "threads": torch.get_num_threads(),
+        "processes": dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +22,12 @@ from mixviz.runs import Run
 
 EXACT = {"rtol": 0, "atol": 1e-9}
 SIZES = (2, 4)
-TRAIN = (
-    "train --quiet --data glyphs --train-images 200 --holdout 20 --backbone convnet-narrow --dim 8 --hidden 16 "
-    "--batch-size 32 --bn-splits 2 --dtype float32 --film-frames 3 --knn-every 4 --epochs 8"
-).split()
+EPOCHS = 12
+TRAIN = [
+    *("train", "--quiet", "--data", "glyphs", "--train-images", "200", "--holdout", "20"),
+    *("--backbone", "convnet-narrow", "--dim", "8", "--hidden", "16", "--batch-size", "32", "--bn-splits", "2"),
+    *("--dtype", "float32", "--film-frames", "3", "--knn-every", "6", "--epochs", str(EPOCHS)),
+]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -52,15 +53,14 @@ def found(tmp_path_factory):
 
 @cache
 def alone(case: str, size: int) -> dict:
-    return ranks.run_case(ranks.CASES.get(case, {**ranks.UNEVEN, "bn_splits": size}), World())
+    return ranks.run_case(ranks.cases(size)[case], World())
 
 
 def weights_and_queue(case: dict) -> dict:
     return {name: tensor for name, tensor in case["state"].items() if ".running_" not in name}
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("case", [*ranks.CASES, "uneven"])
+@pytest.mark.parametrize(("case", "size"), [(case, size) for size in SIZES for case in ranks.cases(size)])
 def test_processes_compute_what_one_does(found, case, size):
     """Loss, all columns of the log, gradients, queue, and weights after two steps."""
     one = alone(case, size)
@@ -75,7 +75,7 @@ def test_processes_compute_what_one_does(found, case, size):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_running_statistics_are_those_of_one_process_but_for_the_order_of_the_parts(found, size):
-    for case in ranks.CASES:
+    for case in ranks.cases(size):
         one, several = alone(case, size)["state"], found[size, 0]["cases"][case]["state"]
         for name in one:
             if ".running_" in name:
@@ -93,44 +93,30 @@ def test_views_are_augmented_in_shares(found, source, size):
         )
 
 
-def started(folder: Path, size: int, *words: str) -> list:
-    folder.mkdir(exist_ok=True)
-    return ranks.start(ranks.command, size, [*TRAIN, *words] if words[0] != "train" else list(words), folder)
-
-
-def ended(processes: list, folder: Path) -> tuple[list[int], str]:
-    """The exit codes, in less than a minute, and all that was said, without torch's own warnings."""
-    for process in processes:
-        process.join(60)
-    codes = [process.exitcode for process in processes]
-    for process in processes:
-        process.kill()
-    said = "".join((folder / f"said-{rank}").read_text() for rank in range(len(processes)))
-    return codes, said
-
-
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A run of two processes without a break."""
-    folder = tmp_path_factory.mktemp("whole")
-    codes, said = ended(started(folder, 2, "--name", "whole"), folder)
-    assert codes == [0, 0], said
-    return Run.open("whole"), said
+def whole():
+    """A run of two processes, by torchrun, and what was said."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "mixviz"]
+    done = subprocess.run([*launch, *TRAIN, "--name", "whole"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return Run.open("whole"), done.stdout
 
 
 def test_a_run_of_two_processes_is_logged_filmed_and_saved_once(whole):
     run, said = whole
     assert said.count("training whole") == said.count("next: python -m mixviz evaluate whole") == 1
-    assert run.metrics["epoch"].tolist() == [*range(1, 9)]
+    assert run.metrics["epoch"].tolist() == [*range(1, EPOCHS + 1)]
     assert run.metrics["loss"].iloc[-1] < run.metrics["loss"].iloc[0]
     assert run.metrics["knn_accuracy"].notna().sum() == 2
     assert len(run.film) == 3
-    assert run.load_checkpoint()["epoch"] == 8
+    assert run.load_checkpoint()["epoch"] == EPOCHS
     assert run.read_json("environment.json")["processes"] == 2
 
 
 def test_two_processes_give_the_run_of_one(whole):
     """In single precision, whose rounding errors grow with the steps: the first epochs are alike."""
+    config = whole[0].config
+    assert config.encoder.bn_splits == 2
     main([*TRAIN, "--name", "one"])
     both = [run.metrics["loss"].iloc[:2].tolist() for run in (whole[0], Run.open("one"))]
     assert both[0] == pytest.approx(both[1], rel=1e-3)
@@ -138,29 +124,107 @@ def test_two_processes_give_the_run_of_one(whole):
 
 def test_its_encoder_is_evaluated_like_any_other(whole):
     assert main(["evaluate", "whole", "--protocol", "knn"]) == 0
-    assert Run.open("whole").results
+    assert whole[0].results
 
 
-@pytest.mark.parametrize(("victim", "size"), [(0, 2), (1, 2), (3, 4)])
-def test_a_killed_process_ends_the_run_with_one_line_and_any_number_resumes_it(whole, tmp_path, victim, size):
-    name = f"killed-{victim}"
-    processes = started(tmp_path / "first", size, "--name", name)
-    run = Run(whole[0].path.parent / name)
-    while not (run.path / "checkpoint.pt").exists():
-        time.sleep(0.01)
-    time.sleep(np.random.default_rng().uniform(0, 1))
-    processes[victim].kill()
-    codes, said = ended(processes, tmp_path / "first")
+def several(folder: Path, size: int, argv: list[str], victim: int | None = None, wait: Path | None = None):
+    """Runs a command in several processes, of which one may be killed soon after a file is there.
+
+    The exit codes, and all that was said. No process may take longer than a minute.
+    """
+    folder.mkdir(exist_ok=True)
+    processes = ranks.start(ranks.command, size, argv, folder)
+    try:
+        if victim is not None:
+            while not wait.exists() and processes[victim].is_alive():
+                time.sleep(0.01)
+            time.sleep(np.random.default_rng().uniform(0, 0.3))
+            processes[victim].kill()
+        for process in processes:
+            process.join(60)
+        codes = [process.exitcode for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return codes, "".join(path.read_text() for path in sorted(folder.glob("said-*")))
+
+
+def only_line(said: str) -> str:
+    """What mixviz said, if that is one line and nothing else."""
     lines = re.findall(r"^mixviz: .*", said, re.MULTILINE)
-    assert codes[victim] == -signal.SIGKILL
-    assert all(code == 2 for rank, code in enumerate(codes) if rank != victim)
     assert len(lines) == 1, said
-    assert re.search(r"another of the \d processes has ended .*--resume", lines[0])
     assert "Traceback" not in said
+    return lines[0]
 
-    codes, said = ended(started(tmp_path / "second", 2, "train", "--quiet", "--resume", name), tmp_path / "second")
-    assert codes == [0, 0], said
-    assert run.metrics["epoch"].tolist() == [*range(1, 9)]
-    if size == 2:
-        for key, tensor in whole[0].load_checkpoint()["method"].items():
-            assert torch.equal(tensor, run.load_checkpoint()["method"][key]), key
+
+@pytest.mark.parametrize(("victim", "size", "later"), [(0, 2, 2), (1, 2, 1), (3, 4, 2)])
+def test_a_killed_process_ends_all_with_one_line_and_any_number_resumes(whole, tmp_path, victim, size, later):
+    run = Run(whole[0].path.parent / f"killed-{victim}")
+    first = [*TRAIN, "--name", run.name]
+    codes, said = several(tmp_path / "first", size, first, victim, run.path / "checkpoint.pt")
+    assert codes == [-signal.SIGKILL if rank == victim else 2 for rank in range(size)], said
+    assert re.search(rf"another of the {size} processes has ended .*--resume", only_line(said))
+
+    codes, said = several(tmp_path / "second", later, ["train", "--quiet", "--resume", run.name])
+    assert codes == [0] * later, said
+    assert run.metrics["epoch"].tolist() == [*range(1, EPOCHS + 1)]
+    if size == later:
+        one, other = (each.load_checkpoint()["method"] for each in (run, whole[0]))
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_an_error_is_said_once(tmp_path):
+    codes, said = several(tmp_path / "odd", 2, [*TRAIN, "--batch-size", "33", "--name", "odd"])
+    assert codes == [2, 2]
+    assert only_line(said) == ("mixviz: --batch-size 33 cannot be divided among 2 processes: take 32 or 34")
+    assert not (Run.open("whole").path.parent / "odd").exists()
+
+
+def test_every_process_has_a_part_of_batchnorm_at_least():
+    config = RunConfig.of(framework="simclr", batch_size=8)
+    assert World(0, 4).divide(config).encoder.bn_splits == 4
+    assert World(0, 2).divide(RunConfig.of(bn_splits=4, batch_size=8)).encoder.bn_splits == 4
+    assert World().divide(config) is config
+    with pytest.raises(UserError, match="fewer than 2 images for each of 8 BatchNorm splits in 8 processes"):
+        World(0, 8).divide(config)
+
+
+MACHINE = {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29500"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "place"),
+    [
+        ({}, None),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, None),  # a batch script that does not mean it
+        ({**MACHINE, "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}, None),
+        ({**MACHINE, "RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}, (5, 8, 1)),
+        ({**MACHINE, "SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_LOCALID": "1"}, (3, 4, 1)),
+        (
+            {**MACHINE, "RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "SLURM_PROCID": "2", "SLURM_NTASKS": "4"},
+            (5, 8, 1),  # srun started torchrun
+        ),
+    ],
+)
+def test_the_place_among_processes_of_several_machines(environment, place):
+    found = _place(environment)
+    assert (tuple(found.values()) if found else None) == place
+
+
+@pytest.mark.parametrize("wrong", [{"RANK": "8"}, {"RANK": "one"}, {"WORLD_SIZE": "-1"}])
+def test_a_wrong_place_is_one_line(wrong):
+    with pytest.raises(UserError, match="start by torchrun"):
+        _place({**MACHINE, "RANK": "0", "WORLD_SIZE": "8", "LOCAL_RANK": "0", **wrong})
+
+
+def test_one_process_alone_is_left_as_it_is(monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    handler = signal.getsignal(signal.SIGTERM)
+    tensor = torch.ones(3)
+    with joined() as world:
+        assert world == World()
+        assert world.gather(tensor, 3) is tensor
+        world.wait()
+        world.average([tensor])
+    assert tensor.tolist() == [1, 1, 1]
+    assert signal.getsignal(signal.SIGTERM) is handler
