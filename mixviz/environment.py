@@ -20,13 +20,14 @@ PACKAGES = ("mixviz", "torch", "torchvision", "numpy", "pandas", "scikit-learn",
 def environment() -> dict[str, Any]:
     """Commit, versions, device, and how the program was called."""
     cuda = torch.cuda.is_available()
+    others = f"{'Apple GPU' if torch.backends.mps.is_available() else 'CPU'}, {platform.machine()}"
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "platform": f"{platform.system()} {platform.machine()}",
-        "device": torch.cuda.get_device_name() if cuda else f"CPU, {platform.machine()}",
+        "device": torch.cuda.get_device_name() if cuda else others,
         "processor": torch.cuda.get_device_name() if cuda else processor(),
         "threads": torch.get_num_threads(),
         "processes": dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1,

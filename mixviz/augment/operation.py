@@ -92,7 +92,7 @@ def apply_to_marked(
     On a GPU every input is changed and the result selected: counting the marked ones would force a synchronisation.
     """
     parameters = parameters.to(inputs.device)
-    if inputs.is_cuda:
+    if inputs.device.type != "cpu":
         applied = parameters.applied.view(-1, *[1] * (inputs.dim() - 1))
         return torch.where(applied, change(inputs, parameters), inputs)
     marked = parameters.applied.nonzero().squeeze(1)
