@@ -113,9 +113,9 @@ class World:
         """The config with ``bn_splits`` such that each process has equally many of the parts, one at least.
 
         BatchNorm's statistics never cross processes: with S parts a process, a run is as in one process with S * size
-        of them. Raises UserError if the batch cannot be divided.
+        of them. Raises UserError if the batch cannot be divided, or all would share one GPU.
         """
-        batch, encoder = config.train.batch_size, config.encoder
+        batch, encoder, device = config.train.batch_size, config.encoder, config.train.device
         assert encoder.bn_splits is not None  # the framework's default is filled in
         if batch % self.size:
             near = [size for size in (batch - batch % self.size, batch + self.size - batch % self.size) if size]
@@ -123,6 +123,8 @@ class World:
                 f"--batch-size {batch} cannot be divided among {self.size} processes: "
                 f"take {' or '.join(map(str, near))}"
             )
+        if self.size > 1 and device.startswith("cuda:"):
+            raise UserError(f"--device {device} is one GPU for {self.size} processes: leave it out, each takes its own")
         splits = -(-encoder.bn_splits // self.size) * self.size
         if splits == encoder.bn_splits:
             return config

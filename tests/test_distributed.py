@@ -18,6 +18,7 @@ from mixviz.__main__ import main
 from mixviz.config import RunConfig
 from mixviz.distributed import World, _place, joined
 from mixviz.errors import UserError
+from mixviz.paths import runs_root
 from mixviz.runs import Run
 
 EXACT = {"rtol": 0, "atol": 1e-9}
@@ -159,7 +160,7 @@ def only_line(said: str) -> str:
 
 @pytest.mark.parametrize(("victim", "size", "later"), [(0, 2, 2), (1, 2, 1), (3, 4, 2)])
 def test_a_killed_process_ends_all_with_one_line_and_any_number_resumes(whole, tmp_path, victim, size, later):
-    run = Run(whole[0].path.parent / f"killed-{victim}")
+    run = Run(runs_root() / f"killed-{victim}")
     first = [*TRAIN, "--name", run.name]
     codes, said = several(tmp_path / "first", size, first, victim, run.path / "checkpoint.pt")
     assert codes == [-signal.SIGKILL if rank == victim else 2 for rank in range(size)], said
@@ -177,7 +178,7 @@ def test_an_error_is_said_once(tmp_path):
     codes, said = several(tmp_path / "odd", 2, [*TRAIN, "--batch-size", "33", "--name", "odd"])
     assert codes == [2, 2]
     assert only_line(said) == ("mixviz: --batch-size 33 cannot be divided among 2 processes: take 32 or 34")
-    assert not (Run.open("whole").path.parent / "odd").exists()
+    assert not (runs_root() / "odd").exists()
 
 
 def test_every_process_has_a_part_of_batchnorm_at_least():
@@ -185,6 +186,8 @@ def test_every_process_has_a_part_of_batchnorm_at_least():
     assert World(0, 4).divide(config).encoder.bn_splits == 4
     assert World(0, 2).divide(RunConfig.of(bn_splits=4, batch_size=8)).encoder.bn_splits == 4
     assert World().divide(config) is config
+    with pytest.raises(UserError, match="--device cuda:1 is one GPU for 2 processes: leave it out"):
+        World(0, 2).divide(RunConfig.of(device="cuda:1"))
     with pytest.raises(UserError, match="fewer than 2 images for each of 8 BatchNorm splits in 8 processes"):
         World(0, 8).divide(config)
 
