@@ -19,12 +19,15 @@ COMMANDS = {
     "embed": "write the features that a run's encoder has of any data: csv, npz or parquet",
     "report": "write all analyses of one or several runs into one HTML file",
     "list": "list the runs",
+    "tag": "add tags to runs, or remove them, to filter runs by",
     "doctor": "check the installation and the device, and say how to fix what is missing",
     "bench": "measure the speed of augmentation and of a training step on this machine",
+    "sweep": "train a grid of settings over several seeds, and compare them",
     "study": "test LooC's claims on glyphs over several seeds",
     "failures": "train small runs that are broken on purpose, and show what exposes each fault",
     "reproduce": "reproduce tables of the papers; --plan estimates the time first",
     "ledger": "show what the papers claim, and what we measured",
+    "notebooks": "copy the notebooks to a folder of yours, to open and change them there",
     "export": "write a notebook as one HTML file, with sliders that need no kernel",
     "export-encoder": "write a run's encoder for use without mixviz: safetensors, pt or onnx",
     "recordings": "list and check the bundled runs",
@@ -68,6 +71,13 @@ def stopped_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def missing(error: ModuleNotFoundError) -> str:
+    """What to install."""
+    module = str(error.name).partition(".")[0]
+    package = {"PIL": "pillow", "sklearn": "scikit-learn"}.get(module, module)
+    return f"{package} is not installed: pip install {package}; python -m mixviz doctor lists all that is missing"
+
+
 def usage() -> str:
     """The commands, a line each."""
     rows = [f"  {name:14} {line}" for name, line in COMMANDS.items()]
@@ -88,6 +98,11 @@ def main(argv: list[str] | None = None) -> int:
             return import_module(f"mixviz.commands.{argv[0].replace('-', '_')}").main(argv[1:]) or 0
     except UserError as error:
         print(f"mixviz: {printable(str(error))}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if (error.name or "mixviz").partition(".")[0] == "mixviz":
+            raise
+        print(f"mixviz: {missing(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
         print("\nmixviz: interrupted; to continue a run from its last epoch, use train --resume", file=sys.stderr)

@@ -1,10 +1,12 @@
 """From a config to what it names: the data, the encoder and the method, from one seed."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from pathlib import Path
 
 import torch
 from torch import Generator, Tensor, nn
@@ -12,7 +14,8 @@ from torch import Generator, Tensor, nn
 from mixviz.augment import Shape
 from mixviz.config import DataConfig, RunConfig
 from mixviz.data import Dataset, load
-from mixviz.domains import DOMAINS
+from mixviz.data.checks import say
+from mixviz.domains import DOMAINS, domain_of
 from mixviz.encoders import (
     Embedder,
     Head,
@@ -22,7 +25,7 @@ from mixviz.encoders import (
     feature_dim,
     split_last_stage,
 )
-from mixviz.errors import UserError
+from mixviz.errors import MissingData, NoTestSplit, UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Method
 from mixviz.mixing import Mixing
@@ -64,6 +67,16 @@ class TrainSets:
         return _load_split(self.data, "test", self.progress)
 
     @property
+    def unseen(self) -> Dataset:
+        """What the run is looked at with: test or, if the data have none, the held-out images. Raises UserError."""
+        try:
+            return self.test
+        except NoTestSplit as error:
+            if not len(self.held_out):
+                raise UserError(f"{error}; or train with --holdout above 0, and ten images or more") from error
+            return self.held_out
+
+    @property
     def evaluated_on(self) -> tuple[Dataset, Dataset]:
         """All of train, held-out images included, and test. Raises UserError."""
         return self.all_train, self.test
@@ -71,7 +84,14 @@ class TrainSets:
 
 def load_sets(data: DataConfig, progress: bool = True) -> TrainSets:
     """The images of a run, by its data settings. Raises UserError; MissingData if they are not on this machine."""
-    images = _load_split(data, "train", progress)
+    try:
+        images = _load_split(data, "train", progress)
+    except MissingData as error:
+        if Path(data.data.partition(":")[2]).is_absolute():  # as in a run's config.json
+            raise MissingData(
+                f"{error}; if the data of a run were moved, write their place into its config.json"
+            ) from error
+        raise
     if data.train_images is not None and data.train_images < len(images):
         keep = torch.randperm(len(images), generator=fixed_generator())[: data.train_images]
         images = images.select(keep.sort().values.numpy())
@@ -85,10 +105,24 @@ def _load_split(data: DataConfig, split: str, progress: bool) -> Dataset:
         image_size=data.image_size,
         name=data.data_name,
         skip_bad=data.skip_bad,
+        unlabelled=data.unlabelled,
         target=data.target,
         sample_rate=data.sample_rate,
         progress=progress,
     )
+
+
+def fitted(config: RunConfig, images: Dataset) -> RunConfig:
+    """The config with a batch size that fits the training split, where none is given.
+
+    The usual one, or a power of two of which the data have five: a batch, and MoCo's queue of the keys of four.
+    """
+    n = len(images) - min(config.data.holdout, len(images) // 10)
+    if "batch_size" in config.train.model_fields_set or n >= 5 * config.train.batch_size:
+        return config
+    size = 2 ** max(1, int(math.log2(max(n, 2) / 5)))
+    say(f"batches of {size}, which fit {n:,} training {domain_of(images).examples}: choose others with --batch-size")
+    return config.but(batch_size=size)
 
 
 def hold_out(n: int, size: int) -> tuple[Tensor, Tensor]:
@@ -107,7 +141,7 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition(". ")[0].splitlines()[0]
         raise UserError(f"--device {name} cannot be used ({reason}): take auto or cpu") from error
     return device
 
@@ -123,7 +157,7 @@ def build_embedder(config: RunConfig, shape: Shape, normalise: nn.Module | None 
     assert encoder.projector is not None  # the framework's defaults are filled in
     assert encoder.bn_splits is not None
     with seeded(config.train.seed):
-        backbone = build_backbone(encoder.backbone, shape, encoder.bn_splits, domain.backbones)
+        backbone = build_backbone(encoder.backbone, shape, encoder.bn_splits, domain.backbones, encoder.width)
         features = feature_dim(backbone, shape)
         hidden = encoder.hidden or features
         heads = [Head(encoder.projector, features, hidden, encoder.dim, encoder.bn_splits) for _ in range(spaces)]

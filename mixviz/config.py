@@ -5,6 +5,7 @@ mixing's name before it). Everything is checked here, before anything is loaded 
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union, get_args, get_origin
 
@@ -23,7 +24,7 @@ from pydantic.fields import FieldInfo
 
 from mixviz.data.sources import find_source
 from mixviz.domains import DOMAINS, AugmentSettings, Domain
-from mixviz.encoders import HeadKind
+from mixviz.encoders import WIDE, HeadKind
 from mixviz.errors import UserError, unknown
 from mixviz.frameworks import BATCH_SIZE, FRAMEWORKS, FrameworkSettings
 from mixviz.method import check_compatible
@@ -60,10 +61,23 @@ class DataConfig(Section, frozen=True):
         json_schema_extra={"domain": "tabular"},
     )
     skip_bad: bool = Field(default=False, description="skip what cannot be decoded, and count it")
+    unlabelled: bool = Field(default=False, description="use no labels, as of sub-folders that are not classes")
     train_images: Count | None = Field(default=None, description="use only so many training images")
     holdout: Annotated[int, Field(ge=0)] = Field(
         default=2000, description="training images (at most a tenth) kept for the kNN monitor"
     )
+
+    @property
+    def shown(self) -> str:
+        """What results call the data: as given or, of a path, its last part."""
+        kind, _, path = self.data.partition(":")
+        return self.data_name or (f"{kind}:{Path(path).resolve().name}" if path else kind)
+
+    @property
+    def absolute(self) -> Self:
+        """The same from whatever folder it is read."""
+        kind, _, path = self.data.partition(":")
+        return self.model_copy(update={"data": f"{kind}:{Path(path).expanduser().resolve()}"}) if path else self
 
     @property
     def domain(self) -> str:
@@ -76,9 +90,10 @@ class EncoderConfig(Section, frozen=True):
 
     backbone: str = Field(
         default=next(iter(DOMAINS["image"].backbones)),
-        description=f"{', '.join(dict.fromkeys(name for domain in DOMAINS.values() for name in domain.backbones))}, or "
-        "an nn.Module as package.module:Class",
+        description=f"{', '.join(dict.fromkeys(name for domain in DOMAINS.values() for name in domain.backbones))}, "
+        "torchvision:NAME, timm:NAME, or an nn.Module as package.module:Class",
     )
+    width: Annotated[float, Field(ge=0.1, le=16)] = Field(default=1.0, description="factor to the channels of convnet")
     dim: Count = Field(default=128, description="D, embedding size")
     hidden: Count | None = Field(default=None, description="hidden units of the heads; default: as many as features")
     projector: HeadKind | None = Field(default=None, description="head on the backbone; default: the framework's")
@@ -169,6 +184,26 @@ class TrainConfig(Section, frozen=True):
     )
     knn_every: Annotated[int, Field(ge=0)] = Field(default=5, description="epochs between kNN monitors; 0: never")
     film_frames: Annotated[int, Field(ge=0)] = Field(default=24, description="frames of the film, at most; 0: no film")
+    keep_every: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="epochs between checkpoints that are kept, as epoch-N.pt; 0: the last alone"
+    )
+
+
+class Extension(BaseModel, frozen=True, extra="forbid"):
+    """One ``--resume RUN --epochs N``: from the next epoch on, the schedule is that of N epochs."""
+
+    after: Count  # epochs that were trained by then
+    planned: Count  # epochs until then
+
+
+class Origin(BaseModel, frozen=True, extra="forbid"):
+    """What else a run comes from than its settings and its seed; these are no flags, and no other run takes them over.
+
+    A run with extensions does not equal one that was trained for as many epochs at once.
+    """
+
+    init: str | None = None  # of which run the initial weights are, or ``published``
+    extended: tuple[Extension, ...] = ()
 
 
 class RunConfig(Section, frozen=True):
@@ -180,6 +215,7 @@ class RunConfig(Section, frozen=True):
     method: MethodConfig = MethodConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     train: TrainConfig = TrainConfig()
+    origin: Origin = Origin()
 
     @classmethod
     def of(cls, **flat: Any) -> Self:
@@ -240,6 +276,45 @@ class RunConfig(Section, frozen=True):
         kept = {"framework": self.method.framework, "batch_size": self.train.batch_size}
         return type(self).of(**{**kept, **self.changed(), **flat})
 
+    def extended(self, epochs: int, after: int) -> Self:
+        """The config of a run that is trained on to a later last epoch, and says so. after: the epochs that it has.
+
+        Raises UserError if the run is to have that many already, unless it is the very number.
+        """
+        planned = self.train.epochs
+        if epochs == planned:
+            return self
+        if epochs < planned:
+            raise UserError(f"--epochs {epochs} is fewer than the {planned} of the run: give more")
+        own = self.origin.extended + ((Extension(after=after, planned=planned),) if after else ())
+        update = {"train": {"epochs": epochs}, "origin": {"extended": own}}
+        return self.model_copy(
+            update={part: getattr(self, part).model_copy(update=values) for part, values in update.items()}
+        )
+
+    def idle(self, name: str) -> str:
+        """Why a setting, by its flat name, changes nothing beside the others, and the cure; empty if it may."""
+        method, kind, train = self.method, FRAMEWORKS[self.method.framework], self.train
+        having = [other for other, one in FRAMEWORKS.items() if name in one.Settings.__pydantic_fields__]
+        if having and method.framework not in having:
+            return f"it is of {', '.join(having)}, not of {method.framework}"
+        for mixing in MIXINGS:
+            if name.startswith(f"{mixing}_") and mixing not in method.mixing:
+                return f"it is of {mixing}, which is off: give --mixing {mixing}"
+        if name == "mixco_temperature" and "temperature" not in kind.Settings.__pydantic_fields__:
+            return f"{method.framework} has no temperature"
+        if name in ("decay_epochs", "decay_factor") and self.optimizer.schedule != "step":
+            return "it is of the step schedule: give --schedule step"
+        if name == "width" and self.encoder.backbone not in WIDE:
+            return f"it is of {', '.join(WIDE)}, not of {self.encoder.backbone}"
+        if name == "hidden" and self.encoder.projector == "linear" and not kind.predicts:
+            return "a linear head has no hidden units: give --projector mlp"
+        if name in ("brightness", "contrast", "saturation", "hue") and getattr(self.augment, "jitter", 1) == 0:
+            return "it is of colour jitter, which is off: give --jitter"
+        if name in ("knn_every", "film_frames") and getattr(train, name) and not self.data.holdout:
+            return "no images are held out for it: give --holdout"
+        return ""
+
     def changed(self) -> dict[str, Any]:
         """Values by flat name that are not the defaults of the framework at this batch size."""
         kept = {"data": self.data.data, "framework": self.method.framework, "batch_size": self.train.batch_size}
@@ -250,7 +325,7 @@ class RunConfig(Section, frozen=True):
     @classmethod
     def _fill_in_framework_defaults(cls, nested: Any) -> Any:
         """Write the defaults of data, framework and batch size if nothing is given: config.json says what was used."""
-        nested = {key: _plain(value) for key, value in dict(nested).items()}
+        nested = {key: value if key == "origin" else _plain(value) for key, value in dict(nested).items()}
         nested.setdefault("augment", {})
         nested["encoder"] = {"backbone": next(iter(_domain(nested).backbones)), **nested.get("encoder", {})}
         name = nested.get("method", {}).get("framework", "moco-v2")
@@ -337,6 +412,8 @@ class Flag(BaseModel):
 def flags(domain: str | None = None) -> Iterator[Flag]:
     """Every field of the config, in order; domain: without those of other domains' augmentations."""
     for section, section_field in RunConfig.model_fields.items():
+        if section == "origin":
+            continue
         if section == "augment":
             for one in DOMAINS.values() if domain is None else [DOMAINS[domain]]:
                 for name, field in one.settings.model_fields.items():

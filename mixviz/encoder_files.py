@@ -12,7 +12,14 @@ images of up to 64 px the stem is a 3x3 convolution of stride 1 without max-pool
     net.load_state_dict(safetensors.torch.load_file("encoder.safetensors"))
     features = net.eval()((images - mean) / std)
 
-Weights of a ``convnet`` load strictly into
+Weights of ``torchvision:NAME`` and ``timm:NAME`` load strictly into the network of that name, in torchvision once its
+last linear layer is an ``nn.Identity()``, in timm with ``num_classes=0``, both made for the size of the images. Those
+of ``vit-tiny`` load strictly into torchvision's
+
+    net = torchvision.models.VisionTransformer(32, 4, 12, 3, 192, 768)  # px of images and of patches
+    net.heads = nn.Identity()
+
+Weights of a ``convnet`` (of ``--width`` 1) load strictly into
 
     def stage(i, o, stride):
         return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU())

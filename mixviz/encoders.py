@@ -11,8 +11,10 @@ from typing import Any, Literal, get_args
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mixviz.errors import UserError, unknown
+from mixviz.model_zoo import is_of_library, network
 
 Norm = Callable[[int], nn.Module]  # channels -> a BatchNorm of them
 Backbone = Callable[[Norm, tuple[int, ...]], nn.Module]  # of inputs of a shape, (n, *shape) -> (n, F)
@@ -147,6 +149,22 @@ def _conv(channels: int, size: int, stride: int = 1) -> nn.Conv2d:
     return conv
 
 
+def vit_tiny(norm: Norm, shape: tuple[int, ...]) -> nn.Module:
+    """ViT-Tiny (DeiT-Ti, arXiv:2012.12877) of (n, 3, H, H): 12 layers of 3 heads, 192 features; torchvision's.
+
+    Patches are of 16 px on 224 px, and of 4 px or more on small images: at most 14 x 14 of them. Raises UserError.
+    """
+    from torchvision.models import VisionTransformer  # slow to import
+
+    size = shape[-1]
+    patch = next((p for p in range(max(4, -(-size // 14)), size // 2 + 1) if size % p == 0), None)
+    if patch is None:
+        raise UserError(f"vit-tiny cannot cut {size} px into equal patches: give --image-size {max(8, size // 4 * 4)}")
+    net = VisionTransformer(size, patch, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768)
+    net.heads = nn.Sequential()
+    return net
+
+
 def global_pool() -> nn.Sequential:
     """(n, F, h, w) -> (n, F)."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -159,23 +177,34 @@ BACKBONES: dict[str, Backbone] = {  # of images
     "resnet34": partial(residual, "resnet34"),
     "resnet50": partial(residual, "resnet50"),
 }
+IMAGE_BACKBONES: dict[str, Backbone] = BACKBONES | {"vit-tiny": vit_tiny}
+WIDE = ("convnet",)  # those that take a width
 
 
 def build_backbone(
-    name: str, shape: tuple[int, ...], bn_splits: int = 1, backbones: Mapping[str, Backbone] = BACKBONES
+    name: str,
+    shape: tuple[int, ...],
+    bn_splits: int = 1,
+    backbones: Mapping[str, Backbone] = IMAGE_BACKBONES,
+    width: float = 1.0,
 ) -> nn.Module:
-    """A backbone by name, or an own one by import path, ``package.module:Class``, called without arguments.
+    """A backbone by name, of a library as ``torchvision:NAME`` or ``timm:NAME``, or an own one by import path.
 
-    That imports and runs code: of a run folder, only if its owner is trusted (``Run.config_on``).
+    An own one is ``package.module:Class``, called without arguments. That imports and runs code: of a run folder, only
+    if its owner is trusted (``Run.config_on``).
 
-    shape: of one input. backbones: those that are known by name, by default those of images.
+    shape: of one input. backbones: those that are known by name, by default those of images. width: a factor to the
+    channels of those in ``WIDE``.
     Weights come from torch's global generator: seed it around the call. Raises UserError.
     """
     if name in backbones:
         norm = SplitBatchNorm1d if len(shape) == 1 else SplitBatchNorm2d
-        return backbones[name](partial(norm, splits=bn_splits), shape)
+        make: Callable[..., nn.Module] = backbones[name]
+        return make(partial(norm, splits=bn_splits), shape, **({"width": width} if name in WIDE else {}))
+    if is_of_library(name):
+        return _with_splits(network(name, shape), bn_splits, name)
     if not is_code(name):
-        raise unknown("backbone", name, [*backbones, "package.module:Class"])
+        raise unknown("backbone", name, [*backbones, "torchvision:NAME", "timm:NAME", "package.module:Class"])
     module, _, attribute = name.partition(":")
     try:
         made_by = getattr(importlib.import_module(module), attribute)
@@ -191,7 +220,17 @@ def build_backbone(
 
 def is_code(backbone: str) -> bool:
     """Whether a backbone is named by import path."""
-    return ":" in backbone
+    return ":" in backbone and not is_of_library(backbone)
+
+
+def _with_splits(backbone: nn.Module, splits: int, name: str) -> nn.Module:
+    """The backbone, whose BatchNorm treats parts of the batch apart. Raises UserError if it has one of its own kind."""
+    norms: list[Any] = [layer for layer in backbone.modules() if isinstance(layer, _BatchNorm)]
+    for layer in norms if splits > 1 else []:
+        if type(layer) not in SPLIT:
+            raise UserError(f"the {type(layer).__name__} of {name} cannot be split: give --bn-splits 1")
+        layer.__class__, layer.splits = SPLIT[type(layer)], splits
+    return backbone
 
 
 def _makes_modules(called: Any, module: str) -> bool:
@@ -208,7 +247,7 @@ def feature_dim(backbone: nn.Module, shape: tuple[int, ...]) -> int:
     try:
         with torch.no_grad():
             features = backbone.eval()(torch.zeros(2, *shape))
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"the backbone does not take inputs of {' x '.join(map(str, shape))}: {reason}") from error
     finally:
@@ -294,6 +333,9 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         return split_batch_norm(self, inputs) if self.training and self.splits > 1 else super().forward(inputs)
 
 
+SPLIT = {nn.BatchNorm1d: SplitBatchNorm1d, nn.BatchNorm2d: SplitBatchNorm2d}
+
+
 def split_batch_norm(layer: SplitBatchNorm1d | SplitBatchNorm2d, inputs: Tensor) -> Tensor:
     """Normalise consecutive parts of the batch one by one, as if each were on a device of its own.
 
@@ -319,8 +361,8 @@ def recompute_statistics(embedder: nn.Module, batches: Iterable[Tensor]) -> None
     Training leaves statistics of what was trained on, blends and augmented images included; evaluation reads clean
     images with them. Weights stay as they are, and so does the mode.
     """
-    norms = [layer for layer in embedder.modules() if isinstance(layer, SplitBatchNorm1d | SplitBatchNorm2d)]
-    before = [(layer.momentum, layer.splits) for layer in norms]
+    norms: list[Any] = [layer for layer in embedder.modules() if isinstance(layer, _BatchNorm)]
+    before = [(layer.momentum, getattr(layer, "splits", 1)) for layer in norms]
     training = embedder.training
     embedder.train()
     for layer in norms:

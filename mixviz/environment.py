@@ -1,5 +1,6 @@
 """What a number was made with: the code's commit, versions, processor and threads, and how the program was called."""
 
+import math
 import platform
 import re
 import subprocess
@@ -14,6 +15,7 @@ import torch
 import torch.distributed as dist
 
 CODE = Path(__file__).resolve().parent
+MEMORY = Path("/proc/meminfo"), re.compile(r"^MemAvailable:\s*(\d+) kB$", re.MULTILINE)
 PACKAGES = ("mixviz", "torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
 
 
@@ -71,3 +73,13 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def free_memory() -> float:
+    """Bytes that a process may still take; infinite if the system does not say."""
+    file, pattern = MEMORY
+    try:
+        found = pattern.search(file.read_text(encoding="utf-8"))
+    except OSError:
+        return math.inf
+    return 1024 * int(found[1]) if found else math.inf

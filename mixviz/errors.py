@@ -15,6 +15,10 @@ class MissingData(UserError):
     """The images are not on this machine and cannot be downloaded."""
 
 
+class NoTestSplit(UserError):
+    """The data have no test split, and no labels to evaluate anything by."""
+
+
 def unknown(kind: str, name: str, valid: Iterable[str]) -> UserError:
     """A UserError for a name that is not in ``valid``, with the nearest one that is."""
     valid = list(valid)

@@ -10,12 +10,14 @@ import os
 import socket
 import stat
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from glob import escape
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from uuid import uuid4
 
 import numpy as np
@@ -89,14 +91,19 @@ def damaged(path: Path, why: object) -> UserError:
     return UserError(f"cannot read {path}: it is damaged ({why})")
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file. Raises OSError if there is none, also for a pipe or a device, which might never end."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError("it is not a file")
+    return found.st_size
+
+
 def read_text(path: Path) -> str:
     """The content of a text file. Raises UserError, also for what is no file, such as a pipe, and for huge files."""
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError("it is not a file")
-        if found.st_size > LARGEST_TEXT:
-            raise OSError(f"it has {found.st_size / 1e6:.0f} MB, more than the {LARGEST_TEXT / 1e6:.0f} MB expected")
+        if (size := size_of(path)) > LARGEST_TEXT:
+            raise OSError(f"it has {size / 1e6:.0f} MB, more than the {LARGEST_TEXT / 1e6:.0f} MB expected")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
@@ -124,6 +131,7 @@ def read_arrays(
     All names, types and shapes are read first, from the headers. wanted: which of them to read, by default all.
     largest: bytes of those together. Raises OSError and ValueError, and other kinds for damaged files.
     """
+    size_of(path)
     with path.open("rb") as file:
         if file.read(6) == b"\x93NUMPY":
             raise ValueError("it is a single array")
@@ -155,30 +163,53 @@ def _array_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
         return np.lib.format.read_array(file, allow_pickle=False)
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder. Raises UserError with the owner if it is held already, by whatever process.
+def remove_parts(folder: Path, *names: str) -> None:
+    """Remove what processes that were killed have left of these files, which may have * in their names.
 
-    The system frees a lock when its process ends, however it ends; if that was before its time, a line says so.
+    None of them may be written meanwhile.
+    """
+    for name in names:
+        for part in folder.glob(f".{name}.*{PART}"):
+            part.unlink(missing_ok=True)
+
+
+def _taken(file: IO[bytes]) -> bool:
+    """Whether the lock of a file is ours now. Raises OSError if the file system has none."""
+    assert fcntl is not None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def locked(folder: Path, name: str = ".lock", wait: float = 0) -> Iterator[None]:
+    """Hold a lock of a folder. Raises UserError with the owner if it is held already, by whatever process.
+
+    wait: seconds to wait for it. The system frees a lock when its process ends, however it ends; if that was before its
+    time, a line says so, unless it is a lock to wait for.
     """
     if fcntl is None:
         yield
         return
     try:
-        file = (folder / ".lock").open("a+b", buffering=0)
+        file = (folder / name).open("a+b", buffering=0)
     except OSError as error:
         raise cannot_write(folder, error) from error
     with file:
         file.seek(0)
         owner = file.read(200).decode(errors="replace")
+        until = time.monotonic() + wait
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            by = owner or "another process"
-            raise UserError(f"{folder.name} is in use by {by}: wait until that has ended, or stop it") from error
+            while not _taken(file):
+                if time.monotonic() >= until:
+                    by = owner or "another process"
+                    raise UserError(f"{folder.name} is in use by {by}: wait until that has ended, or stop it")
+                time.sleep(0.05)
         except OSError:  # a file system without locks
             owner = ""
-        if owner:
+        if owner and not wait:
             print(f"mixviz: {folder.name} was left unfinished by {printable(owner)}, which has ended", file=sys.stderr)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with suppress(OSError):  # a full disk: the lock is held all the same
@@ -189,3 +220,11 @@ def locked(folder: Path) -> Iterator[None]:
         finally:
             with suppress(OSError):
                 file.truncate(0)
+
+
+@contextmanager
+def results_locked(path: Path) -> Iterator[None]:
+    """For reading a file of results, adding to it and writing it: one process at a time, the others wait."""
+    with locked(path.parent, ".results.lock", wait=60):
+        remove_parts(path.parent, escape(path.name))
+        yield

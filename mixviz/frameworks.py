@@ -62,6 +62,10 @@ class FrameworkSettings:
         """One line on settings that can be trained but should not be, with the flag that mends them; else empty."""
         return ""
 
+    def too_long(self, batch_size: int, images: int) -> str:
+        """One line on a queue that holds several keys of an image, if there is one; else empty."""
+        return ""
+
 
 class Framework(nn.Module):
     """What every framework shares: an online embedder, inputs (n, ...) -> (n, H, D), and its settings.
@@ -246,6 +250,17 @@ class MoCoV2(Framework):
                 f"the queue will be stale: its oldest keys were made {steps:g} steps ago, and the key encoder moves by "
                 f"{staleness:.2g} of its distance to the encoder in that time (at most {STALE} is good): take "
                 + " or ".join(cures)
+            )
+
+        def too_long(self, batch_size: int, images: int) -> str:
+            steps, least = self.queue_length / self.keys_a_step(batch_size), self.keys_a_step(batch_size)
+            if steps * batch_size <= images - batch_size:
+                return ""
+            fits = (images // batch_size - 1) * least
+            cure = f"--queue-length {fits}" if fits else f"--batch-size {max(2, images // 5)}, and a queue of 4 steps"
+            return (
+                f"the queue holds {steps * batch_size:,.0f} images, and there are {images:,} to train on: older keys "
+                f"of an image are its own negatives, the hardest ones: take {cure}"
             )
 
     settings: Settings

@@ -38,7 +38,9 @@ def differing_settings(configs: Sequence[RunConfig]) -> list[str]:
     """Settings other than method and seed in which runs differ: then a comparison is not only of methods."""
     ignored = ("framework", "mixing", "seed", "device", *(f"{name}_" for name in MIXINGS))
     settings = [
-        {name: value for name, value in config.flat().items() if not name.startswith(ignored)} for config in configs
+        {name: value for name, value in config.flat().items() if not name.startswith(ignored)}
+        | {"init": config.origin.init, "extended": config.origin.extended}
+        for config in configs
     ]
     return [name for name in settings[0] if len({repr(flat[name]) for flat in settings}) > 1] if settings else []
 

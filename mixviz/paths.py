@@ -1,14 +1,49 @@
-"""Where data sets, decoded caches, recordings and runs live: ``data/`` beside the package, or ``$MIXVIZ_DATA``."""
+"""Where things live: what comes with the project, and what its user makes: data sets, decoded caches and runs."""
 
 import os
+import sys
 from pathlib import Path
 
 from mixviz.errors import UserError
 
+PACKAGE = Path(__file__).resolve().parent
+APP = "mixviz"
+
+
+def is_clone() -> bool:
+    """Whether the package lies in a clone of the project, rather than where pip put it."""
+    return (PACKAGE.parent / "pyproject.toml").is_file()
+
+
+def shipped() -> Path:
+    """The folder with the project's ``data`` (recordings, results, ledger) and ``notebooks``."""
+    return PACKAGE.parent if is_clone() else PACKAGE / "shipped"
+
+
+def clone(what: str) -> Path:
+    """The root of the clone, for what only makes sense there. Raises UserError if the package was installed."""
+    if not is_clone():
+        raise UserError(f"{what} is for a clone of the project, and mixviz is installed in {PACKAGE}: clone it first")
+    return PACKAGE.parent
+
 
 def data_root() -> Path:
-    """The folder that holds ``datasets/``, ``cache/``, ``runs/`` and ``recordings/``."""
-    return Path(os.environ.get("MIXVIZ_DATA") or Path(__file__).resolve().parent.parent / "data")
+    """The folder that holds ``datasets/``, ``cache/`` and ``runs/``.
+
+    ``$MIXVIZ_DATA``, else ``data`` of the clone, or of an installed package the user's own folder of this system.
+    """
+    return Path(os.environ.get("MIXVIZ_DATA") or (PACKAGE.parent / "data" if is_clone() else user_folder()))
+
+
+def user_folder() -> Path:
+    """Where this system keeps a program's data of one user: on Linux by the XDG base directory rules."""
+    home = Path.home()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / APP
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / APP
+    given = Path(os.environ.get("XDG_DATA_HOME", ""))
+    return (given if given.is_absolute() else home / ".local" / "share") / APP
 
 
 def datasets_root() -> Path:

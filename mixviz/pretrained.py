@@ -24,10 +24,11 @@ from mixviz.errors import MissingData, UserError, unknown
 from mixviz.files import cannot_write, damaged, read_text, write_whole
 from mixviz.frameworks import MoCoV2, embed_once
 from mixviz.method import Method
+from mixviz.paths import shipped
 from mixviz.recorder import principal, reduced
 from mixviz.runs import Run
 
-ROOT = Path(__file__).resolve().parent.parent / "data" / "recordings"
+ROOT = shipped() / "data" / "recordings"
 FILES = ("config.json", "environment.json", "metrics.csv", "evaluation.json", "film.npz")
 MAY_HAVE = ("protocols.csv",)
 SUMS = "SHA256SUMS"

@@ -190,18 +190,23 @@ class Recorder:
             return {n: np.stack([frame[kind][n] for frame in self.frames]) for n in self.frames[0][kind]}
 
         probes, data = self.probes, self.config.data
-        about = {"method": self.config.method.name, "data": data.data_name or data.data, "neighbours": NEIGHBOURS}
+        about = {"method": self.config.method.name, "data": data.shown, "neighbours": NEIGHBOURS}
         if probes.class_names:
             about["class_names"] = list(probes.class_names)
         return Film(
             epochs=np.array([frame["epoch"] for frame in self.frames]),
             rows=self.rows.astype(np.int32),
-            labels=None if probes.labels is None else probes.labels.astype(np.int16),
+            labels=None if probes.labels is None else probes.labels.astype(_fewest_bits(probes.labels)),
             embeddings=side_by_side("embeddings"),
             kept={name: values.astype(np.float32) for name, values in side_by_side("kept").items()},
             curves=joined([frame["curves"] for frame in self.frames]),
             about=about | self.about,
         )
+
+
+def _fewest_bits(labels: np.ndarray) -> type[np.signedinteger]:
+    """16 where they fit, as nearly always."""
+    return np.int16 if np.abs(labels).max(initial=0) < 2**15 else np.int64
 
 
 def principal(x: Tensor, dims: int, before: np.ndarray | None = None) -> tuple[np.ndarray, float]:

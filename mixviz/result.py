@@ -29,6 +29,17 @@ class Confusion:
         return float(np.trace(self.counts) / self.counts.sum())
 
     @property
+    def balanced_accuracy(self) -> float:
+        """The mean of the classes' accuracies, those without images left out, in [0, 1]."""
+        return float(np.nanmean(np.diagonal(self.shares)))
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean of the classes' F1, those that neither are nor were given to an image left out, in [0, 1]."""
+        both = self.counts.sum(axis=0) + self.counts.sum(axis=1)
+        return float((2 * np.diagonal(self.counts)[both > 0] / both[both > 0]).mean())
+
+    @property
     def shares(self) -> np.ndarray:
         """(C, C) rows that sum to one; the diagonal is each class's accuracy. NaN for a class without images."""
         images = self.counts.sum(axis=1, keepdims=True)

@@ -3,6 +3,8 @@
 config.json        every setting               metrics.csv       one row an epoch
 environment.json   commit, versions, device    evaluation.json   results with protocol, data set and seed
 checkpoint.pt      the state after the last whole epoch: method, optimiser, epoch; previous.pt: the one before
+epoch-N.pt         the state after epoch N, of the epochs that --keep-every names
+tags.txt           the user's own words for the run, one a line
 film.npz           a fixed set of images as the network saw it, epoch by epoch
 
 The checkpoint of an epoch is written last; ``Run.rewind`` goes back to it and drops what other files say of later ones.
@@ -13,9 +15,10 @@ import json
 import os
 import pickle
 import re
+import shutil
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -32,13 +35,25 @@ from mixviz.config import RunConfig
 from mixviz.encoders import Embedder, is_code
 from mixviz.environment import environment
 from mixviz.errors import UserError, reason, unknown
-from mixviz.files import PART, cannot_write, damaged, locked, read_arrays, read_json, read_text, write_whole
+from mixviz.files import (
+    cannot_write,
+    damaged,
+    locked,
+    read_arrays,
+    read_json,
+    read_text,
+    remove_parts,
+    results_locked,
+    size_of,
+    write_whole,
+)
 from mixviz.film import Film
 from mixviz.method import Method
 from mixviz.paths import runs_root
 from mixviz.result import Result
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "previous.pt"
+TAGS = "tags.txt"  # one a line
 LONGEST_NAME = 200  # letters: file systems take 255 bytes
 
 
@@ -63,7 +78,9 @@ class Run:
         """The run as it would be created. Raises UserError where its name is no good or taken."""
         run = cls((root or runs_root()) / folder_of(name or default_name(config)), trusted=True)
         if (run.path / "config.json").exists():
-            raise UserError(f"the run {run.name} exists: continue it with --resume, or choose another --name")
+            own = run.config.data.absolute == config.data.absolute
+            cure = "continue it with --resume, or choose" if own else "it is of other data: choose"
+            raise UserError(f"the run {run.name} exists: {cure} another --name")
         return run
 
     @classmethod
@@ -77,7 +94,8 @@ class Run:
         with run.locked():
             cls.check_new(config, name, root)  # not made by another process in the meantime
             run._write_json("environment.json", environment() | {"dtype": dtype_name(config)})
-            run._write_json("config.json", config.model_dump(mode="json"))
+            placed = config.model_copy(update={"data": config.data.absolute})
+            run._write_json("config.json", placed.model_dump(mode="json"))
         return run
 
     @classmethod
@@ -93,9 +111,9 @@ class Run:
     def locked(self) -> Iterator[None]:
         """For whatever trains the run: one at a time. Raises UserError with the owner of the lock."""
         with locked(self.path):
-            for name in (CHECKPOINT, "metrics.csv", "film.npz"):
-                for part in self.path.glob(f".{name}.*{PART}"):  # of a training that was killed
-                    part.unlink(missing_ok=True)
+            remove_parts(
+                self.path, "environment.json", "config.json", "metrics.csv", "film.npz", CHECKPOINT, "epoch-*.pt"
+            )
             yield
 
     @property
@@ -147,14 +165,36 @@ class Run:
     def _write_log(self, rows: pd.DataFrame) -> None:
         write_whole(self.path / "metrics.csv", lambda part: rows.to_csv(part, index=False))
 
-    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Keep the state after an epoch, and the one before as ``previous.pt``. Raises UserError."""
+    def extend(self, epochs: int, after: int) -> None:
+        """Let the run have more epochs; after: those that are trained. Its lock must be held. Raises UserError."""
+        extended = self.config.extended(epochs, after)
+        if extended != self.config:
+            self._write_json("config.json", extended.model_dump(mode="json"))
+
+    def save_checkpoint(self, state: Mapping[str, Any], keep: bool = False) -> None:
+        """Keep the state after an epoch, and the one before as ``previous.pt``; keep: this one also as ``epoch-N.pt``.
+
+        Raises UserError.
+        """
 
         def write(part: Path) -> None:
             with part.open("wb") as file:
                 torch.save(dict(state), file)
 
-        write_whole(self.path / CHECKPOINT, write, self.path / PREVIOUS)
+        def copy(part: Path) -> None:
+            try:
+                os.link(kept, part)  # takes no space: neither file is ever changed, only replaced
+            except OSError:
+                shutil.copyfile(kept, part)
+
+        kept = self.kept(state["epoch"])
+        if keep:
+            write_whole(kept, write)
+        write_whole(self.path / CHECKPOINT, copy if keep else write, self.path / PREVIOUS)
+
+    def kept(self, epoch: int) -> Path:
+        """Where the checkpoint of an epoch that is kept lies."""
+        return self.path / f"epoch-{epoch}.pt"
 
     def load_checkpoint(self, device: torch.device | str = "cpu") -> dict[str, Any]:
         """The state after the last whole epoch. Raises UserError if there is none, or it is damaged."""
@@ -193,12 +233,21 @@ class Run:
                 print(f"mixviz: {error}: resuming from the epoch before", file=sys.stderr)
         if state is None and previous.exists():
             state = _read_state(previous, device)
-            os.replace(previous, newest)
+            try:
+                os.replace(previous, newest)
+            except OSError as error:
+                raise cannot_write(newest, error) from error
         if state is None and (self.epoch > 1 or (self.path / "weights.npz").exists()):
             raise UserError(f"the run {self.name} has no checkpoint to resume from: train it again, by another --name")
         epoch = state["epoch"] if state else 0
-        if self.epoch > epoch:
+        logged = self.epoch
+        if logged > epoch:
             self._write_log(self._log_before(epoch + 1))
+        elif logged < epoch:
+            print(
+                f"mixviz: the log of {self.name} ends at epoch {logged}, its checkpoint at {epoch}: rows were lost",
+                file=sys.stderr,
+            )
         return state
 
     def encoder(self, trained: bool = True, device: str = "auto") -> Embedder:
@@ -292,8 +341,9 @@ class Run:
         """Add results of this run; each takes the place of one with the same identity. Other rows stay as they are."""
         own = [replace(result, run=self.name) for result in results]
         new = {result.identity for result in own}
-        kept = [row for row, old in zip(self._rows(), self.results, strict=True) if old.identity not in new]
-        self._write_json("evaluation.json", kept + [result.to_dict() for result in own])
+        with results_locked(self.path / "evaluation.json"):
+            kept = [row for row, old in zip(self._rows(), self.results, strict=True) if old.identity not in new]
+            self._write_json("evaluation.json", kept + [result.to_dict() for result in own])
 
     @property
     def results(self) -> list[Result]:
@@ -317,6 +367,17 @@ class Run:
         path = self.path / "evaluation.json"
         return read_json(path, list) if path.exists() else []
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The user's own words for the run, in order of the alphabet. Raises UserError."""
+        path = self.path / TAGS
+        return tuple(sorted(set(read_text(path).split()))) if path.exists() else ()
+
+    def set_tags(self, tags: Iterable[str]) -> None:
+        """Put these in place of the old ones. Raises UserError."""
+        text = "".join(f"{check_tag(tag)}\n" for tag in sorted(set(tags)))
+        write_whole(self.path / TAGS, lambda part: part.write_text(text, encoding="utf-8"))
+
     def read_json(self, name: str) -> dict[str, Any]:
         """The object in a file of the folder. Raises UserError."""
         return read_json(self.path / name)
@@ -329,7 +390,10 @@ class Run:
 def _read_state(path: Path, device: torch.device | str) -> dict[str, Any]:
     """A checkpoint, all its bytes checked: torch itself does not look at their checksums. Raises UserError."""
     try:
+        size = size_of(path)
         with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > size:  # torch compresses nothing
+                raise ValueError("it holds more than it is long")
             wrong = archive.testzip()
         if wrong is not None:
             raise ValueError(f"{wrong} was changed")
@@ -374,7 +438,7 @@ def split_readable(runs: Sequence[Run]) -> tuple[list[Run], dict[str, str]]:
     fine, wrong = [], {}
     for run in runs:
         try:
-            _ = run.config, run.metrics, run.results
+            _ = run.config, run.metrics, run.results, run.tags
             fine.append(run)
         except UserError as error:
             wrong[run.name] = str(error)
@@ -398,10 +462,19 @@ def folder_of(name: str) -> str:
     return name
 
 
+def check_tag(tag: str) -> str:
+    """The tag, if it is one. Raises UserError."""
+    if not re.fullmatch(r"\w[\w.+=-]{0,49}", tag):
+        raise UserError(f"{tag[:50]!r} is no tag: use up to 50 letters, digits and . + = - _")
+    return tag
+
+
 def default_name(config: RunConfig) -> str:
     """data-framework+mixings-seedN."""
-    source = config.data.data_name or config.data.data.removeprefix("folder:").removeprefix("numpy:")
-    source = re.sub(r"[^\w.+-]+", "-", Path(source.removeprefix("parquet:")).stem).strip("-").lower()
+    kind, _, path = config.data.data.partition(":")
+    place = Path(path).expanduser().resolve()
+    source = config.data.data_name or ((place.name if place.is_dir() else place.stem) if path else kind)
+    source = re.sub(r"[^\w.+-]+", "-", source).strip("-.+").lower() or kind
     return f"{source}-{'+'.join([config.method.framework, *config.method.mixing])}-seed{config.train.seed}"
 
 

@@ -9,11 +9,11 @@ import math
 import shutil
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,15 +28,18 @@ from mixviz.build import (
     load_sets,
     seeded_generator,
 )
-from mixviz.config import OptimizerConfig, RunConfig
+from mixviz.config import OptimizerConfig, Origin, RunConfig
 from mixviz.data import Dataset, draw
+from mixviz.data.checks import say
 from mixviz.distributed import World
 from mixviz.domains import Domain, augmentation_of, domain_of, inputs_of
 from mixviz.encoders import recompute_statistics
 from mixviz.errors import UserError
 from mixviz.evaluate import extract, read_out_knn
+from mixviz.loggers import Logger
 from mixviz.method import Method
 from mixviz.mixing import Mixing
+from mixviz.model_zoo import published_weights
 from mixviz.recorder import Recorder
 from mixviz.runs import Run
 
@@ -75,24 +78,65 @@ def train(
     watch: Watch | None = None,
     views: ViewMaker = make_views,
     mixings: Sequence[Mixing] | None = None,
+    init: Run | Literal["published"] | None = None,
+    loggers: Sequence[Logger] = (),
     world: World = ALONE,
 ) -> Run:
     """Train a new run, from the config to its last epoch.
 
     name: of its folder. images: the training split, in place of loading ``config.data``. root: the folder of runs.
     watch: called after each step; what it raises ends the training, and the checkpoint of the last epoch is kept.
-    views: draws the views of a batch. mixings: used in place of the config's. world: the processes that train it.
+    views: draws the views of a batch. mixings: used in place of the config's. init: a run or recording to begin with
+    the weights of, as ``load_initial`` takes them over; published: those that torchvision or timm publish.
+    loggers: are given each epoch's row once the epoch is saved. world: the processes that train it.
     Raises UserError on bad input before anything is written, and NonFiniteLoss.
     """
     run, config = Run.check_new(config, name, root), world.divide(config)
     images = _load(config, progress, world) if images is None else images
     method, data = set_up(config, images, mixings)
+    state = None
+    if init is not None:
+        name_of_init = init.name if isinstance(init, Run) else init
+        load_initial(method, _weights_of(init, config, data.shape), name_of_init)
+        config = config.model_copy(update={"origin": Origin(init=name_of_init)})
+        state = _state(method, sgd(method, config.optimizer), 0, data)
     world.wait()  # until all have seen that the run is new
     if world.leads:
         Run.create(config, name, root)
     world.wait()
     with _locked(run, world):
-        return _fit(run, method, data, progress, watch, views, world=world)
+        if state is not None and world.leads:
+            run.save_checkpoint(state)  # to resume from, wherever the other run goes
+        return _fit(run, method, data, progress, watch, views, state, loggers, world)
+
+
+def _weights_of(init: Run | Literal["published"], config: RunConfig, shape: Shape) -> dict[str, Tensor]:
+    """Of an embedder. Raises UserError."""
+    if isinstance(init, Run):
+        return init.encoder(device="cpu").state_dict()
+    return {f"backbone.{name}": value for name, value in published_weights(config.encoder.backbone, shape).items()}
+
+
+def load_initial(method: Method, weights: Mapping[str, Tensor], name: str) -> None:
+    """Begin with the weights of another embedder: its backbone, and its heads if they have the same form.
+
+    The statistics of the data, the predictor and the queue stay the method's own; a momentum encoder gets the same
+    weights. name: of the other run. Raises UserError if the backbone is another one.
+    """
+    online = method.framework.online
+    own = online.state_dict()
+
+    def taken(*parts: str) -> dict[str, Tensor] | None:
+        there, here = ({k: v for k, v in state.items() if k.startswith(parts)} for state in (weights, own))
+        same = {k: v.shape for k, v in there.items()} == {k: v.shape for k, v in here.items()}
+        return there if same else None
+
+    if (backbone := taken("backbone.", "branches.")) is None:
+        raise UserError(f"the weights of {name} are of another backbone or image size: train with the same ones")
+    state = own | backbone | (taken("projectors.") or {})
+    for embedder in (online, getattr(method.framework, "target", None)):
+        if embedder is not None:
+            embedder.load_state_dict(state)
 
 
 def resume(
@@ -103,23 +147,33 @@ def resume(
     views: ViewMaker = make_views,
     mixings: Sequence[Mixing] | None = None,
     changed_data: bool = False,
+    epochs: int | None = None,
+    loggers: Sequence[Logger] = (),
     world: World = ALONE,
 ) -> Run:
-    """Continue from the run's last epoch; equals training without a break, if views and mixings are the same.
+    """Continue from the run's last epoch; equals training without a break, if views, mixings and epochs are the same.
 
-    changed_data: go on even if the images are others than before. world: the processes that train it, however many
-    did before. Raises UserError, also while another training holds the run, and NonFiniteLoss.
+    epochs: more than the run was to have. From the next one on, the schedule is that of a run of so many epochs, as in
+    timm and Hugging Face's Trainer: a cosine that has ended begins again at the height that it has there, since at the
+    rate 0 nothing more would be learned. changed_data: go on even if the images are others than before.
+    world: the processes that train it, however many did before.
+    Raises UserError, also while another training holds the run, and NonFiniteLoss.
     """
     with _locked(run, world):
         config = world.divide(run.config_on())
         state = world.from_leader(run.rewind() if world.leads else None)
+        if state is None and config.origin.init is not None:
+            raise UserError(f"the run {run.name} was cut off before it had its initial weights: train it again")
         images = _load(config, progress, world) if images is None else images
         method, data = set_up(config, images, mixings)
         if state and state.get("data", data.fingerprint) != data.fingerprint and not changed_data:
             raise UserError(
                 f"the training data of {run.name} changed since its last epoch: restore them, or give --changed-data"
             )
-        return _fit(run, method, data, progress, watch, views, state, world)
+        if epochs is not None and world.leads:
+            run.extend(epochs, state["epoch"] if state else 0)
+        world.wait()
+        return _fit(run, method, data, progress, watch, views, state, loggers, world)
 
 
 def trained(
@@ -201,6 +255,7 @@ def _fit(
     watch: Watch | None,
     views: ViewMaker,
     state: dict[str, Any] | None = None,
+    loggers: Sequence[Logger] = (),
     world: World = ALONE,
 ) -> Run:
     """Train from a state, or from the beginning. The lock of the run must be held, by the leading process."""
@@ -228,7 +283,12 @@ def _fit(
         recorder.take(method, 0)
     per_epoch, progress = loop.steps * config.train.batch_size, progress and world.leads  # images
     shown = {"desc": run.name, "unit": f" {data.domain.examples}", "unit_scale": True, "mininterval": 0.5}
-    with tqdm(total=epochs * per_epoch, initial=start * per_epoch, disable=not progress, **shown) as bar:
+    with ExitStack() as stack:
+        bar = stack.enter_context(
+            tqdm(total=epochs * per_epoch, initial=start * per_epoch, disable=not progress, **shown)
+        )
+        for logger in loggers:
+            stack.callback(logger.close)
         for epoch in range(start, epochs):
             began = time.perf_counter()
             row = loop.epoch(epoch, bar, watch)
@@ -245,7 +305,11 @@ def _fit(
                 row["knn_accuracy"] = knn_monitor(method, data)
             row["film_seconds"] = recorder.take(method, epoch + 1)
             run.log(row)
-            run.save_checkpoint(_state(method, optimizer, epoch, data))  # last: it makes the epoch whole
+            every = config.train.keep_every
+            keep = bool(every) and (epoch + 1) % every == 0
+            run.save_checkpoint(_state(method, optimizer, epoch + 1, data), keep)  # last: it makes the epoch whole
+            for logger in loggers:
+                logger.log(epoch + 1, row)
     world.wait()
     return run
 
@@ -256,7 +320,7 @@ def _load(config: RunConfig, progress: bool, world: World) -> Dataset:
 
 
 def _locked(run: Run, world: World) -> AbstractContextManager[None]:
-    """The lock of the run, of which the leading process holds it."""
+    """The lock of the run, which the leading process holds."""
     return run.locked() if world.leads else nullcontext()
 
 
@@ -264,10 +328,14 @@ def set_up(config: RunConfig, images: Dataset, mixings: Sequence[Mixing] | None 
     """The untrained method and its data, on the run's device. mixings: in place of the config's. Raises UserError."""
     sets = TrainSets(data=config.data, all_train=images)
     if config.train.batch_size > len(sets.train):
+        held = f", of which {len(sets.held_out)} are held out" if len(sets.held_out) else ""
         raise UserError(
             f"--batch-size {config.train.batch_size} is larger than the {len(sets.train)} training "
-            f"{domain_of(images).examples}: take {len(sets.train)} or fewer"
+            f"{domain_of(images).examples} ({len(images)}{held}): "
+            + (f"take {len(sets.train)} or fewer" if len(sets.train) > 1 else "add some, 2 at least")
         )
+    if note := config.method.settings.too_long(config.train.batch_size, len(sets.train)):
+        say(note)
     if config.method.oracle:
         images.targets("label")
     shape, normalise = inputs_of(sets.train)
@@ -334,15 +402,16 @@ def optimize(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, world:
 def knn_monitor(method: Method, data: TrainingData) -> float:
     """Accuracy of weighted kNN on backbone features: held-out training images looked up among the others.
 
-    NaN where there are no labels or nothing is held out. Leaves the method as it was.
+    NaN if there are no labels, or a single one, or nothing is held out. Leaves the method as it was.
     """
-    if data.labels is None or not len(data.held_out):
+    if data.labels is None or not len(data.held_out) or len(data.labels.unique()) < 2:
         return math.nan
     embedder = method.framework.online.eval()
     bank, queries = extract(embedder, data.bank), extract(embedder, data.held_out)
-    predicted, _ = read_out_knn(bank, torch.as_tensor(data.bank.labels), queries, seed=0)
+    classes, labels = torch.as_tensor(data.bank.labels).unique(return_inverse=True)
+    predicted, _ = read_out_knn(bank, labels, queries, seed=0)
     method.train()
-    return float((predicted == torch.as_tensor(data.held_out.labels)).double().mean())
+    return float((classes[predicted] == torch.as_tensor(data.held_out.labels)).double().mean())
 
 
 def _is_due(epoch: int, config: RunConfig) -> bool:
@@ -351,7 +420,7 @@ def _is_due(epoch: int, config: RunConfig) -> bool:
 
 
 def _state(method: Method, optimizer: torch.optim.Optimizer, epoch: int, data: TrainingData) -> dict[str, Any]:
-    state = {"epoch": epoch + 1, "shape": data.shape, "data": data.fingerprint}
+    state = {"epoch": epoch, "shape": data.shape, "data": data.fingerprint}
     return state | {"method": method.state_dict(), "optimizer": optimizer.state_dict()}
 
 

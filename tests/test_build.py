@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from mixviz import build
-from mixviz.build import build_embedder, build_method, find_device, load_sets, seeded
+from mixviz.build import TrainSets, build_embedder, build_method, find_device, fitted, load_sets, seeded
 from mixviz.config import DataConfig, RunConfig
-from mixviz.data import load
+from mixviz.data import Dataset, load
 from mixviz.encoders import SpaceWise, SplitBatchNorm1d, SplitBatchNorm2d
-from mixviz.errors import MissingData, UserError
+from mixviz.errors import MissingData, NoTestSplit, UserError
 from mixviz.frameworks import FRAMEWORKS
 
 CPU = {"device": "cpu", "dtype": "float32"}
@@ -81,6 +81,34 @@ def test_devices():
     for name in ("gpu", "cuda:77"):
         with pytest.raises(UserError, match=f"--device {name} cannot be used .*: take auto or cpu"):
             find_device(name)
+
+
+def test_a_batch_size_that_is_not_given_fits_the_data(capsys):
+    few, many = (Dataset(name="photos", split="train", stored=np.zeros((n, 8, 8, 3), np.uint8)) for n in (300, 2000))
+    config = fitted(RunConfig.of(), few)
+    assert (config.train.batch_size, config.method.settings.queue_length, config.encoder.bn_splits) == (32, 128, 2)
+    assert "batches of 32, which fit 270 training images" in capsys.readouterr().err
+    assert fitted(RunConfig.of(), many).train.batch_size == 256
+    assert fitted(RunConfig.of(batch_size=200), few).train.batch_size == 200
+
+
+def test_data_without_a_test_split_are_looked_at_by_their_held_out_images():
+    images = Dataset(name="photos", split="train", stored=np.zeros((50, 8, 8, 3), np.uint8))
+    sets = TrainSets(data=DataConfig(data="folder:nowhere"), all_train=images)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mixviz.build._load_split", raise_no_test)
+        assert len(sets.unseen) == 5
+        with pytest.raises(UserError, match="or train with --holdout above 0"):
+            _ = TrainSets(data=DataConfig(holdout=0), all_train=images).unseen
+
+
+def raise_no_test(*_):
+    raise NoTestSplit("photos has neither labels nor a test split")
+
+
+def test_data_that_were_moved(tmp_path):
+    with pytest.raises(MissingData, match=r"if the data of a run were moved, write their place into its config\.json"):
+        load_sets(DataConfig(data=f"folder:{tmp_path / 'gone'}"))
 
 
 def test_sets_follow_the_data_settings_and_test_is_loaded_when_it_is_asked_for(tmp_path, write_colours, monkeypatch):

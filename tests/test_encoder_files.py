@@ -108,6 +108,26 @@ def test_a_resnet_of_large_images_has_torchvisions_own_stem(make_run, tmp_path):
     check_features(net, file, run, images)
 
 
+def test_vit_tiny_and_torchvisions_networks_load_strictly_into_torchvisions(make_run, tmp_path):
+    run, images = make_run(16, backbone="vit-tiny")
+    net = torchvision.models.VisionTransformer(16, 4, 12, 3, 192, 768)
+    net.heads = nn.Identity()
+    check_features(net, torch.load(export_encoder(run, tmp_path / "vit.pt"), weights_only=True), run, images)
+    run, images = make_run(32, backbone="torchvision:mobilenet_v3_small")
+    net = torchvision.models.mobilenet_v3_small()
+    net.classifier[3] = nn.Identity()
+    check_features(net, torch.load(export_encoder(run, tmp_path / "mobile.pt"), weights_only=True), run, images)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224", "efficientnet_b0"])
+def test_timms_networks_load_strictly_into_timms(make_run, tmp_path, name):
+    timm = pytest.importorskip("timm")
+    run, images = make_run(32, backbone=f"timm:{name}")
+    file = torch.load(export_encoder(run, tmp_path / "encoder.pt"), weights_only=True)
+    size = {"img_size": 32} if name.startswith("vit") else {}
+    check_features(timm.create_model(name, num_classes=0, **size), file, run, images)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("settings", [{}, {"mixing": ["looc"], "looc_plus_plus": True}], ids=["plain", "looc++"])

@@ -1,6 +1,7 @@
 """Encoders: shapes, split BatchNorm against separate batches, heads, own backbones, computing dtype."""
 
 import copy
+import sys
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from mixviz.encoders import (
     split_last_stage,
 )
 from mixviz.errors import UserError
+from mixviz.model_zoo import published_weights
 
 
 class OwnBackbone(nn.Module):
@@ -49,7 +51,16 @@ def embedder_of(backbone, features, spaces=1, **arguments):
 
 
 @pytest.mark.parametrize(
-    ("name", "features"), [("convnet", 256), ("resnet18", 512), ("resnet34", 512), ("resnet50", 2048)]
+    ("name", "features"),
+    [
+        ("convnet", 256),
+        ("resnet18", 512),
+        ("resnet34", 512),
+        ("resnet50", 2048),
+        ("vit-tiny", 192),
+        ("torchvision:resnet18", 512),
+        ("torchvision:mobilenet_v3_small", 1024),
+    ],
 )
 def test_feature_dim(name, features):
     assert feature_dim(build_backbone(name, (3, 32, 32)), (3, 32, 32)) == features
@@ -63,6 +74,71 @@ def test_convnet_takes_any_size(image_size):
 def test_convnet_is_of_laptop_size():
     parameters = sum(p.numel() for p in build_backbone("convnet", (3, 32, 32)).parameters())
     assert 0.2e6 < parameters < 0.45e6
+
+
+def test_a_width_multiplies_the_channels_of_convnet():
+    assert feature_dim(build_backbone("convnet", (3, 32, 32), width=1.5), (3, 32, 32)) == 384
+    narrow, half = build_backbone("convnet-narrow", (3, 32, 32)), build_backbone("convnet", (3, 32, 32), width=0.5)
+    assert [p.shape for p in narrow.parameters()] == [p.shape for p in half.parameters()]
+    config = RunConfig.of(width=0.5)
+    assert build_embedder(config, (3, 32, 32)).backbone[0][0].weight.shape[0] == 32
+
+
+@pytest.mark.parametrize(("size", "patches"), [(16, 4), (28, 7), (32, 8), (64, 8), (96, 12), (224, 14)])
+def test_vit_tiny_cuts_any_size_that_has_equal_patches(size, patches):
+    net = build_backbone("vit-tiny", (3, size, size))
+    assert net.encoder.pos_embedding.shape == (1, patches**2 + 1, 192)
+    assert 5e6 < sum(p.numel() for p in net.parameters()) < 6e6
+
+
+def test_a_network_of_a_library_has_its_names_and_split_batch_norm():
+    net = build_backbone("torchvision:resnet18", (3, 32, 32), bn_splits=2)
+    models = pytest.importorskip("torchvision").models
+    assert net.state_dict().keys() == {k for k in models.resnet18().state_dict() if not k.startswith("fc.")}
+    norms = [layer for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert {(type(layer), layer.splits) for layer in norms} == {(SplitBatchNorm2d, 2)}
+    images = torch.randn(8, 3, 32, 32)
+    plain = build_backbone("torchvision:resnet18", (3, 32, 32))
+    plain.load_state_dict(net.state_dict())
+    halves = torch.cat([plain(part) for part in images.split(4)])
+    torch.testing.assert_close(net(images), halves, rtol=1e-4, atol=1e-4)
+
+
+def test_timm_by_name():
+    pytest.importorskip("timm")
+    assert feature_dim(build_backbone("timm:resnet18", (3, 32, 32), bn_splits=2), (3, 32, 32)) == 512
+    assert feature_dim(build_backbone("timm:vit_tiny_patch16_224", (3, 64, 64)), (3, 64, 64)) == 192
+    with pytest.raises(UserError, match="cannot be split: give --bn-splits 1"):
+        build_backbone("timm:efficientnet_b0", (3, 32, 32), bn_splits=2)
+    with pytest.raises(UserError, match="did you mean 'resnet18"):
+        build_backbone("timm:resnet18x", (3, 32, 32))
+
+
+def test_a_missing_timm_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(UserError, match=r"^timm is missing: pip install 'mixviz\[encoders\]'$"):
+        build_backbone("timm:resnet18", (3, 32, 32))
+
+
+def test_published_weights_are_those_of_the_library_and_refused_if_they_cannot_be_had(monkeypatch):
+    models = pytest.importorskip("torchvision").models
+    published = models.resnet18()
+
+    def get_model(name, weights, **settings):
+        if weights is None:
+            return models.resnet18()
+        if name == "resnet34":
+            raise OSError("no route to host")
+        return copy.deepcopy(published)
+
+    monkeypatch.setattr(models, "get_model", get_model)
+    found = published_weights("torchvision:resnet18", (3, 32, 32))
+    assert all(torch.equal(found[name], published.state_dict()[name]) for name in found)
+    assert len(found) == len(published.state_dict()) - 2
+    for name, message in [("torchvision:resnet34", "no route to host"), ("resnet18", "--init published is for")]:
+        with pytest.raises(UserError, match=message) as caught:
+            published_weights(name, (3, 32, 32))
+        assert "\n" not in str(caught.value)
 
 
 def test_resnet_stem_keeps_small_images_large():
@@ -95,12 +171,23 @@ def test_own_backbone_by_import_path():
         (f"{__name__}:Nothing", "no attribute 'Nothing'"),
         (f"{__name__}:not_a_module", "is a int: make it a torch.nn.Module"),
         (f"{__name__}:breaks", "no weights"),
+        ("torchvision:resnet19", "unknown network of torchvision 'resnet19': did you mean 'resnet18'"),
+        ("torchvision:squeezenet1_0", "does not end with a linear classifier"),
     ],
 )
 def test_backbones_that_cannot_be_made(name, message):
     with pytest.raises(UserError, match=message) as caught:
         build_backbone(name, (3, 32, 32))
     assert "\n" not in str(caught.value)
+
+
+def test_shapes_that_a_network_cannot_take_are_refused():
+    with pytest.raises(UserError, match="37 px into equal patches: give --image-size 36"):
+        build_backbone("vit-tiny", (3, 37, 37))
+    with pytest.raises(UserError, match="torchvision:resnet18 is for images"):
+        build_backbone("torchvision:resnet18", (64,))
+    with pytest.raises(UserError, match="does not take inputs of 1 x 32 x 20"):
+        feature_dim(build_backbone("torchvision:resnet18", (1, 32, 20)), (1, 32, 20))
 
 
 def test_features_that_are_no_vectors_are_refused():

@@ -1,10 +1,12 @@
 """What a number was made with: the commit of the code that is loaded, the processor, the dtype."""
 
+import math
 import subprocess
 
 import pytest
 import torch
 
+from mixviz import environment as environment_module
 from mixviz.build import dtype_name
 from mixviz.config import RunConfig
 from mixviz.encoders import fast_dtype
@@ -67,3 +69,11 @@ def test_the_dtype_is_that_in_which_the_encoder_computes():
     fast = str(fast_dtype(torch.device("cpu"))).removeprefix("torch.")
     names = [dtype_name(RunConfig.of(device="cpu", dtype=given)) for given in ("auto", "float32", "bfloat16")]
     assert names == [fast, "float32", "bfloat16"]
+
+
+def test_free_memory_is_what_the_system_says(tmp_path, monkeypatch):
+    pattern = environment_module.MEMORY[1]
+    monkeypatch.setattr(environment_module, "MEMORY", (tmp_path / "meminfo", pattern))
+    assert environment_module.free_memory() == math.inf
+    (tmp_path / "meminfo").write_text("MemTotal:       8000 kB\nMemAvailable:   2000 kB\n")
+    assert environment_module.free_memory() == 2000 * 1024

@@ -54,6 +54,22 @@ def test_default_names(settings, name):
     assert default_name(RunConfig.of(**settings)) == name
 
 
+def test_names_of_folders_are_whole_and_their_own(tmp_path, monkeypatch):
+    (tmp_path / "photos.v1").mkdir()
+    monkeypatch.chdir(tmp_path / "photos.v1")
+    for data in ("folder:.", f"folder:{tmp_path / 'photos.v1'}"):
+        assert default_name(RunConfig.of(data=data)) == "photos.v1-moco-v2-seed0"
+
+
+def test_a_run_of_data_of_the_same_name_is_not_to_be_resumed(tmp_path):
+    here, there = (RunConfig.of(data=f"folder:{tmp_path / place / 'photos'}", device="cpu") for place in "ab")
+    Run.create(here, root=tmp_path)
+    with pytest.raises(UserError, match="exists: continue it with --resume"):
+        Run.create(here, root=tmp_path)
+    with pytest.raises(UserError, match="exists: it is of other data: choose another --name"):
+        Run.create(there, root=tmp_path)
+
+
 def test_an_existing_run_is_not_overwritten(tmp_path):
     run = Run.create(CONFIG, "a", tmp_path)
     before = (run.path / "config.json").read_text()

@@ -1,13 +1,14 @@
 """The loop: reproducible, resumable bit for bit, blind to who looks on, and honest when it fails."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from mixviz.build import hold_out, seeded_generator
-from mixviz.config import OptimizerConfig, RunConfig
+from mixviz.config import Extension, OptimizerConfig, Origin, RunConfig
 from mixviz.data import Dataset
 from mixviz.data.glyphs import make_glyphs
 from mixviz.domains import inputs_of
@@ -18,6 +19,7 @@ from mixviz.train import (
     batches,
     knn_monitor,
     learning_rate,
+    load_initial,
     resume,
     set_up,
     train,
@@ -107,6 +109,110 @@ def test_resume_equals_an_uninterrupted_run(tmp_path, monkeypatch, settings, dty
         assert torch.equal(state["momentum_buffer"], optimizers[1][key]["momentum_buffer"])
 
 
+def cut(tmp_path, name, after, do):
+    """``do`` it, cut off in the first step after so many images that it sees."""
+    seen = 0
+
+    def watch(*_):
+        nonlocal seen
+        seen += 16
+        if seen > after:
+            raise Cut
+
+    with pytest.raises(Cut):
+        do(watch)
+    return Run(tmp_path / name)
+
+
+def test_an_extended_run_has_the_schedule_of_its_new_length_from_there_on_and_says_so(tmp_path):
+    before = trained(config_of(), tmp_path, "short").metrics
+    run = resume(Run(tmp_path / "short"), pictures(), progress=False, epochs=5)
+    assert run.config.train.epochs == 5
+    assert run.config.origin == Origin(extended=(Extension(after=2, planned=2),))
+    assert run.config != config_of(epochs=5)
+    assert run.config.but() == config_of(epochs=5)
+    assert run.metrics["epoch"].tolist() == [1, 2, 3, 4, 5]
+    assert run.metrics["loss"].tolist()[:2] == before["loss"].tolist()
+    at_once = trained(config_of(epochs=5), tmp_path, "long").metrics
+    assert run.metrics["lr"].tolist()[2:] == at_once["lr"].tolist()[2:]
+    assert run.metrics["loss"].tolist() != at_once["loss"].tolist()
+    assert run.film.epochs.tolist() == [0, 1, 2, 3, 4, 5]
+    again = resume(run, pictures(), progress=False, epochs=5)
+    assert again.config.origin == run.config.origin
+    with pytest.raises(UserError, match="--epochs 4 is fewer than the 5 of the run"):
+        resume(run, pictures(), progress=False, epochs=4)
+
+
+def test_an_extended_run_that_is_cut_off_goes_on_to_the_same_weights(tmp_path):
+    runs = [trained(config_of(), tmp_path, name) for name in ("whole", "cut")]
+    resume(runs[0], pictures(), progress=False, epochs=4)
+    run = cut(tmp_path, "cut", 70, lambda watch: resume(runs[1], pictures(), False, watch, epochs=4))
+    assert run.epoch == 3
+    assert_same(weights(runs[0]), weights(resume(run, pictures(), progress=False)))
+
+
+def test_a_run_extended_before_its_first_epoch_is_one_of_that_length(tmp_path):
+    run = Run.create(config_of(), "new", tmp_path)
+    assert resume(run, pictures(), progress=False, epochs=3).config == config_of(epochs=3)
+
+
+def test_checkpoints_are_kept_every_few_epochs(tmp_path):
+    run = trained(config_of(epochs=5, keep_every=2), tmp_path, "kept")
+    assert sorted(path.name for path in run.path.glob("epoch-*")) == ["epoch-2.pt", "epoch-4.pt"]
+    assert torch.load(run.kept(2), weights_only=True)["epoch"] == 2
+    assert run.load_checkpoint()["epoch"] == 5
+    shorter = trained(config_of(epochs=4, keep_every=4), tmp_path, "last")
+    assert_same(torch.load(shorter.kept(4), weights_only=True)["method"], weights(shorter))
+    assert not [path for path in run.path.iterdir() if path.name.endswith(".part")]
+
+
+@pytest.mark.parametrize("framework", ["moco-v2", "byol", "n-pair"])
+def test_a_run_begins_with_the_weights_of_another(tmp_path, framework):
+    source = trained(config_of(framework=framework), tmp_path, "source")
+    run = train(
+        config_of(framework=framework, seed=5), "second", pictures(seed=1), tmp_path, progress=False, init=source
+    )
+    assert run.config.origin == Origin(init="source")
+    method, _ = set_up(config_of(framework=framework, seed=5), pictures(seed=1))
+    own, given = method.framework.online.state_dict(), source.encoder(device="cpu").state_dict()
+    load_initial(method, given, "source")
+    for embedder in filter(None, (method.framework.online, getattr(method.framework, "target", None))):
+        for name, tensor in embedder.state_dict().items():
+            assert torch.equal(tensor, (own if name.startswith("normalise.") else given)[name]), name
+
+
+def test_a_head_of_another_form_is_the_run_s_own_and_another_backbone_is_refused(tmp_path):
+    source = trained(config_of(), tmp_path, "source").encoder(device="cpu").state_dict()
+    method, _ = set_up(config_of(dim=4), pictures())
+    own = method.framework.online.projectors.state_dict()
+    load_initial(method, source, "source")
+    assert_same(own, method.framework.online.projectors.state_dict())
+    assert torch.equal(method.framework.online.state_dict()["backbone.0.0.weight"], source["backbone.0.0.weight"])
+    with pytest.raises(UserError, match="the weights of source are of another backbone"):
+        load_initial(set_up(config_of(backbone="convnet-narrow"), pictures())[0], source, "source")
+
+
+def test_a_run_that_began_with_a_recording_resumes_to_the_same_weights_without_it(tmp_path):
+    source = trained(config_of(), tmp_path, "source")
+    source.save_weights(source.path / "weights.npz")
+    (source.path / "checkpoint.pt").unlink()
+    (source.path / "previous.pt").unlink()
+    config = config_of(seed=3)
+    whole = train(config, "whole", pictures(), tmp_path, progress=False, init=source)
+
+    def begin(watch):
+        train(config, "cut", pictures(), tmp_path, progress=False, watch=watch, init=source)
+
+    run = cut(tmp_path, "cut", 20, begin)
+    assert run.epoch == 0
+    assert_same(weights(whole), weights(resume(run, pictures(), progress=False)))
+    (run.path / "checkpoint.pt").unlink()
+    (run.path / "previous.pt").unlink()
+    (run.path / "metrics.csv").unlink()
+    with pytest.raises(UserError, match="cut off before it had its initial weights"):
+        resume(run, pictures(), progress=False)
+
+
 def test_looking_on_changes_nothing(tmp_path):
     watched = trained(config_of(knn_every=1), tmp_path, "watched")
     alone = trained(config_of(knn_every=0), tmp_path, "alone")
@@ -147,6 +253,27 @@ def test_the_monitor_leaves_the_method_as_it_was():
 def test_the_monitor_needs_labels_and_held_out_images():
     assert math.isnan(knn_monitor(*set_up(config_of(), pictures(labels=False))))
     assert math.isnan(knn_monitor(*set_up(config_of(holdout=0), pictures())))
+
+
+def test_the_monitor_tells_labels_of_any_size_apart_and_needs_two():
+    method, data = set_up(config_of(), pictures())
+    huge = replace(
+        data,
+        labels=data.labels + 10**12,
+        bank=replace(data.bank, labels=data.bank.labels + 10**12),
+        held_out=replace(data.held_out, labels=data.held_out.labels + 10**12),
+    )
+    assert knn_monitor(method, huge) == knn_monitor(method, data)
+    assert math.isnan(knn_monitor(method, replace(data, labels=torch.zeros_like(data.labels))))
+
+
+def test_a_queue_longer_than_the_data_is_told(capsys):
+    config = config_of(framework="moco-v2", queue_length=64, batch_size=16)
+    set_up(config, pictures(90))  # 82 to train on
+    assert "the queue holds" not in capsys.readouterr().err
+    set_up(config.but(queue_length=80), pictures(90))
+    assert "the queue holds 80 images, and there are 82 to train on" in (said := capsys.readouterr().err)
+    assert "take --queue-length 64" in said
 
 
 def test_the_monitor_compares_with_all_classes_of_a_sorted_folder():
@@ -245,7 +372,7 @@ def test_weights_that_are_not_finite_are_never_a_checkpoint(tmp_path):
 
 
 def test_a_batch_larger_than_the_data_writes_nothing(tmp_path):
-    with pytest.raises(UserError, match="--batch-size 16 is larger than the 9 training images: take 9 or fewer"):
+    with pytest.raises(UserError, match=r"than the 9 training images \(10, of which 1 are held out\): take 9"):
         trained(config_of(), tmp_path, "big", pictures(10))
     assert list(tmp_path.iterdir()) == []
 

@@ -111,14 +111,16 @@ def turned(points: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def trustworthiness(x: Tensor, layout: Tensor, k: int = 15, chunk: int = 256) -> Tensor:
+def trustworthiness(x: Tensor, layout: Tensor, k: int | None = None, chunk: int = 256) -> Tensor:
     """How far each point's neighbours in a layout are its true neighbours, (N,); higher is better, 1 is all of them.
 
     Venna & Kaski 2001, per point: 1 - 2 / (k (2N - 3k - 1)) Σ max(0, rank - k) over the k nearest in the layout, rank
     being that of the neighbour by cosine in x. Its mean is scikit-learn's ``trustworthiness``.
-    x: (N, D); layout: (N, dims); k below N / 2. O(N² (D + k)) time, O(chunk N) memory. Raises UserError.
+    x: (N, D); layout: (N, dims); k below N / 2, by default 15, or as many as there may be.
+    O(N² (D + k)) time, O(chunk N) memory. Raises UserError.
     """
     n = len(x)
+    k = min(15, (n - 1) // 2) if k is None else k
     if not 1 <= k < n / 2:
         raise UserError(f"trustworthiness of {n} points takes k from 1 to {(n - 1) // 2}, not {k}")
     x = F.normalize(at_least_float32(x), dim=1)

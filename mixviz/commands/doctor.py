@@ -1,18 +1,18 @@
-"""``doctor``: what is installed, which device is used, what is missing, and the command that fixes it."""
+"""``doctor``: what is installed, which device is used, what is missing, and the command that fixes it.
+
+At import it needs the standard library alone, since any package may be what is missing.
+"""
 
 import os
 import platform
+import re
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 
-import torch
-from packaging.requirements import Requirement
-
-from mixviz.build import find_device
-from mixviz.commands.flags import Parser
+from mixviz.commands.parser import Parser
 from mixviz.commands.tables import print_table
-from mixviz.encoders import fast_dtype
+from mixviz.errors import UserError
 from mixviz.paths import data_root
 
 
@@ -39,21 +39,38 @@ def _python() -> Row:
     )
 
 
-def _requirements() -> list[Requirement]:
-    return [Requirement(line) for line in requires("mixviz") or [] if "extra" not in line]
-
-
-def _package(requirement: Requirement) -> Row:
+def _requirements() -> list[str]:
+    """Such as ``numpy>=2.0``. Raises UserError if mixviz itself is not installed."""
     try:
-        found = version(requirement.name)
+        return [line for line in requires("mixviz") or [] if "extra" not in line]
+    except PackageNotFoundError as error:
+        raise UserError("mixviz is not installed: pip install -e . in its folder, or pip install its wheel") from error
+
+
+def _package(requirement: str) -> Row:
+    name = re.split(r"[^\w.-]", requirement)[0]
+    try:
+        found = version(name)
     except PackageNotFoundError:
-        return requirement.name, "–", "missing", f'pip install "{requirement}"'
-    if not requirement.specifier.contains(found.partition("+")[0], prereleases=True):
-        return requirement.name, found, f"needs {requirement.specifier}", f'pip install --upgrade "{requirement}"'
-    return requirement.name, found, "ok", ""
+        return name, "–", "missing", f'pip install "{requirement}"'
+    try:
+        from packaging.requirements import Requirement
+    except ModuleNotFoundError:
+        return name, found, "not checked: packaging is missing", ""
+    wanted = Requirement(requirement).specifier
+    if not wanted.contains(found.partition("+")[0], prereleases=True):
+        return name, found, f"needs {wanted}", f'pip install --upgrade "{requirement}"'
+    return name, found, "ok", ""
 
 
 def _device() -> Row:
+    try:
+        import torch
+
+        from mixviz.build import find_device
+        from mixviz.encoders import fast_dtype
+    except ImportError as error:
+        return "device", "–", f"not known: {error.name or error} is missing", ""
     device = find_device("auto")
     name = f"CPU, {torch.get_num_threads()} threads"
     if device.type != "cpu":

@@ -19,8 +19,13 @@ from mixviz.runs import Run
 
 PROTOCOL_HELP = (
     f"{' '.join(PROTOCOLS)}; options follow a colon, as in knn:k=20,layer=head or linear-augmented:recipe=imix or "
-    f"few-shot:shots=10 or few-labels:share=0.1 or corruptions:kinds=fog/contrast [default: {' '.join(DEFAULTS)}]"
+    f"few-shot:shots=10 or few-labels:share=0.1 or fine-tuning:share=0.1 or corruptions:kinds=fog/contrast "
+    f"[default: {' '.join(DEFAULTS)}]"
 )
+MORE = {
+    **{"balanced_accuracy": "balanced", "macro_f1": "macro F1", "top_5": "top-5"},
+    **{"mean_average_precision": "mAP", "precision_at_1": "P@1"},
+}  # numbers besides the accuracy, in a result's settings
 MOST_CONFUSED = 5  # pairs of classes that are shown
 
 
@@ -98,8 +103,12 @@ def spaces_of(run: Run, source: Source) -> list[Source]:
 
 def show(results: Sequence[Result], classes: bool) -> None:
     """Results on the screen; classes: class by class, too."""
-    rows = [[r.encoder, r.target, r.label, accuracy_text(r), f"{r.classes}"] for r in results]
-    print_table(["encoder", "target", "protocol", "test accuracy", "classes"], rows)
+    more = [name for name in MORE if any(name in r.settings for r in results)]
+    rows = [
+        [r.encoder, r.target, r.label, accuracy_text(r), *[share_text(r, name) for name in more], f"{r.classes}"]
+        for r in results
+    ]
+    print_table(["encoder", "target", "protocol", "test accuracy", *[MORE[name] for name in more], "classes"], rows)
     for result in results:
         if result.table is not None and "kind" in result.table:
             show_corruptions(result)
@@ -108,8 +117,15 @@ def show(results: Sequence[Result], classes: bool) -> None:
             show_classes([result for result in results if result.target == target and result.confusion is not None])
 
 
+def share_text(result: Result, name: str) -> str:
+    """One of ``MORE`` in per cent; a dash if the protocol does not give it."""
+    return f"{result.settings[name]:.1%}" if name in result.settings else "–"
+
+
 def accuracy_text(result: Result) -> str:
-    """In per cent, where there are trials with half their 95 % interval."""
+    """In per cent, where there are trials with half their 95 % interval; a dash if nothing is predicted."""
+    if "mean_average_precision" in result.settings:
+        return "–"
     half = (result.settings["high"] - result.settings["low"]) / 2 if "low" in result.settings else None
     return f"{result.accuracy:.1%}" if half is None else f"{result.accuracy:.1%} ± {100 * half:.1f}"
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from mixviz.commands.flags import Parser
 from mixviz.errors import UserError, unknown
-from mixviz.paths import check_writable
+from mixviz.paths import check_writable, shipped
 
-FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
+FOLDER = shipped() / "notebooks"
 
 
 def main(argv: list[str]) -> None:
@@ -19,7 +19,7 @@ def main(argv: list[str]) -> None:
     try:
         from mixviz.widgets.export import export
     except ImportError as error:
-        raise UserError(f"{error.name} is missing: pip install -r requirements.txt") from error
+        raise UserError(f"{error.name} is missing: pip install {error.name}") from error
     print(f"{export(notebook, out)}: {out.stat().st_size / 1e6:.1f} MB")
 
 

@@ -2,34 +2,15 @@
 
 import argparse
 import typing
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from mixviz.config import Flag, RunConfig, flags
-from mixviz.errors import UserError, unknown
+from mixviz.commands.parser import Parser as Parser
+from mixviz.config import Flag, Origin, RunConfig, flags
+from mixviz.errors import UserError
 from mixviz.experiments.workers import default_jobs
 from mixviz.files import read_json
 from mixviz.frameworks import FRAMEWORKS
-
-
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that raises UserErrors of one line, with the most similar flag that exists."""
-
-    def __init__(self, command: str, description: str, **arguments: Any):
-        super().__init__(f"python -m mixviz {command}", description=description, allow_abbrev=False, **arguments)
-
-    def parse_args(self, argv: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
-        known, rest = self.parse_known_args(argv)
-        for word in rest:
-            if word.startswith("-"):
-                valid = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
-                raise unknown("flag", word.partition("=")[0], valid)
-            raise UserError(f"unexpected argument {word!r}: flags begin with --, see --help")
-        return known
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}: see --help")
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
@@ -51,14 +32,15 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trust", action="store_true", help=note)
 
 
-def add_config_flags(parser: argparse.ArgumentParser) -> None:
-    """One flag for each field, in one group for each section."""
+def add_config_flags(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """One flag for each field, in one group for each section. several: each takes several values, of a sweep."""
     groups: dict[str, Any] = {}
     for flag in flags():
         title = " ".join(flag.path[:-1])
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
-        groups[title].add_argument(f"--{flag.name.replace('_', '-')}", **_arguments(flag))
+        more = {"nargs": "+"} if several and bool not in flag.kinds else {}
+        groups[title].add_argument(f"--{flag.name.replace('_', '-')}", **_arguments(flag) | more)
 
 
 def given_flags(arguments: argparse.Namespace) -> list[str]:
@@ -70,14 +52,16 @@ def config_from(arguments: argparse.Namespace, base: RunConfig | None = None) ->
     """The config that the flags give; base: in place of the defaults. Raises UserError."""
     names = {flag.name for flag in flags()}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
-    if base is None:
-        return RunConfig.of(**given)
-    return base.but(**given) if given else base
+    config = RunConfig.of(**given) if base is None else base.but(**given) if given else base
+    for name in given:
+        if why := config.idle(name):
+            raise UserError(f"--{name.replace('_', '-')} would have no effect: {why}")
+    return config
 
 
 def read_config(path: Path) -> RunConfig:
-    """A run's config.json. Raises UserError."""
-    return RunConfig.parse(read_json(path))
+    """The settings in a run's config.json. Raises UserError."""
+    return RunConfig.parse(read_json(path)).model_copy(update={"origin": Origin()})
 
 
 def _arguments(flag: Flag) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from mixviz.commands.tables import print_table
 from mixviz.errors import UserError
 from mixviz.experiments.claims import PATH, VERDICTS, Row, fill, read, read_findings, write
 from mixviz.experiments.claims.tables import count_rows, headline_tables, ledger_rows, others_tried
+from mixviz.paths import clone
 
 
 def main(argv: list[str]) -> None:
@@ -14,6 +15,7 @@ def main(argv: list[str]) -> None:
     arguments = parser.parse_args(argv)
     rows = read()
     if arguments.fill:
+        clone("ledger --fill")
         rows = fill(rows, read_findings(PATH.parent))
         write(rows)
     if arguments.verdict and arguments.verdict not in VERDICTS:

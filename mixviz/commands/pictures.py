@@ -11,13 +11,13 @@ from PIL import Image
 from mixviz.commands.flags import Parser
 from mixviz.commands.report import find
 from mixviz.errors import UserError, unknown
-from mixviz.paths import check_writable
+from mixviz.paths import check_writable, clone, shipped
 from mixviz.plots.style import smaller
 from mixviz.report.overview import overview
 from mixviz.report.sections import write_report
 from mixviz.runs import short_names
 
-FOLDER = Path(__file__).resolve().parents[2] / "data" / "pictures"
+FOLDER = shipped() / "data" / "pictures"
 MOCO, TURNED, LOOC = "glyphs-moco-v2-seed1", "glyphs-n-pair-turned-seed1", "glyphs-n-pair+looc-turned-seed1"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
@@ -29,6 +29,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("name", nargs="*", help=f"{' '.join(PICTURES)} [default: all]")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write them to [default: data/pictures]")
     arguments = parser.parse_args(argv)
+    if arguments.out == FOLDER:
+        clone("pictures without --out")
     for name in arguments.name:
         if name not in PICTURES:
             raise unknown("picture", name, PICTURES)

@@ -5,6 +5,7 @@ from pathlib import Path
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
 from mixviz.errors import UserError
+from mixviz.paths import clone
 from mixviz.pretrained import LARGEST, ROOT, Check, add, available, total_size, verify
 from mixviz.runs import Run
 
@@ -24,6 +25,8 @@ def main(argv: list[str]) -> int:
     if arguments.action == "add":
         if not arguments.run:
             raise UserError("no runs given: recordings add RUN [RUN ...]")
+        if root == ROOT:
+            clone("recordings add")
         if arguments.name and len(arguments.run) > 1:
             raise UserError(f"--name {arguments.name} is one name for {len(arguments.run)} runs: add them one by one")
         kept = {"weights": not arguments.no_weights, "name": arguments.name, "dims": arguments.dims}

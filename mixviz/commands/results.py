@@ -5,14 +5,16 @@ from pathlib import Path
 from mixviz.commands.flags import Parser
 from mixviz.errors import UserError
 from mixviz.experiments.readme import pages, render_all
+from mixviz.paths import clone, shipped
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = shipped()
 
 
 def main(argv: list[str]) -> int:
     parser = Parser("results", "Render the tables of the README and of data/results/*.md from the result files.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page is out of date")
     arguments = parser.parse_args(argv)
+    clone("results")
     outdated = []
     for page in pages(ROOT):
         before = read(page)

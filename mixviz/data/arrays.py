@@ -1,24 +1,24 @@
 """Images as arrays: a NumPy archive."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 
+from mixviz import files
 from mixviz.data.checks import check_labels
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Reading
+from mixviz.environment import free_memory
 from mixviz.errors import UserError, reason
+from mixviz.files import Shapes
 
 NOT_FACTORS = {"images", "labels", "test_images", "test_labels"}
 
 
 def arrays_have_test(path: Path) -> bool:
     """Whether there is an array ``test_images``."""
-    with _archive(path) as archive:
-        return "test_images" in archive.files
+    return "test_images" in _read(path, lambda _: [])[1]
 
 
 def read_arrays(path: Path, split: str, reading: Reading) -> Dataset:
@@ -28,11 +28,17 @@ def read_arrays(path: Path, split: str, reading: Reading) -> Dataset:
     numbers. Further arrays of length N are factors; those of test start with ``test_`` too.
     """
     prefix = "" if split == "train" else "test_"
-    with _archive(path) as archive:
-        arrays = {name: archive[name] for name in archive.files if name.startswith("test_") == bool(prefix)}
-    if f"{prefix}images" not in arrays:
-        raise UserError(f"{path} holds {', '.join(arrays) or 'nothing'}: it needs an array called {prefix}images")
-    pixels = as_rgb(arrays[f"{prefix}images"], f"{path.name}: {prefix}images")
+    images = f"{prefix}images"
+
+    def of_split(shapes: Shapes) -> list[str]:
+        count = shapes.get(images, ())[:1]
+        named = {images, f"{prefix}labels"}
+        return [n for n, s in shapes.items() if n.startswith("test_") == bool(prefix) and (n in named or s == count)]
+
+    arrays, shapes = _read(path, of_split)
+    if images not in arrays:
+        raise UserError(f"{path} holds {', '.join(shapes) or 'nothing'}: it needs an array called {images}")
+    pixels = as_rgb(arrays[images], f"{path.name}: {images}")
     labels = arrays.get(f"{prefix}labels")
     if labels is not None:
         what = f"{path.name}: {prefix}labels"
@@ -47,16 +53,16 @@ def read_arrays(path: Path, split: str, reading: Reading) -> Dataset:
     return Dataset(name=f"numpy:{path.stem}", split=split, stored=pixels, labels=labels, factors=factors)
 
 
-@contextmanager
-def _archive(path: Path) -> Iterator[NpzFile]:
-    """The open archive. Raises UserError that names the file, also for what goes wrong while it is read."""
+def _read(path: Path, wanted: Callable[[Shapes], list[str]]) -> tuple[dict[str, np.ndarray], Shapes]:
+    """Those arrays of an archive that ``wanted`` chooses, and the shapes of all. Raises UserError."""
+    found: dict[str, tuple[int, ...]] = {}
+
+    def chosen(shapes: Shapes) -> list[str]:
+        found.update(shapes)
+        return wanted(shapes)
+
     try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, NpzFile):
-                raise TypeError("it is a single array")
-            with archive:
-                yield archive
+        return files.read_arrays(path, chosen, free_memory()), found
     except Exception as error:  # NumPy and zipfile raise many kinds for damaged files
         raise UserError(
             f"{path} cannot be read as an .npz of arrays ({reason(error)}): write it with np.savez"

@@ -111,7 +111,7 @@ def _read_folder(root: Path, split: str, reading: Reading) -> Dataset:
     """
     spoken = has_spoken_digits(root)
     where = "train" if spoken else split
-    encoded, labels, classes = index_folder(root, where, SUFFIXES, "sounds, such as .wav or .flac")
+    encoded, labels, classes = index_folder(root, where, SUFFIXES, "sounds, such as .wav or .flac", reading)
     speakers = None
     if spoken:
         encoded, labels, speakers = _spoken_digits(encoded, split)

@@ -15,7 +15,7 @@ import numpy as np
 from mixviz.data.dataset import Dataset
 from mixviz.paths import cache_root
 
-FORMAT = 4  # raise it whenever the same files give other arrays
+FORMAT = 5  # raise it whenever the same files give other arrays
 
 
 def cached(key: Any, make: Callable[[], Dataset]) -> Dataset:

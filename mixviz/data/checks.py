@@ -1,12 +1,20 @@
 """What every source must keep to: labels, the size of images, and messages of one line."""
 
+import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 
 from mixviz.errors import UserError
 
 SMALLEST = 8  # pixels
+
+
+@cache
+def say(line: str) -> None:
+    """Print a line about the data on stderr, once in a process."""
+    print(f"mixviz: {line}", file=sys.stderr)
 
 
 def check_square(width: int, height: int, what: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.data.draws import draw
+from mixviz.data.draws import are_mixed, draw
 from mixviz.errors import UserError, unknown
 
 ROWS = np.zeros(0, np.int64)  # origins that are not given: the rows of ``stored``
@@ -50,6 +50,10 @@ class Dataset:
     def sample(self, size: int) -> "Dataset":
         """At most that many of the examples, drawn at random, each class with its share: see ``draw``."""
         return self.select(draw(self.labels, len(self), size))
+
+    def mixed(self) -> "Dataset":
+        """The same examples in an order of which any first part stands for all: their own, if it is such already."""
+        return self if are_mixed(self.labels) else self.sample(len(self))
 
     def targets(self, name: str = "label") -> np.ndarray:
         """The labels, or a factor, (N,), for what needs them. Raises UserError if there is nothing to tell apart."""

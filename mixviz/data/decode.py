@@ -2,22 +2,29 @@
 
 import io
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Generic, TypeVar
+from threading import Lock
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
-from mixviz.data.checks import check_square
+from mixviz.data.checks import check_square, say
 from mixviz.errors import UserError, reason
 
 THREADS = min(8, os.cpu_count() or 1)  # PIL lets others run while it decodes
 CHUNK = 32  # images that a thread takes at a time
+LARGEST = 2**29  # pixels of an image
+HUGE = 2**26  # pixels, of which only one image is decoded at a time
+DEPTHS = (8, 12, 16)  # bits that a grey image with room for more may use
+_huge, _own_pillow = Lock(), Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +35,7 @@ class Reading:
     sample_rate: int | None = None  # samples a second
     target: str | None = None  # the column of classes
     skip_bad: bool = False
+    unlabelled: bool = False  # whatever labels there are
     progress: bool = True
     seed: int = 0  # of what is drawn, such as glyphs
 
@@ -43,50 +51,95 @@ class Encoded(Generic[Item]):
     names: Sequence[str]
 
 
+class _Decoded(NamedTuple):
+    """An image; of a grey one of more than 8 bits, its values."""
+
+    pixels: np.ndarray  # (H, W, 3) uint8, or (H, W) uint16
+    frames: bool  # whether it has more than the one
+
+
 def decode_all(
     encoded: Encoded[bytes | Path | None], reading: Reading, what: str = "images"
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N, H, W, 3) uint8, and the indices of the images that could be decoded, (N,).
 
     With an image size the short side is resized to it and the middle cut out; without, all must be of one size.
-    Raises UserError that names the image.
+    Grey images of more than 8 bits are scaled all alike, from the fewest of DEPTHS that hold the largest value. Of
+    several frames the first is taken; both is said on stderr. Raises UserError that names the image.
     """
-    count = len(encoded.items)
+    count, animated = len(encoded.items), 0
     pixels = np.empty((0, 0, 0, 3), np.uint8)
     kept: list[int] = []
+    deep: dict[int, np.ndarray] = {}
     with (
+        _patient_pillow(),
         ThreadPool(THREADS) as pool,
         tqdm(total=count, desc=f"decoding {what}", unit=" images", disable=not reading.progress) as bar,
     ):
         results = pool.imap(partial(_try, image_size=reading.image_size), encoded.items, CHUNK)
         for name, (i, result) in zip(encoded.names, enumerate(results), strict=True):
             bar.update()
-            if isinstance(result, np.ndarray):
+            if isinstance(result, _Decoded):
+                height, width = result.pixels.shape[:2]
                 if not kept:
-                    check_square(result.shape[1], result.shape[0], name)
-                    pixels = np.empty((count, *result.shape), np.uint8)
-                _check_same_size(result, pixels, name)
-                pixels[len(kept)] = result
+                    check_square(width, height, name)
+                    pixels = np.empty((count, height, width, 3), np.uint8)
+                _check_same_size(result.pixels, pixels, name)
+                if result.pixels.ndim == 2:
+                    deep[len(kept)] = result.pixels
+                else:
+                    pixels[len(kept)] = result.pixels
+                animated += result.frames
                 kept.append(i)
             elif not reading.skip_bad:
                 raise UserError(f"cannot decode {name} ({result}): fix it, or skip it with --skip-bad")
     if count and not kept:
         raise UserError(f"none of the {count} images of {what} can be decoded: are they images?")
+    if animated:
+        say(f"{what}: {animated:,} of {len(kept):,} files have several frames, of which the first is taken")
+    _scale(deep, pixels, what)
     return pixels[: len(kept)], np.asarray(kept, np.int64)
 
 
+@contextmanager
+def _patient_pillow() -> Iterator[None]:
+    """Pillow without its own limit of size, for which LARGEST stands in, and without warnings of tags."""
+    with _own_pillow, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _scale(deep: dict[int, np.ndarray], pixels: np.ndarray, what: str) -> None:
+    """Put images of more than 8 bits into their rows of pixels (N, H, W, 3), all scaled alike."""
+    top = max((int(values.max()) for values in deep.values()), default=0)
+    depth = next(bits for bits in DEPTHS if top < 2**bits)
+    for row, values in deep.items():
+        pixels[row] = (values >> (depth - 8))[..., None]
+    if deep and depth < max(DEPTHS):
+        say(f"{what}: {len(deep):,} grey images with values up to {top:,} are taken for images of {depth} bits")
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any kind of image as upright RGB: grey is repeated, transparency lies on white, 16 bit is scaled to 8."""
-    image = ImageOps.exif_transpose(image)
+    """An image of 8 bits as RGB: grey is repeated, transparency lies on white. Raises ValueError for floats."""
     if image.mode == "F":
         raise ValueError("its pixels are floats of unknown range")
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
     return image.convert("RGB")
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF tag says; as it is if its tags cannot be read."""
+    image.load()  # what is wrong with the pixels is not of the tags
+    with suppress(Exception):  # Pillow raises many kinds for damaged tags
+        return ImageOps.exif_transpose(image)
+    return image
 
 
 def resize(image: Image.Image, size: int) -> Image.Image:
@@ -103,16 +156,33 @@ def resize_all(pixels: np.ndarray, size: int) -> np.ndarray:
     return np.stack([np.asarray(resize(Image.fromarray(image), size)) for image in pixels])
 
 
-def _try(item: bytes | Path | None, image_size: int | None) -> np.ndarray | str:
-    """The pixels, or the reason why there are none."""
+def _try(item: bytes | Path | None, image_size: int | None) -> _Decoded | str:
+    """The image, or the reason why there is none."""
     if item is None:
         return "it is empty"
     try:
         with Image.open(io.BytesIO(item) if isinstance(item, bytes) else item) as image:
-            image = to_rgb(image)
-            return np.asarray(image if image_size is None else resize(image, image_size))
+            frames = getattr(image, "is_animated", False) and image.format != "MPO"  # previews of cameras
+            if image_size is not None:
+                image.draft(None, (2 * image_size, 2 * image_size))  # a large JPEG is decoded to a part of its size
+            size = image.width * image.height
+            if size > LARGEST:
+                return f"it has {size / 1e6:,.0f} megapixels, and {LARGEST / 1e6:,.0f} can be read: make it smaller"
+            with _huge if size > HUGE else nullcontext():
+                return _Decoded(_pixels(upright(image), image_size), frames)
     except Exception as error:  # PIL raises many kinds for damaged files
         return "not an image" if isinstance(error, Image.UnidentifiedImageError) else reason(error)
+
+
+def _pixels(image: Image.Image, image_size: int | None) -> np.ndarray:
+    """(H, W, 3) uint8; of a grey image of more than 8 bits (H, W) uint16."""
+    if not image.mode.startswith("I"):
+        image = to_rgb(image)
+        return np.asarray(image if image_size is None else resize(image, image_size))
+    values = np.asarray(image).clip(0, 2**16 - 1)
+    if image_size is not None:
+        values = np.asarray(resize(Image.fromarray(values.astype(np.float32)), image_size)).round()
+    return values.astype(np.uint16)
 
 
 def _check_same_size(result: np.ndarray, pixels: np.ndarray, name: str) -> None:

@@ -3,6 +3,18 @@
 import numpy as np
 
 
+def are_mixed(labels: np.ndarray | None) -> bool:
+    """Whether classes alternate about as often as in random order, so that any first part stands for the whole.
+
+    labels: (n,); without them nobody knows, and False is the safe answer.
+    """
+    if labels is None or len(labels) < 2:
+        return False
+    _, counts = np.unique(labels, return_counts=True)
+    by_chance = float(np.square(counts / len(labels)).sum())
+    return float((labels[1:] == labels[:-1]).mean()) <= (1 + by_chance) / 2
+
+
 def draw(labels: np.ndarray | None, n: int, size: int, seed: int = 0) -> np.ndarray:
     """(min(size, n),) rows of n images, drawn at random without repeats, in random order.
 

@@ -1,10 +1,14 @@
 """Images in files of one's own: a folder of images, or parquet files in the Hugging Face layout."""
 
 import json
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +18,23 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from mixviz.data.cache import cached, content_of, stamp_of
-from mixviz.data.checks import check_labels
+from mixviz.data.checks import check_labels, say
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Encoded, Reading, decode_all
 from mixviz.errors import UserError, reason
 
-TEST_NAMES = ("test", "val", "valid", "validation")
+TRAIN_NAMES = ("train", "training")  # of folders and shards, in any case
+TEST_NAMES = ("test", "testing", "val", "valid", "validation", "eval", "evaluation", "dev")
+NOT_OURS = frozenset(("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", "Thumbs.db", "desktop.ini"))
+STUBS = frozenset(("BUFR", "GRIB", "HDF5", "MPEG", "WMF"))  # Pillow knows them by sight, and cannot decode them
+PLUGINS = {"pillow_heif": "register_heif_opener", "pillow_jxl": ""}  # of Pillow; pillow_jxl registers at import
+CURES = {
+    **dict.fromkeys((".heic", ".heif", ".hif"), "pip install pillow-heif"),
+    ".jxl": "pip install pillow-jxl-plugin",
+    **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".dcm", ".svg"), "convert them to .png"),
+    **dict.fromkeys((".m4a", ".aac", ".wma"), "convert them to .wav"),
+}
+NAMED = 5  # kinds of files that are left out, named in a message
 OTHERS = "sounds are read by sounds:PATH, tables by csv:PATH"
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "fine_label")
@@ -27,23 +42,24 @@ LABEL_COLUMNS = ("label", "fine_label")
 
 def folder_has_test(root: Path) -> bool:
     """Whether there is a folder for train and one for test."""
-    return (root / "train").is_dir() and _test_folder(root) is not None
+    return root.is_dir() and None not in _named_splits(root)
 
 
 def read_folder(root: Path, split: str, reading: Reading) -> Dataset:
     """A folder of images.
 
-    One sub-folder a class, numbered in the order of train's names, or images directly and no labels. Where there is a
-    folder ``train``, that is train, and the first of ``test``, ``val``, ``valid`` and ``validation`` is test.
+    One sub-folder a class, numbered in the order of train's names. Images directly, or in a single sub-folder, have no
+    labels. Where there is a folder for train, and one for test or validation, those are the splits. Files of other
+    kinds are left out, and counted in a line on stderr.
     """
-    encoded, labels, classes = index_folder(root, split, _extensions(), "images, such as .png or .jpg")
+    encoded, labels, classes = index_folder(root, split, _extensions(), "images, such as .png or .jpg", reading)
     key = ["folder", stamp_of(encoded.items, root), classes, split, reading.image_size, reading.skip_bad]
     name = f"folder:{root.resolve().name}"
     return replace(cached(key, lambda: _decoded(encoded, labels, classes, name, split, reading)), name=name)
 
 
 def index_folder(
-    root: Path, split: str, suffixes: frozenset[str], what: str
+    root: Path, split: str, suffixes: frozenset[str], what: str, reading: Reading
 ) -> tuple[Encoded[Path], np.ndarray | None, list[str]]:
     """The files of a split whose names end so, their labels, and the names of train's classes. Raises UserError.
 
@@ -51,18 +67,26 @@ def index_folder(
     """
     if not root.is_dir():
         raise UserError(f"folder:{root} is a file: give the folder that holds it")
-    train = root / "train" if (root / "train").is_dir() else root
-    folder = _test_folder(root) if split == "test" else train
+    train, test = _splits(root, suffixes)
+    folder = test if split == "test" else train
     assert folder is not None  # only folder_has_test leads to test
-    present = _classes(folder, suffixes)
-    classes = _classes(train, suffixes) or present
+    files, left_out = _find(folder, suffixes)
+    if not files:
+        cure = _cure(left_out) or "add some, or give the folder that has"
+        raise UserError(f"{folder} has no {what}: {cure}; {OTHERS}")
+    present = _classes(folder, files)
+    classes = present if folder == train else _classes(train, _find(train, suffixes)[0]) or present
+    if reading.unlabelled or len(classes) < 2:
+        present, classes = [], []
     unseen = [name for name in present if name not in classes]
     if unseen:
         raise UserError(f"{folder} has the class {unseen[0]!r}, but {train} has none of it: use the same class names")
-    places = present or [""]
-    files = sorted(path for place in places for path in _files_in(folder / place, suffixes, deep=bool(present)))
-    if not files:
-        raise UserError(f"{folder} has no {what}: add some, or give the folder that has; {OTHERS}")
+    if present:
+        left_out[f"{what.partition(',')[0]} beside the folders of classes"] = sum(p.parent == folder for p in files)
+        files = [path for path in files if path.parent != folder]
+    if left_out := +left_out:
+        cure = _cure(left_out)
+        say(f"{folder}: left out {_listed(left_out)}{f'; {cure}' if cure else ''}")
     labels = np.array([classes.index(path.relative_to(folder).parts[0]) for path in files]) if present else None
     return Encoded(files, [str(path.relative_to(root)) for path in files]), labels, classes
 
@@ -82,26 +106,79 @@ def read_parquet(path: Path, split: str, reading: Reading) -> Dataset:
     )
 
 
-def _test_folder(root: Path) -> Path | None:
-    return next((root / name for name in TEST_NAMES if (root / name).is_dir()), None)
+def _named_splits(root: Path) -> tuple[Path | None, Path | None]:
+    """The sub-folders that are called like train and like test."""
+    named = {path.name.lower(): path for path in sorted(root.iterdir(), reverse=True) if path.is_dir()}
+    train, test = (next((named[n] for n in names if n in named), None) for names in (TRAIN_NAMES, TEST_NAMES))
+    return train, test
 
 
-def _classes(folder: Path, suffixes: frozenset[str]) -> list[str]:
-    """The sub-folders that hold such files, by name."""
-    folders = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return sorted(path.name for path in folders if next(_files_in(path, suffixes, deep=True), None))
+def _splits(root: Path, suffixes: frozenset[str]) -> tuple[Path, Path | None]:
+    """The folder of train, and that of test where both are there. Raises UserError for a test folder alone."""
+    train, test = _named_splits(root)
+    if train and test:
+        return train, test
+    classes = _classes(root, _find(root, suffixes)[0]) if train or test else []
+    if any(name.lower() not in (*TRAIN_NAMES, *TEST_NAMES) for name in classes):
+        return root, None  # a class that happens to be called so
+    if test:
+        raise UserError(f"{root} has a folder {test.name} but no train: rename the one to train on, or give {test}")
+    return train or root, None
 
 
-def _files_in(folder: Path, suffixes: frozenset[str], deep: bool) -> Iterator[Path]:
-    """Files whose names end so, hidden ones left out."""
-    for path in folder.rglob("*") if deep else folder.iterdir():
-        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file():
-            yield path
+def _find(folder: Path, suffixes: frozenset[str]) -> tuple[list[Path], Counter[str]]:
+    """The files below a folder whose names end so, in order, and how many there are of other kinds, hidden ones not
+    counted.
+    """
+    files, others = [], Counter[str]()
+    for place, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        for name in names:
+            path = Path(place, name)
+            suffix = path.suffix.lower()
+            if not _is_hidden(name) and path.is_file():
+                if suffix in suffixes:
+                    files.append(path)
+                else:
+                    others[suffix or "without a suffix"] += 1
+    return sorted(files), others
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a file or folder was made by a system and not by its user."""
+    return name.startswith(".") or name in NOT_OURS
+
+
+def _classes(folder: Path, files: Sequence[Path]) -> list[str]:
+    """The sub-folders that hold files, by name."""
+    return sorted({path.relative_to(folder).parts[0] for path in files if path.parent != folder})
+
+
+def _listed(left_out: Counter[str]) -> str:
+    """How many files of which kind."""
+    common = [f"{count:,} {kind}" for kind, count in left_out.most_common(NAMED)]
+    return f"{left_out.total():,} files ({', '.join(common)}{', ...' if len(left_out) > NAMED else ''})"
+
+
+def _cure(left_out: Counter[str]) -> str:
+    """How the files that are left out can be read; empty if we know of no way."""
+    kinds = [kind for kind, _ in left_out.most_common() if kind in CURES]
+    return f"to read its {kinds[0]} files, {CURES[kinds[0]]}" if kinds else ""
 
 
 @cache
 def _extensions() -> frozenset[str]:
-    return frozenset(extension for extension, kind in Image.registered_extensions().items() if kind in Image.OPEN)
+    for plugin, register in PLUGINS.items():
+        with suppress(ImportError):
+            module = import_module(plugin)
+            if register:
+                getattr(module, register)()
+    known = Image.registered_extensions().items()
+    return frozenset(extension for extension, kind in known if kind in Image.OPEN and kind not in STUBS)
 
 
 def shards(path: Path, split: str) -> list[Path]:
@@ -109,11 +186,15 @@ def shards(path: Path, split: str) -> list[Path]:
     if path.is_file():
         return [path] if split == "train" else []
     files = sorted(path.glob("*.parquet"))
-    named = {name: [file for file in files if _first_word(file) == name] for name in ("train", *TEST_NAMES)}
+    words = {file: _first_word(file) for file in files}
+    train, test = (
+        next((found for name in names if (found := [file for file in files if words[file] == name])), [])
+        for names in (TRAIN_NAMES, TEST_NAMES)
+    )
     if split == "test":
-        return next((named[name] for name in TEST_NAMES if named[name]), [])
-    if named["train"] or (files and not any(named.values())):
-        return named["train"] or files
+        return test
+    if train or (files and not test):
+        return train or files
     raise UserError(f"{path} has no train-*.parquet: rename the training shards, or give a single file")
 
 

@@ -17,7 +17,7 @@ from mixviz.data.glyphs import make_glyphs
 from mixviz.data.published import read_optical_digits, read_published, read_tiny_imagenet
 from mixviz.data.tabular import read_covtype, read_embedded, read_table
 from mixviz.data.tones import make_tones
-from mixviz.errors import MissingData, UserError, reason, unknown
+from mixviz.errors import MissingData, NoTestSplit, UserError, reason, unknown
 
 SPLITS = ("train", "test")
 ALL = "all"  # both, or an own source as a whole
@@ -142,6 +142,7 @@ def load(
     image_size: int | None = None,
     name: str | None = None,
     skip_bad: bool = False,
+    unlabelled: bool = False,
     target: str | None = None,
     sample_rate: int | None = None,
     seed: int = 0,
@@ -151,8 +152,9 @@ def load(
 
     source: a name of SOURCES, or a kind of PATH_SOURCES with a path, such as folder:PATH. split: train, test, or all:
     both, and an own source without a test split as it is. image_size: px, resized and centre-cropped.
-    name: what results call it. skip_bad: leave out what cannot be decoded, and count it. target: the column of classes
-    of a table. sample_rate: of sounds, samples a second. seed: of glyphs and tones.
+    name: what results call it. skip_bad: leave out what cannot be decoded, and count it. unlabelled: leave out labels,
+    as of folders that are no classes. target: the column of classes of a table. sample_rate: of sounds, samples a
+    second. seed: of glyphs and tones.
     A source of one's own without a test split gives a fixed fifth of its labelled images as test, whatever the seed.
     Raises UserError in one line; MissingData if the images are not on this machine.
     """
@@ -172,6 +174,7 @@ def load(
         sample_rate=sample_rate,
         target=target,
         skip_bad=skip_bad,
+        unlabelled=unlabelled,
         progress=progress,
         seed=seed,
     )
@@ -184,6 +187,8 @@ def load(
     if found.domain == "image":
         parts = [_squares(part, source, image_size) for part in parts]
     data = joined(parts) if len(parts) > 1 else replace(parts[0], split=split)
+    if unlabelled:
+        data = replace(data, labels=None, class_names=())
     return replace(data, name=name or data.name, domain=found.domain)
 
 
@@ -213,9 +218,11 @@ def _read(source: str, found: DataSource | PathSource, split: str, reading: Read
 def _read_fifth(read: Callable[[str, Reading], Dataset], split: str, reading: Reading) -> Dataset:
     """A split of a source without a test split: a fixed fifth of its labelled examples is test."""
     everything = read("train", reading)
-    if everything.labels is None:
+    if everything.labels is None or reading.unlabelled:
         if split == "test":
-            raise UserError(f"{everything.name} has neither labels nor a test split: to evaluate, add labelled images")
+            raise NoTestSplit(
+                f"{everything.name} has neither labels nor a test split: to evaluate, add labelled images"
+            )
         return everything
     order = np.random.default_rng(0).permutation(len(everything))
     fifth = max(1, len(order) // 5)

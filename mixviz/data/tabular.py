@@ -18,7 +18,7 @@ from mixviz.data.columns import check_no_stray_text, fit_columns, one_line, to_n
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Reading
 from mixviz.data.delimited import read_delimited
-from mixviz.errors import MissingData, UserError, reason, unknown
+from mixviz.errors import MissingData, NoTestSplit, UserError, reason, unknown
 from mixviz.paths import datasets_root
 
 SPLITS = ("train", "test")
@@ -55,7 +55,7 @@ def read_table(path: Path, split: str, reading: Reading) -> Dataset:
     """
     parts = _parts(path, reading)
     if split not in parts:
-        raise UserError(f"{path} has neither a test split nor a column of classes: name one with --target")
+        raise NoTestSplit(f"{path} has neither a test split nor a column of classes: name one with --target")
     return _encode(f"csv:{path.resolve().name}", parts, split, quiet=not reading.progress)
 
 
@@ -150,7 +150,7 @@ def _parts(path: Path, reading: Reading) -> dict[str, _Part]:
     """The splits of a table; without classes there is train alone."""
     parts = {name: _part(file, reading) for name, file in _files(path).items()}
     everything = parts["train"]
-    if len(parts) == 1 and everything.classes is not None:
+    if len(parts) == 1 and everything.classes is not None and not reading.unlabelled:
         train, test = split_rows(everything.classes.to_numpy(), 5)
         parts = {"train": everything.select(train), "test": everything.select(test)}
     return parts

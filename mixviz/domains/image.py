@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mixviz.augment import Augmentation, Shape, build_augmentation, to_float
 from mixviz.domains.base import AugmentationFactor, AugmentSettings, Domain, Probability, Strength
 from mixviz.domains.image_factors import FACTORS
-from mixviz.encoders import BACKBONES, Backbone, Normalise
+from mixviz.encoders import IMAGE_BACKBONES, Backbone, Normalise
 
 
 class ImageAugment(AugmentSettings):
@@ -39,7 +39,7 @@ class Image(Domain):
 
     name: ClassVar[str] = "image"
     examples: ClassVar[str] = "images"
-    backbones: ClassVar[Mapping[str, Backbone]] = BACKBONES
+    backbones: ClassVar[Mapping[str, Backbone]] = IMAGE_BACKBONES
     settings: ClassVar[type[AugmentSettings]] = ImageAugment
     groups: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "color": ("jitter", "grayscale"),

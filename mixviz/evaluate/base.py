@@ -23,10 +23,12 @@ Decays = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1
 Choice = Literal["on-train", "best-on-test"]  # of learning rate and weight decay
 Epoch = Literal["last", "best-on-test"]
 ON_TRAIN = "a fifth of train"
+TOP = 5
+RANKED = "ranked"  # in a read-out beside the predictions: (n, TOP) classes, the first is predicted
 
 Readout = tuple[
     Tensor, dict[str, Any]
-]  # (n,) predictions, or (M, n) of a choice on test or of a Repeated; what was used
+]  # (n,) predictions, or (M, n) of a choice on test or of a Repeated, or a Scored's scores; what was used
 
 
 @dataclass(frozen=True)
@@ -92,3 +94,21 @@ class Repeated(Protocol):
     def told(self, table: pd.DataFrame) -> dict[str, Any]:
         """What else the result's settings tell of the table."""
         return {}
+
+
+@dataclass(frozen=True)
+class Scored(Protocol):
+    """A protocol that predicts nothing: it scores each test image for every class that it might have.
+
+    Its read-out is (M, n, C), one score for each of ``measures``; the result's accuracy is the mean of the first over
+    the classes that the images do have, and its settings have them all.
+    """
+
+    measures: ClassVar[tuple[str, ...]]
+
+
+def ranked_of(scores: Tensor) -> dict[str, Any]:
+    """For a read-out: the five classes with the highest of (n, C) scores, in order; nothing if there are no more."""
+    if scores.shape[1] <= TOP:
+        return {}
+    return {RANKED: scores.argsort(dim=1, descending=True, stable=True)[:, :TOP].cpu()}

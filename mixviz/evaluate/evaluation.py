@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mixviz.environment import commit, environment
 from mixviz.errors import UserError
-from mixviz.evaluate.base import Protocol, Readout, Repeated
+from mixviz.evaluate.base import RANKED, Protocol, Readout, Repeated, Scored
 from mixviz.evaluate.features import frozen
 from mixviz.evaluate.labels import SealedLabels
 from mixviz.evaluate.overlap import images_in_both
@@ -54,10 +54,12 @@ def _judged(
 ) -> Result:
     """The result of predictions."""
     predicted, used = readout
+    ranked, used = used.get(RANKED), {name: value for name, value in used.items() if name != RANKED}
     test, classes = source.test, np.unique(source.train.targets(target))
     repeated = isinstance(protocol, Repeated)
     sealed = SealedLabels(test.targets(target), classes, best_on_test=protocol.peeks, repeated=repeated)
-    verdict, more = _unsealed(protocol, predicted, sealed, test.class_names if target == "label" else ())
+    names = test.class_names if target == "label" else ()
+    verdict, more = _unsealed(protocol, predicted, sealed, names, ranked)
     return Result(
         protocol=protocol.name,
         options=protocol.changed,
@@ -80,7 +82,7 @@ def _judged(
 
 
 def _unsealed(
-    protocol: Protocol, predicted: Tensor, sealed: SealedLabels, names: Sequence[str]
+    protocol: Protocol, predicted: Tensor, sealed: SealedLabels, names: Sequence[str], ranked: Tensor | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Accuracy and what it is made of, as a result has them, and more settings: the only place of the one read."""
     if protocol.peeks:
@@ -88,8 +90,12 @@ def _unsealed(
         return {"accuracy": accuracy}, {"chosen_on": f"test: {BEST_ON_TEST}", "of": len(predicted), "place": place}
     if isinstance(protocol, Repeated):
         return _repeated(protocol, predicted, sealed)
-    confusion = sealed.confusion(predicted, names)
-    return {"accuracy": confusion.accuracy, "confusion": confusion}, {}
+    if isinstance(protocol, Scored):
+        means = dict(zip(protocol.measures, sealed.mean_scores(predicted).tolist(), strict=True))
+        return {"accuracy": means[protocol.measures[0]]}, means
+    confusion, top = sealed.judged(predicted, names, ranked)
+    more = {"balanced_accuracy": confusion.balanced_accuracy, "macro_f1": confusion.macro_f1}
+    return {"accuracy": confusion.accuracy, "confusion": confusion}, more | ({} if top is None else {"top_5": top})
 
 
 def _repeated(protocol: Repeated, predicted: Tensor, sealed: SealedLabels) -> tuple[dict[str, Any], dict[str, Any]]:

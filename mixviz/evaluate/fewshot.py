@@ -107,15 +107,20 @@ def label_fraction(
     The settings are chosen on a fifth of the labelled images. features: (N, F); labels: (N,) from 0;
     test_features: (n, F). Raises UserError where the fraction is not in (0, 1] or leaves too few images to choose on.
     """
-    if not 0 < fraction <= 1:
-        raise UserError(f"a fraction {fraction} of the labels: take one above 0 and at most 1, such as 0.01")
-    order = torch.randperm(len(labels), generator=Generator().manual_seed(seed))
-    parts = [order[labels[order] == label] for label in labels.unique()]
-    chosen = torch.cat([part[: max(1, int(np.rint(fraction * len(part))))] for part in parts])
+    chosen = share_of_labels(labels, fraction, seed)
     if len(chosen) < 10:
         raise UserError(f"{len(chosen)} labelled images are too few to choose settings on: take a larger fraction")
     probe = linear_probe(features[chosen], labels[chosen], test_features, seed)
     return LabelFraction(fraction, chosen, probe.predicted, probe.lr, probe.weight_decay, probe.validation_accuracy)
+
+
+def share_of_labels(labels: Tensor, fraction: float, seed: int = 0) -> Tensor:
+    """(M,) rows of the same part of each class, at least one; labels: (N,). Raises UserError if not in (0, 1]."""
+    if not 0 < fraction <= 1:
+        raise UserError(f"a fraction {fraction} of the labels: take one above 0 and at most 1, such as 0.01")
+    order = torch.randperm(len(labels), generator=Generator().manual_seed(seed))
+    parts = [order[labels[order] == label] for label in labels.unique()]
+    return torch.cat([part[: max(1, int(np.rint(fraction * len(part))))] for part in parts])
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,15 @@ class SealedLabels:
         return self.confusion(predicted).accuracy
 
     def confusion(self, predicted: Tensor, names: Sequence[str] = ()) -> Confusion:
+        """As ``judged``, without ranks."""
+        return self.judged(predicted, names)[0]
+
+    def judged(
+        self, predicted: Tensor, names: Sequence[str] = (), ranked: Tensor | None = None
+    ) -> tuple[Confusion, float | None]:
         """How often each class was taken for each, of (n,) predictions: one read, as ``accuracy``.
+
+        And the share of labels that are among (n, k) ``ranked`` classes, if they are given.
 
         names: of labels 0, 1, ...; a class without one is called by its label.
         """
@@ -64,7 +72,20 @@ class SealedLabels:
         given = self.__read(predicted)
         labels = np.union1d(self.__classes, self.__labels)
         called = [names[int(label)] if 0 <= label < len(names) else str(label) for label in labels]
-        return confusion(np.searchsorted(labels, given), np.searchsorted(labels, self.__labels), called)
+        found = confusion(np.searchsorted(labels, given), np.searchsorted(labels, self.__labels), called)
+        if ranked is None:
+            return found, None
+        return found, float((self.__classes[ranked.numpy()] == self.__labels[:, None]).any(axis=1).mean())
+
+    def mean_scores(self, scores: Tensor) -> np.ndarray:
+        """(M,) means of scores (M, n, C), each image's of its own class: one read; 0 for a class that is not in train.
+
+        Raises SealRefused from the second call on.
+        """
+        self.__open(scores.shape[1])
+        place = np.searchsorted(self.__classes, self.__labels).clip(max=len(self.__classes) - 1)
+        own = scores.numpy()[:, np.arange(len(self)), place]
+        return (own * (self.__classes[place] == self.__labels)).mean(axis=1)
 
     def accuracies(self, predictions: Tensor) -> np.ndarray:
         """The shares of hits (M,) of M predictions (M, n), none of which is chosen: one read.
@@ -90,9 +111,13 @@ class SealedLabels:
 
     def __read(self, predictions: Tensor) -> np.ndarray:
         """Predictions (..., n) as labels of the data. Counts as the one read: called where labels are looked at."""
-        if predictions.shape[-1] != len(self):
-            raise UserError(f"{predictions.shape[-1]} predictions for {len(self)} test images: give one for each")
+        self.__open(predictions.shape[-1])
+        return self.__classes[predictions.cpu().numpy()]
+
+    def __open(self, count: int) -> None:
+        """Count the one read. count: of the images that there are predictions for."""
+        if count != len(self):
+            raise UserError(f"{count} predictions for {len(self)} test images: give one for each")
         if self.__reads:
             raise SealRefused("the test labels of this result have been read: a new result needs a new evaluation")
         self.__reads += 1
-        return self.__classes[predictions.cpu().numpy()]

@@ -26,7 +26,11 @@ class Classifier:
     validation_accuracy: float
 
     def __call__(self, features: Tensor) -> Tensor:
-        return predict(self.weights, (features - self.mean) / self.std)[0]
+        return self.logits(features).argmax(dim=1)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(n, F) features -> (n, C)."""
+        return with_bias((features - self.mean) / self.std) @ self.weights[:, 0]
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Probe:
     """What a linear probe found."""
 
     predicted: Tensor  # (n,) classes of the test features
+    logits: Tensor  # (n, C)
     lr: float  # chosen on validation
     weight_decay: float
     validation_accuracy: float
@@ -51,7 +56,8 @@ def linear_probe(
     """The predictions of ``linear_classifier`` for test features (n, F); test labels are not even handed in."""
     classifier = linear_classifier(features, labels, seed, epochs, batch_size, settings)
     chosen = (classifier.lr, classifier.weight_decay, classifier.validation_accuracy)
-    return Probe(classifier(test_features), *chosen)
+    logits = classifier.logits(test_features)
+    return Probe(logits.argmax(dim=1), logits, *chosen)
 
 
 def linear_classifier(
@@ -98,9 +104,12 @@ def standardised(features: Tensor, *others: Tensor) -> list[Tensor]:
 
 
 def split(n: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Rows of n training images to train on, and the fifth of them, drawn at random, to choose settings on."""
-    order = torch.randperm(n, generator=generator)
-    return order[n // 5 :], order[: n // 5]
+    """Rows of n training images to train on, and the fifth of them, drawn at random, to choose settings on.
+
+    At least one is for choosing.
+    """
+    order, fifth = torch.randperm(n, generator=generator), max(1, n // 5)
+    return order[fifth:], order[:fifth]
 
 
 def best_of(weights: Tensor, features: Tensor, labels: Tensor) -> tuple[int, float]:

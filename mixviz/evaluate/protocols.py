@@ -10,10 +10,15 @@ from mixviz.errors import UserError, unknown
 from mixviz.evaluate.augmented import LinearAugmented, LinearOnline
 from mixviz.evaluate.base import Protocol, Readout
 from mixviz.evaluate.fewshot import LinearFewLabels, LinearFewShot
+from mixviz.evaluate.finetuning import FineTuning
+from mixviz.evaluate.retrieval import Retrieval
 from mixviz.evaluate.robustness import LinearCorrupted
 from mixviz.evaluate.stored import Knn, LinearFeatures, Logistic
 
-KINDS = (LinearFeatures, Knn, LinearAugmented, LinearOnline, Logistic, LinearFewShot, LinearFewLabels, LinearCorrupted)
+KINDS = (
+    *(LinearFeatures, Knn, LinearAugmented, LinearOnline, Logistic, LinearFewShot, LinearFewLabels, LinearCorrupted),
+    *(Retrieval, FineTuning),
+)
 PROTOCOLS: dict[str, Protocol] = {kind.name: kind() for kind in KINDS}
 DEFAULTS = ("linear-features", "knn")  # read-outs that take seconds
 

@@ -18,7 +18,7 @@ from mixviz.evaluate.base import Protocol
 from mixviz.evaluate.evaluation import evaluate
 from mixviz.evaluate.protocols import DEFAULTS, as_protocol
 from mixviz.evaluate.source import Sets, Source
-from mixviz.files import write_whole
+from mixviz.files import damaged, read_json, results_locked, write_whole
 from mixviz.result import IDENTITY, Confusion, Result
 from mixviz.runs import Run
 
@@ -111,13 +111,18 @@ def _key(entry: dict[str, Any]) -> tuple[Any, ...]:
 def _add(path: Path, entries: list[dict[str, Any]]) -> None:
     """Add entries, one a line; one of the same result takes the old one's place. The file is whole at any time."""
     new = {_key(entry) for entry in entries}
-    kept = [entry for entry in _read(path) if _key(entry) not in new]
-    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in kept + entries)
-    write_whole(path, lambda part: part.write_text(f"[\n{lines}\n]\n", encoding="utf-8"))
+    with results_locked(path):
+        kept = [entry for entry in _read(path) if _key(entry) not in new]
+        lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in kept + entries)
+        write_whole(path, lambda part: part.write_text(f"[\n{lines}\n]\n", encoding="utf-8"))
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
+    """Raises UserError if it is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}): delete it, and evaluate the run again") from error
+        entries = read_json(path, list) if path.exists() else []
+        if any(not set(KEYS) <= entry.keys() for entry in entries):
+            raise damaged(path, "an entry does not say of which result it is")
+    except UserError as error:
+        raise UserError(f"{error}: delete it, and evaluate the run again") from error
+    return entries

@@ -8,8 +8,8 @@ import torch
 from torch import Generator, Tensor
 
 from mixviz.errors import UserError
-from mixviz.evaluate.base import ON_TRAIN, Choice, Count, Decays, Epoch, Positive, Protocol, Rates, Readout
-from mixviz.evaluate.knn import Metric, knn_predict
+from mixviz.evaluate.base import ON_TRAIN, Choice, Count, Decays, Epoch, Positive, Protocol, Rates, Readout, ranked_of
+from mixviz.evaluate.knn import Metric, knn_votes
 from mixviz.evaluate.linear import (
     LEARNING_RATES,
     WEIGHT_DECAYS,
@@ -53,7 +53,7 @@ class LinearFeatures(Protocol):
             found = {"lr": probe.lr, "weight_decay": probe.weight_decay}
             about |= {"chosen_on": ON_TRAIN, **found, "validation_accuracy": probe.validation_accuracy}
             if not self.peeks:
-                return probe.predicted.cpu(), about
+                return probe.predicted.cpu(), about | ranked_of(probe.logits)
         candidates: list[Tensor] = []
         features, test_features = standardised(features, test_features)
         generator = Generator().manual_seed(seed)
@@ -126,5 +126,6 @@ class Knn(Protocol):
 
     def __call__(self, features: Tensor, labels: Tensor, test_features: Tensor, seed: int = 0) -> Readout:
         k = self.k or max(5, min(200, len(features) // 50))
-        predicted = knn_predict(features, labels, test_features, k, self.temperature, metric=self.metric)
-        return predicted.cpu(), {"k": k, "temperature": self.temperature, "metric": self.metric}
+        votes = knn_votes(features, labels, test_features, k, self.temperature, metric=self.metric)
+        about = {"k": k, "temperature": self.temperature, "metric": self.metric}
+        return votes.argmax(dim=1).cpu(), about | ranked_of(votes)

@@ -4,25 +4,22 @@ On a small network that is faster than threads: two runs of one thread beside on
 the time that they take in turn with two threads each.
 """
 
-import math
 import os
-import re
 import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import connection, get_context, parent_process
-from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from mixviz.build import find_device
+from mixviz.environment import free_memory
 from mixviz.errors import UserError
 
 MEMORY_OF_A_JOB = 1.5 * 2**30  # bytes; a training of the small network with its images takes 1 GB
-MEMORY = Path("/proc/meminfo"), re.compile(r"^MemAvailable:\s*(\d+) kB$", re.MULTILINE)
 
 
 def default_jobs() -> int:
@@ -31,16 +28,6 @@ def default_jobs() -> int:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return int(max(1, min(cores, free_memory() // MEMORY_OF_A_JOB)))
-
-
-def free_memory() -> float:
-    """Bytes that a new process may take; infinite if the system does not say."""
-    file, pattern = MEMORY
-    try:
-        found = pattern.search(file.read_text(encoding="utf-8"))
-    except OSError:
-        return math.inf
-    return 1024 * int(found[1]) if found else math.inf
 
 
 def side_by_side(

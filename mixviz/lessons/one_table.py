@@ -24,6 +24,13 @@ def _one_hot(n: int, first: int, second: int, lam: float) -> list[float]:
     return _target_row(n, first, first, lam)
 
 
+def _written_over(n: int, first: int, second: int, lam: float) -> list[float]:
+    row = [0.0] * n
+    row[first] = lam
+    row[second] = 1 - lam
+    return row
+
+
 target_row = Exercise(
     name="target_row",
     solution=_target_row,
@@ -31,6 +38,7 @@ target_row = Exercise(
         "λ is the weight of the *first* image: swap the two.": _swapped,
         "both images get one half whatever λ is: use λ.": _halves,
         "the second image has no part in the target: a blend is a semi-positive of both.": _one_hot,
+        "an image may be blended with itself: add the two shares, so that the row still sums to one.": _written_over,
     },
     cases=((4, 0, 2, 0.7), (3, 1, 0, 0.55), (5, 4, 4, 0.8), (2, 0, 1, 1.0)),
     why="A soft target is all that MixCo and i-Mix change in the table: the loss stays what it was.",
@@ -75,6 +83,7 @@ own_share = Exercise(
         "the own key's gap is 1 − p, and all the others' gaps together are 1 − p as well.": 1.0,
         "no candidate is spared: the gaps of a row sum to zero, so the two sides weigh the same.": 0.0,
         "it doesn't matter how many candidates there are: one of them balances all the others.": 1 / 257,
+        "give a share between 0 and 1, or write the sign for per cent.": 50,
     },
     why="Gaps sum to zero: the own key attracts exactly as much as all the others together repel.",
 )

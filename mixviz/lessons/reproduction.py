@@ -1,21 +1,35 @@
-"""The full linear evaluation of recorded encoders, base against method, live and on images that everybody has.
+"""The full linear evaluation, base against method: of encoders that are trained here, and of recorded ones.
 
-The handwritten digits that come with scikit-learn are none of the images that the encoders were trained on, so this is
-a transfer: the same frozen encoders, other images. Beside it stands what they were read out at on the test images of
-their own data set when they were recorded.
+``train_and_read_out`` trains both with paired seeds, at a size for a laptop, beside what long runs found.
+``linear_evaluation`` reads recorded encoders out live, on images that everybody has: the handwritten digits that come
+with scikit-learn are none of the images that the encoders were trained on, so this is a transfer. Beside it stands what
+they were read out at on the test images of their own data set when they were recorded.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
 
+from mixviz.build import load_sets
 from mixviz.config import RunConfig
 from mixviz.data import Dataset, load
 from mixviz.errors import UserError
 from mixviz.evaluate import DEFAULTS, Source, evaluate
+from mixviz.evaluate.source import Sets
+from mixviz.experiments.claims import ledger
+from mixviz.experiments.study import NAMES
 from mixviz.paired import VERDICTS, mean_interval, settled_sign
 from mixviz.pretrained import available
 from mixviz.runs import Run
+from mixviz.train import train
+
+RESULTS = ledger.PATH.parent / "results"
+QUIET = {"knn_every": 0, "film_frames": 0, "dtype": "float32"}  # the same numbers with and without bfloat16
+LIVE = "≈ "  # before numbers that differ a little from processor to processor
 
 
 def pairs_of(base: str, method: str) -> list[tuple[Run, Run]]:
@@ -51,6 +65,62 @@ def linear_evaluation(base: str, method: str, data: str = "optical-digits") -> p
             for protocol in DEFAULTS
         ]
     )
+
+
+def train_and_read_out(
+    table: str, method: str, seeds: Sequence[int], targets: Sequence[str] = ("label",), **changes: Any
+) -> pd.DataFrame:
+    """Base and method trained here and read out in full, a row for each read-out; below, what long runs found.
+
+    table: a result file with the long runs, such as "reproduce/mixco-table-laptop-digits". method: an arm of it, which
+    is trained as there, beside its base. targets: what is read out. changes: to the settings of both, such as fewer
+    epochs; None: as by default. Prints a line after each run. Columns as of ``linear_evaluation``; numbers that were
+    measured here begin with "≈". Raises UserError.
+    """
+    found = json.loads((RESULTS / f"{table}.json").read_text(encoding="utf-8"))
+    arms = {"base": found["against"][method], "method": method}
+    configs = {side: _config(found["settings"][arm] | QUIET | changes) for side, arm in arms.items()}
+    sets = load_sets(configs["base"].data, progress=False).evaluated_on
+    live: list[dict[str, dict[str, float]]] = []
+    for seed in seeds:
+        live.append({})
+        for side, config in configs.items():
+            live[-1][side] = _trained(config.but(seed=seed), sets, targets)
+            print(f"seed {seed}: {arms[side]} is trained and read out", flush=True)
+    here = f"{sets[0].name}, {configs['base'].train.epochs} epochs, here"
+    there = f"{found['data']}, {found['epochs']} epochs, as recorded"
+    rows, kept = [], []
+    for protocol, target in [(protocol, target) for target in targets for protocol in DEFAULTS]:
+        by = protocol if len(targets) == 1 else f"{NAMES.get(target, target)}, {protocol}"
+        row = _row(here, by, [{side: one[side][f"{protocol}: {target}"] for side in one} for one in live])
+        rows.append(row | {name: f"{LIVE}{row[name]}" for name in ("base", "method", "difference", "verdict")})
+        recorded = _recorded(found["rows"], arms, protocol, target)
+        kept += [_row(there, by, recorded)] if recorded else []
+    return pd.DataFrame(rows + kept)
+
+
+def _config(settings: Mapping[str, Any]) -> RunConfig:
+    return RunConfig.of(**{name: value for name, value in settings.items() if value is not None})
+
+
+def _trained(config: RunConfig, sets: Sets, targets: Sequence[str]) -> dict[str, float]:
+    """Accuracies of a run that is trained now and not kept."""
+    with TemporaryDirectory() as folder:
+        run = train(config, images=sets[0], root=Path(folder), progress=False)
+        results = evaluate(Source.of_run(run, sets), targets)
+    return {f"{result.label}: {result.target}": 100 * result.accuracy for result in results}
+
+
+def _recorded(
+    rows: Sequence[Mapping[str, Any]], arms: Mapping[str, str], protocol: str, target: str
+) -> list[dict[str, float]]:
+    """Accuracies of both arms in a result file, for each seed that both have; none if it was not measured."""
+    linear = "" if protocol == "knn" else ", linear"
+    measures = {f"{protocol}: {target}", f"{NAMES.get(target, target)}{linear}: backbone"}  # of tables, of the study
+    values = {(row["arm"], row["seed"]): row["value"] for row in rows if row["measure"] in measures}
+    seeds = sorted({seed for _, seed in values})
+    paired = [seed for seed in seeds if all((arm, seed) in values for arm in arms.values())]
+    return [{side: values[arm, seed] for side, arm in arms.items()} for seed in paired]
 
 
 def recorded_size(config: RunConfig) -> int | None:

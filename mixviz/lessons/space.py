@@ -15,7 +15,10 @@ def _squared_distances(points: Points) -> np.ndarray:
 
 
 def _uniformity(points: Points) -> float:
-    return float(np.log(np.mean(np.exp(-2 * _squared_distances(points)))))
+    x = np.asarray(points, dtype=float)
+    first, second = np.triu_indices(len(x), k=1)  # each pair once
+    squared = ((x[first] - x[second]) ** 2).sum(axis=1)
+    return float(np.log(np.mean(np.exp(-2 * squared))))
 
 
 def _without_log(points: Points) -> float:

@@ -52,6 +52,7 @@ kept_share = Exercise(
         "that is the mean of λ before the larger of λ and 1 − λ is taken.": 0.5,
         "that would be no blending at all.": 1.0,
         "that is the larger of two draws; λ and 1 − λ are one draw, and the larger is at least ½.": 2 / 3,
+        "give a share between 0 and 1, or write the sign for per cent.": 75,
     },
     why="λ ~ Beta(1, 1) is uniform, so max(λ, 1 − λ) is uniform between ½ and 1.",
     tolerance=0.011,

@@ -20,7 +20,7 @@ LABELS: Mapping[str, tuple[str, bool]] = {
     "proxy_accuracy_clean": ("queries whose key ranks first, %\n(as trained)", True),
     "proxy_accuracy": ("queries whose key ranks first, %\n(held-out images, evaluation mode)", True),
     "uniformity/all": ("uniformity of the embeddings\n(lower is better; 0: all alike)", False),
-    "loss_clean": ("loss in training, nats\n(lower is better)", False),
+    "loss in training": ("loss in training, nats\n(lower is better)", False),
     "loss_mixed": ("loss of the blends, nats\n(lower is better)", False),
     "proxy_accuracy_mixed": ("blends whose larger part ranks first, %\n(as trained)", True),
     "knn_accuracy": ("kNN on held-out train, %\n(higher is better)", True),

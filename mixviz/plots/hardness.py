@@ -95,7 +95,8 @@ def plot_synthetic(ax: Axes, points: SyntheticPoints, title: str = "") -> Axes:
         step = -(-len(across) // POINTS)
         colour, marker = KINDS[kind]
         share = points.harder[:, chosen].float().mean()
-        label = f"{kind}: {share:.0%} harder than {'both parents' if kind == 'two negatives' else 'the negative'}"
+        parents = "both parents" if kind == "two negatives" else "the negative"
+        label = f"{kind}: {share:.0%} of them harder than {parents}"
         ax.plot(across[::step], up[::step], marker, color=colour, markersize=2.5, alpha=0.35, label=label)
     low, high = ax.get_xlim()
     ax.plot([low, high], [low, high], color=mpl.rcParams["text.color"], linewidth=0.8)

@@ -1,6 +1,7 @@
 """Every analysis of one run at once: what ``report`` draws, and what a notebook may take pieces of.
 
-Images are those of the run's own data set. Test images are looked at, as in the papers, and nothing is chosen on them.
+Images are those of the run's own data set. Test images are looked at, as in the papers, and nothing is chosen on them;
+if there are none, the training images that were held out.
 """
 
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.domains import augmentation_of, clean, domain_of, prepared
 from mixviz.encoders import Embedder
+from mixviz.errors import UserError
 from mixviz.evaluate import frozen
 from mixviz.film import Film
 from mixviz.method import Method
@@ -90,7 +92,7 @@ class Overview:
 
     run: Run
     film: Film | None
-    test: Dataset
+    test: Dataset  # or the held-out images, if the data have no test split
     exact: bool  # False: a recording, whose keys and queue were made anew by its encoder
     task: Task
     geometry: dict[str, Geometry]  # by embedding
@@ -119,7 +121,15 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
     sets = load_sets(config.data, progress=False)
     method = restore(run, sets, device)
     embedder, names = method.framework.online, head_names(config)
-    train, test = sets.train.sample(images), sets.test.sample(images)  # in random order: any first part stands for all
+    train, test = (
+        sets.train.sample(images),
+        sets.unseen.sample(images),
+    )  # in random order: any part is like all
+    if len(test) <= NEIGHBOURS:
+        raise UserError(
+            f"{run.name} has {len(test)} images to look at, but a report needs more than {NEIGHBOURS}: add some, or "
+            "train with a larger --holdout, of which at most a tenth of the images is taken"
+        )
     seen = {"train": look(embedder, train, names), "test": look(embedder, test, names)}
     projected = seen["test"][BACKBONE][:PROJECTED]
     layout = PROJECTIONS[projection](projected)
@@ -139,7 +149,7 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
         blends=_blends(method, task.temperature, test),
         moved=_moved(embedder, names, test),
         invariance=_invariance(embedder, names, train, test),
-        per_head=nearest_per_head(seen["test"], torch.arange(SHOWN), NEIGHBOURS),
+        per_head=nearest_per_head(seen["test"], torch.arange(min(SHOWN, len(test))), NEIGHBOURS),
         contribution=_contribution(seen, names, train, test),
         factors=_factors(seen, train, test),
     )

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from mixviz.analysis.mixpath import bootstrap_interval
 from mixviz.build import seeded_generator
 from mixviz.config import RunConfig
+from mixviz.data import Dataset
 from mixviz.domains import domain_of
 from mixviz.evaluate.fewshot import LinearFewShot
 from mixviz.evaluate.robustness import LinearCorrupted
@@ -257,7 +258,7 @@ def the_neighbours(report: Report, found: Found) -> None:
         shown = labels[: len(one.layout)].long()
         report.figure(
             drawing(plot_projection, one.layout, shown, names, name, one.trust, size=(7, 6)),
-            f"{name}: {len(one.layout):,} test {domain_of(one.test).examples}, projected by {one.projection.upper()}.",
+            f"{name}: {len(one.layout):,} {_unseen(one.test)}, projected by {one.projection.upper()}.",
         )
 
 
@@ -333,7 +334,12 @@ def the_regularisation(report: Report, found: Found) -> None:
 
 def test_images(found: Found) -> str:
     one = next(iter(found.values()))
-    return f"{len(one.test):,} test {domain_of(one.test).examples} of {one.test.name}"
+    return f"{len(one.test):,} {_unseen(one.test)} of {one.test.name}"
+
+
+def _unseen(images: Dataset) -> str:
+    """Such as ``test images``."""
+    return f"{'test' if images.split == 'test' else 'held-out'} {domain_of(images).examples}"
 
 
 def drawing(plot: Callable[..., Axes], *parts: object, size: tuple[float, float] = (7.5, 4), **options: object):

@@ -11,6 +11,7 @@ from matplotlib.gridspec import SubplotSpec
 
 from mixviz.errors import UserError
 from mixviz.experiments.failures import CASES, CaseResult, RunEvidence, failure_case, load_case
+from mixviz.experiments.failures.evidence import TRAINING_LOSS
 from mixviz.plots.failures import LABELS, plot_gain, plot_twins
 from mixviz.plots.invariance import plot_fingerprint
 from mixviz.pretrained import ROOT
@@ -18,7 +19,7 @@ from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, toggle
 
 CURVES = {  # what is shown -> the curve; the first of those that the runs have
-    "loss in training": ("loss_clean", "loss_mixed"),
+    TRAINING_LOSS: (TRAINING_LOSS,),
     "loss on held-out images": ("loss",),
     "key ranks first, in training": ("proxy_accuracy_clean", "proxy_accuracy_mixed"),
     "key ranks first, held out": ("proxy_accuracy",),
@@ -49,7 +50,7 @@ class FailureCases(Widget):
         causes = {NOT_YET: NOT_YET, **dict(sorted((found.title, found.name) for found in CASES))}
         controls = {
             "pair": choice("pair", pairs, CASES[0].name, "two runs that differ in one thing"),
-            "left": choice("left", PICTURES, "loss in training", "what is shown of both runs"),
+            "left": choice("left", PICTURES, TRAINING_LOSS, "what is shown of both runs"),
             "right": choice("right", PICTURES, "kNN", "what is shown of both runs"),
             "guess": choice("broken is", [NOT_YET, "A", "B"], NOT_YET, "what you think"),
             "cause": choice("because of", causes, NOT_YET, "what you think"),
@@ -136,7 +137,7 @@ class FailureCases(Widget):
 
     def _name(self, picture: str) -> str:
         """The curve's own name, the first that the healthy run has. Raises UserError where it has none."""
-        there = {*self.seen.healthy.film.curves, *self.seen.healthy.metrics}
+        there = {TRAINING_LOSS, *self.seen.healthy.film.curves, *self.seen.healthy.metrics}
         found = next((name for name in CURVES[picture] if name in there), None)
         if found is None:
             raise UserError("these runs have no queue: that is MoCo-v2's pairs")

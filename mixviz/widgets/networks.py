@@ -43,15 +43,15 @@ class Network:
         """The images that the run was trained on, without the held-out ones."""
         return self.sets.train
 
-    @property
+    @cached_property
     def held_out(self) -> Dataset:
-        """Training images that the run has never seen."""
-        return self.sets.held_out
+        """Training images that the run has never seen, their classes mixed."""
+        return self.sets.held_out.mixed()
 
-    @property
+    @cached_property
     def test(self) -> Dataset:
-        """Raises UserError if the data have no test split."""
-        return self.sets.test
+        """Test images, their classes mixed; the held-out images if the data have no test split. Raises UserError."""
+        return self.sets.unseen.mixed()
 
     @property
     def name(self) -> str:
@@ -63,7 +63,7 @@ class Network:
         """What a caption says where other images stand in for the run's own; else nothing."""
         if not self.stand_in:
             return ""
-        own = self.run.config.data.data_name or self.run.config.data.data
+        own = self.run.config.data.shown
         return f"The network was trained on {own}, which is not on this machine: glyphs stand in."
 
     @property

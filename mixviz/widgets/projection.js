@@ -126,9 +126,10 @@ function render({ model, el }) {
     write("its nearest images, with their cosines", STRIP.left, STRIP.near - 9, "13px");
     drawRow(context, "near", shown, write);
     if (!named) return;
-    write("its hardest negatives: the nearest of another class", STRIP.left, STRIP.far - 9, "13px");
+    const factor = model.get("factor");
+    write(`its hardest negatives: the nearest of another ${factor}`, STRIP.left, STRIP.far - 9, "13px");
     drawRow(context, "far", shown, write);
-    write("frame: same class (blue), another class (orange, dashed)", STRIP.left, 420, "11px");
+    write(`frame: same ${factor} (blue, solid), another (orange, dashed)`, STRIP.left, 420, "11px");
   }
 
   function drawRow(context, kind, shown, write) {

@@ -16,12 +16,13 @@ from mixviz.analysis.heads import BACKBONE
 from mixviz.analysis.neighbours import Neighbours, hardest_negatives, nearest, purity
 from mixviz.analysis.projection import pca, project_umap, trustworthiness
 from mixviz.data import Dataset
+from mixviz.data.glyphs import HUES
 from mixviz.errors import unknown
 from mixviz.plots.images import png_sheet
 from mixviz.plots.invariance import FACTORS, label_of_head
 from mixviz.plots.labels import spread_apart
 from mixviz.plots.neighbours import OTHER, SAME, plot_neighbours
-from mixviz.plots.projection import class_mark, plot_projection, ring_point
+from mixviz.plots.projection import class_mark, hue_marks, plot_projection, ring_point
 from mixviz.runs import Run
 from mixviz.widgets import networks
 from mixviz.widgets.canvas import Canvas, CanvasWidget, packed, script
@@ -46,6 +47,7 @@ class Map:
     labels: Tensor  # (N,) from 0
     names: tuple[str, ...] = ()  # of the classes; none where there are no classes
     negatives: Neighbours | None = None  # (N, k) of other classes
+    marks: tuple[tuple[str, str], ...] = ()  # colour and marker of each class
     purity: Tensor | None = None  # (N,) share of the nearest that have the image's class
 
 
@@ -64,6 +66,7 @@ class ProjectionCanvas(Canvas):
     far = traitlets.Bytes().tag(sync=True)  # the same of the hardest negatives
     far_cosine = traitlets.Bytes().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
+    factor = traitlets.Unicode().tag(sync=True)  # what makes images alike, in words
     marks = traitlets.List([SAME, OTHER]).tag(sync=True)  # colours of frames
     picked = traitlets.Int().tag(sync=True)
 
@@ -124,11 +127,12 @@ class ProjectionExplorer(CanvasWidget):
     def scene(self) -> dict[str, Any]:
         side = min(TILE, self.images.stored.shape[1])
         sheet = self.picture_widget.sheet or png_sheet(self.images.stored, COLUMNS, side)
-        return {"sheet": sheet, "tile": side, "title": self._title, "picked": self.values["pick"], **_sent(self.seen)}
+        about = {"title": self._title, "factor": self._factor, "picked": self.values["pick"]}
+        return {"sheet": sheet, "tile": side, **about, **_sent(self.seen)}
 
     def set_stage(self, figure: Figure) -> dict[str, Axes]:
         plane, strip = figure.subplots(1, 2, width_ratios=[1.15, 1])
-        plot_projection(plane, self.seen.layout, self.seen.labels, self.seen.names, self._title)
+        plot_projection(plane, self.seen.layout, self.seen.labels, self.seen.names, self._title, marks=self.seen.marks)
         self._draw_strip(strip)
         for frame in list(strip.patches):
             frame.remove()
@@ -140,21 +144,25 @@ class ProjectionExplorer(CanvasWidget):
 
     def caption(self) -> str:
         pick, seen = self.values["pick"], self.seen
-        said = f"Image {pick} of {len(seen.labels)} test images"
+        kind = "test" if self.images.split == "test" else "held-out"
+        said = f"Image {pick} of {len(seen.labels)} {kind} images"
         said += " (glyphs, which stand in for the run's own)" if self.network.stand_in else ""
         if not seen.names:
             return f"{said}: its nearest image has a cosine of {seen.nearest.similarity[pick, 0]:.2f}."
-        factor = FACTORS.get(self.values["factor"], self.values["factor"])
         hardest = self._name(int(seen.negatives.index[pick, 0]))
         return (
             f"{said}: {self._name(pick)}. {NEAREST * seen.purity[pick]:.0f} of its {NEAREST} nearest images have the "
-            f"same {factor} (of {len(seen.names)}), and {seen.purity.mean():.0%} of the nearest of all images. "
+            f"same {self._factor} (of {len(seen.names)}), and {seen.purity.mean():.0%} of the nearest of all images. "
             f"Its hardest negative is {hardest}, with a cosine of {seen.negatives.similarity[pick, 0]:.2f}."
         )
 
     def _picked(self, change: Mapping[str, Any]) -> None:
         if change["new"] != self.values["pick"]:
             self.set(pick=change["new"])
+
+    @property
+    def _factor(self) -> str:
+        return FACTORS.get(self.values["factor"], self.values["factor"])
 
     @property
     def _title(self) -> str:
@@ -169,7 +177,7 @@ class ProjectionExplorer(CanvasWidget):
         index = torch.stack([near.index[pick] for near in rows.values() if near is not None])
         same = (self.seen.labels[index] == self.seen.labels[pick]).numpy()
         plot_neighbours(ax, images[[pick] * len(index)], images[index.numpy()], same, list(rows)[: len(index)])
-        ax.set_xlabel("blue, solid: alike; orange, dashed: not")
+        ax.set_xlabel(f"blue: same {self._factor}; orange, dashed: another", fontsize=9)
 
 
 @lru_cache(maxsize=8)
@@ -195,6 +203,7 @@ def _map(network: Network, head: str, layout: str, factor: str) -> Map:
     named = factor == "label" and images.class_names
     names = tuple(images.class_names[value] if named else f"{FACTORS.get(factor, factor)} {value}" for value in values)
     labels = torch.from_numpy(labels)
+    marks = hue_marks() if factor == "hue" and len(names) == HUES else [class_mark(i) for i in range(len(names))]
     negatives = hardest_negatives(networks.seen(network, POINTS)[head], labels, NEAREST)
     return Map(
         layout=placed,
@@ -202,6 +211,7 @@ def _map(network: Network, head: str, layout: str, factor: str) -> Map:
         nearest=near,
         labels=labels,
         names=names,
+        marks=tuple(marks),
         negatives=negatives,
         purity=purity(near.index, labels),
     )
@@ -230,6 +240,6 @@ def _classes(unit: Tensor, seen: Map) -> list[dict[str, Any]]:
     medians = np.stack([unit[seen.labels == label].median(dim=0).values.numpy() for label in range(len(names))])
     described = []
     for label, (x, y) in enumerate(spread_apart(medians, width=0.17, height=0.037).tolist()):
-        colour, marker = class_mark(label)
+        colour, marker = seen.marks[label] if seen.marks else class_mark(label)
         described.append({"name": names[label], "colour": colour, "marker": marker, "x": x, "y": y})
     return described

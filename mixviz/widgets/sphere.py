@@ -189,9 +189,9 @@ class SphereLab(CanvasWidget):
 
     def caption(self) -> str:
         now, dim = self.seen.now, self.seen.points.shape[1]
-        where = {2: "circle", 3: "sphere"}[dim]
+        where, when = {2: "circle", 3: "sphere"}[dim], "Around step" if self.ticker.is_on else "At step"
         said = (
-            f"After {now.step} steps on the {where}: alignment {now.alignment:.2f}, uniformity {now.uniformity:.2f} "
+            f"{when} {now.step} on the {where}: alignment {now.alignment:.2f}, uniformity {now.uniformity:.2f} "
             f"(points that are spread evenly have {even_uniformity(dim):.2f}). Of an image's {NEIGHBOURS} nearest "
             f"neighbours {now.purity:.0%} are of its class."
         )

@@ -205,8 +205,8 @@ class TrainingPanel(Widget):
         self._buttons["Go on"].disabled |= self.history.unfinished() is None
         told = self._error or (training.told if training is not None else "")
         self._told.value = f"<span aria-live='polite'>{escape(told)}</span>"
-        if training is not None and training.total:
-            self._bar.value = training.done / training.total
+        if training is not None:
+            self._bar.value = training.done / max(training.total, 1)
 
     def _press(self, work: Callable[[], None]) -> None:
         try:

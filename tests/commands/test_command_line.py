@@ -1,5 +1,7 @@
 """The command line end to end on small images: train, resume, evaluate, compare, list; and every refusal."""
 
+import json
+import os
 import platform
 import resource
 
@@ -7,7 +9,9 @@ import numpy as np
 import pytest
 
 from mixviz.__main__ import COMMANDS, keep_freed_memory, main
+from mixviz.config import RunConfig
 from mixviz.paths import runs_root
+from mixviz.result import Result
 from mixviz.runs import Run
 
 SMALL = {"epochs": 1, "batch-size": 16, "queue-length": 32, "bn-splits": 2, "dim": 8, "hidden": 16}
@@ -64,6 +68,63 @@ def test_from_training_to_comparison(data, capsys):
     assert all(name in listed for name in names)
 
 
+@pytest.fixture
+def three(data):
+    """Three runs without an epoch: names and results alone."""
+    about = {"data": "colours", "split": "test", "encoder": "backbone", "target": "label", "device": "cpu"}
+    about |= {"train_images": 9, "test_images": 3, "classes": 2, "protocol": "knn"}
+    for name, mixing, seed, accuracy in [("b", [], 1, 0.5), ("a", ["mixco"], 1, 0.6), ("c", ["mixco"], 2, 0.4)]:
+        run = Run.create(RunConfig.of(data=data, mixing=mixing, seed=seed), name)
+        run.add_results([Result(accuracy=accuracy, seed=seed, **about)])
+        os.utime(run.path / "config.json", (seed, ord(name)))
+
+
+def first_words(text):
+    """Of the lines below the first rule."""
+    lines = text.partition("---\n")[2].splitlines()
+    return [line.split()[0] for line in lines if line and not line.startswith("written")]
+
+
+def test_runs_are_filtered_sorted_tagged_and_written(three, tmp_path, capsys):
+    assert call("list") == 0
+    assert first_words(capsys.readouterr().out) == ["a", "b", "c"]
+    assert call("list", "--sort", "seed", "--reverse") == 0
+    assert first_words(capsys.readouterr().out)[0] == "c"
+    for method, names in [("mixco", ["a", "c"]), ("moco-v2", ["a", "b", "c"]), ("moco-v2 + mixco", ["a", "c"])]:
+        assert call("list", "--method", method) == 0
+        assert first_words(capsys.readouterr().out) == names
+    assert call("list", "--data", "nothing") == 0
+    assert first_words(capsys.readouterr().out) == []
+    assert call("tag", "a", "b", "--add", "good", "old") == 0
+    assert call("tag", "a", "--remove", "old") == 0
+    assert (runs_root() / "a" / "tags.txt").read_text() == "good\n"
+    assert Run(runs_root() / "b").tags == ("good", "old")
+    capsys.readouterr()
+    assert call("list", "--tag", "good", "old", "--out", tmp_path / "runs.json") == 0
+    assert first_words(capsys.readouterr().out) == ["b"]
+    (row,) = json.loads((tmp_path / "runs.json").read_text())
+    assert (row["run"], row["of"], row["loss"], row["tags"]) == ("b", 20, None, "good old")
+    assert call("list", "--out", tmp_path / "runs.csv") == 0
+    assert (tmp_path / "runs.csv").read_text().splitlines()[0].startswith("run,method,data,seed,epochs,of,loss")
+    capsys.readouterr()
+    assert "unknown column 'lose': did you mean 'loss'" in refused(capsys, "list", "--sort", "lose")
+    assert "unknown kind of file '.txt'" in refused(capsys, "list", "--out", tmp_path / "runs.txt")
+    assert "there is no folder" in refused(capsys, "list", "--below", "sweep")
+    assert "is no tag" in refused(capsys, "tag", "a", "--add", "two words")
+
+
+def test_a_comparison_is_filtered_sorted_and_written(three, tmp_path, capsys):
+    assert call("compare", "--base", "moco-v2", "--sort", "knn", "--out", tmp_path / "compared.json") == 0
+    assert first_words(capsys.readouterr().out)[:3] == ["c", "b", "a"]
+    written = json.loads((tmp_path / "compared.json").read_text())
+    assert [row["knn"] for row in written["runs"]] == [0.4, 0.5, 0.6]
+    (found,) = written["differences"]
+    assert (found["method"], found["base"], found["seeds"], found["low"]) == ("moco-v2 + mixco", "moco-v2", [1], None)
+    assert found["mean"] == pytest.approx(0.1)
+    assert call("compare", "--method", "mixco", "--out", tmp_path / "compared.csv") == 0
+    assert len((tmp_path / "compared.csv").read_text().splitlines()) == 3
+
+
 def test_a_queue_that_will_be_stale_is_warned_of_in_one_line(data, capsys):
     assert call("train", "--data", data, "--name", "fresh", *SMALL) == 0
     assert capsys.readouterr().err == ""
@@ -81,8 +142,40 @@ def test_resume_of_a_finished_run_says_so(data, capsys):
     assert "\nIs it learning? " in shown
 
 
+def test_a_run_is_extended_and_says_what_that_means(data, capsys):
+    assert call("train", "--data", data, "--name", "longer", *SMALL) == 0
+    capsys.readouterr()
+    assert call("train", "--resume", "longer", "--epochs", "3", "--quiet") == 0
+    shown = capsys.readouterr().out
+    assert "longer is extended from 1 to 3 epochs: from epoch 2 on, the learning rate is that of the cosine" in shown
+    assert "longer: epoch 3" in shown
+    assert call("train", "--resume", "longer", "--epochs", "3", "--quiet") == 0
+    assert "extended" not in capsys.readouterr().out
+    assert "fewer than the 3 of the run" in refused(capsys, "train", "--resume", "longer", "--epochs", "2")
+    line = refused(capsys, "train", "--resume", "longer", "--epochs", "4", "--lr", "1", "--init", "longer")
+    assert line.endswith("leave out --lr, --init")
+    file = runs_root() / "longer" / "config.json"
+    assert call("train", "--config", file, "--name", "at-once", "--quiet") == 0
+    assert Run(runs_root() / "at-once").config.origin.extended == ()
+    capsys.readouterr()
+
+
+def test_a_run_begins_with_anothers_weights(data, capsys):
+    assert call("train", "--data", data, "--name", "first", *SMALL, "--backbone", "convnet-narrow") == 0
+    assert call("train", "--data", data, "--name", "second", *SMALL, "--init", "first") == 0
+    assert "it begins with the weights of first" in capsys.readouterr().out
+    second = Run(runs_root() / "second").config
+    assert (second.encoder.backbone, second.origin.init) == ("convnet-narrow", "first")
+    line = refused(
+        capsys, "train", "--data", data, "--name", "third", *SMALL, "--init", "first", "--backbone", "convnet"
+    )
+    assert "another backbone" in line
+    assert not (runs_root() / "third").exists()
+
+
 def test_a_runs_settings_are_taken_over_and_changed(data, capsys):
-    assert call("train", "--data", data, "--name", "first", *SMALL, "--framework", "n-pair", "--lr", "0.01") == 0
+    words = [word for word in SMALL if word not in ("--queue-length", "32")]
+    assert call("train", "--data", data, "--name", "first", *words, "--framework", "n-pair", "--lr", "0.01") == 0
     file = runs_root() / "first" / "config.json"
     assert call("train", "--config", file, "--name", "same", "--quiet") == 0
     first, same = (Run(runs_root() / name) for name in ("first", "same"))
@@ -143,6 +236,18 @@ def test_without_a_command_the_commands_are_listed(capsys):
         (["train", "--data", "cifar01"], "did you mean 'cifar10"),
         (["train", "--data", "folder:/nowhere"], "/nowhere"),
         (["train", "--resume", "nothing"], "unknown run 'nothing'"),
+        (["train", "--init", "nothing"], "unknown run 'nothing'"),
+        (["train", "--init", "published"], "--init published is for torchvision:NAME"),
+        (["train", "--width", "2", "--backbone", "resnet18"], "it is of convnet, not of resnet18"),
+        (["train", "--logger", "tensorbord"], "unknown logger 'tensorbord': did you mean 'tensorboard'"),
+        (["train", "--changed-data"], "--changed-data is of --resume"),
+        (["train", "--trust"], "--trust is of a run"),
+        (["train", "--framework", "simclr", "--queue-length", "512"], "it is of moco-v2, not of simclr"),
+        (["train", "--mixco-weight", "0.5"], "mixco, which is off: give --mixing mixco"),
+        (["train", "--decay-factor", "0.5"], "give --schedule step"),
+        (["train", "--hidden", "64", "--projector", "linear"], "a linear head has no hidden units"),
+        (["train", "--hue", "0.5", "--jitter", "0"], "colour jitter, which is off"),
+        (["train", "--knn-every", "2", "--holdout", "0"], "give --holdout"),
         (["evaluate"], "the following arguments are required"),
         (["evaluate", "nothing"], "unknown run 'nothing'"),
         (["compare"], "no run has been evaluated"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mixviz.data import decode
 from mixviz.data.decode import Encoded, Reading, decode_all
 from mixviz.errors import UserError
 
@@ -24,6 +25,55 @@ def test_palette_and_16_bit(tmp_path, picture, load_quiet):
     Image.fromarray(np.full((16, 16), 90 * 256, np.int32)).save(tmp_path / "2.tiff")
     images = load_quiet(f"folder:{tmp_path}").stored
     assert images[:, 0, 0].tolist() == [[90, 10, 20], [90, 90, 90], [90, 90, 90]]
+
+
+@pytest.mark.parametrize(("top", "bits"), [(90, 8), (4095, 12), (5000, 16)])
+def test_grey_images_use_as_many_bits_as_the_set(tmp_path, load_quiet, capsys, top, bits):
+    for i, value in enumerate((top, 80)):
+        Image.fromarray(np.full((16, 16), value, np.uint16)).save(tmp_path / f"{i}.png")
+    images = load_quiet(f"folder:{tmp_path}").stored
+    assert images[:, 0, 0, 0].tolist() == [top >> (bits - 8), 80 >> (bits - 8)]
+    assert (f"values up to {top:,} are taken for images of {bits} bits" in capsys.readouterr().err) == (bits < 16)
+
+
+def test_of_several_frames_the_first_is_taken(tmp_path, picture, load_quiet, capsys):
+    picture(5).save(tmp_path / "0.png")
+    picture(9).save(tmp_path / "1.tiff", save_all=True, append_images=[picture(99)])
+    assert load_quiet(f"folder:{tmp_path}").stored[:, 0, 0, 0].tolist() == [5, 9]
+    assert "1 of 2 files have several frames, of which the first is taken" in capsys.readouterr().err
+
+
+def test_tags_that_cannot_be_read_are_left_alone(tmp_path, picture, load_quiet):
+    for i, tags in enumerate((b"Exif\0\0no tags at all", b"Exif\0\0II*\0\x08\0\0\0\xff\xff")):
+        picture(90).save(tmp_path / f"{i}.jpg", exif=tags, quality=100)
+    images = load_quiet(f"folder:{tmp_path}").stored
+    np.testing.assert_allclose(images[:, 3, 3], [[90, 10, 20]] * 2, atol=3)
+
+
+def test_huge_images(tmp_path, load_quiet, refusal, monkeypatch):
+    wide = Image.new("L", (12, 3))
+    wide.putpixel((6, 1), 255)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 16)  # Pillow warns of more, and refuses twice as many
+    wide.save(tmp_path / "0.png")
+    assert load_quiet(f"folder:{tmp_path}", image_size=8).stored.max() > 50
+    assert Image.MAX_IMAGE_PIXELS == 16
+    monkeypatch.setattr(decode, "LARGEST", 16)
+    (tmp_path / "0.png").touch()
+    assert "cannot decode 0.png (it has 0 megapixels, and 0 can be read: make it smaller)" in refusal(
+        f"folder:{tmp_path}", image_size=8
+    )
+
+
+def test_large_jpegs_are_decoded_small(tmp_path, load_quiet, monkeypatch):
+    pixels = np.zeros((640, 640, 3), np.uint8)
+    pixels[:, 320:] = 255
+    Image.fromarray(pixels).save(tmp_path / "0.jpg")
+    seen = []
+    monkeypatch.setattr(decode, "upright", lambda image: seen.append(image.size) or image)
+    image = load_quiet(f"folder:{tmp_path}", image_size=16).stored[0]
+    assert seen == [(80, 80)]
+    assert image[:, :7].max() < 10
+    assert image[:, 9:].min() > 245
 
 
 def test_photographs_are_turned_upright(tmp_path, load_quiet):

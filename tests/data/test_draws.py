@@ -44,3 +44,14 @@ def test_a_sample_of_images_keeps_their_labels():
     found = Dataset(name="sorted", split="train", stored=pixels, labels=SORTED).sample(40)
     assert np.bincount(found.labels).tolist() == [2] * 20
     assert np.array_equal(found.stored[:, 0, 0, 0], found.labels)
+
+
+def test_sets_in_random_order_stay_as_they_are_and_sorted_ones_are_mixed():
+    labels = np.repeat(np.arange(20), 30)
+    images = Dataset(name="sorted", split="train", stored=np.arange(600)[:, None], labels=labels)
+    mixed = images.mixed()
+    assert len(set(mixed.labels[:40])) == 20
+    assert sorted(mixed.stored[:, 0]) == list(range(600))
+    assert mixed.mixed() is mixed
+    unknown = Dataset(name="by date", split="train", stored=images.stored)
+    assert unknown.mixed().stored[:40, 0].max() > 400

@@ -1,11 +1,16 @@
 """Folders of images and parquet files: splits, classes and labels, and what is refused."""
 
 import shutil
+import sys
+import types
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
+
+from mixviz.data import files
 
 # folders
 
@@ -69,6 +74,72 @@ def test_what_a_folder_must_have(tmp_path, refusal):
     assert "has no images, such as .png or .jpg: add some" in refusal(f"folder:{tmp_path / 'empty'}")
     assert "there is nothing at" in refusal(f"folder:{tmp_path / 'nowhere'}")
     assert "is a file" in refusal(f"folder:{tmp_path / 'a.txt'}")
+
+
+def test_what_systems_leave_in_folders_is_no_image(tmp_path, write_folder, load_quiet):
+    root = write_folder(tmp_path / "pets", n=3)
+    for left in (".ipynb_checkpoints", "@eaDir/0.png", "__MACOSX"):
+        write_folder(root / "cat" / left, n=1)
+        write_folder(root / left, n=1)
+    images = load_quiet(f"folder:{root}", "all")
+    assert (len(images), images.class_names) == (6, ("cat", "dog"))
+
+
+@pytest.mark.parametrize(("train", "test"), [("Train", "Test"), ("training", "Testing"), ("TRAIN", "dev")])
+def test_splits_are_named_in_many_ways(tmp_path, write_folder, load_quiet, train, test):
+    write_folder(tmp_path / train)
+    write_folder(tmp_path / test, n=1)
+    parts = [load_quiet(f"folder:{tmp_path}", split) for split in ("train", "test")]
+    assert [(len(part), part.class_names) for part in parts] == [(10, ("cat", "dog")), (2, ("cat", "dog"))]
+
+
+def test_split_names_without_train_are_refused(tmp_path, write_folder, refusal):
+    write_folder(tmp_path, ("Test", "dev"))
+    assert "has a folder Test but no train: rename the one to train on" in refusal(f"folder:{tmp_path}")
+
+
+def test_a_class_may_be_called_train(tmp_path, write_folder, load_quiet):
+    assert load_quiet(f"folder:{write_folder(tmp_path, ('car', 'train'))}").class_names == ("car", "train")
+
+
+def test_one_folder_of_images_is_no_class(tmp_path, write_folder, load_quiet, refusal):
+    root = write_folder(tmp_path / "photos", ("all",))
+    images = load_quiet(f"folder:{root}")
+    assert (len(images), images.labels, images.class_names) == (5, None, ())
+    assert "neither labels nor a test split" in refusal(f"folder:{root}", "test")
+
+
+def test_sub_folders_that_are_no_classes(tmp_path, write_folder, load_quiet, picture):
+    root = write_folder(tmp_path / "photos", ("2023", "2024"))
+    picture(7).save(root / "loose.png")
+    images = load_quiet(f"folder:{root}", unlabelled=True)
+    assert (len(images), images.labels, images.class_names) == (11, None, ())
+    assert len(load_quiet(f"folder:{root}", "all")) == 10
+
+
+def test_files_of_other_kinds_are_counted(tmp_path, write_folder, picture, load_quiet, capsys, refusal):
+    root = write_folder(tmp_path / "pets", n=3)
+    for i in range(5):
+        (root / "cat" / f"{i}.HEIC").write_bytes(b"x")
+    for name in ("features.h5", "clip.mpg", "scan"):  # Pillow registers the first two, but cannot decode them
+        (root / "dog" / name).write_bytes(b"x")
+    picture(1).save(root / "loose.png")
+    assert len(load_quiet(f"folder:{root}", "all")) == 6
+    said = capsys.readouterr().err
+    assert "left out 9 files (5 .heic, " in said
+    for part in ("1 .h5", "1 .mpg", "1 without a suffix", "1 images beside the folders of classes"):
+        assert part in said
+    assert "to read its .heic files, pip install pillow-heif" in said
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone" / "0.heic").write_bytes(b"x")
+    assert "has no images, such as .png or .jpg: to read its .heic files, pip" in refusal(f"folder:{tmp_path}/phone")
+
+
+def test_plugins_of_pillow_are_registered(tmp_path, monkeypatch):
+    plugin = types.ModuleType("pillow_heif")
+    plugin.register_heif_opener = lambda: monkeypatch.setitem(Image.EXTENSION, ".heic", "PNG")
+    monkeypatch.setitem(sys.modules, "pillow_heif", plugin)
+    assert ".heic" in files._extensions.__wrapped__()
 
 
 # parquet

@@ -1,6 +1,7 @@
 """A result says what it is a result of; test labels stay sealed; what is missing is refused before any work."""
 
 import json
+import warnings
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ SHORT = {
     "linear-augmented": {"recipe": "imix", "scale": 0.05},
     "linear-online": {"epochs": 60, "lr": 1.0},
     "few-labels": {"share": 0.3},
+    "fine-tuning": {"epochs": 5, "batch_size": 16},
     "corruptions": {"kinds": ("brightness", "pixelate"), "severities": (1, 3)},
 }
 
@@ -60,10 +62,11 @@ def test_an_encoder_is_read_out_by_every_protocol():
     short = [protocol(name, **SHORT.get(name, {})) for name in PROTOCOLS]
     results = evaluate(replace(PIXELS, embedder=small_embedder()), protocols=short)
     assert [result.protocol for result in results] == list(PROTOCOLS)
-    assert all(result.accuracy > 0.5 for result in results)  # chance: 0.33
+    assert [result.label for result in results if result.accuracy <= 0.5] == []  # chance: 0.33
     assert all(result.comparable for result in results)
     assert [result.protocol for result in results if result.table is not None] == ["few-shot", "corruptions"]
-    assert all((result.table is None) == (result.confusion is not None) for result in results)
+    predicted = [result for result in results if result.protocol != "retrieval"]
+    assert all((result.table is None) == (result.confusion is not None) for result in predicted)
     json.dumps([result.to_dict() for result in results])
 
 
@@ -76,6 +79,37 @@ def test_a_result_holds_the_confusion_that_its_accuracy_is_of():
     assert by_label.confusion.counts.sum(axis=1).tolist() == np.bincount(named_test.labels).tolist()
     assert by_label.accuracy == by_label.confusion.accuracy == by_factor.accuracy
     assert not {"confusion", "table"} & by_label.to_dict().keys()
+
+
+def test_a_result_has_what_scikit_learn_makes_of_its_predictions():
+    from sklearn.metrics import balanced_accuracy_score, f1_score, top_k_accuracy_score
+
+    random = np.random.default_rng(0)
+    labels, test_labels = np.arange(210) % 7, random.choice(7, 90, p=[0.4, 0.3, 0.1, 0.1, 0.05, 0.05, 0])
+    images = np.zeros((210, 8, 8, 3), np.uint8)
+    features = torch.eye(7)[labels] + 0.8 * torch.as_tensor(random.standard_normal((210, 7))).float()
+    shown = torch.eye(7)[test_labels] + 0.8 * torch.as_tensor(random.standard_normal((90, 7))).float()
+    source = Source(
+        features=(features, shown),
+        train=Dataset(name="x", split="train", stored=images, labels=labels),
+        test=Dataset(name="x", split="test", stored=images[:90] + 1, labels=test_labels),
+    )
+    for name in ("knn", "linear-features"):
+        (result,) = evaluate(source, protocols=[name])
+        ranked = PROTOCOLS[name](features, torch.as_tensor(labels), shown, 0)[1]["ranked"]
+        given = ranked[:, 0].numpy()
+        assert result.accuracy == pytest.approx((given == test_labels).mean())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a class is predicted that does not occur
+            balanced = balanced_accuracy_score(test_labels, given)
+        scores = np.zeros((90, 7))
+        np.put_along_axis(scores, ranked.numpy(), np.arange(5, 0, -1)[None].repeat(90, 0), axis=1)
+        assert result.settings["balanced_accuracy"] == pytest.approx(balanced)
+        assert result.settings["macro_f1"] == pytest.approx(f1_score(test_labels, given, average="macro"))
+        top = top_k_accuracy_score(test_labels, scores, k=5, labels=range(7))
+        assert result.settings["top_5"] == pytest.approx(top)
+        assert "ranked" not in result.settings
+    assert "top_5" not in evaluate(PIXELS, protocols=["knn"])[0].settings  # of three classes
 
 
 def test_without_a_choice_two_protocols_of_seconds_are_taken():

@@ -69,11 +69,3 @@ def test_there_are_as_many_jobs_as_cores_and_memory_allow(jobs_of_memory, expect
     assert default_jobs() == expected
     monkeypatch.setattr(workers, "find_device", lambda name: torch.device("cuda"))
     assert default_jobs() == 1
-
-
-def test_free_memory_is_what_the_system_says(tmp_path, monkeypatch):
-    pattern = workers.MEMORY[1]
-    monkeypatch.setattr(workers, "MEMORY", (tmp_path / "meminfo", pattern))
-    assert workers.free_memory() == math.inf
-    (tmp_path / "meminfo").write_text("MemTotal:       8000 kB\nMemAvailable:   2000 kB\n")
-    assert workers.free_memory() == 2000 * 1024

@@ -1,6 +1,10 @@
 """Every exercise refuses its stub, takes its solution, and meets each usual wrong answer with a hint of its own."""
 
+from fractions import Fraction
+
+import numpy as np
 import pytest
+import torch
 
 from mixviz.lessons.exercise import Exercise, stub
 
@@ -39,9 +43,9 @@ def test_a_value_in_place_of_a_function_is_wrong(double):
 
 
 def test_numbers_may_come_as_any_array(double):
-    import torch
-
     assert double.is_right(lambda x: torch.tensor(2 * x))
+    assert double.is_right(lambda x: torch.tensor(2 * x, requires_grad=True))
+    assert double.is_right(lambda x: Fraction(x) * 2)
 
 
 def test_shapes_and_kinds_count(double):
@@ -56,6 +60,65 @@ def test_values_are_checked_too():
     assert quiz.verdict("c").startswith("Not yet: that is not it")
 
 
+def test_words_may_be_british_or_american_in_any_case():
+    quiz = Exercise(name="quiz", solution="color", wrong={"that is a shape.": "grey box"})
+    assert all(map(quiz.is_right, ("color", "colour", " Colour ", "COLOR.")))
+    assert quiz.verdict("Gray box") == "Not yet: that is a shape."
+    assert not quiz.is_right(0.5)
+
+
+@pytest.mark.parametrize("answer", ["50%", "50 %", "1/2", "0.5", np.float32(0.5)])
+def test_a_share_may_be_written_in_any_way(answer):
+    assert Exercise(name="share", solution=0.5, wrong={}).is_right(answer)
+
+
+def test_names_may_be_a_set_or_any_list():
+    names = Exercise(name="names", solution=lambda: ["hue", "shape"], wrong={}, cases=((),))
+    for answer in ({"shape", "hue"}, ("hue", "shape"), np.array(["hue", "shape"]), {"hue": 1, "shape": 2}.keys()):
+        assert names.is_right(lambda answer=answer: answer)
+    assert names.is_right(lambda: (name for name in ("hue", "shape")))
+    assert not names.is_right(lambda: ["shape", "hue"])
+    assert names.verdict(lambda: {1, 2}).startswith("Not yet: for () it gives [1., 2.]")
+
+
+def test_truth_may_be_of_any_library():
+    positive = Exercise(name="positive", solution=lambda x: x > 0, wrong={}, cases=((1.0,), (-1.0,)))
+    assert positive.is_right(lambda x: np.float64(x) > 0)
+    assert positive.is_right(lambda x: torch.tensor(x) > 0)
+    assert not positive.is_right(lambda x: np.float64(x) < 0)
+    assert not positive.is_right(lambda x: float(x > 0))
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("answer", [{1, "a"}, {}, [], object(), Unprintable(), b"a", 1j, [[1], [1, 2]], float("nan")])
+def test_no_answer_is_raised_at(exercise, answer):
+    assert exercise.verdict(answer).startswith("Not yet")
+    assert exercise.verdict(lambda *case: answer).startswith("Not yet")
+
+
+def test_an_answer_may_change_its_arguments():
+    def popped(numbers):
+        total = 0
+        while numbers:
+            total += numbers.pop()
+        return total
+
+    assert Exercise(name="total", solution=sum, wrong={}, cases=(([1, 2, 3],),)).is_right(popped)
+
+
 def test_show_prints_the_solution(double, capsys):
     double.show()
     assert "2 * x" in capsys.readouterr().out
+
+
+def test_what_is_shown_is_the_answer_when_it_is_pasted(exercise, capsys):
+    exercise.show()
+    answers: dict = {}
+    exec(capsys.readouterr().out, answers)
+    assert exercise.is_right(answers[exercise.name])

@@ -1,14 +1,18 @@
 """The live linear evaluation: recordings paired by seed, the same numbers as ``evaluate``, intervals by Student's t."""
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 
+from mixviz.build import load_sets
 from mixviz.config import RunConfig
 from mixviz.data import load
 from mixviz.errors import UserError
 from mixviz.evaluate import Source, evaluate, read_out
 from mixviz.lessons import reproduction
-from mixviz.lessons.reproduction import linear_evaluation, pairs_of
+from mixviz.lessons.reproduction import RESULTS, linear_evaluation, pairs_of, train_and_read_out
 from mixviz.pretrained import add, available
 from mixviz.train import train
 
@@ -76,3 +80,61 @@ def test_one_seed_has_no_interval(monkeypatch, root):
     assert set(table["seeds"]) == {1}
     assert table["difference"].str.fullmatch(r"[+-]\d+\.\d").all()
     assert set(table["verdict"]) == {"not settled"}
+
+
+MIXCO = "reproduce/mixco-table-laptop-digits"
+SHORT = {"backbone": "mlp-narrow", "epochs": 1, "train_images": 300}
+
+
+@pytest.fixture(scope="module")
+def here() -> pd.DataFrame:
+    return train_and_read_out(MIXCO, "simclr + mixco", (1, 2), **SHORT)
+
+
+def test_both_are_trained_with_the_settings_of_the_long_runs_and_read_out_in_full(here, tmp_path):
+    settings = {"data": "digits", "framework": "simclr", "lr": 0.125, "projector": "mlpbn", "batch_size": 256}
+    settings |= {"knn_every": 0, "film_frames": 0, "weight_decay": 1e-4, "dtype": "float32", **SHORT}
+    accuracies = []
+    for mixing in ([], ["mixco"]):
+        config = RunConfig.of(**settings, mixing=mixing, seed=1)
+        sets = load_sets(config.data).evaluated_on
+        run = train(config, str(len(mixing)), images=sets[0], root=tmp_path, progress=False)
+        accuracies.append({one.label: 100 * one.accuracy for one in evaluate(Source.of_run(run, sets))})
+    table = train_and_read_out(MIXCO, "simclr + mixco", (1,), **SHORT)
+    assert table["by"].tolist() == ["linear-features", "knn"] * 2
+    for row in table[:2].to_dict("records"):
+        base, mixed = (one[row["by"]] for one in accuracies)
+        assert row["base"] == f"≈ {base:.1f}"
+        assert row["method"] == f"≈ {mixed:.1f}"
+        assert row["difference"] == f"≈ {mixed - base:+.1f}"
+        assert (row["seeds"], row["verdict"]) == (1, "≈ not settled")
+    assert here["seeds"].tolist() == [2, 2, 5, 5]
+    assert "[" in here["difference"][0]
+
+
+def test_the_long_runs_stand_below(here):
+    rows = json.loads((RESULTS / f"{MIXCO}.json").read_text())["rows"]
+    for row in here[2:].to_dict("records"):
+        values = {
+            arm: [one["value"] for one in rows if (one["arm"], one["measure"]) == (arm, f"{row['by']}: label")]
+            for arm in ("simclr", "simclr + mixco")
+        }
+        assert row["read out on"] == "handwritten digits, 60 epochs, as recorded"
+        assert row["base"] == round(float(np.mean(values["simclr"])), 1)
+        assert row["method"] == round(float(np.mean(values["simclr + mixco"])), 1)
+
+
+def test_it_says_how_far_it_is(capsys):
+    train_and_read_out(MIXCO, "simclr + mixco", (3,), **SHORT)
+    assert capsys.readouterr().out.splitlines() == [
+        "seed 3: simclr is trained and read out",
+        "seed 3: simclr + mixco is trained and read out",
+    ]
+
+
+def test_factors_are_read_out_beside_those_of_the_study():
+    small = {"backbone": "convnet-narrow", "image_size": 16, "train_images": 256, "epochs": 1}
+    table = train_and_read_out("glyphs-study/study", "n-pair + looc (rotation)", (1,), ("label", "hue"), **small)
+    by = ["shape, linear-features", "shape, knn", "hue, linear-features", "hue, knn"]
+    assert table["by"].tolist() == by * 2
+    assert table["seeds"].tolist() == [1] * 4 + [3] * 4

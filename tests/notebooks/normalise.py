@@ -125,7 +125,8 @@ def _masked(text: str) -> str:
 def _masks() -> list[tuple[re.Pattern[str], str]]:
     config = ConfigParser(interpolation=None)
     config.read(MASKS, encoding="utf-8")
-    return [(re.compile(config[name]["regex"]), config[name]["replace"]) for name in config.sections()]
+    masks = [part for part in map(config.__getitem__, config.sections()) if not part.getboolean("kept", fallback=False)]
+    return [(re.compile(mask["regex"]), mask["replace"]) for mask in masks]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -75,6 +75,17 @@ def test_another_number_fails(changed):
     assert "batch 4: queries 3" in failed
 
 
+def test_numbers_of_a_live_training_may_differ_and_others_may_not(tmp_path):
+    cells = ("from IPython.display import HTML", "HTML('<td>≈ 94.5, higher</td><td>93.1</td>')")
+    path = write(tmp_path, *cells, run=True)
+    replace(path, "<td>≈ 94.5, higher</td><td>93.1</td>", "<td>≈ 0.1</td><td>93.1</td>")
+    replace(path, cells[1].replace("94.5, higher", "0.1"), cells[1])
+    assert failures(path) == []
+    replace(path, "<td>93.1</td>", "<td>93.2</td>")
+    replace(path, cells[1].replace("93.1", "93.2"), cells[1])
+    assert len(failures(path)) == 1
+
+
 def test_a_callback_that_breaks_when_a_control_is_moved_fails(changed):
     broken = "ContrastTable.caption = lambda table: f'{1 / table.values[\"lam\"]}'"
     (failed,) = failures(changed(CELLS[0], f"{CELLS[0]}\n{broken}"))

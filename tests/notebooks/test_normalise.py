@@ -68,6 +68,12 @@ def test_what_differs_from_run_to_run_goes_and_what_is_read_stays(untidy):
     assert untidy.cells[0].execution_count == 7  # a copy was changed
 
 
+def test_numbers_of_a_live_training_are_kept():
+    live = code("table", outputs=[result(text_html="<td>≈ 94.5</td>")])
+    (cell,) = normalise(nbformat.v4.new_notebook(cells=[live])).cells
+    assert cell.outputs[0].data["text/html"] == "<td>≈ 94.5</td>"
+
+
 def test_normalising_twice_is_normalising_once(untidy):
     assert text_of(normalise(normalise(untidy))) == text_of(normalise(untidy))
 

@@ -101,8 +101,8 @@ def test_synthetic_points_against_the_harder_parent(ax):
     np.testing.assert_allclose(pairs.get_xydata(), [[0.6, 0.9], [0.4, 0.2]], rtol=1e-6)
     np.testing.assert_allclose(towards.get_xydata(), [[0.3, 0.4], [0.7, 0.8]], rtol=1e-6)
     np.testing.assert_allclose(diagonal.get_xdata(), diagonal.get_ydata())
-    assert pairs.get_label() == "two negatives: 50% harder than both parents"
-    assert towards.get_label() == "query and negative: 100% harder than the negative"
+    assert pairs.get_label() == "two negatives: 50% of them harder than both parents"
+    assert towards.get_label() == "query and negative: 100% of them harder than the negative"
 
 
 def test_a_method_s_own_temperature_is_marked(ax):

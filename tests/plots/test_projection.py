@@ -5,7 +5,7 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from mixviz.plots.projection import class_mark, plot_projection, ring_point
+from mixviz.plots.projection import class_mark, hue_marks, plot_projection, ring_point
 from mixviz.plots.style import INK, figure, style
 
 
@@ -43,6 +43,16 @@ def test_limits_hold_the_frame_still(ax):
     assert ax.get_ylim() == (-2, 3)
     assert [text.get_text() for text in ax.texts] == ["● 0", "● 1", "● 2"]
     assert ax.get_title("left") + ax.get_title() == ""
+
+
+def test_hues_have_their_own_colours(ax):
+    red = to_rgb(hue_marks()[0][0])
+    green = to_rgb(hue_marks()[3][0])
+    assert red[0] > max(red[1:]) + 0.2
+    assert green[1] > max(green[0], green[2]) + 0.2
+    plot_projection(ax, torch.zeros(2, 2), torch.tensor([0, 3]), marks=hue_marks())
+    assert [to_rgb(points.get_facecolor()[0]) for points in ax.collections] == [red, green]
+    assert [to_rgb(text.get_color()) for text in ax.texts] == [red, green]
 
 
 def test_marks_differ_for_many_classes_and_stand_out_on_both_papers():

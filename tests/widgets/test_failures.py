@@ -67,6 +67,13 @@ def test_curves_are_those_of_the_two_runs(undrawn, name):
     assert undrawn.set(reveal=True).numbers()["kNN"] == pytest.approx(wanted["kNN"])
 
 
+def test_the_loss_in_training_is_the_whole_loss_of_the_log(undrawn):
+    for name in NAMES:
+        undrawn.set(pair=name, left="loss in training")
+        ends = [last_of_log(folder, "loss") for folder in folders(name)]
+        assert sorted(undrawn.numbers()["loss in training"]) == pytest.approx(sorted(ends))
+
+
 def test_nothing_tells_before_it_is_revealed(undrawn):
     for name in NAMES:
         for left, right in zip(PICTURES, PICTURES[1:] + PICTURES[:1], strict=True):

@@ -11,6 +11,7 @@ from PIL import Image
 from mixviz.analysis.heads import heads
 from mixviz.data import Dataset
 from mixviz.errors import UserError
+from mixviz.plots.projection import class_mark, hue_marks
 from mixviz.widgets import ProjectionExplorer, networks, projection
 from mixviz.widgets.networks import GLYPHS, GLYPHS_LOOC, network
 from mixviz.widgets.projection import COLUMNS, NEAREST, POINTS
@@ -55,6 +56,15 @@ def test_the_page_gets_neighbours_and_negatives_by_cosine(widget, embedded, head
         assert sent == pytest.approx(wanted.values.numpy(), abs=1e-5)
         others[torch.from_numpy(labels == labels[row])] = -2
         assert far.reshape(POINTS, -1)[row].tolist() == others.topk(NEAREST).indices.tolist()
+
+
+def test_a_map_of_hues_has_their_colours_and_says_hue(widget):
+    widget.set(head="color", factor="hue")
+    assert [named["colour"] for named in widget.picture_widget.classes] == [colour for colour, _ in hue_marks()]
+    assert widget.picture_widget.factor == "hue"
+    widget.set(factor="rotation")
+    assert widget.picture_widget.factor == "orientation"
+    assert [named["colour"] for named in widget.picture_widget.classes] == [class_mark(i)[0] for i in range(4)]
 
 
 def test_points_lie_as_their_principal_components_do_and_the_trait_counts_from_above(widget, embedded):

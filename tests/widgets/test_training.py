@@ -109,6 +109,17 @@ def test_an_event_loop_shows_progress_from_the_main_thread(panel, glyphs, monkey
     assert "finished, 2.0 of 2 epochs" in panel._told.value
 
 
+def test_a_run_that_is_stopped_before_its_first_batch_does_not_keep_the_bar_of_the_last_one(panel, glyphs, monkeypatch):
+    panel.set(epochs=1)
+    panel.start()
+    panel.wait()
+    assert panel._bar.value == 1
+    monkeypatch.setattr(Training, "_work", lambda training, threads: None)
+    panel.start()
+    panel.stop()
+    assert panel._bar.value == 0
+
+
 def test_what_goes_wrong_in_training_is_told_and_raised(panel, glyphs):
     panel.set(lr=1e6)
     panel.start()

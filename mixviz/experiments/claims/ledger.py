@@ -14,8 +14,9 @@ from pathlib import Path
 
 from mixviz.errors import UserError
 from mixviz.experiments.claims.findings import MINUS, Finding, Findings, Setting
+from mixviz.paths import shipped
 
-PATH = Path(__file__).resolve().parents[3] / "data" / "ledger.csv"
+PATH = shipped() / "data" / "ledger.csv"
 CLAIM = (
     *("id", "paper", "headline", "where", "claim", "method", "base", "data", "network", "epochs", "protocol"),
     *("paper_value", "paper_difference", "unit", "expects", "sureness", "source"),

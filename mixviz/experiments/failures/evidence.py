@@ -11,6 +11,7 @@ from mixviz.film import Film
 from mixviz.result import Result
 from mixviz.runs import Run
 
+TRAINING_LOSS = "loss in training"  # the log's loss, the mean over LooC's spaces; "loss" is of the film's images
 INVARIANCE = "invariance.csv"  # beside a LooC run's other files; see ``analysis.invariance``
 
 
@@ -41,7 +42,9 @@ class RunEvidence:
 
     def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Epochs and values, (E,) each, of a film's scalar curve or of a column of the log. Raises UserError."""
-        if name in self.film.curves:
+        if name == TRAINING_LOSS:
+            epochs, values = self.metrics["epoch"].to_numpy(), self.metrics["loss"].to_numpy()
+        elif name in self.film.curves:
             epochs, values = self.film.epochs, self.film.curve(name)
         elif name in self.metrics:
             epochs, values = self.metrics["epoch"].to_numpy(), self.metrics[name].to_numpy()
