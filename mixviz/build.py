@@ -134,9 +134,10 @@ def hold_out(n: int, size: int) -> tuple[Tensor, Tensor]:
 
 
 def find_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one. Raises UserError."""
+    """``auto`` is the GPU where there is one, NVIDIA's (cuda) or Apple's (mps). Raises UserError."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        apple = "mps" if torch.backends.mps.is_available() else "cpu"
+        return torch.device("cuda" if torch.cuda.is_available() else apple)
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
@@ -198,14 +199,19 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def seeded_generator(device: torch.device | str, *key: int | str) -> Generator:
-    """A generator of its own for each key, such as (seed, "crops", step)."""
+    """A generator of its own for each key, such as (seed, "crops", step), on the device or the CPU."""
     digest = blake2b(repr(key).encode(), digest_size=7).digest()
-    return Generator(device).manual_seed(int.from_bytes(digest, "big"))
+    return _generator(device).manual_seed(int.from_bytes(digest, "big"))
 
 
 def fixed_generator(device: torch.device | str = "cpu", seed: int = FIXED_SEED) -> Generator:
     """A generator of what is the same for every seed of a run, such as which images are held out."""
-    return Generator(device).manual_seed(seed)
+    return _generator(device).manual_seed(seed)
+
+
+def _generator(device: torch.device | str) -> Generator:
+    """On CUDA's devices or else on the CPU: Apple's GPUs have no float64, which mixings draw."""
+    return Generator(device if torch.device(device).type == "cuda" else "cpu")
 
 
 def _predictor(config: RunConfig, embedder: Embedder) -> nn.Module:

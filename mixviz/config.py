@@ -178,7 +178,7 @@ class TrainConfig(Section, frozen=True):
     epochs: Count = Field(default=20, description="passes over the training images")
     batch_size: Annotated[int, Field(ge=2)] = Field(default=BATCH_SIZE, description="N, images a step")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(default=0, description="of weights, order, crops and mixing")
-    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="in which the encoder computes; auto: bfloat16 where it is fast"
     )

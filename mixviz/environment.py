@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 
 CODE = Path(__file__).resolve().parent
 MEMORY = Path("/proc/meminfo"), re.compile(r"^MemAvailable:\s*(\d+) kB$", re.MULTILINE)
@@ -21,15 +22,17 @@ PACKAGES = ("mixviz", "torch", "torchvision", "numpy", "pandas", "scikit-learn",
 def environment() -> dict[str, Any]:
     """Commit, versions, device, and how the program was called."""
     cuda = torch.cuda.is_available()
+    others = f"{'Apple GPU' if torch.backends.mps.is_available() else 'CPU'}, {platform.machine()}"
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "platform": f"{platform.system()} {platform.machine()}",
-        "device": torch.cuda.get_device_name() if cuda else f"CPU, {platform.machine()}",
+        "device": torch.cuda.get_device_name() if cuda else others,
         "processor": torch.cuda.get_device_name() if cuda else processor(),
         "threads": torch.get_num_threads(),
+        "processes": dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 

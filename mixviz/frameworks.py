@@ -412,13 +412,19 @@ class VICReg(Framework):
         q, keys, targets = term.q, term.keys.flatten(0, 1), term.targets.to(term.q.dtype)
         mean = targets @ keys
         spread = targets @ keys.square() - mean.square()  # of the keys of a soft target; 0 with one key
-        covariances = [z.T.cov() for z in (q, keys)]
+        covariances = [_covariance(z) for z in (q, keys)]
         deviations = [(covariance.diagonal() + 1e-4).sqrt() for covariance in covariances]
         return {
             "invariance": ((q - mean).square() + spread).mean(dim=1),
             "variance": torch.stack([(1 - deviation).relu().mean() for deviation in deviations]).sum(),
             "covariance": torch.stack([_off_diagonal(c) for c in covariances]).sum(),
         }
+
+
+def _covariance(z: Tensor) -> Tensor:
+    """(n, D) -> (D, D), as torch.cov gives it, which would wait for a GPU to see whether n is at least 2."""
+    centred = z.T - (z.T.sum(dim=1) / len(z))[:, None]
+    return centred @ centred.T / (len(z) - 1)
 
 
 def _off_diagonal(covariance: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from mixviz.analysis.geometry import alignment, class_alignment, effective_rank, spectrum, uniformity
 from mixviz.analysis.hardness import hardness, negative_columns, of_own_class, real_parts, synthetic_points
@@ -136,7 +136,7 @@ class Recorder:
         """The proxy tasks of the queries, in batches as in training: means of every analysis of hardness."""
         size = min(self.config.train.batch_size, len(views[0]))
         batches = len(views[0]) // size
-        generator = Generator(views[0].device).manual_seed(1)
+        generator = fixed_generator(views[0].device, seed=1)
         found = []
         for part in (slice(i * size, (i + 1) * size) for i in range(batches)):
             own = None if labels is None else labels[part]

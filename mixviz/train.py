@@ -1,4 +1,4 @@
-"""The loop: one process, one device, data and augmentation beside the network, every random choice from the seed.
+"""The loop: one device a process, data and augmentation beside the network, every random choice from the seed.
 
 Each step seeds its own generators from (seed, stream, step). So a resumed run equals an uninterrupted one bit for
 bit, nothing that looks on changes what is trained, and runs of one seed share initial weights, order and crops
@@ -10,7 +10,7 @@ import shutil
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,7 @@ from mixviz.build import (
 from mixviz.config import OptimizerConfig, Origin, RunConfig
 from mixviz.data import Dataset, draw
 from mixviz.data.checks import say
+from mixviz.distributed import World
 from mixviz.domains import Domain, augmentation_of, domain_of, inputs_of
 from mixviz.encoders import recompute_statistics
 from mixviz.errors import UserError
@@ -45,6 +46,7 @@ from mixviz.runs import Run
 Watch = Callable[[int, int], None]  # called after each step with the images seen so far and those of the whole training
 ViewMaker = Callable[[Tensor, Augmentation, Generator, tuple[str | None, ...]], list[View]]  # such as ``make_views``
 
+ALONE = World()
 CHECK_EVERY = 20  # steps between looks at the loss; each look waits for the device
 MONITOR_BANK = 10_000  # training images that the kNN monitor compares with, at most
 
@@ -78,6 +80,7 @@ def train(
     mixings: Sequence[Mixing] | None = None,
     init: Run | Literal["published"] | None = None,
     loggers: Sequence[Logger] = (),
+    world: World = ALONE,
 ) -> Run:
     """Train a new run, from the config to its last epoch.
 
@@ -85,11 +88,11 @@ def train(
     watch: called after each step; what it raises ends the training, and the checkpoint of the last epoch is kept.
     views: draws the views of a batch. mixings: used in place of the config's. init: a run or recording to begin with
     the weights of, as ``load_initial`` takes them over; published: those that torchvision or timm publish.
-    loggers: are given each epoch's row once the epoch is saved.
+    loggers: are given each epoch's row once the epoch is saved. world: the processes that train it.
     Raises UserError on bad input before anything is written, and NonFiniteLoss.
     """
-    Run.check_new(config, name, root)
-    images = load_sets(config.data, progress).all_train if images is None else images
+    run, config = Run.check_new(config, name, root), world.divide(config)
+    images = _load(config, progress, world) if images is None else images
     method, data = set_up(config, images, mixings)
     state = None
     if init is not None:
@@ -97,11 +100,14 @@ def train(
         load_initial(method, _weights_of(init, config, data.shape), name_of_init)
         config = config.model_copy(update={"origin": Origin(init=name_of_init)})
         state = _state(method, sgd(method, config.optimizer), 0, data)
-    run = Run.create(config, name, root)
-    with run.locked():
-        if state is not None:
+    world.wait()  # until all have seen that the run is new
+    if world.leads:
+        Run.create(config, name, root)
+    world.wait()
+    with _locked(run, world):
+        if state is not None and world.leads:
             run.save_checkpoint(state)  # to resume from, wherever the other run goes
-        return _fit(run, method, data, progress, watch, views, state, loggers)
+        return _fit(run, method, data, progress, watch, views, state, loggers, world)
 
 
 def _weights_of(init: Run | Literal["published"], config: RunConfig, shape: Shape) -> dict[str, Tensor]:
@@ -143,27 +149,31 @@ def resume(
     changed_data: bool = False,
     epochs: int | None = None,
     loggers: Sequence[Logger] = (),
+    world: World = ALONE,
 ) -> Run:
     """Continue from the run's last epoch; equals training without a break, if views, mixings and epochs are the same.
 
     epochs: more than the run was to have. From the next one on, the schedule is that of a run of so many epochs, as in
     timm and Hugging Face's Trainer: a cosine that has ended begins again at the height that it has there, since at the
     rate 0 nothing more would be learned. changed_data: go on even if the images are others than before.
-    Raises UserError, also while another process trains the run, and NonFiniteLoss.
+    world: the processes that train it, however many did before.
+    Raises UserError, also while another training holds the run, and NonFiniteLoss.
     """
-    with run.locked():
-        config, state = run.config_on(), run.rewind()
+    with _locked(run, world):
+        config = world.divide(run.config_on())
+        state = world.from_leader(run.rewind() if world.leads else None)
         if state is None and config.origin.init is not None:
             raise UserError(f"the run {run.name} was cut off before it had its initial weights: train it again")
-        images = load_sets(config.data, progress).all_train if images is None else images
+        images = _load(config, progress, world) if images is None else images
         method, data = set_up(config, images, mixings)
         if state and state.get("data", data.fingerprint) != data.fingerprint and not changed_data:
             raise UserError(
                 f"the training data of {run.name} changed since its last epoch: restore them, or give --changed-data"
             )
-        if epochs is not None:
+        if epochs is not None and world.leads:
             run.extend(epochs, state["epoch"] if state else 0)
-        return _fit(run, method, data, progress, watch, views, state, loggers)
+        world.wait()
+        return _fit(run, method, data, progress, watch, views, state, loggers, world)
 
 
 def trained(
@@ -192,6 +202,7 @@ class Loop:
     data: TrainingData
     augmentation: Augmentation
     views: ViewMaker
+    world: World = ALONE
 
     @property
     def steps(self) -> int:
@@ -229,8 +240,9 @@ class Loop:
         views = self.views(data.domain.prepare(data.stored[index]), self.augmentation, crops, self.method.shared)
         labels = None if data.labels is None else data.labels[index]  # for an oracle, and for diagnostics of the queue
         current = self.method.at_step(epoch, step, len(index))
-        output = current.training_step([view.inputs for view in views], mixing, labels)
-        optimize(self.optimizer, output.loss, rate)
+        with self.world.encoding(self.method.framework):
+            output = current.training_step([view.inputs for view in views], mixing, labels)
+        optimize(self.optimizer, output.loss, rate, self.world)
         self.method.update(output)
         return {"loss": output.loss.detach(), **output.diagnostics}
 
@@ -244,8 +256,9 @@ def _fit(
     views: ViewMaker,
     state: dict[str, Any] | None = None,
     loggers: Sequence[Logger] = (),
+    world: World = ALONE,
 ) -> Run:
-    """Train from a state, or from the beginning. The lock of the run must be held."""
+    """Train from a state, or from the beginning. The lock of the run must be held, by the leading process."""
     config = run.config
     optimizer = sgd(method, config.optimizer)
     if state:
@@ -253,12 +266,22 @@ def _fit(
         optimizer.load_state_dict(state["optimizer"])
     start, epochs = state["epoch"] if state else 0, config.train.epochs
     augmentation = augmentation_of(config.augment, data.bank)
-    loop = Loop(config=config, method=method, optimizer=optimizer, data=data, augmentation=augmentation, views=views)
+    loop = Loop(
+        config=config,
+        method=method,
+        optimizer=optimizer,
+        data=data,
+        augmentation=world.share_augmentation(augmentation),
+        views=views,
+        world=world,
+    )
+    world.divide_norms(method.framework)
     recorder = Recorder(run.path / "film.npz", config, data.held_out, data.held_rows, augmentation)
-    recorder.rewind(start)
-    if start == 0:
+    if world.leads:
+        recorder.rewind(start)
+    if world.leads and start == 0:
         recorder.take(method, 0)
-    per_epoch = loop.steps * config.train.batch_size  # images
+    per_epoch, progress = loop.steps * config.train.batch_size, progress and world.leads  # images
     shown = {"desc": run.name, "unit": f" {data.domain.examples}", "unit_scale": True, "mininterval": 0.5}
     with ExitStack() as stack:
         bar = stack.enter_context(
@@ -271,6 +294,9 @@ def _fit(
             row = loop.epoch(epoch, bar, watch)
             if not all(torch.isfinite(p).all() for p in method.parameters()):
                 raise _non_finite(epoch, loop.steps - 1, row["lr"])
+            world.average_statistics(method.framework)
+            if not world.leads:
+                continue
             if config.train.clean_statistics and epoch + 1 == epochs:
                 recompute_statistics(method.framework.online, clean_batches(data.stored, data.domain))
             seconds = time.perf_counter() - began
@@ -284,7 +310,18 @@ def _fit(
             run.save_checkpoint(_state(method, optimizer, epoch + 1, data), keep)  # last: it makes the epoch whole
             for logger in loggers:
                 logger.log(epoch + 1, row)
+    world.wait()
     return run
+
+
+def _load(config: RunConfig, progress: bool, world: World) -> Dataset:
+    with world.leader_first():
+        return load_sets(config.data, progress and world.leads).all_train
+
+
+def _locked(run: Run, world: World) -> AbstractContextManager[None]:
+    """The lock of the run, which the leading process holds."""
+    return run.locked() if world.leads else nullcontext()
 
 
 def set_up(config: RunConfig, images: Dataset, mixings: Sequence[Mixing] | None = None) -> tuple[Method, TrainingData]:
@@ -352,12 +389,13 @@ def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
     yield from order[: n // batch_size * batch_size].view(-1, batch_size)
 
 
-def optimize(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
+def optimize(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, world: World = ALONE) -> None:
     """One step down the gradient of the loss at this learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.zero_grad()
     loss.backward()
+    world.average(p.grad for group in optimizer.param_groups for p in group["params"])
     optimizer.step()
 
 

@@ -96,7 +96,7 @@ def jitter(images: Tensor, parameters: JitterParameters) -> Tensor:
     factors = torch.stack([parameters.brightness, parameters.contrast, parameters.saturation], dim=1)
     factors = factors.gather(1, others).to(images.dtype)
     before_hue = torch.arange(3, device=images.device) < hue_turn(parameters)[:, None]
-    if images.is_cuda:
+    if images.device.type != "cpu":
         images, before = images.clone(), [slice(None)] * 3
         after = before
     else:

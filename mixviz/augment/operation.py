@@ -52,6 +52,7 @@ class Operation:
     name: ClassVar[str]
     group: ClassVar[str]  # what LooC leaves out as one augmentation
     p: float = 1.0  # probability that an input is changed
+    mixes_inputs: ClassVar[bool] = False  # whether the change of an input depends on the others of the batch
 
     def __post_init__(self) -> None:
         if not 0 <= self.p <= 1:
@@ -91,7 +92,7 @@ def apply_to_marked(
     On a GPU every input is changed and the result selected: counting the marked ones would force a synchronisation.
     """
     parameters = parameters.to(inputs.device)
-    if inputs.is_cuda:
+    if inputs.device.type != "cpu":
         applied = parameters.applied.view(-1, *[1] * (inputs.dim() - 1))
         return torch.where(applied, change(inputs, parameters), inputs)
     marked = parameters.applied.nonzero().squeeze(1)

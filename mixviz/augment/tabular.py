@@ -89,6 +89,7 @@ class FeatureCorruption(Operation):
     p: float = 1.0
     name: ClassVar[str] = "feature corruption"
     group: ClassVar[str] = "corruption"
+    mixes_inputs: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

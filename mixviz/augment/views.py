@@ -56,7 +56,8 @@ class Augmentation:
         Raises UserError for inputs that are not float.
         """
         _check_float(inputs)
-        size = len(inputs) if inputs.is_cuda else max(1, CHUNK // math.prod(inputs.shape[2:] or inputs.shape[1:]))
+        on_cpu = inputs.device.type == "cpu"
+        size = max(1, CHUNK // math.prod(inputs.shape[2:] or inputs.shape[1:])) if on_cpu else len(inputs)
         if len(inputs) <= size:
             return self._apply(inputs, parameters)
         pieces = [slice(start, start + size) for start in range(0, len(inputs), size)]

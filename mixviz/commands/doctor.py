@@ -72,8 +72,11 @@ def _device() -> Row:
     except ImportError as error:
         return "device", "–", f"not known: {error.name or error} is missing", ""
     device = find_device("auto")
-    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    return "device", name, f"computes in {str(fast_dtype(device)).removeprefix('torch.')}", ""
+    name = f"CPU, {torch.get_num_threads()} threads"
+    if device.type != "cpu":
+        name = torch.cuda.get_device_name() if device.type == "cuda" else "Apple GPU (mps)"
+    state = f"computes in {str(fast_dtype(device)).removeprefix('torch.')}"
+    return "device", name, state + ("; mixings are drawn on the CPU" if device.type == "mps" else ""), ""
 
 
 def _writable() -> Row:

@@ -8,6 +8,7 @@ from mixviz.analysis.diagnosis import diagnosis
 from mixviz.build import fitted, load_sets
 from mixviz.commands.flags import Parser, add_config_flags, add_trust, config_from, given_flags, read_config
 from mixviz.config import RunConfig
+from mixviz.distributed import World, joined
 from mixviz.errors import UserError, unknown
 from mixviz.loggers import LOGGERS, Logger
 from mixviz.method import Method
@@ -34,6 +35,11 @@ LOGGER_HELP = (
 
 
 def main(argv: list[str]) -> None:
+    with joined() as world:
+        _train(argv, world)
+
+
+def _train(argv: list[str], world: World) -> None:
     parser = Parser("train", "Train one run. Example: train --data cifar10 --mixing mochi mixco --epochs 15")
     parser.add_argument("--name", help="name of the run [default: from data, method and seed]")
     parser.add_argument("--resume", metavar="RUN", help=RESUME_HELP)
@@ -45,11 +51,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_config_flags(parser)
     arguments = parser.parse_args(argv)
-    run = resumed(arguments) if arguments.resume else new(arguments)
-    print(summary(run))
+    run = resumed(arguments, world) if arguments.resume else new(arguments, world)
+    if world.leads:
+        print(summary(run))
 
 
-def resumed(arguments: Namespace) -> Run:
+def resumed(arguments: Namespace, world: World) -> Run:
     """The run that ``--resume`` names, trained to its last epoch. Raises UserError."""
     others = {"--name": arguments.name, "--init": arguments.init, "--config": arguments.config}
     given = [flag for flag in given_flags(arguments) if flag != "--epochs"]
@@ -59,10 +66,15 @@ def resumed(arguments: Namespace) -> Run:
     epochs = None
     if arguments.epochs is not None:
         epochs = RunConfig.of(epochs=arguments.epochs).train.epochs
-        print(extension(run, epochs), end="")
-    loggers = loggers_of(arguments, run.path)
+        message = extension(run, epochs)
+        print(message if world.leads else "", end="")
     return resume(
-        run, progress=not arguments.quiet, changed_data=arguments.changed_data, epochs=epochs, loggers=loggers
+        run,
+        progress=not arguments.quiet,
+        changed_data=arguments.changed_data,
+        epochs=epochs,
+        loggers=loggers_of(arguments, run.path) if world.leads else (),
+        world=world,
     )
 
 
@@ -80,7 +92,7 @@ def extension(run: Run, epochs: int) -> str:
     )
 
 
-def new(arguments: Namespace) -> Run:
+def new(arguments: Namespace, world: World) -> Run:
     """A new run, trained. Raises UserError."""
     if arguments.changed_data:
         raise UserError("--changed-data is of --resume, and this run is new: leave it out")
@@ -94,14 +106,17 @@ def new(arguments: Namespace) -> Run:
         arguments.backbone = arguments.backbone or init.config.encoder.backbone
     config = config_from(arguments, base)
     Run.check_new(config, arguments.name)
-    images = load_sets(config.data, not arguments.quiet).all_train
-    config = fitted(config, images)
-    loggers = loggers_of(arguments, runs_root() / (arguments.name or default_name(config)))
+    with world.leader_first():
+        images = load_sets(config.data, world.leads and not arguments.quiet).all_train
+    config = world.divide(fitted(config, images))
+    loggers = loggers_of(arguments, runs_root() / (arguments.name or default_name(config))) if world.leads else []
     begins = f"; it begins with the weights of {init.name}" if isinstance(init, Run) else ""
-    print(f"training {arguments.name or default_name(config)}: {describe(config)}{begins}")
-    if config.warning:
+    if world.leads:
+        print(f"training {arguments.name or default_name(config)}: {describe(config)}{begins}")
+    if world.leads and config.warning:
         print(f"warning: {config.warning}", file=sys.stderr)
-    return train(config, arguments.name, images, progress=not arguments.quiet, init=init, loggers=loggers)
+    progress = not arguments.quiet
+    return train(config, arguments.name, images, progress=progress, init=init, loggers=loggers, world=world)
 
 
 def loggers_of(arguments: Namespace, folder: Path) -> list[Logger]:

@@ -141,7 +141,7 @@ def _train(inputs: Inputs, labels: Tensor, passes: Passes, rates: Tensor, decays
 
     weights = fit_on_views(inputs, labels, passes, rates, decays, counted, seed, watch)[:, -count:]
     hits = predict(weights, features[validation]) == labels[validation].to(features.device)
-    return Trained(torch.stack(after), hits.double().mean(dim=1).cpu())
+    return Trained(torch.stack(after), hits.cpu().double().mean(dim=1))
 
 
 @dataclass(frozen=True)

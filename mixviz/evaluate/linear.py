@@ -114,7 +114,7 @@ def split(n: int, generator: Generator) -> tuple[Tensor, Tensor]:
 
 def best_of(weights: Tensor, features: Tensor, labels: Tensor) -> tuple[int, float]:
     """Which of S settings is right most often on (n, F) held-out training features, and how often."""
-    accuracies = (predict(weights, features) == labels.to(features.device)).double().mean(dim=1)
+    accuracies = (predict(weights, features) == labels.to(features.device)).cpu().double().mean(dim=1)
     return int(accuracies.argmax()), float(accuracies.max())
 
 
