@@ -8,7 +8,7 @@ import re
 import nbformat
 import numpy as np
 import pytest
-from normalise import FOLDER
+from normalise import FOLDER, with_drives
 
 from mixviz.lessons.findings import said_and_found
 from mixviz.widgets.film import CIFAR
@@ -18,7 +18,7 @@ Table = list[list[str]]  # rows of cells, the header first
 
 
 def cells(name: str) -> list[nbformat.NotebookNode]:
-    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells
+    return with_drives(FOLDER / f"{name}.ipynb").cells
 
 
 def outputs(name: str, kind: str) -> list[str]:
