@@ -82,8 +82,8 @@ def write_parts(notebook: NotebookNode, path: Path) -> None:
     """A normal notebook into its file; of one of notebooks/ what drives say into theirs."""
     if path.resolve().parent == FOLDER:
         drives = {cell.source.partition(".")[0]: cell.outputs for cell in notebook.cells if _is_drive(cell)}
-        notebook.cells = [cell for cell in notebook.cells if not _is_drive(cell)]
-        notebook = normalise(notebook)
+        cells = [cell for cell in notebook.cells if not _is_drive(cell)]
+        notebook = normalise(nbformat.from_dict({**notebook, "cells": cells}))
         DRIVEN.mkdir(exist_ok=True)
         if drives:
             text = json.dumps(drives, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
