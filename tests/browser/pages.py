@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import nbformat
 from handling import LIMIT, Widget
+from normalise import drives_of
 from servers import Server
 
 WATCH = Path(__file__).with_name("watch.js")
@@ -23,7 +24,7 @@ class Opened:
 
     page: Any
     name: str
-    drives: int  # cells that drive a widget
+    drives: int  # widgets that tests drive
     errors: list[str] = field(default_factory=list)
     first_picture: float | None = None  # seconds from opening the page
 
@@ -93,11 +94,11 @@ def wait(page: Any, promise: str, seconds: int) -> None:
 
 
 def copied(notebook: Path, folder: Path) -> int:
-    """Write a copy without outputs, so that what is seen was made by the run; returns how many cells drive a widget."""
+    """Write a copy without outputs, so that what is seen was made by the run; returns how many widgets are driven."""
     read = nbformat.read(notebook, as_version=4)
     read.metadata.kernelspec = KERNEL
     for cell in read.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     nbformat.write(read, folder / notebook.name)
-    return sum("drive" in cell.metadata.get("tags", []) for cell in read.cells)
+    return len(drives_of(notebook)) + sum("drive" in cell.metadata.get("tags", []) for cell in read.cells)

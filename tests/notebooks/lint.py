@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
-from normalise import FOLDER, is_normal
+from normalise import FOLDER, is_normal, with_drives
 
 LONGEST = 25  # lines of a code cell
 INTERACTIVE = {"Output", "interact", "interact_manual", "interactive", "interactive_output"}
@@ -131,8 +130,7 @@ RULES: tuple[Callable[[Cells], Iterator[str]], ...] = (
 
 def lint(path: Path) -> list[str]:
     """What is wrong with a notebook, each in a line that names the cell."""
-    notebook = nbformat.read(path, as_version=4)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    cells = [cell for cell in with_drives(path).cells if cell.cell_type == "code"]
     found = [problem for rule in RULES for problem in rule(cells)]
     return found if is_normal(path) else [*found, "is not in its normal form: run tests/notebooks/normalise.py"]
 

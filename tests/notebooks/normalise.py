@@ -1,10 +1,14 @@
 """Execute notebooks and bring them into one form, so that running them once more changes nothing in their files.
 
+Cells that drive a widget are for tests: what they say lies beside the tests, in driven/NAME.json, and not in what a
+reader sees. A cell that is tagged drive is moved there; ``with_drives`` puts all of them back.
+
 python tests/notebooks/normalise.py [NOTEBOOK ...]           executes and writes; all of notebooks/ by default
 python tests/notebooks/normalise.py --check [NOTEBOOK ...]   executes nothing, and exits 1 where the form is another
 """
 
 import argparse
+import json
 import os
 import re
 import sys
@@ -19,6 +23,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 TIMEOUT = 600  # seconds a cell may take
@@ -28,6 +33,7 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 HIDDEN = {"outputs_hidden": True, "source_hidden": True}
+DRIVEN = Path(__file__).with_name("driven")
 MASKS = Path(__file__).with_name("sanitize.cfg")
 
 
@@ -47,6 +53,46 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
     )
     client.execute(env=kernel_environment())
     return executed
+
+
+def drives_of(path: Path) -> dict[str, list[dict]]:
+    """Name of each widget that is driven -> what its drive says; none for a notebook that is not of notebooks/."""
+    kept = DRIVEN / f"{path.stem}.json"
+    is_ours = path.resolve().parent == FOLDER and kept.exists()
+    return json.loads(kept.read_text(encoding="utf-8")) if is_ours else {}
+
+
+def with_drives(path: Path) -> NotebookNode:
+    """The notebook of this file, each widget followed by the cell that drives it."""
+    notebook, kept = nbformat.read(path, as_version=4), drives_of(path)
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        shown = cell.source.rpartition("\n")[2].strip()
+        if cell.cell_type == "code" and shown in kept:
+            outputs = nbformat.from_dict(kept[shown])
+            cells.append(
+                new_code_cell(f"{shown}.drive()", metadata={"tags": ["drive"]}, execution_count=1, outputs=outputs)
+            )
+    notebook.cells = cells
+    return notebook
+
+
+def write_parts(notebook: NotebookNode, path: Path) -> None:
+    """A normal notebook into its file; of one of notebooks/ what drives say into theirs."""
+    if path.resolve().parent == FOLDER:
+        drives = {cell.source.partition(".")[0]: cell.outputs for cell in notebook.cells if _is_drive(cell)}
+        cells = [cell for cell in notebook.cells if not _is_drive(cell)]
+        notebook = normalise(nbformat.from_dict({**notebook, "cells": cells}))
+        DRIVEN.mkdir(exist_ok=True)
+        if drives:
+            text = json.dumps(drives, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+            (DRIVEN / f"{path.stem}.json").write_text(text, encoding="utf-8")
+    path.write_text(text_of(notebook), encoding="utf-8")
+
+
+def _is_drive(cell: NotebookNode) -> bool:
+    return "drive" in cell.metadata.get("tags", [])
 
 
 def kernel_environment() -> dict[str, str]:
@@ -147,13 +193,13 @@ def _check(path: Path) -> int:
 
 def _renew(path: Path) -> int:
     try:
-        text = text_of(normalise(execute(nbformat.read(path, as_version=4), path.resolve().parent)))
+        executed = normalise(execute(with_drives(path), path.resolve().parent))
     except CellExecutionError as error:
         print(f"{path}: {error}", file=sys.stderr)
         return 1
-    changed = text != path.read_text(encoding="utf-8")
-    path.write_text(text, encoding="utf-8")
-    print(f"{path}: {'written' if changed else 'unchanged'}")
+    before = path.read_text(encoding="utf-8"), drives_of(path)
+    write_parts(executed, path)
+    print(f"{path}: {'unchanged' if before == (path.read_text(encoding='utf-8'), drives_of(path)) else 'written'}")
     return 0
 
 

@@ -8,8 +8,9 @@ import re
 import nbformat
 import numpy as np
 import pytest
-from normalise import FOLDER
+from normalise import FOLDER, with_drives
 
+from mixviz.lessons.findings import said_and_found
 from mixviz.widgets.film import CIFAR
 from mixviz.widgets.networks import find
 
@@ -17,7 +18,7 @@ Table = list[list[str]]  # rows of cells, the header first
 
 
 def cells(name: str) -> list[nbformat.NotebookNode]:
-    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells
+    return with_drives(FOLDER / f"{name}.ipynb").cells
 
 
 def outputs(name: str, kind: str) -> list[str]:
@@ -259,6 +260,21 @@ def test_of_four_pairs_the_loss_does_not_tell_the_broken_run():
     shown = re.search(r"pair inverted-views: .*?loss in training \[([\d.]+) ([\d.]+)\]", drive)
     looc = next(numbers(row[1:])[:2] for row in table if row[0].startswith("LooC"))
     assert sorted(map(float, shown.groups())) == pytest.approx(sorted(looc), abs=0.006)
+
+
+def test_four_gains_in_accuracy_are_settled():
+    found = said_and_found("MoCHi", "MixCo", "i-Mix", "LooC")
+    gains = found[found["it says"].str.contains("gains|points") & found["found here"].str.startswith("+")]
+    settled = gains[gains["verdict"] == "direction only"]["it says"]
+    assert says("07_linear_evaluation", "Four gains in accuracy are settled in their direction")
+    assert says("09_your_own_data", "Four are: i-Mix with InputMix gains where images are not augmented")
+    assert settled.tolist() == [
+        "MixCo gains on SimCLR",
+        "N-pair + i-Mix against N-pair (+3.6 points)",
+        "without augmentation, i-Mix with InputMix gains on MoCo-v2",
+        "LooC + rotation against MoCo + rotation, rotation (+21.9 points)",
+        "LooC + rotation against MoCo + rotation, top-1 (+0.8 points)",
+    ]  # LooC's twice: of orientation and of classes
 
 
 def test_with_mixco_the_loss_is_higher():

@@ -7,6 +7,7 @@ import pytest
 from lint import FOLDER, RULES, lint, main
 from making import code, printed, result, write
 from nbformat.v4 import new_output
+from normalise import drives_of, with_drives
 
 SHOW = code("table = ContrastTable()\ntable", outputs=[result(text_plain="ContrastTable()", image_png="aGk=")])
 DRIVE = code("table.drive()", "drive", outputs=[printed("as it is: queries 8\n")])
@@ -98,3 +99,11 @@ def test_the_command_names_notebook_and_problem(tmp_path, capsys):
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_the_notebook_keeps_the_rules(path):
     assert lint(path) == []
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_readers_meet_no_cell_that_is_for_tests(path):
+    cells = nbformat.read(path, as_version=4).cells
+    assert not [cell.id for cell in cells if "drive" in cell.metadata.get("tags", []) or ".drive()" in cell.source]
+    shown = [cell.source for cell in with_drives(path).cells if "drive" in cell.metadata.get("tags", [])]
+    assert sorted(shown) == sorted(f"{name}.drive()" for name in drives_of(path))

@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 from making import code, printed, result, write
-from normalise import VIEW, execute, is_normal, main, normalise, text_of
+from normalise import VIEW, drives_of, execute, is_normal, main, normalise, text_of, with_drives, write_parts
 
 LIVE = [
     "import sys, warnings\nimport ipywidgets, pandas as pd",
@@ -66,6 +66,19 @@ def test_what_differs_from_run_to_run_goes_and_what_is_read_stays(untidy):
     assert first.outputs[1].data == {"text/plain": "Table()", "image/png": "aGVsbG8="}
     assert first.outputs[1].execution_count == 1
     assert untidy.cells[0].execution_count == 7  # a copy was changed
+
+
+def test_what_drives_say_lies_beside_the_tests_and_can_be_put_back(tmp_path, monkeypatch):
+    monkeypatch.setattr("normalise.FOLDER", tmp_path)
+    monkeypatch.setattr("normalise.DRIVEN", tmp_path / "driven")
+    drive = code("table.drive()", "drive", outputs=[printed("as it is: queries 8\n")])
+    whole = normalise(nbformat.v4.new_notebook(cells=[code("table = Table()\ntable"), drive, code("1 + 1")]))
+    write_parts(whole, path := tmp_path / "one.ipynb")
+    assert [cell.source for cell in nbformat.read(path, 4).cells] == ["table = Table()\ntable", "1 + 1"]
+    assert is_normal(path)
+    assert drives_of(path) == {"table": [{"name": "stdout", "output_type": "stream", "text": "as it is: queries 8\n"}]}
+    assert text_of(normalise(with_drives(path))) == text_of(whole)
+    assert drives_of(path.with_name("other.ipynb")) == {}
 
 
 def test_numbers_of_a_live_training_are_kept():
