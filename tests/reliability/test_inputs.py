@@ -100,11 +100,9 @@ train --framework moco
 train --framework moco-v3
 train --framework n-pair --queue-length 64
 train --framework byol --mixing mochi
-train --framework simclr --mixing mochi
 train --mixing mixup
 train --mixing mixco mixco
 train --mixing mochi imix nothing
-train --mixing
 train --mixing looc --looc-left-out nothing
 train --mixing looc --looc-left-out
 train --mixing looc --looc-left-out color color
