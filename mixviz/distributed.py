@@ -35,6 +35,7 @@ from mixviz.errors import UserError, reason
 from mixviz.frameworks import Framework
 
 PATIENCE = timedelta(minutes=30)  # how long processes wait for one another, such as while the first one films
+LAST_WORDS = 10  # seconds for which process 0 waits for the others to ask whether one has spoken
 
 T = TypeVar("T")
 
@@ -232,7 +233,7 @@ def joined() -> Iterator[World]:
         failed = False
     except (Exception, KeyboardInterrupt):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if store is not None and not _is_first(store, place["RANK"]):
+        if store is not None and not _is_first(store, place):
             raise SystemExit(2) from None
         raise
     finally:
@@ -278,11 +279,13 @@ def _connect(place: Mapping[str, int]) -> Store:
     return store
 
 
-def _is_first(store: Store, rank: int) -> bool:
+def _is_first(store: Store, place: Mapping[str, int]) -> bool:
     """Whether no other process has failed before. The store is torchrun's, or else it ends with process 0."""
     with suppress(RuntimeError):
         first = store.add("mixviz/failed", 1) == 1
-        if rank == 0:
-            time.sleep(2)  # for the others to ask
+        if place["RANK"] == 0 and "TORCHELASTIC_USE_AGENT_STORE" not in os.environ:
+            end = time.monotonic() + LAST_WORDS
+            while store.add("mixviz/failed", 0) < place["WORLD_SIZE"] and time.monotonic() < end:
+                time.sleep(0.1)
         return first
-    return rank == 1
+    return place["RANK"] == 1
