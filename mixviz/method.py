@@ -214,7 +214,7 @@ def check_compatible(framework: type[Framework], mixings: Sequence[Mixing], orac
         name = mixing.label or type(mixing).__name__
         if mixing.needs_negatives and not framework.has_negatives:
             raise IncompatibleMixing(
-                f"{name} is defined on negatives and {framework.label} has none: "
+                f"{name} needs negatives and {framework.label} has none: "
                 f"take {name} on {mixing.reported_on[0]}, or {' or '.join(others[:2])} on {framework.name}"
             )
         if mixing.seam in taken:

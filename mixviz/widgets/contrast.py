@@ -114,8 +114,9 @@ class ContrastTable(Widget):
         mass, loss = mean_mass(self.seen.table), self.seen.loss
         wanted = ", ".join(f"{row.target:.2f} to {kind}" for kind, row in mass.iterrows() if row.target > 0)
         who, beside = mass["gradient_share"].idxmax(), FRAMEWORKS[self.values["framework"]].beside
+        count = round(mass["candidates"].sum())
         said = (
-            f"{len(self.seen.table.kind)} queries with {mass['candidates'].sum():,.0f} candidates each. A query's "
+            f"{len(self.seen.table.kind)} queries with {count:,} candidate{'s' * (count != 1)} each. A query's "
             f"target gives {wanted}; most of its gradient, {mass['gradient_share'].max():.0%}, comes from: {who}."
         )
         if len(loss) > 1:

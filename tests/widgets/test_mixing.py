@@ -236,6 +236,6 @@ def test_bad_input_is_one_clear_line(monkeypatch):
 
 def test_a_pair_without_meaning_is_told_in_the_pictures_place():
     own = MixingLab(GLYPHS_LOOC, framework="byol")
-    assert "LooC is defined on negatives" in own.problem
+    assert "LooC needs negatives" in own.problem
     own.set(framework="n-pair")
     assert not own.problem
