@@ -74,7 +74,6 @@ train --data cifar10:x
 train --data glyphs:x
 train --data GLYPHS
 train --data=
-train --data digits --target y
 train --data digits --rotation 1
 train --data digits --image-size 32
 train --data digits --mixing imix --imix-kind cutmix
@@ -105,7 +104,6 @@ train --mixing mixco mixco
 train --mixing mochi imix nothing
 train --mixing looc --looc-left-out nothing
 train --mixing looc --looc-left-out
-train --mixing looc --looc-left-out color color
 train --mochi-hardest -5 --mixing mochi
 train --mochi-hardest 9999999 --mixing mochi
 train --mochi-pairs 1000000000000 --mixing mochi
@@ -238,7 +236,6 @@ recordings nothing
 recordings add
 recordings add nothing
 recordings add nothing nothing --name x
-recordings verify nothing
 recordings verify --root /no/such
 recordings list extra --dims
 recordings add nothing --dims x
@@ -265,11 +262,10 @@ pictures --nothing
 doctor --nothing
 list --nothing
 list extra
-sweep
 sweep --lr
+sweep --nothing
 sweep --data nothing
 sweep --seed x
-sweep --seed 1 1
 """
 CHOSEN = [line.replace("\\t", "\t").replace('""', "").split(" ") for line in LINES.strip().splitlines()]
 
