@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from mixviz.errors import UserError, printable, unknown
+from mixviz.errors import UserError, message, unknown
 
 COMMANDS = {
     "tour": "train and evaluate every method on the built-in glyphs, and write a report: start here",
@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
         with stopped_by_sigterm():
             return import_module(f"mixviz.commands.{argv[0].replace('-', '_')}").main(argv[1:]) or 0
     except UserError as error:
-        print(f"mixviz: {printable(str(error))}", file=sys.stderr)
+        print(f"mixviz: {message(error)}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if (error.name or "mixviz").partition(".")[0] == "mixviz":

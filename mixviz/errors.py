@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST = 1000  # letters of a message
+
 
 class UserError(ValueError):
     """Bad input. The message is one line: the cause, then the cure.
@@ -32,6 +34,12 @@ def reason(error: BaseException) -> str:
     """What went wrong, in one line."""
     text = " ".join(str(getattr(error, "reason", None) or error).split())
     return text[:200] or type(error).__name__
+
+
+def message(error: BaseException) -> str:
+    """What a terminal shows of an error: one line, without the middle of what is too long to read."""
+    text = printable(str(error))
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
 
 def printable(text: str) -> str:

@@ -285,8 +285,8 @@ class MoCHi(Mixing):
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2",)
 
     hardest: Annotated[int, Field(ge=2, description="N, how many of the hardest negatives are mixed")] = 64
-    pairs: Annotated[int, Field(ge=0, description="s, mixtures of two hard negatives for each query")] = 64
-    towards_query: Annotated[int, Field(ge=0, description="s', mixtures of query and hard negative")] = 8
+    pairs: Annotated[int, Field(ge=0, le=65_536, description="s, mixtures of two hard negatives for each query")] = 64
+    towards_query: Annotated[int, Field(ge=0, le=65_536, description="s', mixtures of query and hard negative")] = 8
     warmup_epochs: Annotated[
         int, Field(ge=0, description="epochs before it sets in (paper: 10 of 200), with MoCo's queue full of keys")
     ] = 0

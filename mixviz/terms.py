@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from pydantic import ConfigDict
 from torch import Tensor
 
-STRICT = ConfigDict(extra="forbid")  # of the settings of mixings and frameworks
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)  # of the settings of mixings and frameworks
 Settings = TypeVar("Settings")
 
 

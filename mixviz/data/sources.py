@@ -1,5 +1,6 @@
 """Where data come from: one function for each source, all giving a Dataset of one split."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -131,7 +132,7 @@ def find_source(source: str) -> DataSource | PathSource:
     kind, _, path = source.partition(":")
     if path and kind in PATH_SOURCES:
         return PATH_SOURCES[kind]
-    if source not in SOURCES and ":" not in source and (Path(source).exists() or "/" in source):
+    if source not in SOURCES and ":" not in source and (os.path.exists(source) or "/" in source):
         suffixes = {".npz": "numpy", ".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}
         kind = suffixes.get(Path(source).suffix.lower(), "folder")
         raise UserError(f"unknown data set {source!r}: a path needs its kind, as in {kind}:{source}")

@@ -298,11 +298,12 @@ def no_training(monkeypatch):
     """Configs that would be trained, in place of training them."""
     configs = []
 
-    def train(config, *arguments, **named):
-        configs.append(config)
-        raise UserError("trained")
+    def config_from(*arguments):
+        configs.append(made(*arguments))
+        raise UserError("made")
 
-    monkeypatch.setattr(train_command, "train", train)
+    made = train_command.config_from
+    monkeypatch.setattr(train_command, "config_from", config_from)
     return configs
 
 

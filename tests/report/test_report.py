@@ -78,7 +78,7 @@ def test_an_overview_has_every_analysis(one):
 
 def test_looking_leaves_the_run_as_it_was(runs, one):
     before = {path.name for path in runs[0].path.iterdir()}
-    assert before == {"checkpoint.pt", "config.json", "environment.json", "film.npz", "metrics.csv"}
+    assert before == {".lock", "checkpoint.pt", "config.json", "environment.json", "film.npz", "metrics.csv"}
 
 
 def test_a_recording_makes_its_queue_anew_and_its_encoder_is_the_run_s(runs, tmp_path):
