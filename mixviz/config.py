@@ -175,7 +175,7 @@ class OptimizerConfig(Section, frozen=True):
 class TrainConfig(Section, frozen=True):
     """The loop."""
 
-    epochs: Count = Field(default=20, description="passes over the training images")
+    epochs: Count = Field(default=20, le=1_000_000, description="passes over the training images")
     batch_size: Annotated[int, Field(ge=2)] = Field(default=BATCH_SIZE, description="N, images a step")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(default=0, description="of weights, order, crops and mixing")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps")

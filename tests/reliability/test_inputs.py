@@ -262,6 +262,10 @@ pictures --nothing
 doctor --nothing
 list --nothing
 list extra
+tag
+tag nothing x
+notebooks /proc/no/such
+notebooks --nothing
 sweep --lr
 sweep --nothing
 sweep --data nothing
