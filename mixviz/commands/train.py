@@ -44,9 +44,10 @@ def describe(config: RunConfig) -> str:
 
 def summary(run: Run) -> str:
     """Where the run stands, whether it learns, and what to do next."""
-    last = run.metrics.dropna(axis=1).iloc[-1]
+    log = run.metrics
+    last = log.dropna(axis=1).iloc[-1]
     monitor = f", kNN monitor {last['knn_accuracy']:.1%}" if "knn_accuracy" in last else ""
     state = f"{run.name}: epoch {int(last['epoch'])}, loss {last['loss']:.3f}{monitor}"
     film = run.film if (run.path / "film.npz").exists() else None
-    verdict = diagnosis(run.metrics, run.config, film)
+    verdict = diagnosis(log, run.config, film)
     return f"{state}\n{verdict}\nnext: python -m mixviz evaluate {run.name}"
