@@ -141,11 +141,12 @@ def describe(config: RunConfig) -> str:
 
 def summary(run: Run) -> str:
     """Where the run stands, whether it learns, and what to do next."""
-    if not len(run.metrics):
+    log = run.metrics
+    if not len(log):
         return f"{run.name}: its log is lost\nnext: python -m mixviz evaluate {run.name}"
-    last = run.metrics.dropna(axis=1).iloc[-1]
+    last = log.dropna(axis=1).iloc[-1]
     monitor = f", kNN monitor {last['knn_accuracy']:.1%}" if "knn_accuracy" in last else ""
     state = f"{run.name}: epoch {int(last['epoch'])}, loss {last['loss']:.3f}{monitor}"
     film = run.film if (run.path / "film.npz").exists() else None
-    verdict = diagnosis(run.metrics, run.config, film)
+    verdict = diagnosis(log, run.config, film)
     return f"{state}\n{verdict}\nnext: python -m mixviz evaluate {run.name}"

@@ -22,7 +22,7 @@ from mixviz.method import Draws
 from mixviz.mixing import IMix, IMixDraw
 from mixviz.plots.sounds import plot_spectrogram
 from mixviz.plots.targets import draw_row, name_row
-from mixviz.runs import Run, short_names
+from mixviz.runs import Run
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, slider
@@ -62,12 +62,10 @@ class BlendedSounds(Widget):
     moving = frozenset({"first", "second", "lam", "temperature"})
 
     def __init__(self, run: Run | str | Path | Sequence[Run | str] | None = None, **values: Any):
-        runs = RECORDED if run is None else [run] if isinstance(run, (Run, str, Path)) else run
-        found = [networks.sound_network(one) for one in runs]
-        self.networks = dict(zip(short_names([network.run for network in found]), found, strict=True))
+        self.networks = networks.by_method(networks.sound_network, run, RECORDED)
         self.players = {name: ipywidgets.Audio(format="wav", autoplay=False, loop=False) for name in HEARD}
         last = min(CHOICE, *map(pairs_of, self.networks.values())) - 1
-        temperature = found[0].run.config.method.temperature or 0.1
+        temperature = next(iter(self.networks.values())).run.config.method.temperature or 0.1
         controls = {
             "network": choice("network", list(self.networks), next(iter(self.networks)), "which one answers"),
             "first": slider("first sound", 0, last, 0, 1, "the query's own"),
@@ -108,8 +106,7 @@ class BlendedSounds(Widget):
         )
 
     def unused(self, **_: Any) -> Mapping[str, str]:
-        one = "there is one network: hand in several to compare them"
-        return {"network": one} if len(self.networks) == 1 else {}
+        return {"network": networks.ONLY_ONE} if len(self.networks) == 1 else {}
 
     def refresh(self) -> None:
         """Look and draw anew, and hand the sounds to their players."""

@@ -40,7 +40,7 @@ from mixviz.plots.mixpath import (
     write_calibrations,
 )
 from mixviz.plots.targets import draw_row, name_row
-from mixviz.runs import Run, short_names
+from mixviz.runs import Run
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, slider, toggle
@@ -87,11 +87,11 @@ class MixingLab(Widget):
     moving = frozenset({"first", "second", "lam", "down", "across", "temperature", "fitted"})
 
     def __init__(self, run: Run | str | Path | Sequence[Run | str] | None = None, **values: Any):
-        runs = RECORDED if run is None else [run] if isinstance(run, (Run, str, Path)) else run
-        found = [networks.image_network(one) for one in runs]
-        self.networks = dict(zip(short_names([network.run for network in found]), found, strict=True))
+        self.networks = networks.by_method(networks.image_network, run, RECORDED)
         last = min(CHOICE, *map(pairs_of, self.networks.values())) - 1
-        pixel = 1 / min(network.pixels([0]).shape[-1] for network in found)  # a box moves by whole pixels
+        pixel = 1 / min(
+            network.pixels([0]).shape[-1] for network in self.networks.values()
+        )  # a box moves by whole pixels
         controls = {
             "network": choice("network", list(self.networks), next(iter(self.networks)), "which one answers"),
             "framework": choice("framework", list(FRAMEWORKS), "moco-v2", "what the blend is compared with"),
@@ -134,7 +134,7 @@ class MixingLab(Widget):
     def unused(self, framework: str, mixing: str, kind: str, fitted: bool, **_: Any) -> Mapping[str, str]:
         reasons = {}
         if len(self.networks) == 1:
-            reasons["network"] = "there is one network: hand in several to compare them"
+            reasons["network"] = networks.ONLY_ONE
         if mixing == "plain":
             reasons["lam"] = "without a mixing the first image alone is the query"
         if mixing != "imix":

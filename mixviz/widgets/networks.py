@@ -1,5 +1,6 @@
 """Trained networks for widgets to ask, each with images that it was not trained on."""
 
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -21,12 +22,13 @@ from mixviz.frameworks import FRAMEWORKS, Framework, MoCoV2, embed_once
 from mixviz.method import Method
 from mixviz.mixing import Mixing
 from mixviz.pretrained import bank_keys, bank_rows, find
-from mixviz.runs import Run
+from mixviz.runs import Run, short_names
 from mixviz.terms import replace_known
 
 GLYPHS = "glyphs-moco-v2-seed1"  # the recording that widgets look at where nothing else is asked for
 GLYPHS_LOOC = "glyphs-n-pair+looc-turned-seed1"  # the one that has LooC's spaces, for colour and for rotation
 LONGEST_QUEUE = 2048
+ONLY_ONE = "there is one network: hand in several to compare them"  # why a choice of networks is off
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -154,6 +156,20 @@ def image_network(run: Run | str | Path = GLYPHS) -> Network:
 def sound_network(run: Run | str | Path) -> Network:
     """As ``network``, for what plays sounds. Raises UserError if the run is of other data."""
     return _of("audio", run, "this plays sounds: take MixingLab for images, or train with --data tones")
+
+
+def by_method(
+    find_network: Callable[[Run | str | Path], Network],
+    run: Run | str | Path | Sequence[Run | str] | None,
+    recorded: Sequence[str],
+) -> dict[str, Network]:
+    """The networks of one run or of several, by short names of their methods; None: those of the recordings.
+
+    find_network: ``image_network`` or ``sound_network``. Raises UserError.
+    """
+    runs = recorded if run is None else [run] if isinstance(run, (Run, str, Path)) else run
+    found = [find_network(one) for one in runs]
+    return dict(zip(short_names([network.run for network in found]), found, strict=True))
 
 
 def _of(domain: str, run: Run | str | Path, instead: str) -> Network:
