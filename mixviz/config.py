@@ -30,6 +30,7 @@ from mixviz.errors import UserError, unknown
 from mixviz.frameworks import BATCH_SIZE, FRAMEWORKS, FrameworkSettings
 from mixviz.method import check_compatible
 from mixviz.mixing import MIXINGS, Mixing, NoMixing
+from mixviz.run_folder import data_name, method_name
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -74,8 +75,7 @@ class DataConfig(Section, frozen=True):
     @property
     def shown(self) -> str:
         """What results call the data: as given or, of a path, its last part."""
-        kind, _, path = self.data.partition(":")
-        return self.data_name or (f"{kind}:{Path(path).resolve().name}" if path else kind)
+        return data_name(self.data, self.data_name)
 
     @property
     def absolute(self) -> Self:
@@ -142,7 +142,7 @@ class MethodConfig(_with_settings(), frozen=True):
     @property
     def name(self) -> str:
         """Framework and mixings, such as ``moco-v2 + mixco``."""
-        return " + ".join([self.framework, *self.mixing])
+        return method_name(self.framework, self.mixing)
 
     @property
     def settings(self) -> FrameworkSettings:

@@ -108,7 +108,8 @@ def _write_safetensors(run: Run, embedder: Embedder, part: Path) -> None:
 
 def _write_pt(run: Run, embedder: Embedder, part: Path) -> None:
     """A dictionary with ``state_dict``, for ``torch.load(..., weights_only=True)``."""
-    torch.save({"state_dict": portable_weights(run, embedder)} | about(run, embedder), part)
+    with part.open("wb") as file:
+        torch.save({"state_dict": portable_weights(run, embedder)} | about(run, embedder), file)
 
 
 class _Features(nn.Module):

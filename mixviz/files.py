@@ -56,12 +56,25 @@ def write_whole(path: Path, write: Callable[[Path], Any], previous: Path | None 
         os.replace(part, path)
         with suppress(OSError):  # not every file system can
             _flush(path.parent)
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    except Exception as error:
+        if (of_disk := _disk_error(error)) is None:
+            raise
+        raise cannot_write(path, of_disk) from error
     finally:
         if part is not None:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def _disk_error(error: BaseException | None) -> OSError | None:
+    """What the system said, if that is what stopped a library; torch and safetensors raise errors of their own."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error
+        if (full := os.strerror(errno.ENOSPC)) in str(error):
+            return OSError(errno.ENOSPC, full)
+        error = error.__context__
+    return None
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:

@@ -10,17 +10,14 @@ film.npz           a fixed set of images as the network saw it, epoch by epoch
 The checkpoint of an epoch is written last; ``Run.rewind`` goes back to it and drops what other files say of later ones.
 """
 
-import io
-import json
 import os
 import pickle
 import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,44 +31,26 @@ from mixviz.build import build_embedder, build_method, dtype_name
 from mixviz.config import RunConfig
 from mixviz.encoders import Embedder, is_code
 from mixviz.environment import environment
-from mixviz.errors import UserError, reason, unknown
-from mixviz.files import (
-    cannot_write,
-    damaged,
-    locked,
-    read_arrays,
-    read_json,
-    read_text,
-    remove_parts,
-    results_locked,
-    size_of,
-    write_whole,
-)
+from mixviz.errors import UserError, reason
+from mixviz.files import cannot_write, locked, read_arrays, remove_parts, size_of, write_whole
 from mixviz.film import Film
 from mixviz.method import Method
 from mixviz.paths import runs_root
-from mixviz.result import Result
+from mixviz.run_folder import RunFolder, find_run, run_folders
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "previous.pt"
-TAGS = "tags.txt"  # one a line
 LONGEST_NAME = 200  # letters: file systems take 255 bytes
 
 
-class Run:
-    """One run folder. ``Run.create`` makes it, ``Run.open`` finds it by name or path.
+class Run(RunFolder):
+    """One run folder, with its networks. ``Run.create`` makes it, ``Run.open`` finds it by name or path.
 
     trusted: whether a backbone that its config names by import path may be imported, which runs that code.
     """
 
     def __init__(self, path: Path, trusted: bool = False):
-        self.path, self.trusted = Path(path), trusted
-
-    def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
-
-    @property
-    def name(self) -> str:
-        return self.path.name
+        super().__init__(path)
+        self.trusted = trusted
 
     @classmethod
     def check_new(cls, config: RunConfig, name: str | None = None, root: Path | None = None) -> "Run":
@@ -93,19 +72,15 @@ class Run:
             raise cannot_write(run.path, error) from error
         with run.locked():
             cls.check_new(config, name, root)  # not made by another process in the meantime
-            run._write_json("environment.json", environment() | {"dtype": dtype_name(config)})
+            run.write_json("environment.json", environment() | {"dtype": dtype_name(config)})
             placed = config.model_copy(update={"data": config.data.absolute})
-            run._write_json("config.json", placed.model_dump(mode="json"))
+            run.write_json("config.json", placed.model_dump(mode="json"))
         return run
 
     @classmethod
     def open(cls, name: str | Path, root: Path | None = None, trusted: bool = False) -> "Run":
         """An existing run, by path or by its name below the runs' folder. Raises UserError."""
-        root = root or runs_root()
-        for path in (root / name, Path(name)):
-            if _is_file(path / "config.json"):
-                return cls(path, trusted)
-        raise unknown("run", str(name), [run.name for run in list_runs(root)] or ["(there are none yet)"])
+        return cls(find_run(name, root).path, trusted)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -133,46 +108,13 @@ class Run:
     @property
     def metrics(self) -> pd.DataFrame:
         """One row an epoch; empty before the first. Raises UserError."""
-        path = self.path / "metrics.csv"
-        if not path.exists():
-            return pd.DataFrame()
-        try:
-            rows = pd.read_csv(io.StringIO(read_text(path)))
-            if len(rows.select_dtypes("number").columns) < len(rows.columns) and len(rows):
-                raise ValueError("there is text among its numbers")
-            if "epoch" not in rows:
-                raise ValueError("it has no column epoch")
-            if not (rows["epoch"].is_monotonic_increasing and rows["epoch"].is_unique):
-                raise ValueError("its epochs are not in order")
-        except UserError:
-            raise
-        except (ValueError, OverflowError) as error:
-            raise damaged(path, reason(error)) from error
-        return rows
-
-    @property
-    def epoch(self) -> int:
-        """The last one in the log; 0 before the first. Raises UserError."""
-        rows = self.metrics
-        return int(rows["epoch"].iloc[-1]) if len(rows) else 0
-
-    def log(self, row: Mapping[str, float]) -> None:
-        """Add the row of an epoch; rows of the same or a later epoch are replaced."""
-        before, new = self._log_before(row["epoch"]), pd.DataFrame([row])
-        self._write_log(pd.concat([before, new], ignore_index=True) if len(before) else new)
-
-    def _log_before(self, epoch: float) -> pd.DataFrame:
-        rows = self.metrics
-        return rows[rows["epoch"] < epoch] if len(rows) else rows
-
-    def _write_log(self, rows: pd.DataFrame) -> None:
-        write_whole(self.path / "metrics.csv", lambda part: rows.to_csv(part, index=False))
+        return pd.DataFrame(self.log_rows)
 
     def extend(self, epochs: int, after: int) -> None:
         """Let the run have more epochs; after: those that are trained. Its lock must be held. Raises UserError."""
         extended = self.config.extended(epochs, after)
         if extended != self.config:
-            self._write_json("config.json", extended.model_dump(mode="json"))
+            self.write_json("config.json", extended.model_dump(mode="json"))
 
     def save_checkpoint(self, state: Mapping[str, Any], keep: bool = False) -> None:
         """Keep the state after an epoch, and the one before as ``previous.pt``; keep: this one also as ``epoch-N.pt``.
@@ -245,7 +187,7 @@ class Run:
         epoch = state["epoch"] if state else 0
         logged = self.epoch
         if logged > epoch:
-            self._write_log(self._log_before(epoch + 1))
+            self.write_log(self.log_before(epoch + 1))
         elif logged < epoch:
             print(
                 f"mixviz: the log of {self.name} ends at epoch {logged}, its checkpoint at {epoch}: rows were lost",
@@ -340,55 +282,6 @@ class Run:
         """Raises UserError where there is none."""
         return Film.load(self.path / "film.npz")
 
-    def add_results(self, results: Sequence[Result]) -> None:
-        """Add results of this run; each takes the place of one with the same identity. Other rows stay as they are."""
-        own = [replace(result, run=self.name) for result in results]
-        new = {result.identity for result in own}
-        with results_locked(self.path / "evaluation.json"):
-            kept = [row for row, old in zip(self._rows(), self.results, strict=True) if old.identity not in new]
-            self._write_json("evaluation.json", kept + [result.to_dict() for result in own])
-
-    @property
-    def results(self) -> list[Result]:
-        """All results so far, whatever the run was called when they were added. Raises UserError."""
-        return [self._result(row) for row in self._rows()]
-
-    def _result(self, row: Mapping[str, Any]) -> Result:
-        try:
-            return replace(Result.from_dict(row), run=self.name)
-        except UserError:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise damaged(self.path / "evaluation.json", reason(error)) from error
-
-    def own_results(self, target: str = "label", encoder: str = "backbone") -> dict[str, Result]:
-        """Results on the data set that the run was trained on, by the label of their protocol. Raises UserError."""
-        found = [result for result in self.results if (result.target, result.encoder) == (target, encoder)]
-        return {result.label: result for result in found if not result.is_transfer}
-
-    def _rows(self) -> list[dict[str, Any]]:
-        path = self.path / "evaluation.json"
-        return read_json(path, list) if path.exists() else []
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """The user's own words for the run, in order of the alphabet. Raises UserError."""
-        path = self.path / TAGS
-        return tuple(sorted(set(read_text(path).split()))) if path.exists() else ()
-
-    def set_tags(self, tags: Iterable[str]) -> None:
-        """Put these in place of the old ones. Raises UserError."""
-        text = "".join(f"{check_tag(tag)}\n" for tag in sorted(set(tags)))
-        write_whole(self.path / TAGS, lambda part: part.write_text(text, encoding="utf-8"))
-
-    def read_json(self, name: str) -> dict[str, Any]:
-        """The object in a file of the folder. Raises UserError."""
-        return read_json(self.path / name)
-
-    def _write_json(self, name: str, content: Any) -> None:
-        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-        write_whole(self.path / name, lambda part: part.write_text(text, encoding="utf-8"))
-
 
 def _read_state(path: Path, device: torch.device | str) -> dict[str, Any]:
     """A checkpoint, all its bytes checked: torch itself does not look at their checksums. Raises UserError."""
@@ -410,14 +303,6 @@ def _read_state(path: Path, device: torch.device | str) -> dict[str, Any]:
         raise UserError(f"the checkpoint {path} is damaged ({why})") from error
 
 
-def _is_file(path: Path) -> bool:
-    """False too for what the system takes for no path, such as a name that is too long."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
 def _shape(state: Mapping[str, Any]) -> Shape:
     """Of the encoder's inputs; older runs are of square images and keep their size."""
     if "image_size" in state:
@@ -432,8 +317,7 @@ def _is_statistic(name: str) -> bool:
 
 def list_runs(root: Path | None = None) -> list[Run]:
     """All runs below the runs' folder, the oldest first."""
-    paths = [path for path in (root or runs_root()).glob("*/config.json") if _is_file(path)]
-    return [Run(path.parent) for path in sorted(paths, key=lambda path: (path.stat().st_mtime, path))]
+    return [Run(folder.path) for folder in run_folders(root)]
 
 
 def split_readable(runs: Sequence[Run]) -> tuple[list[Run], dict[str, str]]:
@@ -463,13 +347,6 @@ def folder_of(name: str) -> str:
             ". + = , @ - _"
         )
     return name
-
-
-def check_tag(tag: str) -> str:
-    """The tag, if it is one. Raises UserError."""
-    if not re.fullmatch(r"\w[\w.+=-]{0,49}", tag):
-        raise UserError(f"{tag[:50]!r} is no tag: use up to 50 letters, digits and . + = - _")
-    return tag
 
 
 def default_name(config: RunConfig) -> str:

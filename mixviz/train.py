@@ -11,7 +11,9 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,8 +38,9 @@ from mixviz.domains import Domain, augmentation_of, domain_of, inputs_of
 from mixviz.encoders import recompute_statistics
 from mixviz.errors import UserError
 from mixviz.evaluate import extract, read_out_knn
+from mixviz.faults import BATCH, Fault, faulty_gradient, faulty_weight, first_layer
 from mixviz.loggers import Logger
-from mixviz.method import Method
+from mixviz.method import Method, StepOutput
 from mixviz.mixing import Mixing
 from mixviz.model_zoo import published_weights
 from mixviz.recorder import Recorder
@@ -233,6 +236,14 @@ class Loop:
 
     def step(self, epoch: int, step: int, index: Tensor, rate: float) -> dict[str, Tensor]:
         """One step on the images with these indices, (n,); the loss and the diagnostics, one number each."""
+        output = self.forward(epoch, step, index)
+        backward(self.optimizer, output.loss, self.world)
+        descend(self.optimizer, rate)
+        self.method.update(output)
+        return {"loss": output.loss.detach(), **output.diagnostics}
+
+    def forward(self, epoch: int, step: int, index: Tensor) -> StepOutput:
+        """The loss of a step, which draws the same whenever it is computed."""
         seed, data = self.config.train.seed, self.data
         device = data.stored.device
         index = index.to(device)
@@ -241,10 +252,32 @@ class Loop:
         labels = None if data.labels is None else data.labels[index]  # for an oracle, and for diagnostics of the queue
         current = self.method.at_step(epoch, step, len(index))
         with self.world.encoding(self.method.framework):
-            output = current.training_step([view.inputs for view in views], mixing, labels)
-        optimize(self.optimizer, output.loss, rate, self.world)
-        self.method.update(output)
-        return {"loss": output.loss.detach(), **output.diagnostics}
+            return current.training_step([view.inputs for view in views], mixing, labels)
+
+    def fault(self, epoch: int) -> Fault | None:
+        """Train an epoch again, from the state at its beginning, up to the first number that is not finite."""
+        settings, method = self.config.train, self.method
+        method.train()
+        for i, index in enumerate(batches(len(self.data.stored), settings.batch_size, settings.seed, epoch)):
+            step = epoch * self.steps + i
+            output = self.forward(epoch, step, index)
+            backward(self.optimizer, output.loss)
+            gradient, place = faulty_gradient(method), ""
+            if gradient or not output.loss.isfinite():
+                layer = first_layer(method, partial(self.forward, epoch, step, index))
+                finite = (
+                    f"the gradient of {gradient}" if output.loss.isfinite() else "the loss, though no layer's output"
+                )
+                place = f"the output of {layer}" if layer else finite
+            else:
+                descend(self.optimizer, learning_rate(self.config.optimizer, epoch + i / self.steps, settings.epochs))
+                method.update(output)
+                if weight := faulty_weight(method):
+                    place = f"the weights {weight}, after the step"
+            if place:
+                rows = index.to(self.data.stored.device)
+                return Fault(epoch=epoch, step=i, place=place, rows=rows, stored=self.data.stored[rows])
+        return None
 
 
 def _fit(
@@ -276,6 +309,7 @@ def _fit(
         world=world,
     )
     world.divide_norms(method.framework)
+    initial = deepcopy(method.state_dict()) if state is None else None
     recorder = Recorder(run.path / "film.npz", config, data.held_out, data.held_rows, augmentation)
     if world.leads:
         recorder.rewind(start)
@@ -291,9 +325,14 @@ def _fit(
             stack.callback(logger.close)
         for epoch in range(start, epochs):
             began = time.perf_counter()
-            row = loop.epoch(epoch, bar, watch)
-            if not all(torch.isfinite(p).all() for p in method.parameters()):
-                raise _non_finite(epoch, loop.steps - 1, row["lr"])
+            try:
+                row = loop.epoch(epoch, bar, watch)
+                if faulty_weight(method):
+                    raise _non_finite(epoch, loop.steps - 1, row["lr"])
+            except NonFiniteLoss as error:
+                bar.close()
+                raise _explained(error, run, loop, epoch, initial) from error
+            initial = None
             world.average_statistics(method.framework)
             if not world.leads:
                 continue
@@ -389,13 +428,23 @@ def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
     yield from order[: n // batch_size * batch_size].view(-1, batch_size)
 
 
-def optimize(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, world: World = ALONE) -> None:
+def optimize(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
     """One step down the gradient of the loss at this learning rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    backward(optimizer, loss)
+    descend(optimizer, rate)
+
+
+def backward(optimizer: torch.optim.Optimizer, loss: Tensor, world: World = ALONE) -> None:
+    """The gradient of the loss, the mean over all processes."""
     optimizer.zero_grad()
     loss.backward()
     world.average(p.grad for group in optimizer.param_groups for p in group["params"])
+
+
+def descend(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """One step of the optimiser at this learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
     optimizer.step()
 
 
@@ -422,6 +471,28 @@ def _is_due(epoch: int, config: RunConfig) -> bool:
 def _state(method: Method, optimizer: torch.optim.Optimizer, epoch: int, data: TrainingData) -> dict[str, Any]:
     state = {"epoch": epoch, "shape": data.shape, "data": data.fingerprint}
     return state | {"method": method.state_dict(), "optimizer": optimizer.state_dict()}
+
+
+def _explained(
+    error: NonFiniteLoss, run: Run, loop: Loop, epoch: int, initial: dict[str, Tensor] | None
+) -> NonFiniteLoss:
+    """The error with the layer that it comes from, whose batch is written to the run folder.
+
+    initial: the state of the method before its first epoch, if that is the epoch. Nothing of it is found out where
+    several processes train.
+    """
+    if loop.world.size > 1:
+        return error
+    say(f"the loss is not finite: training epoch {epoch + 1} again to find the layer")
+    state = {"method": initial, "optimizer": None} if initial else run.load_checkpoint()
+    run.load_into(loop.method, state["method"])
+    loop.optimizer.state.clear()
+    if state["optimizer"]:
+        loop.optimizer.load_state_dict(state["optimizer"])
+    if (fault := loop.fault(epoch)) is None:
+        return error
+    fault.save(run.path)
+    return NonFiniteLoss(f"{error}; first not finite, in step {fault.step + 1}: {fault.place}; its batch: {BATCH}")
 
 
 def _non_finite(epoch: int, step: int, rate: float) -> NonFiniteLoss:

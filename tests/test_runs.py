@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -232,3 +234,10 @@ def test_an_unreadable_config_names_the_file(tmp_path):
     (run.path / "config.json").write_text(json.dumps({})[:1])
     with pytest.raises(UserError, match=r"cannot read .*config\.json"):
         _ = run.config
+
+
+def test_a_list_of_runs_needs_neither_torch_nor_pandas():
+    code = "import sys; from mixviz.__main__ import main; main(['list']); main(['tag', 'nothing'])\n"
+    code += "print([name for name in ('torch', 'pandas', 'pydantic', 'sklearn') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")

@@ -6,13 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from mixviz.augment import make_views
 from mixviz.build import hold_out, seeded_generator
 from mixviz.config import Extension, OptimizerConfig, Origin, RunConfig
 from mixviz.data import Dataset
 from mixviz.data.glyphs import make_glyphs
 from mixviz.domains import inputs_of
 from mixviz.errors import UserError
+from mixviz.faults import BATCH, faulty_gradient, faulty_weight, first_layer
 from mixviz.runs import Run
 from mixviz.train import (
     NonFiniteLoss,
@@ -366,9 +369,56 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
 
 
 def test_weights_that_are_not_finite_are_never_a_checkpoint(tmp_path):
-    with pytest.raises(NonFiniteLoss):
+    with pytest.raises(NonFiniteLoss, match=r"first not finite, in step [12]: the"):
         trained(config_of(lr=1e30, epochs=1), tmp_path, "explodes")
     assert not (tmp_path / "explodes" / "checkpoint.pt").exists()
+
+
+def test_where_numbers_stop_being_finite_is_found_and_the_batch_is_kept(tmp_path):
+    """One image becomes infinite in the second epoch: its step, the first layer that sees it, and its row are named."""
+    images = pictures()
+    images.stored[50] = 255
+    seen = []
+
+    def views_of(inputs, *others):
+        views = make_views(inputs, *others)
+        white = (inputs == 1).flatten(1).all(dim=1)
+        seen.append(bool(white.any()))
+        if sum(seen) > 1:
+            views[0].inputs[white] = math.inf
+        return views
+
+    with pytest.raises(NonFiniteLoss, match=r"not finite in epoch 2.* in step (\d): the output of framework.online.\w"):
+        train(config_of(holdout=0), "breaks", images, tmp_path, progress=False, views=views_of)
+    with np.load(tmp_path / "breaks" / BATCH) as kept:
+        assert kept["epoch"] == 1
+        assert (kept["stored"] == images.stored[kept["rows"]]).all()
+        assert 50 in kept["rows"]
+        order = list(batches(80, 16, 0, 1))
+        assert kept["rows"].tolist() == order[kept["step"]].tolist()
+    assert Run(tmp_path / "breaks").load_checkpoint()["epoch"] == 1
+
+
+def test_the_first_fault_of_a_network_is_named():
+    class Root(nn.Module):
+        def forward(self, x):
+            return x.sqrt()
+
+    network = nn.Sequential(nn.Linear(1, 1, bias=False), nn.ReLU(), nn.Linear(1, 1), Root())
+    nn.init.constant_(network[0].weight, 1.0)
+    nn.init.constant_(network[2].weight, -1.0)
+    nn.init.constant_(network[2].bias, 1.0)
+    good, infinite_gradient, bad = (torch.tensor([[x]]) for x in (0.5, 1.0, 2.0))
+    assert first_layer(network, lambda: network(good)) == ""
+    assert first_layer(network, lambda: network(bad)) == "3"
+    network(infinite_gradient).sum().backward()
+    assert faulty_gradient(network) == "2.bias"
+    network.zero_grad()
+    network(good).sum().backward()
+    assert faulty_gradient(network) == faulty_weight(network) == ""
+    nn.init.constant_(network[2].bias, math.nan)
+    assert faulty_weight(network) == "2.bias"
+    assert not any(layer._forward_hooks for layer in network.modules())
 
 
 def test_a_batch_larger_than_the_data_writes_nothing(tmp_path):

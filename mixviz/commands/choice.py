@@ -1,18 +1,21 @@
 """Which runs a command is about: flags that filter and sort them, and tables of them that are written to a file."""
 
 import argparse
+import csv
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import Any
 
 from mixviz.errors import UserError, unknown
 from mixviz.files import write_whole
 from mixviz.paths import check_writable, runs_root
-from mixviz.runs import Run, list_runs
+from mixviz.run_folder import RunFolder, run_folders
 
 SUFFIXES = (".csv", ".json")
+
+Row = dict[str, Any]  # of a table, by column; NaN for what is missing
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +33,7 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"also write the table: {' or '.join(SUFFIXES)}")
 
 
-def chosen_runs(arguments: argparse.Namespace) -> list[Run]:
+def chosen_runs(arguments: argparse.Namespace) -> list[RunFolder]:
     """The runs that there are, the oldest first; ``keeps`` filters them. Raises UserError."""
     if arguments.out is not None:
         if arguments.out.suffix not in SUFFIXES:
@@ -39,34 +42,48 @@ def chosen_runs(arguments: argparse.Namespace) -> list[Run]:
     root = runs_root() / arguments.below
     if arguments.below and not root.is_dir():
         raise UserError(f"--below {arguments.below}: there is no folder {root}")
-    return list_runs(root)
+    return run_folders(root)
 
 
-def keeps(arguments: argparse.Namespace, run: Run) -> bool:
+def keeps(arguments: argparse.Namespace, run: RunFolder) -> bool:
     """Whether the filters keep a run. Raises UserError if its config cannot be read."""
-    data, method = run.config.data, run.config.method
-    names = {method.framework, *method.mixing, method.name.replace(" ", "")}
+    about = run.about
+    names = {about.framework, *about.mixing, about.method.replace(" ", "")}
     return (
-        (arguments.data or "").casefold() in f"{data.data_name or ''}\n{data.data}".casefold()
+        (arguments.data or "").casefold() in f"{about.data_name or ''}\n{about.data}".casefold()
         and (arguments.method is None or arguments.method.replace(" ", "") in names)
         and set(arguments.tag) <= set(run.tags)
     )
 
 
-def in_order(arguments: argparse.Namespace, table: pd.DataFrame) -> pd.DataFrame:
+def in_order(arguments: argparse.Namespace, rows: Sequence[Row], columns: Sequence[str]) -> list[Row]:
     """The rows as ``--sort`` and ``--reverse`` want them, what is missing last. Raises UserError."""
-    if arguments.sort is not None:
-        if arguments.sort not in table:
-            raise unknown("column", arguments.sort, table.columns)
-        return table.sort_values(arguments.sort, ascending=not arguments.reverse, kind="stable")
-    return table[::-1] if arguments.reverse else table
+    column = arguments.sort
+    if column is None:
+        return list(rows[::-1] if arguments.reverse else rows)
+    if column not in columns:
+        raise unknown("column", column, columns)
+    there = [row for row in rows if not _is_missing(row[column])]
+    there.sort(key=lambda row: row[column], reverse=arguments.reverse)
+    return there + [row for row in rows if _is_missing(row[column])]
 
 
-def write_rows(path: Path, table: pd.DataFrame, **more: Sequence[dict]) -> None:
+def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str], **more: Sequence[dict]) -> None:
     """As csv, or as json: the rows, or an object of ``runs`` and what else there is. Raises UserError."""
-    if path.suffix == ".csv":
-        write_whole(path, lambda part: table.to_csv(part, index=False))
-        return
-    rows = json.loads(table.to_json(orient="records"))  # NaN is null
-    text = json.dumps({"runs": rows, **more} if more else rows, indent=1, ensure_ascii=False) + "\n"
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    known = [{name: None if _is_missing(row[name]) else row[name] for name in columns} for row in rows]
+
+    def write(part: Path) -> None:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            if path.suffix == ".csv":
+                writer = csv.DictWriter(file, columns, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(known)
+            else:
+                json.dump({"runs": known, **more} if more else known, file, indent=1, ensure_ascii=False)
+                file.write("\n")
+
+    write_whole(path, write)
+
+
+def _is_missing(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)

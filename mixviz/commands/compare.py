@@ -28,7 +28,7 @@ def main(argv: list[str]) -> None:
     add_choice(parser)
     arguments = parser.parse_args(argv)
     found = chosen_runs(arguments)
-    runs, damaged = split_readable([Run.open(name) for name in arguments.run] or found)
+    runs, damaged = split_readable([Run.open(name) for name in arguments.run] or [Run(one.path) for one in found])
     runs = [run for run in runs if keeps(arguments, run)]
     for message in damaged.values():
         print(f"mixviz: left out: {printable(message)}", file=sys.stderr)
@@ -46,11 +46,11 @@ def main(argv: list[str]) -> None:
         index=["run", "data", "epochs", "seed"], columns="protocol", values="accuracy", sort=False
     ).reset_index()
     protocols = [name for name in wide.columns if name not in ("run", "data", "epochs", "seed")]
-    wide = in_order(arguments, wide)
+    rows = in_order(arguments, wide.to_dict("records"), list(wide))
     print(f"test accuracy of {arguments.target}, frozen backbone")
     print_table(
-        list(wide.columns),
-        [[str(row[c]) if c not in protocols else f"{row[c]:.1%}" for c in wide.columns] for _, row in wide.iterrows()],
+        list(wide),
+        [[str(row[name]) if name not in protocols else f"{row[name]:.1%}" for name in wide] for row in rows],
     )
     differing = differing_settings([run.config for run in runs if run.name in set(table["run"])])
     if differing:
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
         header = ["method", "mean", "interval", "seeds", "verdict", "would settle"]
         print_table(header, [_row(difference) for *_, difference in same])
     if arguments.out:
-        write_rows(arguments.out, wide, differences=[_as_json(*found) for found in differences])
+        write_rows(arguments.out, rows, list(wide), differences=[_as_json(*found) for found in differences])
         print(f"\nwritten: {arguments.out}")
 
 

@@ -2,14 +2,12 @@
 
 import math
 
-import pandas as pd
-
-from mixviz.commands.choice import add_choice, chosen_runs, in_order, keeps, write_rows
-from mixviz.commands.flags import Parser
+from mixviz.commands.choice import Row, add_choice, chosen_runs, in_order, keeps, write_rows
+from mixviz.commands.parser import Parser
 from mixviz.commands.tables import print_table
 from mixviz.errors import UserError
 from mixviz.paths import runs_root
-from mixviz.runs import Run
+from mixviz.run_folder import RunFolder
 
 COLUMNS = ["run", "method", "data", "seed", "epochs", "of", "loss", "knn", "linear", "tags"]
 
@@ -29,26 +27,38 @@ def main(argv: list[str]) -> None:
                 rows.append(_row(run))
         except UserError as error:
             damaged.append([run.name, str(error)])
-    table = in_order(arguments, pd.DataFrame(rows, columns=COLUMNS))
-    lines = [_line(row) for row in table.to_dict("records")] + [[*row, *[""] * 6] for row in damaged]
+    rows = in_order(arguments, rows, COLUMNS)
+    lines = [_line(row) for row in rows] + [[*row, *[""] * 6] for row in damaged]
     print_table(["run", "method", "data", "epochs", "loss", "kNN monitor", "linear probe", "tags"], lines)
     if arguments.out:
-        write_rows(arguments.out, table)
+        write_rows(arguments.out, rows, COLUMNS)
         print(f"written: {arguments.out}")
 
 
-def _row(run: Run) -> list:
+def _row(run: RunFolder) -> Row:
     """The values of ``COLUMNS``. Raises UserError."""
-    config, metrics = run.config, run.metrics
+    about, log = run.about, run.log_rows
     probe = run.own_results().get("linear-features")
-    last = metrics.ffill().iloc[-1] if len(metrics) else {}
-    about = [run.name, config.method.name, config.data.shown, config.train.seed]
-    numbers = [float(last.get(name, math.nan)) for name in ("loss", "knn_accuracy")]
-    linear = probe.accuracy if probe else math.nan
-    return [*about, len(metrics), config.train.epochs, *numbers, linear, " ".join(run.tags)]
+    return {
+        "run": run.name,
+        "method": about.method,
+        "data": about.shown,
+        "seed": about.seed,
+        "epochs": len(log),
+        "of": about.epochs,
+        "loss": _last(log, "loss"),
+        "knn": _last(log, "knn_accuracy"),
+        "linear": probe.accuracy if probe else math.nan,
+        "tags": " ".join(run.tags),
+    }
 
 
-def _line(row: dict) -> list[str]:
+def _last(log: list[dict[str, float]], name: str) -> float:
+    """The last value of a column; NaN if there is none."""
+    return next((row[name] for row in reversed(log) if not math.isnan(row.get(name, math.nan))), math.nan)
+
+
+def _line(row: Row) -> list[str]:
     accuracies = ["–" if math.isnan(row[name]) else f"{row[name]:.1%}" for name in ("knn", "linear")]
     loss = "–" if math.isnan(row["loss"]) else f"{row['loss']:.3f}"
     return [row["run"], row["method"], row["data"], f"{row['epochs']} of {row['of']}", loss, *accuracies, row["tags"]]

@@ -1,8 +1,8 @@
 """``tag``: words of one's own for runs, to filter them by in ``list`` and ``compare``."""
 
-from mixviz.commands.flags import Parser
+from mixviz.commands.parser import Parser
 from mixviz.commands.tables import print_table
-from mixviz.runs import Run, check_tag
+from mixviz.run_folder import check_tag, find_run
 
 
 def main(argv: list[str]) -> None:
@@ -12,7 +12,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--remove", nargs="+", default=[], metavar="TAG", help="tags that a run lacks are ignored")
     arguments = parser.parse_args(argv)
     added = {check_tag(tag) for tag in arguments.add}
-    runs = [Run.open(name) for name in arguments.run]
+    runs = [find_run(name) for name in arguments.run]
     for run in runs:
         wanted = {*run.tags, *added} - set(arguments.remove)
         if wanted != set(run.tags):

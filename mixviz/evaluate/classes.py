@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from mixviz.confusion import Confusion
 from mixviz.errors import UserError
-from mixviz.result import Confusion
 
 
 def confusion(predicted: np.ndarray | Tensor, wanted: np.ndarray | Tensor, names: Sequence[str] = ()) -> Confusion:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from mixviz.confusion import Confusion
 from mixviz.errors import UserError
 from mixviz.evaluate.classes import confusion
-from mixviz.result import BEST_ON_TEST, Confusion, marked
+from mixviz.result import BEST_ON_TEST, marked
 
 
 class SealRefused(UserError):

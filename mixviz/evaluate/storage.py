@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixviz.confusion import Confusion
 from mixviz.errors import UserError
 from mixviz.evaluate.base import Protocol
 from mixviz.evaluate.evaluation import evaluate
 from mixviz.evaluate.protocols import DEFAULTS, as_protocol
 from mixviz.evaluate.source import Sets, Source
 from mixviz.files import damaged, read_json, results_locked, write_whole
-from mixviz.result import IDENTITY, Confusion, Result
+from mixviz.result import IDENTITY, Result
 from mixviz.runs import Run
 
 CLASSES = "classes.json"

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
+from mixviz.confusion import Confusion
 from mixviz.plots.style import colour_of
-from mixviz.result import Confusion
 
 HIT, MISS = "#0091d5", "#d55e00"
 NUMBERED = 20  # classes up to which cells have room for their numbers

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from mixviz.analysis.mixpath import bootstrap_interval
 from mixviz.build import seeded_generator
 from mixviz.config import RunConfig
+from mixviz.confusion import Confusion
 from mixviz.data import Dataset
 from mixviz.domains import domain_of
 from mixviz.evaluate.fewshot import LinearFewShot
@@ -41,7 +42,6 @@ from mixviz.plots.style import figure
 from mixviz.plots.targets import plot_contrast_table, plot_mass
 from mixviz.report.html import Report
 from mixviz.report.overview import NEIGHBOURS, Overview
-from mixviz.result import Confusion
 from mixviz.runs import Run
 
 Found = Mapping[str, Overview]  # by short name

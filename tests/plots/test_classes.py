@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from mixviz.confusion import Confusion
 from mixviz.plots.classes import HIT, MISS, plot_class_accuracies, plot_confusion
 from mixviz.plots.style import colour_of, figure, png, style
-from mixviz.result import Confusion
 
 NAMES = ("cat", "dog", "ship")
 CONFUSION = Confusion(np.array([[6, 3, 1], [0, 4, 0], [0, 2, 998]]), NAMES)
