@@ -35,10 +35,10 @@ class Fault:
         write_whole(folder / BATCH, write)
 
 
-def first_layer(module: nn.Module, forward: Callable[[], Tensor]) -> str:
+def first_layer(module: nn.Module, forward: Callable[[], object]) -> str:
     """The first layer whose output is not finite, by its name in the module; empty if there is none.
 
-    forward: computes with the module, whatever it returns.
+    forward: computes with the module; what it returns is not used.
     """
     found: list[str] = []
 
