@@ -78,13 +78,16 @@ def killed_after(root: Path, config: RunConfig, seconds: float) -> None:
     train_or_resume(root, config)
 
 
-def exit_code(work: Callable, *arguments) -> int:
-    """Of a process of its own, forked from one in which torch and mixviz are imported: that takes milliseconds."""
+def exit_code(work: Callable, *arguments, longest: float = 60) -> int:
+    """Of a process of its own, forked from one in which torch and mixviz are imported: that takes milliseconds.
+
+    longest: seconds that it may take.
+    """
     context = get_context("forkserver")
     context.set_forkserver_preload(["mixviz.train", "torch._dynamo"])  # torch imports the latter at a first step
     process = context.Process(target=work, args=arguments)
     process.start()
-    process.join(60)
+    process.join(longest)
     assert process.exitcode is not None, "it hangs"
     return process.exitcode
 

@@ -1,0 +1,113 @@
+"""What runs for hours keeps its memory, and closes its figures, threads and files."""
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+from victim import NAME, config_of, exit_code, pictures
+
+STATUS = Path("/proc/self/statm")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not STATUS.exists(), reason="only Linux says how much memory a process has"),
+]
+STEPS, MOVES = 10_000, 500
+LEAK = 2.0  # KB a step or a move; a lost figure is 300, a lost batch 12
+WIDGETS = (
+    "BlendedSounds",
+    "ContrastTable",
+    "FailureCases",
+    "FilmScrubber",
+    "HardnessMicroscope",
+    "InvarianceFingerprint",
+    "MixingLab",
+    "ProjectionExplorer",
+    "ProtocolComparison",
+    "SeedVerdict",
+    "SphereLab",
+)
+
+
+def memory() -> float:
+    """KB that the process has in memory."""
+    return int(STATUS.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e3
+
+
+def growth(kb: list[float]) -> float:
+    """KB between the medians of the third and of the last quarter, by which caches are full, for each place between."""
+    quarter = len(kb) // 4
+    third, last = (sorted(part)[quarter // 2] for part in (kb[2 * quarter : 3 * quarter], kb[3 * quarter :]))
+    return (last - third) / quarter
+
+
+def train_long(root: Path, out: Path) -> None:
+    """Measures memory after each step of MoCo-v2 with MoCHi and MixCo, with film, monitor and checkpoints."""
+    import torch
+
+    from mixviz.train import train
+
+    torch.set_num_threads(1)
+    found: list[float] = []
+    images = pictures(count=8 + 250 * 16)  # 8 are held out
+    config = config_of(epochs=STEPS // 250, film_frames=10, knn_every=10)
+    train(config, NAME, images, root, progress=False, watch=lambda seen, wanted: found.append(memory()))
+    out.write_text(
+        json.dumps({"kb": found, "threads": threading.active_count(), "files": len(os.listdir("/proc/self/fd"))})
+    )
+
+
+def move_often(widget: str, out: Path) -> None:
+    """Measures memory after each move of a random control to a random place."""
+    import matplotlib.pyplot as plt
+    import torch
+
+    from mixviz import widgets
+    from mixviz.widgets.controls import Slider, stops
+
+    torch.set_num_threads(1)
+    random, shown, found = Random(0), getattr(widgets, widget)(), []
+    before = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    times = []
+    for _ in range(MOVES):
+        control = random.choice([one for one in shown.controls.values() if not one.disabled])
+        if isinstance(control, Slider):
+            places = [
+                control.min + i * control.step for i in range(round((control.max - control.min) / control.step) + 1)
+            ]
+        else:
+            places = stops(control)
+        began = time.perf_counter()
+        control.value = random.choice(places)
+        times.append(time.perf_counter() - began)
+        found.append(memory())
+    after = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    out.write_text(
+        json.dumps({"kb": found, "figures": plt.get_fignums(), "before": before, "after": after, "times": times})
+    )
+
+
+def test_memory_of_a_training_is_flat(tmp_path):
+    assert exit_code(train_long, tmp_path, tmp_path / "out.json", longest=300) == 0
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert len(found["kb"]) == STEPS
+    assert growth(found["kb"]) < LEAK / 10
+
+
+@pytest.mark.parametrize("widget", WIDGETS)
+def test_memory_of_a_widget_is_flat(tmp_path, widget):
+    assert exit_code(move_often, widget, tmp_path / "out.json", longest=300) == 0
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert len(found["kb"]) == MOVES
+    assert growth(found["kb"]) < LEAK
+    assert found["figures"] == []
+    assert found["before"] == found["after"]
+
+
+def test_every_widget_is_moved():
+    from mixviz import widgets
+
+    assert set(WIDGETS) == set(widgets.__all__) - {"Widget", "TrainingPanel"}  # the panel trains
