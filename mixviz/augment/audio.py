@@ -16,6 +16,7 @@ from mixviz.augment.operation import Operation, Parameters, Shape, apply_to_mark
 from mixviz.errors import UserError
 
 WINDOW = 0.05  # seconds of a spectrum, at least: FFTs are of a power of two
+BLOCK = 2**17  # samples whose spectra are made together on a CPU, so that they stay in its cache
 RANGE = 80.0  # decibels between black and white of a log-mel spectrogram
 
 
@@ -150,6 +151,10 @@ class LogMel(Operation):
         return Parameters(torch.ones(n, dtype=torch.bool, device=generator.device))
 
     def apply(self, waves: Tensor, parameters: Parameters | None = None, in_place: bool = False) -> Tensor:
+        block = BLOCK // waves.shape[1] if waves.device.type == "cpu" else len(waves)
+        return torch.cat([self._log_mel(part) for part in waves.split(max(1, block))])
+
+    def _log_mel(self, waves: Tensor) -> Tensor:
         size = 2 ** math.ceil(math.log2(self.rate * WINDOW))
         hop = math.ceil(waves.shape[1] / self.frames)
         window = _window(size, waves.dtype, waves.device)
@@ -234,11 +239,11 @@ def add_noise(waves: Tensor, drawn: NoiseParameters) -> Tensor:
     length = waves.shape[1]
     frequency = torch.arange(length // 2 + 1, device=waves.device).clamp_(min=1)
     colour = frequency ** (-drawn.slope[:, None] / 2)
-    spectrum = torch.fft.rfft(drawn.noise)
-    torch.view_as_real(spectrum).mul_(colour[..., None])
+    spectrum = torch.fft.rfft(drawn.noise.to(waves.dtype))
+    spectrum.real.mul_(colour), spectrum.imag.mul_(colour)  # as floats: a product of complex numbers takes longer
     noise = torch.fft.irfft(spectrum, n=length)
     level = _rms(waves) / _rms(noise).clamp_(min=1e-12) * 10 ** (-drawn.snr[:, None] / 20)
-    return waves + level * noise
+    return noise.mul_(level).add_(waves)
 
 
 @cache
