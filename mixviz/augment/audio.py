@@ -240,7 +240,8 @@ def add_noise(waves: Tensor, drawn: NoiseParameters) -> Tensor:
     frequency = torch.arange(length // 2 + 1, device=waves.device).clamp_(min=1)
     colour = frequency ** (-drawn.slope[:, None] / 2)
     spectrum = torch.fft.rfft(drawn.noise.to(waves.dtype))
-    spectrum.real.mul_(colour), spectrum.imag.mul_(colour)  # as floats: a product of complex numbers takes longer
+    spectrum.real.mul_(colour)  # as floats: a product of complex numbers takes longer
+    spectrum.imag.mul_(colour)
     noise = torch.fft.irfft(spectrum, n=length)
     level = _rms(waves) / _rms(noise).clamp_(min=1e-12) * 10 ** (-drawn.snr[:, None] / 20)
     return noise.mul_(level).add_(waves)
