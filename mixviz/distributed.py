@@ -191,9 +191,9 @@ class _Gathered(Function):
 class _SharedAugmentation(Augmentation):
     world: World = World()
 
-    def apply(self, inputs: Tensor, parameters: Draw) -> Tensor:
+    def apply(self, inputs: Tensor, parameters: Draw, in_place: bool = False) -> Tensor:
         own = self.world.share(len(inputs))
-        part = super().apply(inputs[own], {name: drawn[own] for name, drawn in parameters.items()})
+        part = super().apply(inputs[own], {name: drawn[own] for name, drawn in parameters.items()}, in_place)
         return self.world.gather(part, len(inputs))
 
 

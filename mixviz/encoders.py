@@ -290,6 +290,7 @@ def mlp(norm: Norm, shape: tuple[int, ...], width: int = 256) -> nn.Sequential:
 
 HeadKind = Literal["linear", "mlp", "mlpbn1", "mlpbn"]
 HEADS: tuple[HeadKind, ...] = get_args(HeadKind)
+NO_HEADS = "of this recording the backbone alone was kept: take one with heads, see `recordings list`"
 
 
 class Head(nn.Sequential):
@@ -309,6 +310,13 @@ class Head(nn.Sequential):
             after = [SplitBatchNorm1d(dim, splits=bn_splits)] if kind == "mlpbn" else []
             super().__init__(nn.Linear(inputs, hidden), *between, nn.ReLU(), nn.Linear(hidden, dim), *after)
         self.dim, self.hidden = dim, dim if kind == "linear" else hidden
+
+
+class NoHead(nn.Module):
+    """In place of a projector whose weights were not kept."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        raise UserError(NO_HEADS)
 
 
 class SplitBatchNorm1d(nn.BatchNorm1d):

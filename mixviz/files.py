@@ -31,6 +31,7 @@ except ImportError:  # Windows has none: there, nothing is locked
 
 LARGEST_TEXT = 2**28  # bytes
 LARGEST_ARRAYS = 2**30  # bytes of all that is read from one file
+HIGH, LOW = ".high", ".low"  # end the names of both halves of an array, see in_planes
 PART = ".part"  # ends the name of a file that is being written
 
 Kind = TypeVar("Kind", dict, list)
@@ -174,6 +175,42 @@ def _shape_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[int, .
 def _array_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(member) as file:
         return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def in_planes(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays by name, each large float16 one as two of uint8, of which deflate makes less.
+
+    ``HIGH``: sign, exponent and the first two digits of each number. ``LOW``: (8, n / 8), the other digits, a row each.
+    """
+    planes = {}
+    for name, value in arrays.items():
+        if getattr(value, "dtype", None) == np.float16 and value.size >= 1000:  # below, names take more than is won
+            words = np.ascontiguousarray(value).view(np.uint16)
+            planes[name + HIGH] = (words >> 8).astype(np.uint8)
+            planes[name + LOW] = np.stack([np.packbits((words >> bit) & 1) for bit in reversed(range(8))])
+        else:
+            planes[name] = value
+    return planes
+
+
+def from_planes(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What ``in_planes`` was given, bit for bit. Raises ValueError if planes are missing or do not fit."""
+    whole = {}
+    for name, value in arrays.items():
+        if name.endswith(HIGH):
+            whole[name.removesuffix(HIGH)] = _of_planes(name, value, arrays.get(name.removesuffix(HIGH) + LOW))
+        elif not name.endswith(LOW):
+            whole[name] = value
+    return whole
+
+
+def _of_planes(name: str, high: np.ndarray, low: np.ndarray | None) -> np.ndarray:
+    if low is None or low.shape != (8, -(-high.size // 8)) or not high.dtype == low.dtype == np.uint8:
+        raise ValueError(f"{name} does not fit its other half")
+    words = high.astype(np.uint16)
+    for bits in low:
+        words = words << 1 | np.unpackbits(bits, count=high.size).reshape(high.shape)
+    return words.view(np.float16)
 
 
 def remove_parts(folder: Path, *names: str) -> None:

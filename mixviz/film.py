@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mixviz.errors import UserError, reason, unknown
-from mixviz.files import read_arrays, write_whole
+from mixviz.files import from_planes, in_planes, read_arrays, write_whole
 
 EDITION = 1  # of the file's layout
 KINDS = ("embeddings", "kept", "curves")  # of what there are several, by name
@@ -73,7 +73,7 @@ class Film:
 
         def write(part: Path) -> None:
             with part.open("wb") as file:
-                np.savez_compressed(file, about=np.array(about), **arrays)
+                np.savez_compressed(file, about=np.array(about), **in_planes(arrays))
 
         write_whole(path, write)
 
@@ -83,7 +83,7 @@ class Film:
         if not path.exists():
             raise UserError(f"there is no film at {path}: train with --film-frames and --holdout greater than 0")
         try:
-            arrays = read_arrays(path, _known)
+            arrays = from_planes(read_arrays(path, _known))
             about = json.loads(str(arrays.pop("about")))
             if (edition := about.pop("edition", None)) != EDITION:
                 raise ValueError(f"it is of another edition, {edition}, than {EDITION}")

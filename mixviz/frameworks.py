@@ -126,9 +126,9 @@ class Framework(nn.Module):
         """The columns that the term's queries are compared with, and the targets over them."""
         raise NotImplementedError
 
-    def loss(self, term: Term) -> Tensor:
-        """(n,), one value a query; here InfoNCE with soft targets over the candidates."""
-        candidates = self.candidates(term)
+    def loss(self, term: Term, candidates: Candidates | None = None) -> Tensor:
+        """(n,), one value a query; here InfoNCE with soft targets over the candidates; None: they are computed."""
+        candidates = candidates or self.candidates(term)
         return info_nce(candidates.similarities, candidates.targets, candidates.temperature)
 
     def gap(self, candidates: Candidates) -> tuple[Tensor, float]:
@@ -356,8 +356,8 @@ class BYOL(Framework):
     def candidates(self, term: Term) -> Candidates:
         return Candidates(term.q @ term.keys.flatten(0, 1).T, term.targets, self._temperature(term))
 
-    def loss(self, term: Term) -> Tensor:
-        candidates = self.candidates(term)
+    def loss(self, term: Term, candidates: Candidates | None = None) -> Tensor:
+        candidates = candidates or self.candidates(term)
         return cosine_regression(candidates.positives, candidates.targets)
 
     def gap(self, candidates: Candidates) -> tuple[Tensor, float]:
@@ -394,7 +394,7 @@ class VICReg(Framework):
         q, keys = F.normalize(term.q, dim=1), F.normalize(term.keys.flatten(0, 1), dim=1)
         return Candidates(q @ keys.T, term.targets, self._temperature(term))
 
-    def loss(self, term: Term) -> Tensor:
+    def loss(self, term: Term, candidates: Candidates | None = None) -> Tensor:
         weights, parts = self.settings, self._parts(term)
         statistics = weights.variance_weight * parts["variance"] + weights.covariance_weight * parts["covariance"]
         return weights.invariance_weight * parts["invariance"] + statistics

@@ -143,12 +143,13 @@ class Method(nn.Module):
         terms = self.terms(views, generator, labels, draws)
         total, columns = torch.zeros((), device=views[0].device), defaultdict(list)
         for term in terms:
-            loss = self.framework.loss(term).mean()
+            candidates = self.framework.candidates(term) if self.framework.has_negatives else None
+            loss = self.framework.loss(term, candidates).mean()
             total = total + term.weight * loss
             kind = "mixed" if term.query.mixed else "clean"
             columns[f"loss_{kind}" + (f"_space{term.space}" if term.space else "")].append(loss.detach())
             if term.space == 0:
-                for name, value in self._diagnose(term, kind).items():
+                for name, value in self._diagnose(term, candidates, kind).items():
                     columns[name].append(value)
         diagnostics = {name: torch.stack(values).mean() for name, values in columns.items()}
         keys = self._keys(terms)
@@ -161,15 +162,14 @@ class Method(nn.Module):
         self.framework.update(output.keys, output.labels)
 
     @torch.no_grad()
-    def _diagnose(self, term: Term, kind: str) -> dict[str, Tensor]:
+    def _diagnose(self, term: Term, candidates: Candidates | None, kind: str) -> dict[str, Tensor]:
         """Columns of the log, of one term in space 0; chance and the framework's own are of clean queries if any."""
         columns, typical = {}, kind == "clean" or not self.query_mixing.keeps_clean
-        if self.framework.has_negatives:
-            candidates = self.framework.candidates(term)
+        if candidates is not None:
             columns[f"proxy_accuracy_{kind}"] = proxy_accuracy(candidates).mean()
             if term.synthetic.shape[1]:
                 columns[f"proxy_accuracy_{kind}_without_synthetic"] = proxy_accuracy(candidates.real).mean()
-                columns[f"loss_{kind}_without_synthetic"] = self.framework.loss(term.real).mean()
+                columns[f"loss_{kind}_without_synthetic"] = self.framework.loss(term.real, candidates.real).mean()
             if typical:
                 columns["chance_loss"] = candidates.real.chance_loss.mean()
         return columns | self.framework.diagnose(term) if typical else columns

@@ -12,14 +12,15 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from mixviz.analysis.heads import head_names, heads
+from mixviz.analysis.heads import BACKBONE, head_names, heads
 from mixviz.augment import make_views
 from mixviz.build import TrainSets, build_method, fixed_generator, load_sets
 from mixviz.data import Dataset
 from mixviz.domains import AugmentSettings, augmentation_of, clean, inputs_of, prepared
-from mixviz.encoders import Embedder
+from mixviz.encoders import NO_HEADS, Embedder
 from mixviz.errors import MissingData, UserError, unknown
 from mixviz.files import cannot_write, damaged, read_text, write_whole
 from mixviz.frameworks import MoCoV2, embed_once
@@ -32,7 +33,7 @@ ROOT = shipped() / "data" / "recordings"
 FILES = ("config.json", "environment.json", "metrics.csv", "evaluation.json", "film.npz")
 MAY_HAVE = ("protocols.csv",)
 SUMS = "SHA256SUMS"
-LARGEST = 25_000_000  # bytes of all recordings together
+LARGEST = 20_000_000  # bytes of all recordings together
 TOLERANCE = 0.05  # of the mean difference of cosines: float16 weights, and bfloat16 or float32 arithmetic
 
 
@@ -61,6 +62,8 @@ def restore(run: Run, sets: TrainSets | None = None, device: str = "auto") -> Me
 
 def _rebuild(run: Run, sets: TrainSets, device: str) -> Method:
     """The method of a recording."""
+    if not run.has_heads:
+        raise UserError(f"{run.name}: {NO_HEADS}")
     config, weights = run.config_on(device), run.encoder(device=device).state_dict()
     method = build_method(config, inputs_of(sets.train)[0])
     framework = method.framework
@@ -96,11 +99,19 @@ def bank_keys(encoder: Embedder, images: Dataset, augment: AugmentSettings) -> t
     return torch.cat(keys), torch.as_tensor(labels, device=device)
 
 
-def add(run: Run, root: Path = ROOT, weights: bool = True, name: str | None = None, dims: int | None = None) -> Run:
+def add(
+    run: Run,
+    root: Path = ROOT,
+    *,
+    weights: bool = True,
+    heads: bool = True,
+    name: str | None = None,
+    dims: int | None = None,
+) -> Run:
     """Keep a run: its files, and the weights of its encoder. Raises UserError where it was not finished or filmed.
 
-    name: of the recording; None: the run's. dims: keep so many principal directions of every embedding in the film;
-    None: all that it has.
+    heads: False keeps the backbone alone. name: of the recording; None: the run's. dims: keep so many principal
+    directions of every embedding in the film; None: all that it has.
     """
     missing = [name for name in FILES if not (run.path / name).exists()]
     if missing:
@@ -122,7 +133,7 @@ def add(run: Run, root: Path = ROOT, weights: bool = True, name: str | None = No
                 shutil.copy(run.path / file, part / file)
             film.save(part / "film.npz")
             if weights:
-                run.save_weights(part / "weights.npz")
+                run.save_weights(part / "weights.npz", heads)
             if folder.exists():
                 folder.rename(Path(made) / "before")
             part.rename(folder)
@@ -215,12 +226,19 @@ def last_frame_difference(run: Run, images: Dataset | None) -> float | None:
         return None
     film = run.film
     inputs = clean(images, film.rows)
-    found = 0.0
-    for name, x in heads(run.encoder(device="cpu"), inputs, head_names(run.config)).items():
+    found, encoder = 0.0, run.encoder(device="cpu")
+    kept = heads(encoder, inputs, head_names(run.config)) if run.has_heads else _backbone(encoder, inputs)
+    for name, x in kept.items():
         shown = film.embedding(len(film) - 1, name)
         seen = principal(x, shown.shape[1])[0].astype(np.float32)
         found = float(np.maximum(found, np.abs(seen @ seen.T - shown @ shown.T).mean()))  # NaN stays
     return found
+
+
+@torch.no_grad()
+def _backbone(encoder: Embedder, inputs: Tensor) -> dict[str, Tensor]:
+    """As ``heads``, of an encoder without any."""
+    return {BACKBONE: F.normalize(encoder.features(inputs), dim=1)}
 
 
 def _images(run: Run, images: dict[str, Dataset | None]) -> Dataset | None:

@@ -29,16 +29,26 @@ from torch import Tensor, nn
 from mixviz.augment import Shape
 from mixviz.build import build_embedder, build_method, dtype_name
 from mixviz.config import RunConfig
-from mixviz.encoders import Embedder, is_code
+from mixviz.encoders import Embedder, NoHead, is_code
 from mixviz.environment import environment
 from mixviz.errors import UserError, reason
-from mixviz.files import cannot_write, locked, read_arrays, remove_parts, size_of, write_whole
+from mixviz.files import (
+    cannot_write,
+    from_planes,
+    in_planes,
+    locked,
+    read_arrays,
+    remove_parts,
+    size_of,
+    write_whole,
+)
 from mixviz.film import Film
 from mixviz.method import Method
 from mixviz.paths import runs_root
 from mixviz.run_folder import RunFolder, find_run, run_folders
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "previous.pt"
+PROJECTORS = "projectors."  # begins the names of the heads' weights
 LONGEST_NAME = 200  # letters: file systems take 255 bytes
 
 
@@ -198,14 +208,22 @@ class Run(RunFolder):
     def encoder(self, trained: bool = True, device: str = "auto") -> Embedder:
         """The run's embedder, in evaluation mode and without gradients; not trained: as it was initialised.
 
-        From the checkpoint or, in a recording, from its float16 weights. Raises UserError.
+        From the checkpoint or, in a recording, from its float16 weights. Raises UserError; so does a forward pass if
+        the recording keeps the backbone alone.
         """
         weights, shape = self._online_weights()
         embedder = build_embedder(self.config_on(device), shape)
+        if not _has_heads(weights):
+            embedder.projectors = nn.ModuleList(NoHead() for _ in embedder.projectors)
         if not trained:
             weights = embedder.state_dict() | {name: weights[name] for name in weights if _is_statistic(name)}
         self.load_into(embedder, weights)
         return embedder.eval().requires_grad_(False)
+
+    @property
+    def has_heads(self) -> bool:
+        """Whether the weights of its heads are there: some recordings keep the backbone alone. Raises UserError."""
+        return _has_heads(self._online_weights()[0])
 
     @property
     def shape(self) -> Shape:
@@ -229,13 +247,14 @@ class Run(RunFolder):
         except (RuntimeError, TypeError, AttributeError) as error:
             raise UserError(f"the weights of the run {self.name} do not fit its config: {reason(error)}") from error
 
-    def save_weights(self, path: Path) -> None:
+    def save_weights(self, path: Path, heads: bool = True) -> None:
         """The embedder's weights and BatchNorm statistics as float16 arrays, for ``encoder`` to read.
 
-        They are rounded to the eight digits of bfloat16 first, which makes the file a sixth smaller. Statistics of the
-        data stay float32, so that the untrained encoder is the same as well.
+        They are rounded to the eight digits of bfloat16 first, which makes the file a fifth smaller. Statistics of the
+        data stay float32, so that the untrained encoder is the same as well. heads: False leaves out the projectors.
         """
         weights, shape = self._online_weights()
+        weights = {name: value for name, value in weights.items() if heads or not name.startswith(PROJECTORS)}
         halved = {name for name, v in weights.items() if v.is_floating_point() and not _is_statistic(name)}
         arrays: dict[str, Any] = {
             name: (v.bfloat16().half() if name in halved else v).numpy() for name, v in weights.items()
@@ -243,7 +262,7 @@ class Run(RunFolder):
 
         def write(part: Path) -> None:
             with part.open("wb") as file:
-                np.savez_compressed(file, shape=np.array(shape), **arrays)
+                np.savez_compressed(file, shape=np.array(shape), **in_planes(arrays))
 
         write_whole(path, write)
 
@@ -255,7 +274,7 @@ class Run(RunFolder):
             weights = {k.removeprefix(prefix): v for k, v in state["method"].items() if k.startswith(prefix)}
             return weights, _shape(state)
         try:
-            arrays = read_arrays(path)
+            arrays = from_planes(read_arrays(path))
             shape = _shape({name: arrays.pop(name) for name in ("shape", "image_size") if name in arrays})
         except Exception as error:
             raise UserError(f"the weights {path} are damaged ({reason(error)}): fetch them again") from error
@@ -308,6 +327,10 @@ def _shape(state: Mapping[str, Any]) -> Shape:
     if "image_size" in state:
         return (3, int(state["image_size"]), int(state["image_size"]))
     return tuple(int(size) for size in state["shape"])
+
+
+def _has_heads(weights: Iterable[str]) -> bool:
+    return any(name.startswith(PROJECTORS) for name in weights)
 
 
 def _is_statistic(name: str) -> bool:

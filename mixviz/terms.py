@@ -90,7 +90,7 @@ class Candidates:
         Targets that are spread over several positives do not change it.
         """
         parts = [self.positives, *self.negatives.values()]
-        return torch.stack([part.isfinite().sum(dim=1) for part in parts]).sum(dim=0).log()
+        return torch.stack([(part > -torch.inf).sum(dim=1) for part in parts]).sum(dim=0).log()
 
     @property
     def logits(self) -> Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mixviz.errors import UserError
+from mixviz.files import from_planes, in_planes
 from mixviz.film import Film, filmed_epochs, joined
 
 
@@ -36,6 +37,25 @@ def test_what_was_saved_is_loaded(film, tmp_path):
             np.testing.assert_array_equal(getattr(again, kind)[name], values)
     assert again.about == film.about
     assert [path.name for path in tmp_path.iterdir()] == ["film.npz"]
+
+
+def test_every_half_precision_number_survives_the_planes_it_is_kept_in():
+    numbers = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    arrays = {"all": numbers.reshape(2, -1).T, "some": numbers[:1501], "few": numbers[:9], "other": np.arange(3)}
+    planes = in_planes(arrays)
+    assert {planes[name].dtype for name in ("all.high", "all.low", "some.high", "some.low")} == {np.dtype(np.uint8)}
+    again = from_planes(planes)
+    assert list(again) == list(arrays)
+    for name, values in arrays.items():
+        assert (again[name].dtype, again[name].shape) == (values.dtype, values.shape)
+        assert again[name].tobytes() == values.tobytes()
+
+
+def test_planes_that_do_not_fit_are_refused():
+    planes = in_planes({"x": np.zeros(1501, np.float16)})
+    for broken in ({"x.high": planes["x.high"]}, planes | {"x.low": planes["x.low"][:, 1:]}):
+        with pytest.raises(ValueError, match="does not fit"):
+            from_planes(broken)
 
 
 def test_frames_and_curves_are_found_by_epoch_and_name(film):

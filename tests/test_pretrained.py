@@ -14,7 +14,7 @@ from mixviz.build import load_sets
 from mixviz.config import RunConfig
 from mixviz.errors import UserError
 from mixviz.frameworks import STALE
-from mixviz.pretrained import ROOT, add, available, total_size, verify
+from mixviz.pretrained import ROOT, add, available, restore, total_size, verify
 from mixviz.runs import Run
 from mixviz.train import train
 
@@ -91,6 +91,22 @@ def test_without_weights_the_film_alone_is_kept(run, tmp_path):
     pretrained.write_sums(tmp_path)
     (found,) = verify(tmp_path)
     assert (found.recording, found.wrong, found.difference) == ("failure-cases/short", (), None)
+
+
+def test_of_the_weights_the_backbone_alone_may_be_kept(run, tmp_path, capsys):
+    whole, kept = add(run, tmp_path), add(run, tmp_path, heads=False, name="backbone")
+    assert (whole.has_heads, kept.has_heads) == (True, False)
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    encoder = kept.encoder(device="cpu")
+    assert torch.equal(encoder.features(images), whole.encoder(device="cpu").features(images))
+    for refused in (lambda: encoder(images), lambda: restore(kept, device="cpu")):
+        with pytest.raises(UserError, match="the backbone alone was kept"):
+            refused()
+    (found,) = verify(tmp_path, ["backbone"])
+    assert found.wrong == ()
+    assert found.difference < 0.01
+    assert main(["recordings", "list", "--root", str(tmp_path)]) == 0
+    assert "backbone and heads" in capsys.readouterr().out
 
 
 def test_a_changed_a_missing_and_a_strange_file_are_found(root):
@@ -174,7 +190,7 @@ def test_the_project_s_own_recordings_are_well():
     assert len(found) == len(available(ROOT)) > 0
     assert [one for one in found if one.wrong] == []
     assert sum(one.difference is not None for one in found) > 0
-    assert total_size(ROOT) <= pretrained.LARGEST
+    assert total_size(ROOT) <= pretrained.LARGEST <= 20_000_000
 
 
 def test_the_project_s_films_are_small_and_hold_no_images():

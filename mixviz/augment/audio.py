@@ -16,6 +16,7 @@ from mixviz.augment.operation import Operation, Parameters, Shape, apply_to_mark
 from mixviz.errors import UserError
 
 WINDOW = 0.05  # seconds of a spectrum, at least: FFTs are of a power of two
+BLOCK = 2**17  # samples whose spectra are made together on a CPU, so that they stay in its cache
 RANGE = 80.0  # decibels between black and white of a log-mel spectrogram
 
 
@@ -61,7 +62,9 @@ class Gain(Operation):
         return GainParameters(bernoulli(n, self.p, generator), factor)
 
     def apply(self, waves: Tensor, parameters: GainParameters, in_place: bool = False) -> Tensor:
-        return apply_to_marked(lambda part, drawn: part * drawn.factor[:, None], waves, parameters, in_place)
+        parameters = parameters.to(waves.device)
+        factor = torch.where(parameters.applied, parameters.factor, 1.0)[:, None]
+        return waves.mul_(factor) if in_place else waves * factor
 
 
 @dataclass(frozen=True)
@@ -148,16 +151,20 @@ class LogMel(Operation):
         return Parameters(torch.ones(n, dtype=torch.bool, device=generator.device))
 
     def apply(self, waves: Tensor, parameters: Parameters | None = None, in_place: bool = False) -> Tensor:
+        block = BLOCK // waves.shape[1] if waves.device.type == "cpu" else len(waves)
+        return torch.cat([self._log_mel(part) for part in waves.split(max(1, block))])
+
+    def _log_mel(self, waves: Tensor) -> Tensor:
         size = 2 ** math.ceil(math.log2(self.rate * WINDOW))
         hop = math.ceil(waves.shape[1] / self.frames)
         window = _window(size, waves.dtype, waves.device)
         padded = F.pad(waves, (size // 2, size // 2 + hop * self.frames - waves.shape[1]))
         pieces = padded.unfold(1, size, hop)[:, : self.frames]  # (n, frames, size)
-        spectra = torch.fft.rfft(pieces * window)
-        power = (spectra.real.square() + spectra.imag.square()) / (size / 4) ** 2  # a sine of full scale: 1
+        squares = torch.view_as_real(torch.fft.rfft(pieces * window)).square_()
+        power = squares[..., 0] + squares[..., 1]
         mels = power @ mel_filters(self.rate, size, self.mels, waves.dtype, waves.device).T
-        decibels = 10 * mels.clamp_(min=10 ** (-RANGE / 10)).log10_()
-        return (1 + decibels / RANGE).clamp_(max=1).transpose(1, 2)[:, None].contiguous()
+        decibels = mels.clamp_(min=10 ** (-RANGE / 10)).log10_().mul_(10)
+        return decibels.div_(RANGE).add_(1).clamp_(max=1).transpose(1, 2)[:, None].contiguous()
 
 
 @dataclass(frozen=True)
@@ -210,19 +217,21 @@ class TimeMask(_Mask):
 def shift_waves(waves: Tensor, shift: Tensor) -> Tensor:
     """(n, T), each later by ``shift`` (n,), a share of T between -1 and 1, rounded to samples."""
     length = waves.shape[1]
-    padded = F.pad(waves, (length, length))
-    start = length - (shift * length).round().long()
-    return padded.unfold(1, length, 1)[torch.arange(len(waves), device=waves.device), start]
+    samples = (shift * length).round().long()
+    longest = int(samples.abs().max()) if waves.device.type == "cpu" else length  # a GPU would have to wait for it
+    padded = F.pad(waves, (longest, longest))
+    return padded.unfold(1, length, 1)[torch.arange(len(waves), device=waves.device), longest - samples]
 
 
 def stretch_waves(waves: Tensor, stretch: Tensor) -> Tensor:
     """(n, T), each ``stretch`` (n,) times as long, interpolated linearly, and cut or filled with silence to T."""
     length = waves.shape[1]
     place = torch.arange(length, device=waves.device) / stretch[:, None]
-    before = place.long().clamp_(max=length - 1)
-    after = (before + 1).clamp_(max=length - 1)
-    between = torch.lerp(waves.gather(1, before), waves.gather(1, after), (place - before).clamp_(max=1))
-    return between.masked_fill_(place > length - 1, 0)
+    silent, whole = place > length - 1, place.floor()
+    share, index = place.sub_(whole), whole.clamp_(max=length - 1).long()
+    before = waves.gather(1, index)
+    after = waves.gather(1, index.add_(1).clamp_(max=length - 1))
+    return before.lerp_(after, share).masked_fill_(silent, 0)
 
 
 def add_noise(waves: Tensor, drawn: NoiseParameters) -> Tensor:
@@ -230,9 +239,12 @@ def add_noise(waves: Tensor, drawn: NoiseParameters) -> Tensor:
     length = waves.shape[1]
     frequency = torch.arange(length // 2 + 1, device=waves.device).clamp_(min=1)
     colour = frequency ** (-drawn.slope[:, None] / 2)
-    noise = torch.fft.irfft(torch.fft.rfft(drawn.noise) * colour, n=length)
+    spectrum = torch.fft.rfft(drawn.noise.to(waves.dtype))
+    spectrum.real.mul_(colour)  # as floats: a product of complex numbers takes longer
+    spectrum.imag.mul_(colour)
+    noise = torch.fft.irfft(spectrum, n=length)
     level = _rms(waves) / _rms(noise).clamp_(min=1e-12) * 10 ** (-drawn.snr[:, None] / 20)
-    return waves + level * noise
+    return noise.mul_(level).add_(waves)
 
 
 @cache
@@ -248,8 +260,8 @@ def mel_filters(rate: int, size: int, mels: int, dtype: torch.dtype, device: tor
 
 @cache
 def _window(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Hann's, of mean 1/2."""
-    return torch.hann_window(size, dtype=dtype, device=device)
+    """Hann's, such that a sine of full scale has power 1 at its frequency."""
+    return torch.hann_window(size, dtype=dtype, device=device) / (size / 4)
 
 
 def _rms(waves: Tensor) -> Tensor:

@@ -50,8 +50,8 @@ class Augmentation:
         return {op.name: op.sample(n, shape, generator) for op in self.operations}
 
     @torch.no_grad()
-    def apply(self, inputs: Tensor, parameters: Draw) -> Tensor:
-        """Inputs (n, *shape) float, each changed by its own parameters; they are left as they are.
+    def apply(self, inputs: Tensor, parameters: Draw, in_place: bool = False) -> Tensor:
+        """Inputs (n, *shape) float, each changed by its own parameters; in_place: they may be written over.
 
         Raises UserError for inputs that are not float.
         """
@@ -59,12 +59,12 @@ class Augmentation:
         on_cpu = inputs.device.type == "cpu"
         size = max(1, CHUNK // math.prod(inputs.shape[2:] or inputs.shape[1:])) if on_cpu else len(inputs)
         if len(inputs) <= size:
-            return self._apply(inputs, parameters)
+            return self._apply(inputs, parameters, in_place)
         pieces = [slice(start, start + size) for start in range(0, len(inputs), size)]
-        return torch.cat([self._apply(inputs[piece], _part(parameters, piece)) for piece in pieces])
+        return torch.cat([self._apply(inputs[piece], _part(parameters, piece), in_place) for piece in pieces])
 
-    def _apply(self, inputs: Tensor, parameters: Draw) -> Tensor:
-        own = False  # once inputs are its own, the next step may write into them
+    def _apply(self, inputs: Tensor, parameters: Draw, own: bool) -> Tensor:
+        """own: the next step may write into the inputs, as it always may into what a step has made."""
         for step in self.steps or self.operations:
             changed = step.apply_drawn(inputs, parameters, in_place=own)
             own, inputs = own or changed is not inputs, changed
@@ -145,7 +145,8 @@ def make_views(
                 key[operation.name] = query[operation.name]
             elif operation.group in shared:
                 key[operation.name] = operation.redraw_unlike(key[operation.name], query[operation.name], generator)
-    all_views = augmentation.apply(inputs.repeat(len(draws), *[1] * len(shape)), _join(draws))
+    joined = together if shared in ((), (None,)) else _join(draws)  # unless a key copies from the query
+    all_views = augmentation.apply(inputs.repeat(len(draws), *[1] * len(shape)), joined, in_place=True)
     return [View(view, draw) for view, draw in zip(all_views.split(n), draws, strict=True)]
 
 

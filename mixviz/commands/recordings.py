@@ -16,6 +16,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("run", nargs="*", help="verify: names of bundled runs [default: all]; add: runs to add")
     parser.add_argument("--root", type=Path, default=ROOT, help="their folder [default: data/recordings]")
     parser.add_argument("--no-weights", action="store_true", help="add: the film only")
+    parser.add_argument("--no-heads", action="store_true", help="add: of the weights, the backbone alone")
     parser.add_argument("--name", help="add: name of the bundled run [default: as the run]")
     parser.add_argument(
         "--dims", type=int, metavar="INT", help="add: number of principal directions of the film to keep [default: all]"
@@ -29,7 +30,12 @@ def main(argv: list[str]) -> int:
             clone("recordings add")
         if arguments.name and len(arguments.run) > 1:
             raise UserError(f"--name {arguments.name} is one name for {len(arguments.run)} runs: add them one by one")
-        kept = {"weights": not arguments.no_weights, "name": arguments.name, "dims": arguments.dims}
+        kept = {
+            "weights": not arguments.no_weights,
+            "heads": not arguments.no_heads,
+            "name": arguments.name,
+            "dims": arguments.dims,
+        }
         for run in [Run.open(name) for name in arguments.run]:
             print(f"kept {add(run, root, **kept).path}")
         return 0
@@ -60,7 +66,14 @@ def _agreement(found: Check, root: Path) -> str:
 def _row(run: Run) -> list[str]:
     try:
         config, frames = run.config, len(run.film)
+        weights = _weights(run)
     except UserError as error:
         return [run.name, str(error), "", "", ""]
-    weights = "float16" if (run.path / "weights.npz").exists() else "none"
     return [run.name, config.method.name, f"{config.train.epochs}", f"{frames}", weights]
+
+
+def _weights(run: Run) -> str:
+    """What was kept of the encoder. Raises UserError."""
+    if not (run.path / "weights.npz").exists():
+        return "none"
+    return "backbone and heads" if run.has_heads else "backbone"

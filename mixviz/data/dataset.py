@@ -65,7 +65,7 @@ class Dataset:
         if values is None:
             raise unknown("factor", name, ["label", *self.factors])
         if len(values) and (values == values[0]).all():
-            raise UserError(f"{self.name} has a single {name}, but at least two are needed: add images of another")
+            raise UserError(f"{self.name} has a single {name}, but at least two are needed: add examples of another")
         return values
 
     @property

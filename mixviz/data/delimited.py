@@ -31,7 +31,7 @@ def read_delimited(path: Path) -> pd.DataFrame:
     if second is not None and len(second) != len(first):
         raise UserError(f"{path} has {len(first)} values in its first line and {len(second)} in the next: fix it")
     names = [name.strip() for name in first] if headed else [str(i + 1) for i in range(len(first))]
-    _check_names(names, path)
+    check_names(names, path)
     comma = separator == ";" and re.search(r"\d,\d", text[:SAMPLE]) and not re.search(r"\d\.\d", text[:SAMPLE])
     try:
         return pd.read_csv(
@@ -90,7 +90,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _check_names(names: list[str], path: Path) -> None:
+def check_names(names: list[str], path: Path) -> None:
     """Raises UserError for a name that two columns have."""
     seen: set[str] = set()
     for name in names:

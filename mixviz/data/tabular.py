@@ -17,12 +17,13 @@ import pyarrow.parquet as pq
 from mixviz.data.columns import check_no_stray_text, fit_columns, one_line, to_numbers
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Reading
-from mixviz.data.delimited import read_delimited
+from mixviz.data.delimited import check_names, read_delimited
 from mixviz.errors import MissingData, NoTestSplit, UserError, reason, unknown
 from mixviz.paths import datasets_root
 
 SPLITS = ("train", "test")
 TARGETS = ("label", "target", "class", "y")  # what the column of classes is called, where nothing else is said
+PARQUET = b"PAR1"  # how a file of parquet begins
 SUFFIXES = (".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz", ".data.gz")
 EMBEDDED = {"digits": "handwritten digits", "breast-cancer": "breast cancer", "wine": "wine"}
 COVTYPE_ROWS = {"train": slice(0, 11_340), "test": slice(11_340, 15_120)}  # the publisher's balanced subsets
@@ -194,15 +195,28 @@ def _part(file: Path, reading: Reading) -> _Part:
 
 def _frame(file: Path) -> pd.DataFrame:
     """A table as it is in the file, but for the index that pandas writes."""
-    frame = _read_parquet(file) if file.suffix == ".parquet" else read_delimited(file)
+    frame = _read_parquet(file) if _is_parquet(file) else read_delimited(file)
     numbered = frame.columns[0] in ("", "Unnamed: 0", "__index_level_0__")
     if numbered and to_numbers(frame.iloc[:, 0]).tolist() in [[*range(start, start + len(frame))] for start in (0, 1)]:
         return frame.iloc[:, 1:]
     return frame
 
 
+def _is_parquet(file: Path) -> bool:
+    """By its name. Raises UserError if it begins as something else."""
+    named = file.suffix.lower() == ".parquet"
+    with file.open("rb") as opened:
+        begins = opened.read(len(PARQUET)) == PARQUET
+    if begins and not named:
+        raise UserError(f"{file} is parquet, not text: call it {file.stem}.parquet")
+    if named and not begins:
+        raise UserError(f"{file} is not parquet: call it {file.stem}.csv if it is text, or else fetch it again")
+    return named
+
+
 def _read_parquet(file: Path) -> pd.DataFrame:
     try:
+        check_names(pq.read_schema(file).names, file)
         table = pq.read_table(file)
         nested = next((field.name for field in table.schema if pa.types.is_nested(field.type)), None)
         if nested is not None:

@@ -217,8 +217,9 @@ def draw_row(ax: Axes, row: pd.DataFrame) -> Axes:
         ax.add_collection(part, autolim=False)
     wanted = row[row["target"] > FLOOR]
     ax.hlines(wanted["target"], wanted.index - 0.45, wanted.index + 0.45, color=mpl.rcParams["text.color"])
-    for place, target in wanted["target"].items():
-        ax.annotate(f"{target:.2f}", (place, target), (0, 3), textcoords="offset points", ha="center", fontsize=8)
+    for place, target in zip(wanted.index, wanted["target"], strict=True):
+        above = place, max(target, tops[place])  # the bar too, whose edge would run through the number
+        ax.annotate(f"{target:.2f}", above, (0, 3), textcoords="offset points", ha="center", fontsize=8)
     return ax
 
 

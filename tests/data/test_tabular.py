@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mixviz.data.dataset import Dataset
@@ -174,6 +176,13 @@ def test_a_class_of_one_row_is_trains(write):
         split_rows(np.array(["a", "b"]), 5)
 
 
+def test_a_single_class_can_be_trained_on_and_not_read_out(write):
+    table = read(write(many("size,y", "{i},a")), "train")
+    assert (len(table), table.class_names) == (16, ("a",))
+    with pytest.raises(UserError, match="has a single label, but at least two are needed"):
+        table.targets("label")
+
+
 def test_without_classes_there_is_no_test(write):
     path = write(many("size,kind", "{i},{c}"))
     table = read(path, "train")
@@ -207,6 +216,13 @@ def test_refusals_of_a_file(write, pair, tmp_path):
     assert "is no text" in refused(tmp_path / "image.csv")
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
     assert "cannot be read as parquet" in refused(tmp_path / "bad.parquet")
+    twice = pa.table([pa.array([1, 2]), pa.array([3, 4])], names=["size", "size"])
+    pq.write_table(twice, tmp_path / "twice.parquet")
+    assert "two columns called 'size'" in refused(tmp_path / "twice.parquet")
+    (tmp_path / "twice.parquet").rename(tmp_path / "named.csv")
+    assert "named.csv is parquet, not text: call it named.parquet" in refused(tmp_path / "named.csv")
+    write(many("size,y", "{i},{c}")).rename(tmp_path / "named.parquet")
+    assert "named.parquet is not parquet: call it named.csv if it is text" in refused(tmp_path / "named.parquet")
     pd.DataFrame({"sizes": [[1, 2], [3]]}).to_parquet(tmp_path / "lists.parquet")
     assert "column 'sizes' has several values a row" in refused(tmp_path / "lists.parquet")
     (tmp_path / "empty").mkdir()

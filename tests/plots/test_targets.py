@@ -95,6 +95,11 @@ def test_the_lowest_colour_is_the_papers_and_no_candidate_is_another(blends, the
         assert png(ax.figure).startswith(b"\x89PNG")
 
 
+def test_no_edge_of_a_bar_runs_through_a_number(blends):
+    ax = plot_row(axes(), query_row(blends, 1, count=3).assign(probability=0.95))
+    assert [text.xy[1] for text in ax.texts] == [0.95, 0.95]
+
+
 def test_a_row_is_bars_of_probability_and_lines_at_targets(blends):
     row = query_row(blends, 1, count=3)
     ax = plot_row(axes(), row)
