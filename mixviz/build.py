@@ -134,7 +134,7 @@ def hold_out(n: int, size: int) -> tuple[Tensor, Tensor]:
 
 
 def find_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one, NVIDIA's (cuda) or Apple's (mps). Raises UserError."""
+    """``auto`` is the GPU if there is one, NVIDIA's (cuda) or Apple's (mps). Raises UserError."""
     if name == "auto":
         apple = "mps" if torch.backends.mps.is_available() else "cpu"
         return torch.device("cuda" if torch.cuda.is_available() else apple)

@@ -393,7 +393,7 @@ class Flag(BaseModel):
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words that it may be; empty where it is free."""
+        """The words that it may be; empty if it is free."""
         return next((get_args(kind) for kind in self.kinds if get_origin(kind) is Literal), ())
 
     @property
@@ -409,7 +409,7 @@ class Flag(BaseModel):
 
     @property
     def default(self) -> Any:
-        """None where it is the framework's."""
+        """None if it is the framework's."""
         return self.field.get_default(call_default_factory=True)
 
 

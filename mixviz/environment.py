@@ -39,7 +39,7 @@ def environment() -> dict[str, Any]:
 
 @cache
 def commit(folder: Path = CODE) -> str:
-    """The commit of the code in a folder, such as ``c067dc4``, or ``c067dc4+changes``; empty where git knows none.
+    """The commit of the code in a folder, such as ``c067dc4``, or ``c067dc4+changes``; empty if git knows none.
 
     Asked once: it is the code that this process has loaded. Changes outside the folder do not count.
     """
@@ -60,7 +60,7 @@ def processor() -> str:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """What git says; None where there is no git, no repository or no answer."""
+    """What git says; None if there is no git, no repository or no answer."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):

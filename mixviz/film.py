@@ -31,7 +31,7 @@ class Film:
     labels: np.ndarray | None  # (P,)
     embeddings: Mapping[str, np.ndarray]  # backbone, and each embedding space -> (E, P, d) float16
     kept: Mapping[str, np.ndarray]  # the same names -> (E,) share of the squared length that the d directions hold
-    curves: Mapping[str, np.ndarray]  # name -> (E,), or (E, R) for curves over ranks; NaN where not defined
+    curves: Mapping[str, np.ndarray]  # name -> (E,), or (E, R) for curves over ranks; NaN if not defined
     about: Mapping[str, Any] = field(default_factory=dict)  # ranks, top_false, temperature, class_names, ...
 
     def __len__(self) -> int:
@@ -79,7 +79,7 @@ class Film:
 
     @classmethod
     def load(cls, path: Path) -> "Film":
-        """Raises UserError where there is none, or it cannot be read."""
+        """Raises UserError if there is none, or it cannot be read."""
         if not path.exists():
             raise UserError(f"there is no film at {path}: train with --film-frames and --holdout greater than 0")
         try:
@@ -124,7 +124,7 @@ def _known(shapes: Iterable[str]) -> list[str]:
 def filmed_epochs(epochs: int, frames: int) -> tuple[int, ...]:
     """At which epochs a frame is taken: 0 and the last among them, dense early, at most ``frames``.
 
-    Every epoch where there are few. None where ``frames`` is 0.
+    Every epoch if there are few. None if ``frames`` is 0.
     """
     if frames == 0:
         return ()

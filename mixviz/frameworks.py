@@ -119,7 +119,7 @@ class Framework(nn.Module):
         return keys[:, space], allowed
 
     def pool_labels(self, labels: Tensor) -> Tensor:
-        """Classes of ``pool``, (P,), where labels (N,) are those of the batch; -1 where unknown."""
+        """Classes of ``pool``, (P,), where labels (N,) are those of the batch; -1 if unknown."""
         return labels
 
     def candidates(self, term: Term) -> Candidates:

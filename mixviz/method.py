@@ -232,7 +232,7 @@ def spread(targets: Tensor, key_views: int, space: int) -> Tensor:
 
 @torch.no_grad()
 def proxy_accuracy(candidates: Candidates, synthetic: bool = True) -> Tensor:
-    """(n,) 1 where the candidate with the largest target ranks above all others, else 0; higher is better.
+    """(n,) 1 if the candidate with the largest target ranks above all others, else 0; higher is better.
 
     MoCHi, arXiv:2010.01028, Fig. 2b. synthetic: let synthetic negatives compete as well.
     """

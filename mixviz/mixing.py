@@ -313,7 +313,7 @@ class MoCHi(Mixing):
         return MoCHiDraw(first, second, uniform(self.pairs), partner, uniform(self.towards_query) / 2)
 
     def negatives(self, q: Tensor, pool: Tensor, allowed: Tensor | None, draw: MoCHiDraw) -> Tensor:
-        """Raises UserError where a query may use fewer than N of the pool."""
+        """Raises UserError if a query may use fewer than N of the pool."""
         if self.pairs == self.towards_query == 0:
             return super().negatives(q, pool, allowed, draw)
         q, pool = q.detach(), pool.detach()
@@ -329,7 +329,7 @@ class MoCHi(Mixing):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Places in the pool of what is mixed: both parents of the pairs, (n, s), and the query's partners, (n, s').
 
-        Raises UserError where a query may use fewer than N of the pool.
+        Raises UserError if a query may use fewer than N of the pool.
         """
         usable = len(pool) if allowed is None else int(allowed.sum(dim=1).min())
         if usable < self.hardest:

@@ -49,7 +49,7 @@ def paired_differences(table: pd.DataFrame, base: str, confidence: float = 0.95)
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
-    """Mean of values and its interval by Student's t: mean, low, high; NaN where there are too few."""
+    """Mean of values and its interval by Student's t: mean, low, high; NaN if there are too few."""
     if len(values) < 2:
         return (float(values[0]) if len(values) else np.nan), np.nan, np.nan
     mean = float(np.mean(values))
@@ -59,7 +59,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
 
 
 def settled_sign(low: float, high: float, seeds: int) -> int:
-    """1 or -1 where the interval of a mean difference lies on one side of 0; 0 where it does not, or of few seeds."""
+    """1 or -1 if the interval of a mean difference lies on one side of 0; 0 if it does not, or of few seeds."""
     if seeds < FEWEST_SEEDS:
         return 0
     return int(low > 0) - int(high < 0)
@@ -70,7 +70,7 @@ def seeds_to_settle(differences: Sequence[float], confidence: float = 0.95, powe
 
     The fewest, at least three, with which a two-sided t-test at this confidence finds the mean's sign with this
     probability: n with P(T > t) >= power, where t is the quantile of Student's t with n - 1 degrees of freedom and T
-    is noncentral with noncentrality sqrt(n) mean / deviation. None where no number that can be trained would do, or
+    is noncentral with noncentrality sqrt(n) mean / deviation. None if no number that can be trained would do, or
     where fewer than two differences give no deviation.
     """
     if len(differences) < 2:

@@ -62,7 +62,7 @@ def runs_root() -> Path:
 
 
 def check_writable(path: Path) -> Path:
-    """The path of a file that is to be written later, its folder made. Raises UserError where it cannot be."""
+    """The path of a file that is to be written later, its folder made. Raises UserError if it cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

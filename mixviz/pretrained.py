@@ -38,7 +38,7 @@ TOLERANCE = 0.05  # of the mean difference of cosines: float16 weights, and bflo
 
 @dataclass(frozen=True)
 class Check:
-    """What was found of one recording; ``wrong`` is empty where all is well."""
+    """What was found of one recording; ``wrong`` is empty if all is well."""
 
     recording: str
     wrong: tuple[str, ...]
@@ -97,7 +97,7 @@ def bank_keys(encoder: Embedder, images: Dataset, augment: AugmentSettings) -> t
 
 
 def add(run: Run, root: Path = ROOT, weights: bool = True, name: str | None = None, dims: int | None = None) -> Run:
-    """Keep a run: its files, and the weights of its encoder. Raises UserError where it was not finished or filmed.
+    """Keep a run: its files, and the weights of its encoder. Raises UserError if it was not finished or filmed.
 
     name: of the recording; None: the run's. dims: keep so many principal directions of every embedding in the film;
     None: all that it has.
@@ -155,7 +155,7 @@ def verify(root: Path = ROOT, names: Sequence[str] = ()) -> list[Check]:
 
     The last is done where the images are: glyphs are drawn everywhere; and only if all checksums are right, so that
     nothing is read that was changed. names: of recordings; empty: all, and those that have checksums but are gone.
-    Raises UserError where there is none of a name.
+    Raises UserError if there is none of a name.
     """
     runs = {run.path.relative_to(root).as_posix(): run for run in available(root)}
     sums = read_sums(root)
@@ -224,7 +224,7 @@ def last_frame_difference(run: Run, images: Dataset | None) -> float | None:
 
 
 def _images(run: Run, images: dict[str, Dataset | None]) -> Dataset | None:
-    """The run's training images, loaded once; None where they are not on this machine."""
+    """The run's training images, loaded once; None if they are not on this machine."""
     key = run.config.data.model_dump_json()
     if key not in images:
         try:

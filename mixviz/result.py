@@ -46,7 +46,7 @@ class Confusion:
         return np.divide(self.counts, images, out=np.full(self.counts.shape, np.nan), where=images > 0)
 
     def per_class(self) -> pd.DataFrame:
-        """One row a class: class, images, accuracy (recall), precision, in [0, 1]; NaN where there is none to count."""
+        """One row a class: class, images, accuracy (recall), precision, in [0, 1]; NaN if there is none to count."""
         given = self.counts.sum(axis=0)
         hits = np.diagonal(self.counts)
         precision = np.divide(hits, given, out=np.full(len(given), np.nan), where=given > 0)

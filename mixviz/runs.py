@@ -75,7 +75,7 @@ class Run:
 
     @classmethod
     def check_new(cls, config: RunConfig, name: str | None = None, root: Path | None = None) -> "Run":
-        """The run as it would be created. Raises UserError where its name is no good or taken."""
+        """The run as it would be created. Raises UserError if its name is no good or taken."""
         run = cls((root or runs_root()) / folder_of(name or default_name(config)), trusted=True)
         if (run.path / "config.json").exists():
             own = run.config.data.absolute == config.data.absolute
@@ -85,7 +85,7 @@ class Run:
 
     @classmethod
     def create(cls, config: RunConfig, name: str | None = None, root: Path | None = None) -> "Run":
-        """A new folder with config and environment. Raises UserError where it exists or cannot be written."""
+        """A new folder with config and environment. Raises UserError if it exists or cannot be written."""
         run = cls.check_new(config, name, root)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
@@ -273,7 +273,7 @@ class Run:
     def method(self, device: str = "auto") -> Method:
         """The whole method as the last epoch left it, momentum encoder and queue included, in evaluation mode.
 
-        Raises UserError where there is no checkpoint; a recording keeps the encoder alone.
+        Raises UserError if there is no checkpoint; a recording keeps the encoder alone.
         """
         state = self.load_checkpoint()
         method = build_method(self.config_on(device), _shape(state))
@@ -337,7 +337,7 @@ class Run:
 
     @property
     def film(self) -> Film:
-        """Raises UserError where there is none."""
+        """Raises UserError if there is none."""
         return Film.load(self.path / "film.npz")
 
     def add_results(self, results: Sequence[Result]) -> None:

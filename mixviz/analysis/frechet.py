@@ -23,7 +23,7 @@ class Regularisation:
 
     @property
     def excess(self) -> float:
-        """Mean distance over the noise floor, of the same draws; about 0 where train and test cannot be told apart."""
+        """Mean distance over the noise floor, of the same draws; about 0 if train and test cannot be told apart."""
         return float((self.distance - self.floor).mean())
 
 

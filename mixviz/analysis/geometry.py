@@ -44,7 +44,7 @@ def geometry(x: Tensor, labels: Tensor | None = None, pairs: tuple[Tensor, Tenso
     """All measures of these embeddings at once, alpha 2 and t 2. Everything is brought to unit length first.
 
     x: (N, D); labels: (N,) from 0; pairs: two augmentations of n images, (n, D) each.
-    O(N² D) time in chunks. Raises UserError where fewer than two embeddings, or other numbers of labels, are given.
+    O(N² D) time in chunks. Raises UserError if fewer than two embeddings, or other numbers of labels, are given.
     """
     x = _unit(x)
     crowded = crowding(x)
@@ -152,7 +152,7 @@ def spectrum(x: Tensor) -> Tensor:
     """Shares of the variance along the principal directions, (D,), descending, sum 1 (float64).
 
     The eigenvalues of the covariance. It is centred: what all points share is a place, no spread. Shares that are
-    0 tell a dimensional collapse (Jing et al. 2022, arXiv:2110.09348). NaN where all points are one.
+    0 tell a dimensional collapse (Jing et al. 2022, arXiv:2110.09348). NaN if all points are one.
     """
     eigenvalues = torch.linalg.eigvalsh(gram(x, centred=True)).flip(0).clamp(min=0)
     return eigenvalues / eigenvalues.sum()

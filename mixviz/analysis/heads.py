@@ -36,7 +36,7 @@ def heads(embedder: Embedder, images: Tensor, names: Sequence[str] | None = None
 
     Gives ``backbone`` (n, F), in LooC++ all branches side by side, and one (n, D) for each of ``names`` (as from
     ``head_names``; None: ``all``, ``space 1``, ...). All rows are of unit length; one forward pass serves all.
-    Raises UserError where the names do not fit the embedder, NotFrozen where something in it changes meanwhile.
+    Raises UserError if the names do not fit the embedder, NotFrozen where something in it changes meanwhile.
     """
     names = (ALL, *(f"space {h}" for h in range(1, embedder.spaces))) if names is None else tuple(names)
     if len(names) != embedder.spaces:
@@ -94,7 +94,7 @@ def factor_readout(
 def nearest_per_head(embeddings: Mapping[str, Tensor], queries: Tensor, k: int) -> dict[str, Tensor]:
     """Rows of the k nearest other images by cosine in each head, (n, k), the nearest first (LooC, Figure 3).
 
-    embeddings: name -> (N, D); queries: (n,) rows. Raises UserError where k is not in 1 .. N - 1.
+    embeddings: name -> (N, D); queries: (n,) rows. Raises UserError if k is not in 1 .. N - 1.
     """
     found = {}
     for head, embedding in embeddings.items():

@@ -175,7 +175,7 @@ def balance(path: MixPath) -> Tensor:
 
     Below ½ the first image outweighs the second. Between two values of λ it is interpolated; where the difference of
     the cosines changes its sign several times, it is the share of the λ axis on which the second is nearer; 0 or 1
-    where one source is nearer throughout.
+    if one source is nearer throughout.
     """
     gap = path.first - path.second
     left, right = gap[:, :-1], gap[:, 1:]

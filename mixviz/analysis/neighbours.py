@@ -34,7 +34,7 @@ def nearest(x: Tensor, k: int, queries: Tensor | None = None, chunk: int = 1024)
     """The exact k nearest rows of x by cosine, for each query; as LooC's Fig. 3 shows them.
 
     x: (N, D); queries: (n, D); None: x itself, each point without itself. Length plays no part.
-    O(n N D) time, O(chunk N) memory. Raises UserError where k is not in 1 .. N (N - 1 without queries).
+    O(n N D) time, O(chunk N) memory. Raises UserError if k is not in 1 .. N (N - 1 without queries).
     """
     bank = F.normalize(at_least_float32(x), dim=1)
     asked = bank if queries is None else F.normalize(at_least_float32(queries).to(bank), dim=1)
@@ -56,7 +56,7 @@ def hardest_negatives(x: Tensor, labels: Tensor, k: int, chunk: int = 1024) -> N
     """The k points of other classes that lie nearest to each point by cosine, the nearest first.
 
     Of the negatives that a softmax compares a query with, it pushes these away the most (MoCHi, arXiv:2010.01028).
-    x: (N, D); labels: (N,). O(N² D) time, O(chunk N) memory. Raises UserError where a point has fewer than k.
+    x: (N, D); labels: (N,). O(N² D) time, O(chunk N) memory. Raises UserError if a point has fewer than k.
     """
     points, labels = F.normalize(at_least_float32(x), dim=1), labels.to(x.device)
     fewest = len(x) - int(labels.unique(return_counts=True)[1].max())
@@ -76,8 +76,8 @@ def purity(index: Tensor, labels: Tensor, query_labels: Tensor | None = None) ->
 
     Any factor of the data serves as labels: high purity by hue means that the embedding keeps the hue. By chance a
     neighbour has the class with the class's share of all points.
-    index: (n, k) of ``nearest``; labels: (N,) of the points; query_labels: (n,), None where the points are the queries.
-    Raises UserError where a label is missing.
+    index: (n, k) of ``nearest``; labels: (N,) of the points; query_labels: (n,), None if the points are the queries.
+    Raises UserError if a label is missing.
     """
     query_labels = labels if query_labels is None else query_labels
     if len(query_labels) != len(index):

@@ -38,7 +38,7 @@ def project_umap(x: Tensor, neighbours: int = 15, seed: int = 0, start: Tensor |
     Neighbourhoods are kept; distances between clusters and sizes of clusters mean little.
     neighbours: of each point, itself counted. start: (N, 2) where the points begin; None: at their PCA.
     The neighbours are exact, which needs no compilation of an approximate search. Equal seeds give equal layouts on
-    one machine. Raises UserError where umap-learn is missing, or for too few points.
+    one machine. Raises UserError if umap-learn is missing, or for too few points.
     """
     umap = _import_umap()
     if len(x) <= neighbours:
@@ -138,7 +138,7 @@ def trustworthiness(x: Tensor, layout: Tensor, k: int | None = None, chunk: int 
 
 
 def _import_umap() -> ModuleType:
-    """The package, which takes seconds to import. Raises UserError where it is missing."""
+    """The package, which takes seconds to import. Raises UserError if it is missing."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ImportWarning)  # of TensorFlow, which is not needed here

@@ -103,7 +103,7 @@ def _kinds(term: Term, candidates: Candidates, has_negatives: bool) -> Tensor:
 def loss_by_term(framework: Framework, terms: Sequence[Term]) -> pd.Series:
     """What each kind of query adds to the loss, its weight included; all together are the loss of ``Method``.
 
-    Index: ``clean queries`` or ``blends``, and ``space 0`` and so on where there are several. In nats; without
+    Index: ``clean queries`` or ``blends``, and ``space 0`` and so on if there are several. In nats; without
     negatives squared distances.
     """
     mixed, spaces = any(term.query.mixed for term in terms), len({term.space for term in terms})
@@ -120,7 +120,7 @@ def hardest(table: ContrastTable, count: int = 16, groups: tuple[str, ...] | Non
     """A part of the table that can be looked at: of queue and synthetic only each query's hardest, hardest first.
 
     count: how many columns stay of each of the two groups. groups: which groups stay; None: all. Rows sum to less
-    than one then. Raises UserError where the table has no such group.
+    than one then. Raises UserError if the table has no such group.
     """
     missing = [name for name in groups or () if name not in table.groups]
     if missing:
@@ -169,7 +169,7 @@ def query_row(table: ContrastTable, query: int, count: int = 8) -> pd.DataFrame:
     """One query's candidates: columns candidate (a label), kind, similarity, target, probability, gradient_share.
 
     Of queue and synthetic the ``count`` hardest, hardest first, and one row for all others of the group together,
-    whose similarity is NaN. Raises UserError where there is no such query.
+    whose similarity is NaN. Raises UserError if there is no such query.
     """
     if not 0 <= query < len(table.kind):
         raise UserError(f"there is no query {query}: the term has queries 0 to {len(table.kind) - 1}")

@@ -50,7 +50,7 @@ def verdict(
     truth: tuple[float, float] | None = None,
     span: tuple[float, float] | None = None,
 ) -> Verdict:
-    """The verdict of paired differences in points, one a seed. Raises UserError where there is none.
+    """The verdict of paired differences in points, one a seed. Raises UserError if there is none.
 
     truth: mean and deviation that the differences were drawn with; what is needed is told of them then, else of the
     mean and the deviation of the differences themselves. span: by default that of ``span_of`` these differences.

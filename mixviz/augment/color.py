@@ -128,7 +128,7 @@ def shift_hue(images: Tensor, shift: Tensor) -> None:
     """Turn the hue of HSV of images (n, 3, H, W), in place, by ``shift`` (n,) full turns; value and saturation stay.
 
     Hues are counted in sixths of a turn: red 0, green 2, blue 4. With each pixel stretched to the range 0 to 1, the
-    hue is 1 - red + green + blue away from red, towards green where there is more green than blue. A channel is 1 up
+    hue is 1 - red + green + blue away from red, towards green if there is more green than blue. A channel is 1 up
     to one sixth from its own hue, 0 beyond two sixths, and linear in between. No step chooses between cases:
     arithmetic is far faster than ``where`` on a CPU.
     """

@@ -53,7 +53,7 @@ class GaussianBlur(Operation):
         return BlurParameters(bernoulli(n, self.p, generator), uniform(n, *self.sigma, generator))
 
     def apply(self, images: Tensor, parameters: BlurParameters, in_place: bool = False) -> Tensor:
-        """Raises UserError where the kernel is too large for the image."""
+        """Raises UserError if the kernel is too large for the image."""
         smaller = min(images.shape[2:])
         size = self.kernel_size or default_kernel_size(smaller)
         if size // 2 >= smaller:
@@ -103,7 +103,7 @@ class RandomTexture(Operation):
     """A random convolution mixed with the original (RandConv, Xu et al. 2021, arXiv:2007.13003).
 
     It keeps shapes and replaces local texture. The kernel size k is one of ``kernel_sizes``; weights are
-    N(0, 1 / (3 k^2)); the original's share is uniform in [0, 1), or 0 where ``mix`` is False. The convolution sees
+    N(0, 1 / (3 k^2)); the original's share is uniform in [0, 1), or 0 if ``mix`` is False. The convolution sees
     the image minus 0.5, with zeros beyond its edges, and 0.5 is added again: as in the paper, where images are
     centred, and unlike a convolution of positive values, which would send half of the channels below 0. The result
     is clamped to [0, 1].

@@ -177,7 +177,7 @@ class CropAndFlip:
 
 @dataclass(frozen=True)
 class RotationParameters(Parameters):
-    """Quarter turns counter-clockwise, (n,) long: 1, 2 or 3, and 0 where the rotation is not applied."""
+    """Quarter turns counter-clockwise, (n,) long: 1, 2 or 3, and 0 if the rotation is not applied."""
 
     turns: Tensor
 

@@ -74,7 +74,7 @@ class Operation:
         return self.apply(inputs, draw[self.name], in_place)
 
     def redraw_unlike(self, parameters: Parameters, other: Parameters, generator: Generator) -> Parameters:
-        """The parameters, drawn again until none is equal to ``other``'s; only where there are few values."""
+        """The parameters, drawn again until none is equal to ``other``'s; only if there are few values."""
         return parameters
 
 

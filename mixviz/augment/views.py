@@ -96,7 +96,7 @@ def build_augmentation(
     """MoCo-v2's augmentation (arXiv:2003.04297) to size x size pixels, with rotation and texture for LooC if wanted.
 
     flip, jitter_p, grayscale, blur, rotation and texture are probabilities, 0 leaves one out. jitter: strengths of
-    brightness, contrast, saturation and hue. Raises UserError where a value is out of range.
+    brightness, contrast, saturation and hue. Raises UserError if a value is out of range.
 
     Geometry comes first, the rotation after the flip, so that "up" in a view tells the angle it was turned by; then
     texture, so that the colours that jitter makes are the view's; blur is last.

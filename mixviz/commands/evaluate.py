@@ -123,7 +123,7 @@ def share_text(result: Result, name: str) -> str:
 
 
 def accuracy_text(result: Result) -> str:
-    """In per cent, where there are trials with half their 95 % interval; a dash if nothing is predicted."""
+    """In per cent, if there are trials with half their 95 % interval; a dash if nothing is predicted."""
     if "mean_average_precision" in result.settings:
         return "–"
     half = (result.settings["high"] - result.settings["low"]) / 2 if "low" in result.settings else None

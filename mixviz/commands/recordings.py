@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
 
 
 def check(root: Path, names: list[str]) -> int:
-    """Print what is wrong; 0 where nothing is."""
+    """Print what is wrong; 0 if nothing is."""
     checks = verify(root, names)
     rows = []
     for found in checks:

@@ -83,7 +83,7 @@ def _write(folder: Path, images: Dataset) -> None:
 
 
 def _read(folder: Path) -> Dataset | None:
-    """The entry, or None where there is none that can be read."""
+    """The entry, or None if there is none that can be read."""
     try:
         meta = json.loads((folder / "meta.json").read_text("utf-8"))
         stored = np.load(folder / "stored.npy", mmap_mode="r")

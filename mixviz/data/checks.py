@@ -30,7 +30,7 @@ def check_square(width: int, height: int, what: str) -> None:
 def check_labels(
     labels: np.ndarray, what: str, row: Callable[[int], str] = "row {}".format, classes: Sequence[str] = ()
 ) -> np.ndarray | None:
-    """Labels (N,) of any integer kind as int64; None where all are -1, the customary sign for a split without labels.
+    """Labels (N,) of any integer kind as int64; None if all are -1, the customary sign for a split without labels.
 
     what: as messages call the labels. row: as they call the one of image i. Raises UserError that names the first bad.
     """

@@ -64,7 +64,7 @@ class Columns:
         return tuple(name for column in self.kept for name in column.outputs)
 
     def encode(self, frame: pd.DataFrame, what: str) -> np.ndarray:
-        """(N, F) float32. Raises UserError where a column is missing, or holds text in place of numbers."""
+        """(N, F) float32. Raises UserError if a column is missing, or holds text in place of numbers."""
         for column in self.kept:
             if column.name not in frame:
                 raise UserError(f"{what} lacks the column {column.name!r}, which train has: add it")
@@ -82,7 +82,7 @@ class Columns:
 
 
 def fit_columns(train: pd.DataFrame, what: str) -> Columns:
-    """How train's columns become numbers. Raises UserError where none of them tells rows apart."""
+    """How train's columns become numbers. Raises UserError if none of them tells rows apart."""
     kept: list[Numeric | Categorical] = []
     left_out = []
     for name in train:
@@ -137,13 +137,13 @@ def _as_text(values: pd.Series) -> list[str]:
 
 
 def to_numbers(values: pd.Series) -> np.ndarray:
-    """(N,) float64; NaN where a value is missing or infinite."""
+    """(N,) float64; NaN if a value is missing or infinite."""
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def check_no_stray_text(values: pd.Series, what: str) -> None:
-    """Raises UserError where most values are numbers and some are not: a unit, or a sign for missing ones."""
+    """Raises UserError if most values are numbers and some are not: a unit, or a sign for missing ones."""
     if types.is_numeric_dtype(values) or not _is_text(values):
         return
     if pd.to_numeric(values.dropna(), errors="coerce").notna().mean() > 0.5:

@@ -93,7 +93,7 @@ class Dataset:
 
 
 def joined(parts: Sequence[Dataset]) -> Dataset:
-    """Splits of one set one behind the other, as split ``all``: labels are -1 where a split has none.
+    """Splits of one set one behind the other, as split ``all``: labels are -1 if a split has none.
 
     Rows are numbered by split, such as ``test 3``. Raises UserError if their examples are of several shapes.
     """

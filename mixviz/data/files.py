@@ -225,7 +225,7 @@ def read_shards(
 
 
 def _read_shard(file: Path, columns: Sequence[str]) -> tuple[list[bytes | None], np.ndarray | None]:
-    """Encoded files, and labels, -1 where there is none. Raises UserError that names the shard."""
+    """Encoded files, and labels, -1 if there is none. Raises UserError that names the shard."""
     try:
         schema = pq.read_schema(file)
         column = _first_of(columns, schema)
@@ -254,7 +254,7 @@ def _fields(kind: pa.DataType) -> list[pa.Field]:
 
 
 def _class_names(file: Path) -> list[str]:
-    """From the schema's metadata, as Hugging Face writes it; empty where it is not there."""
+    """From the schema's metadata, as Hugging Face writes it; empty if it is not there."""
     schema = pq.read_schema(file)
     try:
         features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]

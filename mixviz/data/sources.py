@@ -98,7 +98,7 @@ SOURCES: dict[str, DataSource] = {
 }
 PATH_SOURCES: dict[str, PathSource] = {
     "folder": PathSource(
-        about="images in a folder: one sub-folder a class, or none and no labels; train/ and test/ where there are",
+        about="images in a folder: one sub-folder a class, or none and no labels; train/ and test/ if there are",
         read=read_folder,
         has_test=folder_has_test,
     ),
@@ -108,7 +108,7 @@ PATH_SOURCES: dict[str, PathSource] = {
         has_test=parquet_has_test,
     ),
     "numpy": PathSource(
-        about="an .npz with images (N, H, W, 3) uint8, and labels, test_images, test_labels where there are",
+        about="an .npz with images (N, H, W, 3) uint8, and labels, test_images, test_labels if there are",
         read=read_arrays,
         has_test=arrays_have_test,
     ),

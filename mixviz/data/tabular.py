@@ -63,7 +63,7 @@ def read_rows_like(path: Path, known: Path, reading: Reading) -> Dataset:
     """All rows of a table of one's own as split ``all``, in the columns and units of the train split of another.
 
     known: the table that an encoder was trained on. Labels are what the new table has in the known column of classes,
-    -1 where it is empty. Raises UserError if a column is missing, or holds text in place of numbers.
+    -1 if it is empty. Raises UserError if a column is missing, or holds text in place of numbers.
     """
     train = _parts(known, reading)["train"]
     frames = {file: _frame(file) for file in dict.fromkeys(_files(path).values())}
@@ -134,7 +134,7 @@ def _covtype_values() -> np.ndarray:
 def split_rows(classes: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows of train and of test, in order: one of so many parts of each class is test, drawn from a fixed seed.
 
-    A class of a row or two is train's alone. Raises UserError where nothing is left for test.
+    A class of a row or two is train's alone. Raises UserError if nothing is left for test.
     """
     random = np.random.default_rng(0)
     test = np.zeros(len(classes), bool)
@@ -213,7 +213,7 @@ def _read_parquet(file: Path) -> pd.DataFrame:
 
 
 def _target(frame: pd.DataFrame, target: str | None, file: Path) -> str | None:
-    """The column of classes; None where none is named and none is called so. Raises UserError."""
+    """The column of classes; None if none is named and none is called so. Raises UserError."""
     if target is None:
         return next((name for wanted in TARGETS for name in map(str, frame) if name.lower() == wanted), None)
     if target not in frame:
@@ -229,7 +229,7 @@ def _check_rows(good: pd.Series, skip_bad: bool, message: str) -> None:
 
 
 def _classes(values: pd.Series, what: str) -> pd.Series:
-    """The classes as whole numbers or as text. Raises UserError where they are none."""
+    """The classes as whole numbers or as text. Raises UserError if they are none."""
     if pd.api.types.is_float_dtype(values):
         if not (values == values.round()).all():
             raise UserError(f"{what}: {values.name!r} has fractions, and classes are told apart here: put it in bins")

@@ -71,7 +71,7 @@ class LinearAugmented(Protocol):
     scale: Positive = 1.0  # of the recipe's epochs and of the epochs at which its learning rate falls
     lrs: tuple[Positive, ...] = ()  # none: the recipe's
     weight_decays: Decays = (0.0,)
-    choose: Choice = "on-train"  # learning rate and weight decay, where there are several
+    choose: Choice = "on-train"  # learning rate and weight decay, if there are several
     epoch: Epoch = "last"
 
     @property
@@ -125,7 +125,7 @@ def read_together(protocols: Sequence[LinearAugmented], inputs: Inputs, labels: 
 
 
 def _train(inputs: Inputs, labels: Tensor, passes: Passes, rates: Tensor, decays: Tensor, seed: int) -> Trained:
-    """Every setting on all of train and, where there are several, once more on four fifths of it."""
+    """Every setting on all of train and, if there are several, once more on four fifths of it."""
     features, test_features = inputs.features(passes.layer)
     count = rates.shape[1]
     counted = torch.ones(len(labels), count, dtype=torch.bool)

@@ -71,7 +71,7 @@ class Protocol:
         return self(features, labels, test_features, seed)
 
     def __call__(self, features: Tensor, labels: Tensor, test_features: Tensor, seed: int = 0) -> Readout:
-        """As ``read``, from features (N, F) and (n, F). Raises UserError where the protocol needs the images."""
+        """As ``read``, from features (N, F) and (n, F). Raises UserError if the protocol needs the images."""
         raise UserError(f"{self.name} needs images, but stored features have none: evaluate the encoder")
 
 

@@ -34,7 +34,7 @@ def fingerprint(module: nn.Module) -> str:
 
 @contextmanager
 def frozen(module: nn.Module | None) -> Iterator[nn.Module | None]:
-    """The module in evaluation mode. Raises NotFrozen where anything in it was changed meanwhile.
+    """The module in evaluation mode. Raises NotFrozen if anything in it was changed meanwhile.
 
     Within another guard of the same module it is that one which looks, at its end. None stands for raw pixels.
     """

@@ -37,7 +37,7 @@ def few_shot(
     training features, which needs none of their labels. The test labels are not handed in.
 
     features: (N, F); labels: (N,) from 0; test_features: (n, F). The images of a seed's first trials do not depend
-    on the number of trials, and those of 5 shots are among those of 10. Raises UserError where a class has fewer
+    on the number of trials, and those of 5 shots are among those of 10. Raises UserError if a class has fewer
     images than shots.
     """
     chosen = draw_shots(labels, shots, trials, seed)
@@ -50,7 +50,7 @@ def few_shot(
 def draw_shots(labels: Tensor, shots: int, trials: int, seed: int = 0) -> Tensor:
     """(T, C * shots) rows of labels (N,) from 0: in each trial ``shots`` images of each class, none twice.
 
-    Raises UserError where a class has fewer images, or there is nothing to draw.
+    Raises UserError if a class has fewer images, or there is nothing to draw.
     """
     if min(shots, trials) < 1:
         raise UserError(f"{shots} labels a class in {trials} trials: take at least 1 of each")
@@ -105,7 +105,7 @@ def label_fraction(
     """A linear probe from 1 % or 10 % of the labels: the same part of each class, and at least one image of each.
 
     The settings are chosen on a fifth of the labelled images. features: (N, F); labels: (N,) from 0;
-    test_features: (n, F). Raises UserError where the fraction is not in (0, 1] or leaves too few images to choose on.
+    test_features: (n, F). Raises UserError if the fraction is not in (0, 1] or leaves too few images to choose on.
     """
     chosen = share_of_labels(labels, fraction, seed)
     if len(chosen) < 10:

@@ -90,7 +90,7 @@ class SealedLabels:
     def accuracies(self, predictions: Tensor) -> np.ndarray:
         """The shares of hits (M,) of M predictions (M, n), none of which is chosen: one read.
 
-        Raises SealRefused where the labels were not made for it, and from the second call on.
+        Raises SealRefused if the labels were not made for it, and from the second call on.
         """
         if not self.__repeated:
             raise SealRefused(f"{len(predictions)} predictions for each test image: tell of one, or of all")
@@ -99,7 +99,7 @@ class SealedLabels:
     def best_accuracy(self, candidates: Tensor) -> tuple[float, int]:
         """The highest accuracy of (M, n) predictions, and which of the M it is of: a number that flatters.
 
-        Raises SealRefused where the labels were not made for it, and from the second call on.
+        Raises SealRefused if the labels were not made for it, and from the second call on.
         """
         if not self.__best_on_test:
             raise SealRefused(f"a choice on test: choose on a split of train, or ask for {BEST_ON_TEST}")

@@ -10,7 +10,7 @@ TOLERATED = 0.01  # of the test images: well-known data sets have some
 
 
 def images_in_both(train: Dataset, test: Dataset) -> int:
-    """How many test images are training images too, byte for byte. Raises UserError where they are over 1 %."""
+    """How many test images are training images too, byte for byte. Raises UserError if they are over 1 %."""
     if train.stored.shape[1:] != test.stored.shape[1:]:
         return 0
     key, test_key = eight_bytes(train.stored), eight_bytes(test.stored)

@@ -38,7 +38,7 @@ PSNR: dict[str, tuple[float, ...]] = {
 
 
 def psnr(images: np.ndarray, corrupted: np.ndarray) -> np.ndarray:
-    """(N,) peak signal to noise ratio in dB of images (N, H, W, 3) uint8; higher is nearer, infinite where equal."""
+    """(N,) peak signal to noise ratio in dB of images (N, H, W, 3) uint8; higher is nearer, infinite if equal."""
     squared = np.mean((images.astype(np.float32) - corrupted) ** 2, axis=(1, 2, 3))
     with np.errstate(divide="ignore"):
         return 10 * np.log10(255**2 / squared)
@@ -105,10 +105,10 @@ def compare_corruption_errors(table: pd.DataFrame, reference: pd.DataFrame) -> p
     table, reference: of protocol ``corruptions``, with the same kinds and severities. With E the error summed over
     the severities of a kind, and C the clean error at each of them:
     ``ce`` = E / E of the reference; below 1 is better than the reference.
-    ``relative_ce`` = (E - C) / (E - C) of the reference: what corruption adds to the clean error, alone; NaN where
+    ``relative_ce`` = (E - C) / (E - C) of the reference: what corruption adds to the clean error, alone; NaN if
     the reference loses nothing, and of little worth where it loses little.
     In the paper the reference is AlexNet; here it is whatever network is named beside.
-    Raises UserError where the two tables differ in kinds or severities.
+    Raises UserError if the two tables differ in kinds or severities.
     """
     sums, reference_sums = _sums(table), _sums(reference)
     if not sums["cells"].equals(reference_sums["cells"]):

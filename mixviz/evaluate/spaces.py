@@ -16,7 +16,7 @@ def space_features(spaces: Mapping[str, Tensor], backbone: str = "backbone") -> 
     spaces: name -> (n, D), rows of unit length, as from ``heads`` or ``branches`` of ``mixviz.analysis.heads``, so
     that each weighs as much as any other; where ``backbone`` is among them it counts as none of the spaces.
     Gives each of the spaces as it is, then "all spaces", and "backbone + all spaces". With one space, it is "all
-    spaces" already. Raises UserError where there is no space.
+    spaces" already. Raises UserError if there is no space.
     """
     own = [name for name in spaces if name != backbone]
     if not own:

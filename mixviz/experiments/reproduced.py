@@ -124,7 +124,7 @@ def _device(table: Table) -> str:
 
 
 def _rounding(table: Table) -> str:
-    """What training again with other rounding did; empty where that was not tried."""
+    """What training again with other rounding did; empty if that was not tried."""
     found = table.get("rounding")
     if not found:
         return ""

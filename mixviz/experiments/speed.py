@@ -28,7 +28,7 @@ def augmentation_benchmark(batch: int = 256, size: int = 32, seconds_each: float
 
     batch: N, images that are augmented together. size: pixels a side. seconds_each: for each contestant.
     ``images_per_second`` has mixviz, torchvision image by image on PIL images and on tensors, and kornia's batched
-    pipeline with parameters for each image (None where kornia is not installed); ``times_as_fast`` mixviz's over
+    pipeline with parameters for each image (None if kornia is not installed); ``times_as_fast`` mixviz's over
     each of the others'; ``threads`` of torch; ``versions``.
     """
     shape = (batch, size, size, 3)

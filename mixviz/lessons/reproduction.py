@@ -35,7 +35,7 @@ LIVE = "≈ "  # before numbers that differ a little from processor to processor
 def pairs_of(base: str, method: str) -> list[tuple[Run, Run]]:
     """Recordings of base and method with the same seed, by the names that they have before ``-seed``.
 
-    Raises UserError where there is none.
+    Raises UserError if there is none.
     """
     by_name = {run.name: run for run in available()}
     seeds = [name.rpartition("-seed")[2] for name in by_name if name.rpartition("-seed")[0] == base]

@@ -15,7 +15,7 @@ def line_of(method: str) -> Literal[":", "-"]:
 
 
 def label_at_right(ax: Axes, ends: Mapping[str, tuple[float, float]], colours: Sequence[str] = ()) -> None:
-    """Names in a column right of the axes, each level with its point where there is room, and a line to it.
+    """Names in a column right of the axes, each level with its point if there is room, and a line to it.
 
     ends: name -> point in data. Call it when all is drawn: the limits are fixed here.
     """

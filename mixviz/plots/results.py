@@ -1,4 +1,4 @@
-"""Pictures of results: accuracies as bars, with the spread over seeds where there is one."""
+"""Pictures of results: accuracies as bars, with the spread over seeds if there is one."""
 
 import pandas as pd
 from matplotlib.axes import Axes

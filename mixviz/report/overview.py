@@ -106,7 +106,7 @@ class Overview:
     invariance: pd.DataFrame | None  # head x augmentation; None if the data have no factors
     per_head: Heads  # nearest neighbours among the test images: head -> (SHOWN, k) rows
     contribution: HeadContribution | None  # to a classifier's decisions; None with one embedding space
-    factors: pd.DataFrame | None  # how well each factor of the data is read from each head; None where it has none
+    factors: pd.DataFrame | None  # how well each factor of the data is read from each head; None if it has none
 
 
 def overview(run: Run, images: int = 10_000, projection: str = "pca", device: str = "auto") -> Overview:

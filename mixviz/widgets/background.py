@@ -52,7 +52,7 @@ class Training:
 
     @classmethod
     def begin(cls, config: RunConfig, name: str, root: Path) -> Self:
-        """Train a new run. Raises UserError where its name is taken, or while another one is trained."""
+        """Train a new run. Raises UserError if its name is taken, or while another one is trained."""
         return cls(Run.check_new(config, name, root), config)._start()
 
     @classmethod
@@ -66,12 +66,12 @@ class Training:
 
     @property
     def images_per_second(self) -> float:
-        """Since it began or went on, pauses for monitor and film included; 0 where that is not known yet."""
+        """Since it began or went on, pauses for monitor and film included; 0 if that is not known yet."""
         return self._rate
 
     @property
     def seconds_left(self) -> float | None:
-        """None where it is not known yet."""
+        """None if it is not known yet."""
         return (self.total - self.done) / self._rate if self._rate else None
 
     @property

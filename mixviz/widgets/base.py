@@ -58,7 +58,7 @@ class Widget:
         self.set(**values)
 
     def look(self, **values: Any) -> Any:
-        """The analysis of the controls' values, kept in ``seen``. Raises UserError where these have no meaning."""
+        """The analysis of the controls' values, kept in ``seen``. Raises UserError if these have no meaning."""
         raise NotImplementedError
 
     def numbers(self) -> dict[str, Any]:

@@ -157,7 +157,7 @@ def wav(sound: np.ndarray) -> bytes:
 
 
 def _names(network: Network, rows: Sequence[int]) -> list[str]:
-    """What each sound of the batch is: its class, or its number where there are no classes."""
+    """What each sound of the batch is: its class, or its number if there are no classes."""
     data = network.held_out
     if data.labels is None:
         return [f"sound {row}" for row in rows]

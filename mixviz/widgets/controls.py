@@ -51,7 +51,7 @@ def written(value: Any) -> str:
 
 
 def choices(control: Control) -> list[Any] | None:
-    """What may be chosen of a list; None where the control is no list, or takes other words as well."""
+    """What may be chosen of a list; None if the control is no list, or takes other words as well."""
     return _listed(control) if isinstance(control, Listed) else None
 
 
@@ -86,7 +86,7 @@ def put(name: str, control: Control, value: Any) -> None:
 
 
 def parse(control: Control, text: str) -> Any:
-    """The value that is written so, or the text itself where there is none."""
+    """The value that is written so, or the text itself if there is none."""
     listed = choices(control)
     if listed is not None:
         return next((option for option in listed if written(option) == text), text)

@@ -129,14 +129,14 @@ class FailureCases(Widget):
         if picture in CURVES:
             return float(self._curve(picture, run)[1][-1])
         if picture == HEADS and run.invariance.empty:
-            raise UserError("heads are compared where there are several: that is LooC's pair")
+            raise UserError("heads are compared if there are several: that is LooC's pair")
         return failure_case({GAIN: "unfrozen-probe", HEADS: "inverted-views"}[picture]).signature.measure(run)
 
     def _curve(self, picture: str, run: RunEvidence) -> tuple[np.ndarray, np.ndarray]:
         return run.curve(self._name(picture))
 
     def _name(self, picture: str) -> str:
-        """The curve's own name, the first that the healthy run has. Raises UserError where it has none."""
+        """The curve's own name, the first that the healthy run has. Raises UserError if it has none."""
         there = {TRAINING_LOSS, *self.seen.healthy.film.curves, *self.seen.healthy.metrics}
         found = next((name for name in CURVES[picture] if name in there), None)
         if found is None:

@@ -113,7 +113,7 @@ def setting(flag: Flag, value: Any) -> Any:
 
 
 def _rungs(flag: Flag) -> set[float]:
-    """Steps around the usual value, by factors of two; towards 1 where that is the end."""
+    """Steps around the usual value, by factors of two; towards 1 if that is the end."""
     default, bounds, number = flag.default, flag.bounds, int if int in flag.kinds else float
     if bounds.get("lt") == 1:
         return set(NEAR_ONE)

@@ -33,7 +33,7 @@ class FilmScrubber(Widget):
     """Three pictures of one epoch of training side by side, which move with the epoch; drag it, or play the film.
 
     runs: whose films; by default those of MoCo-v2 on CIFAR-10 (JPEG), plain and under each mixing. Films need neither
-    images nor networks. Raises UserError where a run has no film.
+    images nor networks. Raises UserError if a run has no film.
     """
 
     size = (11.0, 3.8)
@@ -109,7 +109,7 @@ class FilmScrubber(Widget):
         return {name: self._at(f"{name}/{{}}") for name in ("alignment", "uniformity")}
 
     def _at(self, curve: str) -> list[float]:
-        """A curve at the epoch, film by film, of one over ranks the first; NaN where a film has none."""
+        """A curve at the epoch, film by film, of one over ranks the first; NaN if a film has none."""
         curve, epoch = curve.format(self.values["space"]), self.values["epoch"]
         found = [film.curves[curve][film.at(epoch)] if curve in film.curves else np.nan for film in self.shown.values()]
         return [float(np.ravel(value)[0]) for value in found]
@@ -158,7 +158,7 @@ class FilmScrubber(Widget):
 
 
 def films_of(*runs: Run | str) -> dict[str, Film]:
-    """Method -> film; with the run's name where several have one method. Raises UserError where one has no film."""
+    """Method -> film; with the run's name where several have one method. Raises UserError if one has no film."""
     found = list({run.name: run for run in map(find, runs)}.values())
     return {name: run.film for name, run in zip(short_names(found), found, strict=True)}
 

@@ -226,7 +226,7 @@ def _draw(mixing: Mixing, lam: float, centre: tuple[float, float]) -> Any:
 
 
 def pairs_of(network: Network) -> int:
-    """From how many examples each of the two can be picked. Raises UserError where there are too few."""
+    """From how many examples each of the two can be picked. Raises UserError if there are too few."""
     held, what = len(network.held_out), domain_of(network.held_out).examples
     if held < BATCH:
         raise UserError(f"{network.run.name} holds out {held} {what}, {BATCH} are wanted: train it with more of them")

@@ -82,7 +82,7 @@ def undefined(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _why_not(framework: str, *mixings: str) -> str:
-    """Why these mixings have no meaning together on the framework; empty where they have one."""
+    """Why these mixings have no meaning together on the framework; empty if they have one."""
     try:
         check_compatible(FRAMEWORKS[framework], [MIXINGS[name]() for name in mixings])
     except UserError as error:

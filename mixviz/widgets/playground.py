@@ -144,7 +144,7 @@ class Playground:
     def change(self, settings: Settings) -> None:
         """Go on with other settings; a new framework or queue starts from the embedder as it is.
 
-        Raises UserError, and IncompatibleMixing, where they do not fit; then all stays as it was.
+        Raises UserError, and IncompatibleMixing, if they do not fit; then all stays as it was.
         """
         if any(getattr(settings, name) != getattr(self.settings, name) for name in REBUILT):
             method, optimizer = self._build(settings)
@@ -155,7 +155,7 @@ class Playground:
         self.settings, self.method, self.optimizer = settings, method, optimizer
 
     def run(self, steps: int) -> None:
-        """Train. Raises UserError where the loss is no number any more, or a mixing asks for too many negatives."""
+        """Train. Raises UserError if the loss is no number any more, or a mixing asks for too many negatives."""
         self.method.train()
         for _ in range(steps):
             rows = torch.randint(IMAGES, (BATCH,), generator=self.generator)

@@ -45,7 +45,7 @@ class Map:
     trust: float  # mean trustworthiness of the layout
     nearest: Neighbours  # (N, k)
     labels: Tensor  # (N,) from 0
-    names: tuple[str, ...] = ()  # of the classes; none where there are no classes
+    names: tuple[str, ...] = ()  # of the classes; none if there are no classes
     negatives: Neighbours | None = None  # (N, k) of other classes
     marks: tuple[tuple[str, str], ...] = ()  # colour and marker of each class
     purity: Tensor | None = None  # (N,) share of the nearest that have the image's class

@@ -26,7 +26,7 @@ class Ticker:
         return self._task is not None and not self._task.done()
 
     def start(self) -> None:
-        """Raises UserError where no loop runs, such as in a script."""
+        """Raises UserError if no loop runs, such as in a script."""
         if self.is_on:
             return
         try:

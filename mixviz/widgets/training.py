@@ -138,7 +138,7 @@ class TrainingPanel(Widget):
         self._tell()
 
     def start(self) -> None:
-        """Train what the controls ask for, in a new run. Raises UserError where that cannot be."""
+        """Train what the controls ask for, in a new run. Raises UserError if that cannot be."""
         config = self.seen.config
         if config is None:
             raise UserError(self.seen.problem)
@@ -154,7 +154,7 @@ class TrainingPanel(Widget):
         self.refresh()
 
     def go_on(self) -> None:
-        """Go on with the newest run that is not finished. Raises UserError where there is none."""
+        """Go on with the newest run that is not finished. Raises UserError if there is none."""
         run = self.history.unfinished()
         if run is None:
             raise UserError("no run here was stopped before its end: start one")
@@ -179,7 +179,7 @@ class TrainingPanel(Widget):
             raise self.training.failure
 
     def _follow(self, training: Training) -> None:
-        """Show a training, from the kernel's event loop where there is one: widgets are not for other threads."""
+        """Show a training, from the kernel's event loop if there is one: widgets are not for other threads."""
         self.training, self._error = training, ""
         self.history.add(training.run, training.config)
         self.refresh()

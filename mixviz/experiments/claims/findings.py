@@ -60,7 +60,7 @@ class Finding:
     high: float
     seeds: int
     setting: Setting
-    sign: int  # 1, -1, or 0 where it is not settled
+    sign: int  # 1, -1, or 0 if it is not settled
     note: str = ""  # why it is not settled
 
 
@@ -88,12 +88,12 @@ class Findings:
         return [finding for finding in found if finding]
 
     def study(self, claim: str) -> list[Finding]:
-        """The study's finding for a claim, in a list; empty where there is none."""
+        """The study's finding for a claim, in a list; empty if there is none."""
         return [self.claims[claim]] if self.claims and claim in self.claims else []
 
 
 def _paired(arm: Term, against: Term, seen: Mapping[Key, Mapping[int, Observation]]) -> Finding | None:
-    """Over the seeds that all have; None where there are none."""
+    """Over the seeds that all have; None if there are none."""
     keys = (*arm, *against)
     seeds = sorted(set.intersection(*(set(seen[key]) for key in keys)))
     if not seeds:
@@ -118,7 +118,7 @@ def _joined(settings: Sequence[Setting]) -> Setting:
 def read_findings(root: Path, tables: Sequence[Path] = ()) -> Findings:
     """All result files and runs below ``root/results``; further tables of ``reproduce`` by path.
 
-    Raises UserError where a file cannot be understood.
+    Raises UserError if a file cannot be understood.
     """
     observations: list[Observation] = []
     claims: dict[str, Finding] = {}

@@ -36,11 +36,11 @@ MOST_HEADLINES = 8  # of a paper
 DRAWN = ("glyphs",)
 NO_IMAGES = re.compile("covtype|higgs|digits|speech|fsdd|tones|mlp", re.IGNORECASE)  # in the name of data or network
 
-Row = dict[str, str]  # column -> text, as in the file; empty where there is nothing to say
+Row = dict[str, str]  # column -> text, as in the file; empty if there is nothing to say
 
 
 def read(path: Path = PATH) -> list[Row]:
-    """The rows of the ledger. Raises UserError where the file is missing or its columns are others."""
+    """The rows of the ledger. Raises UserError if the file is missing or its columns are others."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
@@ -166,7 +166,7 @@ def counts(rows: Sequence[Row], column: str) -> dict[str, Counter[str]]:
 
 
 def mistakes(row: Mapping[str, str]) -> list[str]:
-    """What is wrong with a row's hand-written part; empty where it is well formed."""
+    """What is wrong with a row's hand-written part; empty if it is well formed."""
     wrong = [f"{name} is empty" for name in ("id", "paper", "where", "claim", "method") if not row[name]]
     wrong += [f"{name} is no number" for name in ("paper_value", "paper_difference") if not _is_number(row[name])]
     if row["sureness"] not in SURENESS or row["expects"] not in EXPECTS:

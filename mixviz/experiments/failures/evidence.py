@@ -27,13 +27,13 @@ class RunEvidence:
 
     @classmethod
     def of(cls, run: Run) -> "RunEvidence":
-        """Raises UserError where the run has no film."""
+        """Raises UserError if the run has no film."""
         table = run.path / INVARIANCE
         own = [result for result in run.results if not result.is_transfer]
         return cls(run.film, run.metrics, own, pd.read_csv(table) if table.exists() else pd.DataFrame())
 
     def accuracy(self, encoder: str = "backbone", protocol: str | None = None) -> float:
-        """Of the class on test, in [0, 1]; protocol: None for ``probe``. Raises UserError where it was not measured."""
+        """Of the class on test, in [0, 1]; protocol: None for ``probe``. Raises UserError if it was not measured."""
         protocol = protocol or self.probe
         for result in self.results:
             if (result.encoder, result.label, result.target) == (encoder, protocol, "label"):
@@ -86,7 +86,7 @@ class Signature:
         return "higher" if self.sign > 0 else "lower"
 
     def read(self, healthy: RunEvidence, broken: RunEvidence) -> Reading:
-        """Raises UserError where the quantity was not measured."""
+        """Raises UserError if the quantity was not measured."""
         return self.compare(self.measure(healthy), self.measure(broken))
 
     def compare(self, healthy: float, broken: float) -> Reading:

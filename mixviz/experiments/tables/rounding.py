@@ -58,7 +58,7 @@ def rounding(experiment: Experiment, seeds: Sequence[int], root: Path) -> dict[s
 
 
 def _pair(tasks: list[Task]) -> list[Task]:
-    """The first task of a method that has a base, and that of its base; empty where there is none."""
+    """The first task of a method that has a base, and that of its base; empty if there is none."""
     first = next((task for task in tasks if task.arm.against and task.config.method.mixing), None)
     if first is None:
         return []
