@@ -92,7 +92,7 @@ def false_negatives(similarities: Tensor, negative: Tensor, same_class: Tensor, 
 
 
 def of_own_class(framework: Framework, term: Term, candidates: Candidates, labels: Tensor) -> Tensor:
-    """(n, M) bool: which candidates share the class of the image that the query is mostly made of.
+    """(n, M) bool: which candidates share the class of the image that makes up most of the query.
 
     labels: (N,) classes of the batch, negative where unknown. Synthetic negatives have no class.
     """
@@ -107,10 +107,10 @@ def of_own_class(framework: Framework, term: Term, candidates: Candidates, label
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticPoints:
-    """Synthetic negatives of every query beside what they were mixed of: first s pairs, then s' towards the query."""
+    """Synthetic negatives of every query with their parents: first the s pairs, then the s' with the query."""
 
     similarity: Tensor  # (n, S) cosine to the query
-    parents: Tensor  # (n, S, 2) of the negatives that were mixed; those towards the query have one, twice
+    parents: Tensor  # (n, S, 2) of the negatives that were mixed; mixtures with the query have one, given twice
     places: Tensor  # (n, S, 2) of the parents, in the pool
     towards_query: Tensor  # (S,) bool
     false_parents: Tensor | None  # (n, S) share of the parents that are of the query's own class; None without labels
@@ -152,7 +152,7 @@ def temperature_response(candidates: Candidates, temperatures: Sequence[float] |
     """What the temperature does to the same similarities: one row for each.
 
     Columns: temperature; effective_negatives; positive_probability, the mass on targets; hardest_share, the part of
-    the negatives' mass, and so of their pull on the query, that the hardest hundredth of them holds.
+    the negatives' mass, and so of their push on the query, that the hardest hundredth of them has.
     """
     negative = negative_columns(candidates.similarities, candidates)
     hardest = max(1, int(negative.sum(dim=1).min()) // 100)

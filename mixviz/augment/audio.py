@@ -49,7 +49,7 @@ class MaskParameters(Parameters):
 
 @dataclass(frozen=True)
 class Gain(Operation):
-    """Louder or softer by up to ``decibels``."""
+    """Louder or quieter by up to ``decibels``."""
 
     decibels: float = 6.0
     p: float = 0.5

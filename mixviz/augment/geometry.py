@@ -109,14 +109,14 @@ def enlarge(images: Tensor, box: CropParameters, flipped: Tensor, size: int) -> 
 
 
 def flip_marked(columns: Tensor, marked: Tensor) -> Tensor:
-    """(n, ..., W) with the last axis of those that are marked, (n,) bool, turned around."""
+    """(n, ..., W) with the last axis reversed where ``marked``, (n,) bool, is True."""
     return torch.where(marked.view(-1, *[1] * (columns.dim() - 1)), columns.flip(-1), columns)
 
 
 def places_in(start: Tensor, length: Tensor, size: int, new_size: int) -> Tensor:
-    """(n, new_size): where the pixels of a resized piece of a line lie, -1 to 1 from one end of the line to the other.
+    """(n, new_size): positions of the pixels of a resized piece of a line, from -1 to 1 along the line.
 
-    start and length (n,) of the piece, whose outermost half pixels are left out.
+    start and length (n,) of the piece, without its outermost half pixels.
     """
     start, length = start[:, None], length[:, None]
     pixel = torch.arange(new_size, device=start.device) + 0.5
@@ -143,7 +143,7 @@ def resize_weights(start: Tensor, length: Tensor, size: int, new_size: int) -> T
 
 @dataclass(frozen=True)
 class HorizontalFlip(Operation):
-    """Left becomes right."""
+    """A horizontal flip."""
 
     name: ClassVar[str] = "flip"
     group: ClassVar[str] = "flip"
@@ -157,7 +157,7 @@ class HorizontalFlip(Operation):
         return flip_marked(images, parameters.applied.to(images.device))
 
     def redraw_unlike(self, parameters: Parameters, other: Parameters, generator: Generator) -> Parameters:
-        """There are two values, so this is always the opposite of the other's."""
+        """There are two values, so this is always the opposite of the other view's."""
         return Parameters(~other.applied)
 
 

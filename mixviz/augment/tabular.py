@@ -22,7 +22,7 @@ class NoiseParameters(Parameters):
 
 @dataclass(frozen=True)
 class CorruptionParameters(Parameters):
-    """``donor`` is where in the batch the other row lies: 0 its first, 1 its end."""
+    """``donor`` is the position of the other row in the batch: 0 the first, 1 the end."""
 
     replaced: Tensor  # (n, F) bool
     donor: Tensor  # (n, F) in [0, 1)

@@ -18,7 +18,7 @@ SUFFIXES = (".csv", ".json")
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """Flags that filter runs, ``--sort``, ``--reverse`` and ``--out``."""
     parser.add_argument(
-        "--below", default="", metavar="FOLDER", help="runs in this folder of the runs' folder, such as sweep"
+        "--below", default="", metavar="FOLDER", help="only runs in this sub-folder of the runs' folder, such as sweep"
     )
     parser.add_argument("--data", metavar="TEXT", help="only runs whose data have this in their name")
     parser.add_argument(
@@ -26,12 +26,12 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tag", nargs="+", default=[], help="only runs with all of these tags; see the command tag")
     parser.add_argument("--sort", metavar="COLUMN", help="of the table, by name [default: the oldest first]")
-    parser.add_argument("--reverse", action="store_true", help="the other way round")
+    parser.add_argument("--reverse", action="store_true", help="reverse the order")
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"also write the table: {' or '.join(SUFFIXES)}")
 
 
 def chosen_runs(arguments: argparse.Namespace) -> list[Run]:
-    """The runs that there are, the oldest first; ``keeps`` filters them. Raises UserError."""
+    """All runs, the oldest first; ``keeps`` filters them. Raises UserError."""
     if arguments.out is not None:
         if arguments.out.suffix not in SUFFIXES:
             raise unknown("kind of file", arguments.out.suffix or arguments.out.name, SUFFIXES)
@@ -54,7 +54,7 @@ def keeps(arguments: argparse.Namespace, run: Run) -> bool:
 
 
 def in_order(arguments: argparse.Namespace, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows as ``--sort`` and ``--reverse`` want them, what is missing last. Raises UserError."""
+    """The rows in the order of ``--sort`` and ``--reverse``, missing values last. Raises UserError."""
     if arguments.sort is not None:
         if arguments.sort not in table:
             raise unknown("column", arguments.sort, table.columns)

@@ -1,4 +1,4 @@
-"""Published data sets, as their publishers ship them, below ``data/datasets``."""
+"""Published data sets, as their publishers distribute them, below ``data/datasets``."""
 
 from http.client import HTTPException
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Augmentations of images with one strength each, and how they are applied at it."""
+"""Augmentations of images with a single strength each, and how they are applied at it."""
 
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,7 @@
 """Rows of tables: stored as floats (F,), standardised and one-hot by their readers, and seen by an encoder as they are.
 
-Augmentation is what i-Mix has for domains of which nothing is known: features dropped, or noise. All of it may be
-off, where InputMix stands in (arXiv:2010.08887).
+Augmentation is i-Mix's for domains without prior knowledge: dropped features, or noise. All of it can be off, with
+InputMix instead (arXiv:2010.08887).
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class TabularAugment(AugmentSettings):
 
     dropout: Probability = Field(default=0.2, description="probability that a feature is 0, the mean of train's")
     noise: Strength = Field(default=0.0, description="Gaussian noise, in standard deviations of train's")
-    corruption: Probability = Field(default=0.0, description="share of features that are another row's (SCARF)")
+    corruption: Probability = Field(default=0.0, description="share of features taken from another row (SCARF)")
 
 
 def dropped(rate: Tensor, shape: Shape, generator: Generator) -> Change:

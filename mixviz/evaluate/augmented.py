@@ -1,4 +1,4 @@
-"""Protocols that augment the training images: the papers' linear evaluations, and what an online probe sees."""
+"""Protocols that augment the training images: the papers' linear evaluations, and online probes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from mixviz.evaluate.views import Passes, Views, fit_on_views
 
 @dataclass(frozen=True)
 class Recipe:
-    """A probe as a paper trains it: SGD with momentum 0.9, learning rate falling by ``factor`` at ``decay_epochs``."""
+    """How a paper trains its probe: SGD with momentum 0.9, learning rate falling by ``factor`` at ``decay_epochs``."""
 
     lrs: tuple[float, ...]
     epochs: int
@@ -23,7 +23,7 @@ class Recipe:
     factor: float
     batch_size: int
     views: Views
-    reported: str  # what the paper's number is, and how sure that is
+    reported: str  # which number the paper reports, and how we know
 
 
 RecipeName = Literal["moco", "mixco", "mochi", "looc", "imix"]
@@ -44,9 +44,9 @@ class LinearAugmented(Protocol):
     """The papers' linear evaluation: a new random crop and flip of every training image in each epoch.
 
     recipe: MoCo (arXiv:1911.05722), MixCo (2010.06300), MoCHi (2010.01028), LooC (2008.05659), i-Mix (2010.08887),
-    each with its learning rates, epochs, steps and batch. Features are not standardised; no weight decay but what is
-    asked for. Several candidates are trained together, each on all of train and, to be chosen, on four fifths of it.
-    Test images are read as they are, without the papers' enlarged centre crop.
+    each with its learning rates, epochs, steps and batch. Features are not standardised; no weight decay by default.
+    Several candidates are trained together, each on all of train and, to be chosen, on four fifths of it. Test images
+    are used as they are, without the papers' enlarged centre crop.
 
     As in the papers' code the loss is a mean, the encoder in evaluation mode, and features keep their own lengths, for
     which the learning rates were found. A step is stable below about 3.8 / (c e), where e is the largest eigenvalue
@@ -58,9 +58,9 @@ class LinearAugmented(Protocol):
     - glyphs: 33 40 40 40 39 after a tenth of the epochs, 52 54 54 53 53 after all,
     - CIFAR-10: 50 51 52 51 51 after a tenth.
 
-    So a rate far too large costs a point, one too small more. What is short of ``linear-features`` (82 and 57) is the
-    crops' doing (without: 67 and 57 after as few epochs, 82 and 57 after all) and, on glyphs, too few steps for
-    features that are not standardised (standardised, without crops: 80). A small ``scale`` loses falls: 0.1 i-Mix's
+    So a rate far too large costs a point, one too small costs more. The gap to ``linear-features`` (82 and 57) comes
+    from the crops (without: 67 and 57 after as few epochs, 82 and 57 after all) and, on glyphs, too few steps for
+    features that are not standardised (standardised, without crops: 80). A small ``scale`` skips decays: 0.1 i-Mix's
     last, 0.03 MoCo's second, 0.01 both, and a probe whose rate stays at 30 is left near chance.
     """
 
@@ -93,7 +93,7 @@ class LinearAugmented(Protocol):
         return read_together([self], inputs, labels, seed)[0]
 
     def choice(self, trained: "Trained", first: int) -> Readout:
-        """The read-out, from the columns of all that were trained together; this protocol's begin at ``first``."""
+        """The predictions, from the columns of all probes trained together; this protocol's begin at ``first``."""
         about = {"epochs": self.passes.epochs, "batch_size": self.passes.batch_size, "views": self.passes.views}
         columns = list(range(first, first + len(self.settings)))
         if self.choose == "on-train" and len(columns) > 1:
@@ -115,7 +115,7 @@ class Trained:
 
 
 def read_together(protocols: Sequence[LinearAugmented], inputs: Inputs, labels: Tensor, seed: int = 0) -> list[Readout]:
-    """Several protocols of the same passes at the price of one; each result is as if it were read out alone."""
+    """Several protocols that share their passes, at the price of one; each result is as if it were computed alone."""
     (passes,) = {protocol.passes for protocol in protocols}
     rates = torch.cat([protocol.rates() for protocol in protocols], dim=1)
     decays = torch.tensor([decay for protocol in protocols for _, decay in protocol.settings])
@@ -146,11 +146,11 @@ def _train(inputs: Inputs, labels: Tensor, passes: Passes, rates: Tensor, decays
 
 @dataclass(frozen=True)
 class LinearOnline(Protocol):
-    """As the online probes of solo-learn and others: trained on pre-training's strong views, nothing chosen.
+    """Like the online probes of solo-learn and others: trained on pre-training's strong views, nothing chosen.
 
-    A true online probe is trained beside the encoder, while that still moves, and sees as many views as it does.
-    Here the encoder stands still, and the probe sees ``epochs`` passes of MoCo-v2's views (blur left out), by SGD
-    with momentum 0.9 and one constant learning rate. It is read out on clean images, as theirs are.
+    A true online probe is trained along with the encoder and sees the same views. Here the encoder is frozen, and the
+    probe sees ``epochs`` passes of MoCo-v2's views (without blur), by SGD with momentum 0.9 and one constant learning
+    rate. It is tested on clean images, as theirs are.
     """
 
     name: ClassVar[str] = "linear-online"

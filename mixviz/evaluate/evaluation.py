@@ -1,4 +1,4 @@
-"""Frozen features, read by named protocols; test labels judge once all have predicted."""
+"""Frozen features under named protocols; test labels are read once all have predicted."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -84,7 +84,7 @@ def _judged(
 def _unsealed(
     protocol: Protocol, predicted: Tensor, sealed: SealedLabels, names: Sequence[str], ranked: Tensor | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Accuracy and what it is made of, as a result has them, and more settings: the only place of the one read."""
+    """The accuracy and its details as a result's fields, and more settings; only here are test labels read."""
     if protocol.peeks:
         accuracy, place = sealed.best_accuracy(predicted)
         return {"accuracy": accuracy}, {"chosen_on": f"test: {BEST_ON_TEST}", "of": len(predicted), "place": place}
@@ -99,12 +99,12 @@ def _unsealed(
 
 
 def _repeated(protocol: Repeated, predicted: Tensor, sealed: SealedLabels) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The mean of what the protocol counts, which it says before the labels are read. Raises UserError."""
+    """The mean of the predictions that the protocol counts, known before the labels are read. Raises UserError."""
     counted = np.array(protocol.counted(len(predicted)), bool)
     accuracies = sealed.accuracies(predicted)
     accuracy, table = float(accuracies[counted].mean()), protocol.table(accuracies.copy())
     if not np.array_equal(table["accuracy"], accuracies):
-        raise UserError(f"{protocol.name}: its table has other accuracies than were found: give all, in their order")
+        raise UserError(f"{protocol.name}: its table does not have the measured accuracies: give all, in their order")
     return {"accuracy": accuracy, "table": table}, protocol.told(table)
 
 

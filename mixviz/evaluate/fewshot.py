@@ -1,4 +1,4 @@
-"""Few labels: 5 or 10 a class, drawn again in each trial, or 1 % and 10 % of all."""
+"""Few labels: 5 or 10 a class, redrawn in each trial, or 1 % and 10 % of all."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -20,7 +20,7 @@ LR, ITERATIONS = 0.03, 250  # LooC (arXiv:2008.05659): Adam, all labelled images
 
 @dataclass(frozen=True)
 class FewShot:
-    """Predictions of T classifiers, each from labels of its own."""
+    """Predictions of T classifiers, each trained on its own labels."""
 
     shots: int  # labels a class
     chosen: Tensor  # (T, C * shots) rows of train whose labels were used, class by class
@@ -34,7 +34,7 @@ def few_shot(
 
     Softmax regression by Adam with lr 0.03 and 250 steps on all labelled images, from zero; no weight decay, nothing
     is chosen. All trials are trained at once. Features are standardised by the mean and standard deviation of all
-    training features, which needs none of their labels. The test labels are not handed in.
+    training features, which does not need their labels. Test labels are not passed in.
 
     features: (N, F); labels: (N,) from 0; test_features: (n, F). The images of a seed's first trials do not depend
     on the number of trials, and those of 5 shots are among those of 10. Raises UserError if a class has fewer
@@ -48,7 +48,7 @@ def few_shot(
 
 
 def draw_shots(labels: Tensor, shots: int, trials: int, seed: int = 0) -> Tensor:
-    """(T, C * shots) rows of labels (N,) from 0: in each trial ``shots`` images of each class, none twice.
+    """(T, C * shots) rows of labels (N,) from 0: in each trial ``shots`` images of each class, without repeats.
 
     Raises UserError if a class has fewer images, or there is nothing to draw.
     """
@@ -89,7 +89,7 @@ def fit_trials(features: Tensor, labels: Tensor, lr: float = LR, iterations: int
 
 @dataclass(frozen=True)
 class LabelFraction:
-    """Predictions of a linear probe from a part of the labels."""
+    """Predictions of a linear probe trained on a part of the labels."""
 
     fraction: float
     chosen: Tensor  # (M,) rows of train whose labels were used
@@ -127,7 +127,7 @@ def share_of_labels(labels: Tensor, fraction: float, seed: int = 0) -> Tensor:
 class LinearFewShot(Repeated):
     """``few_shot`` as a protocol: the mean accuracy over trials, and its 95 % interval by Student's t.
 
-    The interval is over which images are labelled, for this one encoder and test set: not over trainings.
+    The interval covers the choice of labelled images, for this one encoder and test set, not trainings.
     """
 
     name: ClassVar[str] = "few-shot"

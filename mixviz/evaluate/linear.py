@@ -16,7 +16,7 @@ Setting = tuple[float, float]  # learning rate, weight decay
 
 @dataclass(frozen=True)
 class Classifier:
-    """A linear read-out that can be asked again: (n, F) features -> (n,) classes from 0."""
+    """A linear classifier for further predictions: (n, F) features -> (n,) classes from 0."""
 
     mean: Tensor  # (F,) of the training features
     std: Tensor  # (F,)
@@ -35,7 +35,7 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Probe:
-    """What a linear probe found."""
+    """The result of a linear probe."""
 
     predicted: Tensor  # (n,) classes of the test features
     logits: Tensor  # (n, C)
@@ -53,7 +53,7 @@ def linear_probe(
     batch_size: int = 1024,
     settings: Sequence[Setting] | None = None,
 ) -> Probe:
-    """The predictions of ``linear_classifier`` for test features (n, F); test labels are not even handed in."""
+    """The predictions of ``linear_classifier`` for test features (n, F); test labels are not passed in."""
     classifier = linear_classifier(features, labels, seed, epochs, batch_size, settings)
     chosen = (classifier.lr, classifier.weight_decay, classifier.validation_accuracy)
     logits = classifier.logits(test_features)
@@ -106,14 +106,14 @@ def standardised(features: Tensor, *others: Tensor) -> list[Tensor]:
 def split(n: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """Rows of n training images to train on, and the fifth of them, drawn at random, to choose settings on.
 
-    At least one is for choosing.
+    At least one is for selection.
     """
     order, fifth = torch.randperm(n, generator=generator), max(1, n // 5)
     return order[fifth:], order[:fifth]
 
 
 def best_of(weights: Tensor, features: Tensor, labels: Tensor) -> tuple[int, float]:
-    """Which of S settings is right most often on (n, F) held-out training features, and how often."""
+    """The best of S settings on (n, F) held-out training features, and its accuracy."""
     accuracies = (predict(weights, features) == labels.to(features.device)).cpu().double().mean(dim=1)
     return int(accuracies.argmax()), float(accuracies.max())
 
@@ -130,7 +130,7 @@ def fit(
     """Weights of one softmax regression for each (learning rate, weight decay), (F + 1, S, C); the last row is bias.
 
     All settings see the same batches, are independent of one another, and share each matrix product. The loss is
-    convex: they start at zero. watch: is shown the weights after every epoch.
+    convex: they start at zero. watch: called with the weights after every epoch.
     """
     features, classes = with_bias(features), int(labels.max()) + 1
     one_hot = F.one_hot(labels.to(features.device), classes).to(features)  # (N, C)
@@ -170,8 +170,8 @@ def fit_lbfgs(features: Tensor, labels: Tensor, weight_decays: Sequence[float], 
     """As ``fit``, to the minimum of each weight decay by L-BFGS: (F + 1, S, C). No learning rate, no random choice.
 
     Minimises the mean cross entropy + decay / 2 times the squared weights, bias left out: scikit-learn's
-    LogisticRegression with C = 1 / (N decay). A path: the strongest decay starts at zero, each next one where the
-    last ended.
+    LogisticRegression with C = 1 / (N decay). A regularisation path: the strongest decay starts at zero, each next one
+    where the last ended.
     """
     features, labels, classes = with_bias(features), labels.to(features.device), int(labels.max()) + 1
     weights = features.new_zeros(features.shape[1], classes)

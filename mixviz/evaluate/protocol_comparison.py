@@ -1,4 +1,4 @@
-"""Protocols compared: one checkpoint, read out by the protocols that papers and libraries report, side by side."""
+"""Protocols compared: one checkpoint under the protocols that papers and libraries report, side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +25,9 @@ LENGTHS = "either way: lengths of features weigh in"
 
 @dataclass(frozen=True)
 class NamedProtocol:
-    """One way to read a checkpoint out, who does, and what the number owes to it.
+    """One way to evaluate a checkpoint, who uses it, and its effect on the number.
 
-    protocols: one, or several of which the best on test is taken; the name then has to say so.
+    protocols: one, or several of which the best on test is reported; the name then has to say so.
     """
 
     name: str
@@ -37,11 +37,11 @@ class NamedProtocol:
 
     def __post_init__(self) -> None:
         if self.peeks and BEST_ON_TEST not in self.name:
-            raise UserError(f"the reading {self.name!r} is chosen on test: put {BEST_ON_TEST} into its name")
+            raise UserError(f"the reading {self.name!r} selects on test: put {BEST_ON_TEST} into its name")
 
     @property
     def peeks(self) -> bool:
-        """Whether test labels choose: such a number flatters, and is left out of comparisons."""
+        """Whether test labels select: such a number is optimistic, and is left out of comparisons."""
         first, *others = self.protocols
         return bool(others) or first.peeks
 
@@ -99,11 +99,11 @@ def compare_protocols(
     """One checkpoint under every reading, one row each, in their order. Raises UserError, NotFrozen.
 
     Columns: reading, protocol, reported_by, effect, accuracy (on test, in [0, 1]), points (percentage points above
-    the first reading), comparable (False where test labels chose), reads (of the test labels, one each), and what
+    the first reading), comparable (False if test labels selected), reads (of the test labels, one each), and what
     all share: data, split, target, scale, seed.
 
-    scale: of the epochs of the augmented probes (100 in most papers), since they cost a pass of the encoder each;
-    those that differ in learning rates alone are trained together. Readings of the head are left out for raw pixels.
+    scale: of the epochs of the augmented probes (100 in most papers), since each needs a pass of the encoder; those
+    that differ only in learning rates are trained together. Readings of the head are left out for raw pixels.
     """
     if not scale > 0:
         raise UserError(f"--scale {scale:g}: give a number greater than 0")

@@ -17,7 +17,7 @@ Views = Literal["resized-crop", "padded-crop", "pre-training"]
 
 @dataclass(frozen=True)
 class Passes:
-    """What the candidates that are trained together share."""
+    """What candidates share that are trained together."""
 
     epochs: int
     batch_size: int
@@ -37,11 +37,12 @@ def fit_on_views(
 ) -> Tensor:
     """Weights of S softmax regressions on a frozen encoder's features of augmented images, (F + 1, S, C).
 
-    SGD with momentum 0.9, weights drawn from N(0, 0.01) as in MoCo's probe. All see the same views in the same
-    batches, start alike, and are independent of one another: the encoder's passes, which are the price, are shared.
+    SGD with momentum 0.9, weights drawn from N(0, 0.01) as in MoCo's probe. All see the same views in the same batches,
+    have the same initial weights, and are independent of one another: they share the encoder's passes, which dominate
+    the cost.
 
     labels: (N,) from 0; rates: (E, S), learning rate of each epoch; decays: (S,), weight decay; counted: (N, S) bool,
-    which images each learns from. watch: is shown the weights after every epoch. Raises NotFrozen.
+    which images each learns from. watch: called with the weights after every epoch. Raises NotFrozen.
     """
     with frozen(inputs.embedder):
         return _fit(inputs, labels, passes, rates, decays, counted, seed, watch)
@@ -97,7 +98,7 @@ def view_maker(views: Views, size: int) -> Callable[[Tensor, Generator], Tensor]
 
 
 def augmented(augmentation: Augmentation, images: Tensor, generator: Generator) -> Tensor:
-    """Images (n, C, H, W), each with random choices of its own."""
+    """Images (n, C, H, W), each with its own random choices."""
     return augmentation.apply(images, augmentation.sample(len(images), images.shape[1:], generator))
 
 

@@ -400,7 +400,7 @@ def test_findings_of_the_study_heed_its_margins(tmp_path, monkeypatch):
     )
     assert [findings.study(name)[0].sign for name in ("d", "e")] == [0, 0]
     row = ROW | {"arm": "study", "measure": "d"}
-    assert judge(row, choose(row, findings)[0]) == ("not settled", "within the margin that was set before")
+    assert judge(row, choose(row, findings)[0]) == ("not settled", "within the margin set beforehand")
     assert findings.study("unknown") == []
 
 

@@ -1,7 +1,7 @@
-"""What the project's result files say, in one form: a difference of an arm to its base, seed by seed.
+"""The project's result files in one form: the difference of an arm to its base, seed by seed.
 
-Read are run folders, the tables of ``reproduce``, the tour and the study of the papers' claims. A difference may be one
-of two differences as well: ``a (small) - b (small)`` against ``a (large) - b (large)`` asks where the gain is larger.
+It reads run folders, the tables of ``reproduce``, the tour and the study of the papers' claims. A difference may also
+be that of two differences: ``a (small) - b (small)`` against ``a (large) - b (large)`` asks where the gain is larger.
 """
 
 import json
@@ -27,7 +27,7 @@ Term = tuple[Key, ...]  # one, or two of which the second is taken away from the
 
 @dataclass(frozen=True)
 class Setting:
-    """What a number was measured on, and where it is written."""
+    """What a number was measured on, and its file."""
 
     data: str
     network: str
@@ -66,10 +66,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that was read."""
+    """All measurements that were read."""
 
     observations: tuple[Observation, ...] = ()
-    claims: Mapping[str, Finding] | None = None  # of the study, by its words
+    claims: Mapping[str, Finding] | None = None  # of the study, by its text
 
     def compare(self, arm: str, against: str, measure: str) -> list[Finding]:
         """One finding for each table, or setting of runs, in which both were measured, seed by seed.
@@ -111,7 +111,7 @@ def _value(term: Term, seen: Mapping[Key, Mapping[int, Observation]], seed: int)
 
 
 def _joined(settings: Sequence[Setting]) -> Setting:
-    """One setting that names all of these: ``10 and 50`` epochs."""
+    """One setting that summarises these: ``10 and 50`` epochs."""
     return Setting(*(" and ".join(dict.fromkeys(values)) for values in zip(*map(astuple, settings), strict=True)))
 
 
@@ -133,7 +133,7 @@ def read_findings(root: Path, tables: Sequence[Path] = ()) -> Findings:
                 observations += _from_table(content, name)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"cannot read the results in {path} ({error!r}): write them again") from error
-    kept = root.glob("results/*/*/config.json")  # recordings are a choice of the runs that tables are made of
+    kept = root.glob("results/*/*/config.json")  # recordings are a selection of the runs behind the tables
     for folder in sorted({path.parent.parent for path in kept}):
         observations += _from_runs([Run(path.parent) for path in sorted(folder.glob("*/config.json"))], root)
     return Findings(tuple(observations), claims)
@@ -151,7 +151,7 @@ def _from_table(content: Mapping[str, Any], file: str) -> Iterator[Observation]:
 
 
 def _from_study(content: Mapping[str, Any], file: str) -> dict[str, Finding]:
-    """The study: its claims with their verdicts, which heed the margins that were set before."""
+    """The study: its claims with their verdicts, which respect the margins set beforehand."""
     arms, found = {claim.name: (claim.measure[0], claim.against[0]) for claim in CLAIMS}, {}
     for claim in judge(content["rows"]):
         setting = _joined([_setting_of(content, arm, file) for arm in arms[claim["claim"]]])
@@ -166,20 +166,20 @@ def _from_study(content: Mapping[str, Any], file: str) -> dict[str, Finding]:
             seeds=claim["seeds"],
             setting=setting,
             sign=beside if settled else 0,
-            note="within the margin that was set before" if beside and not settled else "",
+            note="within the margin set beforehand" if beside and not settled else "",
         )
     return found
 
 
 def _setting_of(content: Mapping[str, Any], arm: str, file: str) -> Setting:
-    """An arm's own network, epochs and images, if it has others than the table."""
+    """An arm's own network, epochs and images, if they differ from the table's."""
     own = content | content.get("arms", {}).get(arm, {})
     images = str(own.get("train_images", ""))
     return Setting(own["data"], own["network"], str(own["epochs"]), content["device"], file, images)
 
 
 def _from_runs(runs: Iterable[Run], root: Path) -> Iterator[Observation]:
-    """Run folders that lie side by side: their results of the frozen backbone."""
+    """Run folders in one folder: their results of the frozen backbone."""
     runs = list(runs)
     arms = _arms(runs)
     for run in runs:
@@ -196,7 +196,7 @@ def _from_runs(runs: Iterable[Run], root: Path) -> Iterator[Observation]:
 def _arms(runs: Sequence[Run]) -> dict[str, str]:
     """The arm of each run: its method's name, for the settings of it that differ least from the defaults.
 
-    Where a method was run with several settings, the others keep their settings in brackets.
+    If a method was run with several settings, the others have their settings in brackets.
     """
     labels = {run.name: method_label(run.config) for run in runs}
     nearest: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What a finished run left behind, and the signature that tells a broken one from its control run."""
+"""The evidence that a finished run leaves, and the signature that tells a broken run from its control."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,17 +12,17 @@ from mixviz.result import Result
 from mixviz.runs import Run
 
 TRAINING_LOSS = "loss in training"  # the log's loss, the mean over LooC's spaces; "loss" is of the film's images
-INVARIANCE = "invariance.csv"  # beside a LooC run's other files; see ``analysis.invariance``
+INVARIANCE = "invariance.csv"  # among a LooC run's files; see ``analysis.invariance``
 
 
 @dataclass(frozen=True, eq=False)
 class RunEvidence:
-    """Everything that a signature may look at; no weights and no images."""
+    """Everything that a signature may use; no weights and no images."""
 
     film: Film
     metrics: pd.DataFrame  # one row an epoch
     results: Sequence[Result] = ()  # on the run's own data
-    invariance: pd.DataFrame = field(default_factory=pd.DataFrame)  # head x augmentation, with fall_off; LooC alone
+    invariance: pd.DataFrame = field(default_factory=pd.DataFrame)  # head x augmentation, with fall_off; only of LooC
     probe: str = "linear-features"  # the protocol that ``accuracy`` reads
 
     @classmethod
@@ -54,11 +54,11 @@ class RunEvidence:
         return epochs[there], values[there]
 
     def last(self, name: str) -> float:
-        """Where a curve ends. Raises UserError."""
+        """The last value of a curve. Raises UserError."""
         return float(self.curve(name)[1][-1])
 
     def by_protocol(self, probe: str) -> "RunEvidence":
-        """The same run, its accuracies read by another protocol."""
+        """The same run, with accuracies of another protocol."""
         return replace(self, probe=probe)
 
 
@@ -73,11 +73,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class Signature:
-    """The measured quantity that tells the broken run, and which way it goes."""
+    """The measured quantity that exposes the broken run, and its direction."""
 
     quantity: str  # in words
     sign: int  # 1: higher than in the control run, -1: lower
-    margin: float  # by how much at least, in the quantity's unit
+    margin: float  # smallest difference that counts, in the quantity's unit
     measure: Callable[[RunEvidence], float]
     share: bool = True  # printed in per cent
 
@@ -90,7 +90,7 @@ class Signature:
         return self.compare(self.measure(healthy), self.measure(broken))
 
     def compare(self, healthy: float, broken: float) -> Reading:
-        """Whether the two values tell the broken run."""
+        """Whether the two values expose the broken run."""
         return Reading(healthy, broken, shows=self.sign * (broken - healthy) > self.margin)
 
     def written(self, value: float) -> str:
