@@ -1,6 +1,6 @@
-"""Files that survive kills, damage and strangers: written whole, checked before they are read, locked while in use.
+"""Files that survive crashes, damage and other processes: written atomically, checked before reading, locked in use.
 
-Whatever goes wrong is a UserError of one line, with the file, the cause and the cure.
+Any failure is a UserError of one line, with the file, the cause and the fix.
 """
 
 import errno
@@ -65,7 +65,7 @@ def write_whole(path: Path, write: Callable[[Path], Any], previous: Path | None 
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:
-    """What stops a file or folder from being written, and the cure."""
+    """The error for a file or folder that cannot be written, with the fix."""
     cures = {
         errno.ENOSPC: "free some space, then run the command again",
         errno.EDQUOT: "free some space, then run the command again",

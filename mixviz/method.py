@@ -15,14 +15,14 @@ from mixviz.terms import Candidates, Query, Term
 
 
 class IncompatibleMixing(UserError):
-    """The mixing has no meaning on this framework, or beside that other mixing, by their definitions."""
+    """The mixing is not defined on this framework, or together with that other mixing."""
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Random choices handed in from outside; what is None is drawn."""
+    """Random choices supplied by the caller; fields that are None are sampled."""
 
-    inputs: Any = None  # of the query seam's ``inputs``
+    inputs: Any = None  # of ``inputs`` of the queries' mixing
     queries: Sequence[Any] | None = None  # one for each view that is queried
     negatives: Sequence[Any] | None = None  # one for each term
 
@@ -61,7 +61,7 @@ class Method(nn.Module):
 
     @property
     def shared(self) -> tuple[str | None, ...]:
-        """What each key view shares with the query view; also says how many key views ``terms`` wants."""
+        """What each key view shares with the query view; its length is the number of key views for ``terms``."""
         return self.views_mixing.shared
 
     @property
@@ -71,18 +71,18 @@ class Method(nn.Module):
 
     @staticmethod
     def is_extension(framework: str, mixings: Sequence[Mixing]) -> bool:
-        """As ``extension``, from the framework's name."""
+        """Like ``extension``, from the framework's name."""
         return len(mixings) > 1 or any(framework not in mixing.reported_on for mixing in mixings)
 
     def at_epoch(self, epoch: int) -> "Method":
-        """The method as it is in this epoch, counted from 0: without mixings that are still warming up."""
+        """The method in this epoch, counted from 0: without mixings that are still in their warm-up."""
         awake = [mixing for mixing in self.mixings if epoch >= mixing.warmup_epochs]
         return self if len(awake) == len(self.mixings) else Method(self.framework, *awake, oracle=self.oracle)
 
     def at_step(self, epoch: int, step: int, n: int) -> "Method":
-        """The method as it is in this step of n images, both counted from 0; ``step`` from the start of training.
+        """The method in this step of n images; epoch and step count from 0, ``step`` from the start of training.
 
-        As ``at_epoch``, and without synthetic negatives while the queue still holds its random start.
+        Like ``at_epoch``, and without synthetic negatives while the queue still has random initial keys.
         """
         method = self.at_epoch(epoch)
         filled = step * n * len(self._anchors()) >= self.framework.queue_length
@@ -98,20 +98,20 @@ class Method(nn.Module):
         labels: Tensor | None = None,
         draws: Draws | None = None,
     ) -> list[Term]:
-        """The summands of the loss. Training sums them; every picture looks at the same.
+        """The terms of the loss. Training sums them; every picture is drawn from them.
 
         views: one query view and J key views, each (N, ...), J as in ``shared``. labels: (N,), for an oracle.
-        draws: random choices to use in place of drawn ones.
+        draws: random choices to use instead of sampled ones.
         """
         if len(views) != 1 + len(self.shared):
             raise UserError(f"the method takes {1 + len(self.shared)} views, got {len(views)}: draw them by its shared")
         if self.oracle and labels is None:
-            raise UserError("a class oracle reads labels: hand in labels, or switch the oracle off")
+            raise UserError("a class oracle reads labels: pass labels, or switch the oracle off")
         framework, draws, labels = self.framework, draws or Draws(), labels if self.oracle else None
         views = self._inputs(views, generator, draws)
         anchors = self._anchors()
         jobs = self._jobs(views, anchors, generator, draws)
-        key_views = [v for v in range(len(views)) if anchors != (v,)]  # the only query view is nobody's key
+        key_views = [v for v in range(len(views)) if anchors != (v,)]  # the only query view is not used as a key
         qs, ks = framework.embed([query.inputs for _, query in jobs], [views[v] for v in key_views])
         key_of = dict(zip(key_views, ks, strict=True))
 
@@ -119,7 +119,7 @@ class Method(nn.Module):
         for (anchor, query), q in zip(jobs, qs, strict=True):
             keys = torch.stack([key for view, key in key_of.items() if view != anchor], dim=1)  # (N, J, H, D)
             for space in range(q.shape[1]):
-                # space 0 meets its own key view alone; in space h the image's other views are negatives too
+                # space 0 has only its own key view as candidates; in space h the image's other views are negatives too
                 candidates = keys[:, :1, space] if space == 0 else keys[:, :, space]
                 draw = draws.negatives[len(terms)] if draws.negatives else None
                 if draw is None:
@@ -157,12 +157,12 @@ class Method(nn.Module):
         return StepOutput(total, diagnostics, keys, labels)
 
     def update(self, output: StepOutput) -> None:
-        """After the optimiser step: momentum encoder and queue, where the framework has them."""
+        """After the optimiser step: momentum encoder and queue, if the framework has them."""
         self.framework.update(output.keys, output.labels)
 
     @torch.no_grad()
     def _diagnose(self, term: Term, kind: str) -> dict[str, Tensor]:
-        """Columns of the log, of one term in space 0; chance and the framework's own are of clean queries if any."""
+        """Columns of the log, of one term in space 0; chance and the framework's own are of clean queries, if any."""
         columns, typical = {}, kind == "clean" or not self.query_mixing.keeps_clean
         if self.framework.has_negatives:
             candidates = self.framework.candidates(term)
@@ -186,7 +186,7 @@ class Method(nn.Module):
     def _jobs(
         self, views: list[Tensor], anchors: tuple[int, ...], generator: Generator | None, draws: Draws
     ) -> list[tuple[int, Query]]:
-        """(anchor, query) pairs: every query that is made of every view that is queried."""
+        """(query view, query) pairs: all queries made from the queried views."""
         jobs = []
         for place, anchor in enumerate(anchors):
             draw = draws.queries[place] if draws.queries else None
@@ -220,7 +220,7 @@ def check_compatible(framework: type[Framework], mixings: Sequence[Mixing], orac
         if mixing.seam in taken:
             raise IncompatibleMixing(
                 f"{name} and {taken[mixing.seam]} both change the {mixing.seam}: take one of them; "
-                "mixings combine where each changes something else (views, queries, negatives)"
+                "mixings combine if each fills another slot (views, queries, negatives)"
             )
         taken[mixing.seam] = name
 

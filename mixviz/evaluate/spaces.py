@@ -13,7 +13,9 @@ from mixviz.evaluate.source import Source
 def space_features(spaces: Mapping[str, Tensor], backbone: str = "backbone") -> dict[str, Tensor]:
     """Each embedding space, all concatenated (as LooC++ is evaluated, arXiv:2008.05659), and with the backbone.
 
-    spaces: name -> (n, D), rows of unit length, as from ``heads`` or ``branches`` of ``mixviz.analysis.heads``, so that all have the same weight; ``backbone`` does not count as a space. Returns each space, then "all spaces", and "backbone + all spaces". A single space is "all spaces" already. Raises UserError if there is no space.
+    spaces: name -> (n, D), rows of unit length, as from ``heads`` or ``branches`` of ``mixviz.analysis.heads``, so that
+    all have the same weight; ``backbone`` does not count as a space. Returns each space, then "all spaces", and
+    "backbone + all spaces". A single space is "all spaces" already. Raises UserError if there is no space.
     """
     own = [name for name in spaces if name != backbone]
     if not own:

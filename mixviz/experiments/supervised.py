@@ -15,8 +15,9 @@ from mixviz.train import batches, learning_rate, optimize, sgd
 
 
 def train_supervised(config: RunConfig, images: Dataset, progress: bool = True) -> Embedder:
-    """An embedder whose backbone was trained by cross entropy on labels; config as for a run; its method is unused. It
-    is trained on the run's images, one augmented view of each. Raises UserError without labels.
+    """An embedder whose backbone was trained by cross entropy on labels; config as for a run, its method unused.
+
+    It is trained on the run's images, one augmented view of each. Raises UserError without labels.
     """
     classes = len(set(images.targets("label").tolist()))
     training = TrainSets(data=config.data, all_train=images).train

@@ -35,10 +35,11 @@ class Sweep(Experiment):
 
 
 def sweep(grid: Mapping[str, Sequence[Any]]) -> Sweep:
-    """The sweep over every combination of values by flat name; a single value applies to all arms. An arm's base
-    differs from it in one setting, which has its first value there: the mixing, or the framework, or the first other
-    setting in which the arm does not have the first value. Settings of mixings or frameworks that an arm does not use
-    are left out of it. Raises UserError, also if a setting has no effect in any arm or arms have different data.
+    """The sweep over every combination of values by flat name; a single value applies to all arms.
+
+    An arm's base differs from it in one setting, which has its first value there: the mixing, or the framework, or the
+    first other setting in which the arm does not have the first value. Settings of mixings or frameworks that an arm
+    does not use are left out. Raises UserError, also if a setting has no effect in any arm or arms have different data.
     """
     names = sorted(grid, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
     combinations = [dict(zip(names, values, strict=True)) for values in product(*(grid[name] for name in names))]

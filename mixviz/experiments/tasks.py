@@ -104,7 +104,7 @@ class Clock:
     def __init__(self, deadline: float, epochs: int, on_epoch: Callable[[], None] = lambda: None):
         self.deadline, self.epochs, self.on_epoch = deadline, epochs, on_epoch
         self.epoch: int | None = None
-        self.began = 0.0  # when the epoch before it did
+        self.began = 0.0  # when this epoch began
 
     def __call__(self, seen: int, total: int) -> None:
         """After each step. Raises OutOfTime in the first step of an epoch, when the checkpoint has the one before."""

@@ -171,7 +171,7 @@ def write_report(path: Path, table: Mapping[str, Any], root: Path, sets: Sets) -
     report.figure(lambda: draw_samples(sets[0]), "One row per shape, in any hue, texture and one of four orientations.")
     report.figure(
         lambda: draw_views(sets[0], config),
-        "First row: images. Below: two views of each. A contrastive method treats the views of one image as equal, so it "
+        "First row: images. Below: two views of each. A contrastive method makes the views of one image alike, so it "
         "learns to ignore what differs between them: place, size, blur and hue.",
     )
     report.heading("What they learned")

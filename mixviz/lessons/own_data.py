@@ -1,4 +1,4 @@
-"""Exercises of notebook 09, and the example of a mixing of one's own."""
+"""Exercises of notebook 09, and an example of your own mixing."""
 
 import torch
 from torch import Generator, Tensor
@@ -10,12 +10,12 @@ from mixviz.terms import Query
 
 
 class Halves(Mixing):
-    """Queries whose right half is another image's, so that each should match two keys by halves: an example."""
+    """Queries whose right half is another image's, so that each should match two keys, half each: an example."""
 
     seam = "queries"
 
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
-        """(n,) whose right half each image gets."""
+        """(n,) the image from which each takes its right half."""
         return torch.randperm(n, generator=generator)
 
     def queries(self, view: Tensor, draw: Tensor) -> list[Query]:
@@ -87,8 +87,8 @@ pooled = Exercise(
     name="pooled",
     solution=_pooled,
     wrong={
-        "that keeps every place apart, so F depends on the image's size: average over the places.": _flattened,
-        "average over the places (height and width), not over the channels.": _over_channels,
+        "that keeps every position separate, so F depends on the image's size: average over the positions.": _flattened,
+        "average over the positions (height and width), not over the channels.": _over_channels,
         "a sum grows with the image's size: take the mean.": _summed,
         "one feature for each channel must be left: (n, F).": _one_number,
     },
@@ -123,8 +123,8 @@ halves = Exercise(
     solution=_targets,
     wrong={
         "a row of targets sums to one: each half weighs one half.": _whole_images,
-        "the right half is of the partner: its key is a target too.": _own_alone,
-        "the left half is of the image itself: its own key is a target too.": _partner_alone,
+        "the right half is the partner's: its key is a target too.": _own_alone,
+        "the left half is the image's own: its own key is a target too.": _partner_alone,
         "rows are queries, columns are keys: row i has its partner's column.": _transposed,
     },
     cases=(([1, 2, 0],), ([0, 3, 1, 2],), ([1, 0],)),

@@ -1,4 +1,4 @@
-"""What does each head ignore? One image, one augmentation turned up, and how far each embedding space follows it."""
+"""What does each head ignore? One image under one augmentation, and how far it moves in each embedding space."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,14 +35,14 @@ from mixviz.widgets.networks import GLYPHS_LOOC, Network
 GLYPHS_TURNED = "glyphs-n-pair-turned-seed1"  # the same recording without LooC
 PANELS = {"distance over strength": "curve", "nearest images": "neighbours", "all augmentations": "fingerprint"}
 OWN_FACTOR = {"rotation": "rotation", "hue": "hue", "grayscale": "hue", "texture": "texture"}  # what it changes
-MOVED = 100  # images whose means are shown, and of which one is picked
-AMONG = 400  # images that neighbours are found among
+MOVED = 100  # images whose means are shown, and from which one is picked
+AMONG = 400  # images among which neighbours are found
 NEAREST = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """One image under one augmentation, beside what is shown of many."""
+    """One image under one augmentation, and the results of many."""
 
     network: Network
     image: Tensor  # (C, H, H)
@@ -52,9 +52,9 @@ class Seen:
 
 
 class InvarianceFingerprint(Widget):
-    """An image and the same image changed: how far each head moves it, and beside whom each head puts it.
+    """An image and its changed version: how far it moves in each head, and its neighbours there.
 
-    run: whose encoder; by default a recording with LooC's spaces. base: a second one to compare it with; by default
+    run: the encoder's; by default a recording with LooC's spaces. base: a second one to compare it with; by default
     the same recording without LooC.
     """
 
@@ -71,10 +71,10 @@ class InvarianceFingerprint(Widget):
             "network": choice(
                 "network", short if len(short) > 1 else list(self.networks), found[0].run.name, "whose heads"
             ),
-            "augmentation": choice("augmentation", AUGMENTATIONS, "rotation", "what is changed, and nothing else"),
-            "strength": slider("strength", 0.0, 1.0, 0.4, 0.1, "from nothing to the strongest"),
+            "augmentation": choice("augmentation", AUGMENTATIONS, "rotation", "the only thing that is changed"),
+            "strength": slider("strength", 0.0, 1.0, 0.4, 0.1, "from none to the strongest"),
             "image": slider("image", 0, last, min(13, last), 1, "which of the test images"),
-            "panel": choice("shown", PANELS, "curve", "what is shown of the heads"),
+            "panel": choice("shown", PANELS, "curve", "the picture of the heads"),
         }
         super().__init__(controls, values)
 
@@ -137,7 +137,7 @@ class InvarianceFingerprint(Widget):
         shares = {head: share for (head, name), share in self._shares().items() if name == _same(factor)}
         if shares:
             counts = ", ".join(f"{label_of_head(head)} {NEAREST * share:.0f}" for head, share in shares.items())
-            said += f" Of its {NEAREST} nearest images, so many have the {_same(factor)} as before: {counts}."
+            said += f" Of its {NEAREST} nearest images, these numbers have the {_same(factor)} as before: {counts}."
         return said
 
     @property
@@ -193,7 +193,7 @@ def _all(network: Network) -> pd.DataFrame:
 
 
 def _nearest(embedded: Heads, changed: Heads) -> dict[str, Tensor]:
-    """Head -> the test images nearest to a changed one, which is put behind them."""
+    """Head -> the test images nearest to a changed one, which comes last."""
     together = {head: torch.cat([embedding, changed[head]]) for head, embedding in embedded.items()}
     last = torch.tensor([len(together[BACKBONE]) - 1])
     return {head: index[0] for head, index in nearest_per_head(together, last, NEAREST).items()}

@@ -28,8 +28,9 @@ def views_of_one_crop(
 def views_that_share_the_rest(
     images: Tensor, augmentation: Augmentation, generator: Generator, shared: tuple[str | None, ...] = (None,)
 ) -> list[View]:
-    """Like ``make_views``, but the key view of a group copies everything from the query except that group, so that its
-    space learns to ignore it.
+    """Like ``make_views``, but the key view of a group copies everything from the query except that group.
+
+    So the space of that group learns to ignore it.
     """
     draws = [augmentation.sample(len(images), images.shape[1:], generator) for _ in range(1 + len(shared))]
     for key, group in zip(draws[1:], shared, strict=True):

@@ -249,8 +249,7 @@ def imix_arms(on: Schedule) -> tuple[Arm, ...]:
 
 
 def domain_arms(on: Schedule) -> tuple[Arm, ...]:
-    """Each framework with and without i-Mix: augmented, with only noise, without augmentation; and N-pair on a part of
-    train.
+    """Each framework with and without i-Mix: augmented, with only noise, with nothing; and N-pair on a part of train.
 
     Raises UserError on images, which have their own tables.
     """

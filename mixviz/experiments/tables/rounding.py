@@ -26,6 +26,7 @@ def check_rounding(
     experiment: Experiment, seeds: Sequence[int], root: Path, sets: Sets, deadline: float = math.inf
 ) -> None:
     """Train the first method of a table and its base with the first seed again, with other rounding, in other folders.
+
     Nothing is done if the pair itself is not finished. If the time is over during a training, the next call resumes it.
     """
     pair = _pair(tasks_of(experiment, seeds, root, deadline))
