@@ -56,7 +56,7 @@ class Recorder:
         self.about: dict[str, Any] = {}
 
     def rewind(self, epoch: int) -> None:
-        """Go on after this epoch: of a film that is there already, the probes are kept and the frames up to it.
+        """Continue after this epoch: an existing film's probes are kept, and its frames up to it.
 
         Raises UserError if it is damaged, or its probes are not among the held-out images.
         """

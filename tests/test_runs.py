@@ -66,7 +66,7 @@ def test_a_run_of_data_of_the_same_name_is_not_to_be_resumed(tmp_path):
     Run.create(here, root=tmp_path)
     with pytest.raises(UserError, match="exists: continue it with --resume"):
         Run.create(here, root=tmp_path)
-    with pytest.raises(UserError, match="exists: it is of other data: choose another --name"):
+    with pytest.raises(UserError, match="exists: it has other data: choose another --name"):
         Run.create(there, root=tmp_path)
 
 

@@ -52,7 +52,7 @@ class Network:
 
     @cached_property
     def test(self) -> Dataset:
-        """Test images, classes in mixed order; without a test split the held-out images. Raises
+        """Test or, without a test split, held-out images, classes in mixed order. Raises
         UserError."""
         return self.sets.unseen.mixed()
 

@@ -74,7 +74,7 @@ def test_the_loop_takes_its_views_and_mixings_as_arguments(sets, tmp_path):
     assert (tmp_path / "other" / "config.json").read_bytes() == (tmp_path / "usual" / "config.json").read_bytes()
 
 
-def test_every_exhibit_differs_from_its_twin_in_what_it_says_alone():
+def test_every_case_differs_from_its_control_only_as_it_says():
     assert len({found.name for found in CASES}) == len(CASES) == 9
     for found in CASES:
         healthy, broken = found.control_config().flat(), found.config().flat()

@@ -24,7 +24,7 @@ def test_twins_are_two_lines_that_differ_in_more_than_colour():
     assert ax.get_ylim()[0] < -2
 
 
-def test_every_curve_of_an_exhibit_has_a_label():
+def test_every_curve_of_a_case_has_a_label():
     assert {name for found in CASES for name in found.curves} <= set(LABELS)
 
 
