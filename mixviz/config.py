@@ -152,7 +152,7 @@ class MethodConfig(_with_settings(), frozen=True):
     @property
     def shared(self) -> tuple[str | None, ...]:
         """One entry a key view, so one an embedding space: the augmentation shared with the query, or None."""
-        return next((mixing.shared for mixing in self.mixings() if mixing.seam == "views"), NoMixing().shared)
+        return next((mixing.shared for mixing in self.mixings() if mixing.slot == "views"), NoMixing().shared)
 
     def mixings(self) -> list[Mixing]:
         """The mixings that are switched on."""

@@ -22,7 +22,7 @@ class IncompatibleMixing(UserError):
 class Draws:
     """Random choices supplied by the caller; fields that are None are sampled."""
 
-    inputs: Any = None  # of ``inputs`` of the queries' mixing
+    inputs: Any = None  # of ``mix_inputs``
     queries: Sequence[Any] | None = None  # one for each view that is queried
     negatives: Sequence[Any] | None = None  # one for each term
 
@@ -38,7 +38,7 @@ class StepOutput:
 
 
 class Method(nn.Module):
-    """framework: one of ``FRAMEWORKS``; mixings: at most one for each seam, in any order.
+    """framework: one of ``FRAMEWORKS``; mixings: at most one for each slot, in any order.
 
     oracle: drop negatives of the query's own class (an upper bound that reads labels, not a method; MoCHi,
     arXiv:2010.01028). Raises IncompatibleMixing, which names a pair that works.
@@ -46,13 +46,13 @@ class Method(nn.Module):
 
     def __init__(self, framework: Framework, *mixings: Mixing, oracle: bool = False):
         super().__init__()
-        mixings = tuple(mixing for mixing in mixings if mixing.seam != "none")
+        mixings = tuple(mixing for mixing in mixings if mixing.slot != "none")
         check_compatible(type(framework), mixings, oracle)
         self.framework, self.mixings, self.oracle = framework, mixings, oracle
-        seats = {mixing.seam: mixing for mixing in mixings}
-        self.views_mixing = seats.get("views", NoMixing())
-        self.query_mixing = seats.get("queries", NoMixing())
-        self.negative_mixing = seats.get("negatives", NoMixing())
+        by_slot = {mixing.slot: mixing for mixing in mixings}
+        self.views_mixing = by_slot.get("views", NoMixing())
+        self.query_mixing = by_slot.get("queries", NoMixing())
+        self.negative_mixing = by_slot.get("negatives", NoMixing())
         if framework.online.spaces != len(self.shared):
             raise UserError(
                 f"the embedder has {framework.online.spaces} embedding spaces and the method {len(self.shared)}: "
@@ -76,8 +76,8 @@ class Method(nn.Module):
 
     def at_epoch(self, epoch: int) -> "Method":
         """The method in this epoch, counted from 0: without mixings that are still in their warm-up."""
-        awake = [mixing for mixing in self.mixings if epoch >= mixing.warmup_epochs]
-        return self if len(awake) == len(self.mixings) else Method(self.framework, *awake, oracle=self.oracle)
+        active = [mixing for mixing in self.mixings if epoch >= mixing.warmup_epochs]
+        return self if len(active) == len(self.mixings) else Method(self.framework, *active, oracle=self.oracle)
 
     def at_step(self, epoch: int, step: int, n: int) -> "Method":
         """The method in this step of n images; epoch and step count from 0, ``step`` from the start of training.
@@ -85,7 +85,7 @@ class Method(nn.Module):
         Like ``at_epoch``, and without synthetic negatives while the queue still has random initial keys.
         """
         method = self.at_epoch(epoch)
-        filled = step * n * len(self._anchors()) >= self.framework.queue_length
+        filled = step * n * len(self._query_views()) >= self.framework.queue_length
         if filled or isinstance(method.negative_mixing, NoMixing):
             return method
         kept = [mixing for mixing in method.mixings if mixing is not method.negative_mixing]
@@ -109,15 +109,15 @@ class Method(nn.Module):
             raise UserError("a class oracle reads labels: pass labels, or switch the oracle off")
         framework, draws, labels = self.framework, draws or Draws(), labels if self.oracle else None
         views = self._inputs(views, generator, draws)
-        anchors = self._anchors()
-        jobs = self._jobs(views, anchors, generator, draws)
-        key_views = [v for v in range(len(views)) if anchors != (v,)]  # the only query view is not used as a key
-        qs, ks = framework.embed([query.inputs for _, query in jobs], [views[v] for v in key_views])
+        query_views = self._query_views()
+        queries = self._queries(views, query_views, generator, draws)
+        key_views = [v for v in range(len(views)) if query_views != (v,)]  # the only query view is not used as a key
+        qs, ks = framework.embed([query.inputs for _, query in queries], [views[v] for v in key_views])
         key_of = dict(zip(key_views, ks, strict=True))
 
         terms = []
-        for (anchor, query), q in zip(jobs, qs, strict=True):
-            keys = torch.stack([key for view, key in key_of.items() if view != anchor], dim=1)  # (N, J, H, D)
+        for (query_view, query), q in zip(queries, qs, strict=True):
+            keys = torch.stack([key for view, key in key_of.items() if view != query_view], dim=1)  # (N, J, H, D)
             for space in range(q.shape[1]):
                 # space 0 has only its own key view as candidates; in space h the image's other views are negatives too
                 candidates = keys[:, :1, space] if space == 0 else keys[:, :, space]
@@ -127,9 +127,9 @@ class Method(nn.Module):
                 pool, allowed = framework.pool(candidates, query.targets, space, labels)
                 synthetic = self.negative_mixing.negatives(q[:, space], pool, allowed, draw)
                 targets = spread(query.targets, candidates.shape[1], space)
-                weight = query.weight / (len(anchors) * q.shape[1])
+                weight = query.weight / (len(query_views) * q.shape[1])
                 row = (query, q[:, space], candidates, targets, synthetic)
-                terms.append(Term(*row, space, anchor, weight, labels, draw))
+                terms.append(Term(*row, space, query_view, weight, labels, draw))
         return terms
 
     def training_step(
@@ -174,33 +174,35 @@ class Method(nn.Module):
                 columns["chance_loss"] = candidates.real.chance_loss.mean()
         return columns | self.framework.diagnose(term) if typical else columns
 
-    def _anchors(self) -> tuple[int, ...]:
+    def _query_views(self) -> tuple[int, ...]:
         return (0, 1) if self.framework.settings.symmetric and len(self.shared) == 1 else (0,)
 
     def _inputs(self, views: list[Tensor], generator: Generator | None, draws: Draws) -> list[Tensor]:
         draw = draws.inputs
         if draw is None:
-            draw = self.query_mixing.sample_inputs(len(views) * len(views[0]), generator)
-        return self.query_mixing.inputs(views, draw)
+            draw = self.query_mixing.sample_input_mix(len(views) * len(views[0]), generator)
+        return self.query_mixing.mix_inputs(views, draw)
 
-    def _jobs(
-        self, views: list[Tensor], anchors: tuple[int, ...], generator: Generator | None, draws: Draws
+    def _queries(
+        self, views: list[Tensor], query_views: tuple[int, ...], generator: Generator | None, draws: Draws
     ) -> list[tuple[int, Query]]:
         """(query view, query) pairs: all queries made from the queried views."""
-        jobs = []
-        for place, anchor in enumerate(anchors):
+        queries = []
+        for place, query_view in enumerate(query_views):
             draw = draws.queries[place] if draws.queries else None
             if draw is None:
-                draw = self.query_mixing.sample(len(views[anchor]), generator)
-            jobs += [(anchor, query) for query in self.query_mixing.queries(views[anchor], draw)]
-        return jobs
+                draw = self.query_mixing.sample(len(views[query_view]), generator)
+            queries += [(query_view, query) for query in self.query_mixing.queries(views[query_view], draw)]
+        return queries
 
     def _keys(self, terms: list[Term]) -> Tensor:
         """(n, H, D): what the queues take, z_h of the key view of space h, for each view that was queried."""
         own = self.views_mixing.queue == "own"
-        keys = {(term.anchor, term.space): term.keys[:, term.space if own else 0] for term in terms}
+        keys = {(term.query_view, term.space): term.keys[:, term.space if own else 0] for term in terms}
         spaces = range(self.framework.online.spaces)
-        parts = [torch.stack([keys[anchor, space] for space in spaces], dim=1) for anchor in self._anchors()]
+        parts = [
+            torch.stack([keys[query_view, space] for space in spaces], dim=1) for query_view in self._query_views()
+        ]
         return torch.cat(parts).detach()
 
 
@@ -217,12 +219,12 @@ def check_compatible(framework: type[Framework], mixings: Sequence[Mixing], orac
                 f"{name} needs negatives and {framework.label} has none: "
                 f"take {name} on {mixing.reported_on[0]}, or {' or '.join(others[:2])} on {framework.name}"
             )
-        if mixing.seam in taken:
+        if mixing.slot in taken:
             raise IncompatibleMixing(
-                f"{name} and {taken[mixing.seam]} both change the {mixing.seam}: take one of them; "
+                f"{name} and {taken[mixing.slot]} both change the {mixing.slot}: take one of them; "
                 "mixings combine if each fills another slot (views, queries, negatives)"
             )
-        taken[mixing.seam] = name
+        taken[mixing.slot] = name
 
 
 def spread(targets: Tensor, key_views: int, space: int) -> Tensor:

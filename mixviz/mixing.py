@@ -29,7 +29,7 @@ class Mixing:
 
     label: ClassVar[str] = ""  # as its paper writes it
     colour: ClassVar[str] = "#8d878a"  # in every picture
-    seam: ClassVar[str]
+    slot: ClassVar[str]
     needs_negatives: ClassVar[bool] = False
     reported_on: ClassVar[tuple[str, ...]] = ()  # frameworks on which its paper reports it
     usual: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # framework -> field -> its default there, if different
@@ -56,11 +56,11 @@ class Mixing:
         """A draw of ``sample`` with a given λ, the share of the first image of every blend."""
         return draw
 
-    def sample_inputs(self, n: int, generator: Generator | None = None) -> Any:
-        """All random choices of ``inputs``, for the n inputs of all views together."""
+    def sample_input_mix(self, n: int, generator: Generator | None = None) -> Any:
+        """All random choices of ``mix_inputs``, for the n inputs of all views together."""
         return None
 
-    def inputs(self, views: list[Tensor], draw: Any) -> list[Tensor]:
+    def mix_inputs(self, views: list[Tensor], draw: Any) -> list[Tensor]:
         """Replaces the views, each (N, ...), before anything else happens."""
         return views
 
@@ -76,7 +76,7 @@ class Mixing:
 class NoMixing(Mixing):
     """The identity in every slot."""
 
-    seam = "none"
+    slot = "none"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -91,7 +91,7 @@ class MixCo(Mixing):
 
     label: ClassVar[str] = "MixCo"
     colour: ClassVar[str] = "#f0a616"
-    seam: ClassVar[str] = "queries"
+    slot: ClassVar[str] = "queries"
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2", "simclr")
     usual: ClassVar[Mapping[str, Mapping[str, Any]]] = {"simclr": {"temperature": 0.5}}  # the authors', on small images
 
@@ -145,7 +145,7 @@ class IMix(Mixing):
 
     label: ClassVar[str] = "i-Mix"
     colour: ClassVar[str] = "#3da3e6"
-    seam: ClassVar[str] = "queries"
+    slot: ClassVar[str] = "queries"
     reported_on: ClassVar[tuple[str, ...]] = ("n-pair", "moco-v2", "byol")
     keeps_clean: ClassVar[bool] = False
 
@@ -183,7 +183,7 @@ class IMix(Mixing):
         targets = blend(eye, eye[partner], lam)
         return [Query(inputs, targets, mixed=True, candidates="batch")]
 
-    def sample_inputs(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor] | None:
+    def sample_input_mix(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor] | None:
         """Weights (n, 1 + number of further inputs), at least half on the input itself, and the others' indices."""
         if not self.inputmix:
             return None
@@ -196,7 +196,7 @@ class IMix(Mixing):
         others = [torch.randperm(n, generator=generator, device=weights.device) for _ in range(self.inputmix)]
         return weights, torch.stack(others, dim=1)
 
-    def inputs(self, views: list[Tensor], draw: tuple[Tensor, Tensor] | None) -> list[Tensor]:
+    def mix_inputs(self, views: list[Tensor], draw: tuple[Tensor, Tensor] | None) -> list[Tensor]:
         if draw is None:
             return views
         inputs = torch.cat(views)
@@ -229,7 +229,7 @@ class UnMix(Mixing):
 
     label: ClassVar[str] = "Un-Mix"
     colour: ClassVar[str] = "#7f2a6b"
-    seam: ClassVar[str] = "queries"
+    slot: ClassVar[str] = "queries"
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2", "simclr", "byol")
 
     alpha: Annotated[float, Field(gt=0, description="λ is drawn from Beta(α, α)")] = 1.0
@@ -281,7 +281,7 @@ class MoCHi(Mixing):
 
     label: ClassVar[str] = "MoCHi"
     colour: ClassVar[str] = "#ce5c02"
-    seam: ClassVar[str] = "negatives"
+    slot: ClassVar[str] = "negatives"
     needs_negatives: ClassVar[bool] = True
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2",)
 
@@ -355,7 +355,7 @@ class LooC(Mixing):
 
     label: ClassVar[str] = "LooC"
     colour: ClassVar[str] = "#0b9560"
-    seam: ClassVar[str] = "views"
+    slot: ClassVar[str] = "views"
     needs_negatives: ClassVar[bool] = True
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2",)
 

@@ -18,7 +18,7 @@ from mixviz.analysis.geometry import alignment, class_alignment, effective_rank,
 from mixviz.analysis.hardness import hardness, negative_columns, of_own_class, real_parts, synthetic_points
 from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.neighbours import nearest
-from mixviz.analysis.projection import turned
+from mixviz.analysis.projection import procrustes
 from mixviz.augment import Augmentation, make_views
 from mixviz.build import fixed_generator
 from mixviz.config import RunConfig
@@ -220,7 +220,7 @@ def principal(x: Tensor, dims: int, before: np.ndarray | None = None) -> tuple[n
     values, directions = torch.linalg.eigh(x.T @ x)
     low = x @ directions[:, -min(dims, *x.shape) :].flip(1)
     if before is not None:
-        low = turned(low, torch.from_numpy(before).double())
+        low = procrustes(low, torch.from_numpy(before).double())
     return low.numpy().astype(np.float16), float(values[-low.shape[1] :].sum() / values.sum())
 
 
@@ -267,7 +267,7 @@ def _clean(method: Method, epoch: int) -> Method:
     """
     method = method.at_epoch(max(epoch - 1, 0))
     left_out = ("queries",) if epoch else ("queries", "negatives")
-    kept = [mixing for mixing in method.mixings if mixing.seam not in left_out]
+    kept = [mixing for mixing in method.mixings if mixing.slot not in left_out]
     return Method(method.framework, *kept, oracle=method.oracle)
 
 

@@ -46,7 +46,7 @@ class Term:
     targets: Tensor  # (n, N * J) the query's targets, spread over the key views
     synthetic: Tensor  # (n, S, D) negatives that a mixing synthesised, unit length, detached
     space: int  # which of the H embedding spaces
-    anchor: int  # which view the queries are made from
+    query_view: int  # which view the queries are made from
     weight: float | Tensor  # of its loss in the total; a tensor is ()
     labels: Tensor | None = None  # (N,) classes; only a class oracle uses them
     draw: Any = None  # the random choices of the negatives' mixing

@@ -20,7 +20,7 @@ from mixviz.errors import UserError
 class Geometry:
     """Where N embeddings of unit length lie. Without labels or pairs their fields are None."""
 
-    crowding: Tensor  # (N,) log mean potential with the others; lower: more room
+    per_sample_uniformity: Tensor  # (N,) log mean potential with the others; lower: more room
     uniformity: float  # over all pairs, in [-8, 0] at t = 2; lower is better
     spectrum: Tensor  # (D,) shares of the variance, descending
     effective_rank: float  # in [1, D]; higher: more directions are in use
@@ -47,10 +47,10 @@ def geometry(x: Tensor, labels: Tensor | None = None, pairs: tuple[Tensor, Tenso
     O(N² D) time in chunks. Raises UserError if fewer than two embeddings, or other numbers of labels, are given.
     """
     x = _unit(x)
-    crowded = crowding(x)
+    values = per_sample_uniformity(x)
     return Geometry(
-        crowding=crowded,
-        uniformity=_log_mean_exp(crowded),
+        per_sample_uniformity=values,
+        uniformity=_log_mean_exp(values),
         spectrum=spectrum(x),
         effective_rank=effective_rank(x),
         alignment=None if pairs is None else alignment(_unit(pairs[0]), _unit(pairs[1])),
@@ -96,7 +96,7 @@ def uniformity(x: Tensor, t: float = 2, chunk: int = 1024) -> float:
     x: (N, D) unit length, N at least 2. In [-4 t, 0]; for points that fill a sphere of many dimensions about -2 t.
     O(N² D) time, O(chunk²) memory. Raises UserError for fewer than two points.
     """
-    return _log_mean_exp(crowding(x, t, chunk))
+    return _log_mean_exp(per_sample_uniformity(x, t, chunk))
 
 
 def even_uniformity(dim: int, t: float = 2) -> float:
@@ -122,7 +122,7 @@ def class_uniformity(x: Tensor, labels: Tensor, t: float = 2) -> Tensor:
 
 
 @torch.no_grad()
-def crowding(x: Tensor, t: float = 2, chunk: int = 1024) -> Tensor:
+def per_sample_uniformity(x: Tensor, t: float = 2, chunk: int = 1024) -> Tensor:
     """Each point's log of the mean over the others of exp(-t ||x_i - x_j||²), (N,); lower: more room around it.
 
     The uniformity of one point: the mean of its exponential over all points is the exponential of ``uniformity``.

@@ -108,7 +108,7 @@ def invariance(
 
 
 @dataclass(frozen=True)
-class Followed:
+class PerturbedImage:
     """One image of a set, changed by one augmentation, and where each head puts it."""
 
     image: Tensor  # (C, H, H) as changed
@@ -116,7 +116,7 @@ class Followed:
     invariance: Invariance  # of this image at this strength only
 
 
-def follow(
+def perturb(
     embed_heads: EmbedHeads,
     image: Tensor,
     before: Mapping[str, Tensor],
@@ -124,7 +124,7 @@ def follow(
     augmentation: str,
     strength: float,
     generator: Generator | None = None,
-) -> Followed:
+) -> PerturbedImage:
     """Change one image (C, H, H) and see how far each head follows: ``invariance`` for a single image.
 
     before: head -> (N, D) embeddings of a set of images, in which this one has the row. generator: default a new one
@@ -142,7 +142,7 @@ def follow(
         similarity=similarity[:, None],
         others=others,
     )
-    return Followed(changed[0], dict(after), moved)
+    return PerturbedImage(changed[0], dict(after), moved)
 
 
 def _others(embeddings: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ KINDS = OWN_KEY, NEGATIVE, PAIR, TOWARDS = ("own key", "negative", "two negative
 
 
 @torch.no_grad()
-def close_up(
+def query_candidates(
     method: Method, term: Term, query: int, labels: Tensor | None = None, points: SyntheticPoints | None = None
 ) -> pd.DataFrame:
     """The candidates of one clean query of MoCo-v2, the most similar first.
@@ -84,8 +84,8 @@ def false_mixtures(points: SyntheticPoints) -> dict[str, float]:
     return {kind: float(some[:, chosen].mean()) for kind, chosen in kinds.items() if chosen.any()}
 
 
-def who_pushes(found: pd.DataFrame) -> pd.DataFrame:
-    """The candidates of ``close_up`` by kind, for the kinds that occur.
+def gradient_by_kind(found: pd.DataFrame) -> pd.DataFrame:
+    """The candidates of ``query_candidates`` by kind, for the kinds that occur.
 
     Index kind, columns candidates, gradient_share, and false: the part of gradient_share that comes from candidates
     with a parent of the query's class.

@@ -100,10 +100,10 @@ def align(layout: Tensor, target: Tensor) -> Tensor:
     Orthogonal Procrustes (Schönemann 1966). layout, target: (N, dims), row by row the same points.
     """
     place = target.mean(dim=0)
-    return turned(layout - layout.mean(dim=0), target - place) + place
+    return procrustes(layout - layout.mean(dim=0), target - place) + place
 
 
-def turned(points: Tensor, target: Tensor) -> Tensor:
+def procrustes(points: Tensor, target: Tensor) -> Tensor:
     """Points (N, dims), rotated or mirrored about the origin to be nearest to the target (N, dims), row by row."""
     left, _, right = torch.linalg.svd(points.T @ target)
     return points @ (left @ right)

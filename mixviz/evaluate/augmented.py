@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from mixviz.evaluate.base import ON_TRAIN, Choice, Count, Decays, Epoch, Positive, Protocol, Readout
 from mixviz.evaluate.features import Inputs
 from mixviz.evaluate.linear import Setting, grid, predict, split
-from mixviz.evaluate.views import Passes, Views, fit_on_views
+from mixviz.evaluate.views import ProbeSchedule, Views, fit_on_views
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ class LinearAugmented(Protocol):
     epoch: Epoch = "last"
 
     @property
-    def passes(self) -> Passes:
+    def schedule(self) -> ProbeSchedule:
         recipe = RECIPES[self.recipe]
-        return Passes(max(1, round(recipe.epochs * self.scale)), recipe.batch_size, recipe.views, self.layer)
+        return ProbeSchedule(max(1, round(recipe.epochs * self.scale)), recipe.batch_size, recipe.views, self.layer)
 
     @property
     def settings(self) -> list[Setting]:
@@ -85,7 +85,7 @@ class LinearAugmented(Protocol):
 
     def rates(self) -> Tensor:
         """(E, S), the learning rate of every setting in every epoch."""
-        recipe, epochs = RECIPES[self.recipe], torch.arange(self.passes.epochs)
+        recipe, epochs = RECIPES[self.recipe], torch.arange(self.schedule.epochs)
         steps = torch.stack([epochs >= round(at * self.scale) for at in recipe.decay_epochs]).sum(dim=0)
         return recipe.factor ** steps.float()[:, None] * torch.tensor([lr for lr, _ in self.settings])
 
@@ -94,7 +94,7 @@ class LinearAugmented(Protocol):
 
     def choice(self, trained: "Trained", first: int) -> Readout:
         """The predictions, from the columns of all probes trained together; this protocol's begin at ``first``."""
-        about = {"epochs": self.passes.epochs, "batch_size": self.passes.batch_size, "views": self.passes.views}
+        about = {"epochs": self.schedule.epochs, "batch_size": self.schedule.batch_size, "views": self.schedule.views}
         columns = list(range(first, first + len(self.settings)))
         if self.choose == "on-train" and len(columns) > 1:
             best = int(trained.validation[columns].argmax())
@@ -103,7 +103,7 @@ class LinearAugmented(Protocol):
         if len(columns) == 1:
             about |= dict(zip(("lr", "weight_decay"), self.settings[columns[0] - first], strict=True))
         candidates = trained.predicted[-1 if self.epoch == "last" else slice(None)][..., columns, :]
-        return (candidates.flatten(0, -2) if self.peeks else candidates[0]), about
+        return (candidates.flatten(0, -2) if self.selects_on_test else candidates[0]), about
 
 
 @dataclass(frozen=True)
@@ -116,30 +116,32 @@ class Trained:
 
 def read_together(protocols: Sequence[LinearAugmented], inputs: Inputs, labels: Tensor, seed: int = 0) -> list[Readout]:
     """Several protocols that share their passes, at the price of one; each result is as if it were computed alone."""
-    (passes,) = {protocol.passes for protocol in protocols}
+    (schedule,) = {protocol.schedule for protocol in protocols}
     rates = torch.cat([protocol.rates() for protocol in protocols], dim=1)
     decays = torch.tensor([decay for protocol in protocols for _, decay in protocol.settings])
-    trained = _train(inputs, labels, passes, rates, decays, seed)
+    trained = _train(inputs, labels, schedule, rates, decays, seed)
     firsts = [sum(len(before.settings) for before in protocols[:i]) for i in range(len(protocols))]
     return [protocol.choice(trained, first) for protocol, first in zip(protocols, firsts, strict=True)]
 
 
-def _train(inputs: Inputs, labels: Tensor, passes: Passes, rates: Tensor, decays: Tensor, seed: int) -> Trained:
+def _train(
+    inputs: Inputs, labels: Tensor, schedule: ProbeSchedule, rates: Tensor, decays: Tensor, seed: int
+) -> Trained:
     """Every setting on all of train and, if there are several, once more on four fifths of it."""
-    features, test_features = inputs.features(passes.layer)
+    features, test_features = inputs.features(schedule.layer)
     count = rates.shape[1]
-    counted = torch.ones(len(labels), count, dtype=torch.bool)
+    train_mask = torch.ones(len(labels), count, dtype=torch.bool)
     training, validation = split(len(labels), Generator().manual_seed(seed))
     if count > 1:
-        chosen_by = torch.zeros_like(counted)
+        chosen_by = torch.zeros_like(train_mask)
         chosen_by[training] = True
-        counted, rates, decays = torch.cat([counted, chosen_by], dim=1), rates.repeat(1, 2), decays.repeat(2)
+        train_mask, rates, decays = torch.cat([train_mask, chosen_by], dim=1), rates.repeat(1, 2), decays.repeat(2)
     after: list[Tensor] = []
 
     def watch(weights: Tensor) -> None:
         after.append(predict(weights[:, :count], test_features).to("cpu", torch.int32))
 
-    weights = fit_on_views(inputs, labels, passes, rates, decays, counted, seed, watch)[:, -count:]
+    weights = fit_on_views(inputs, labels, schedule, rates, decays, train_mask, seed, watch)[:, -count:]
     hits = predict(weights, features[validation]) == labels[validation].to(features.device)
     return Trained(torch.stack(after), hits.cpu().double().mean(dim=1))
 
@@ -161,7 +163,7 @@ class LinearOnline(Protocol):
     batch_size: Count = 256
 
     def read(self, inputs: Inputs, labels: Tensor, seed: int = 0) -> Readout:
-        passes = Passes(self.epochs, self.batch_size, "pre-training", self.layer)
+        schedule = ProbeSchedule(self.epochs, self.batch_size, "pre-training", self.layer)
         rates, everything = torch.full((self.epochs, 1), self.lr), torch.ones(len(labels), 1, dtype=torch.bool)
-        weights = fit_on_views(inputs, labels, passes, rates, torch.zeros(1), everything, seed)
+        weights = fit_on_views(inputs, labels, schedule, rates, torch.zeros(1), everything, seed)
         return predict(weights, inputs.features(self.layer)[1])[0].cpu(), {}

@@ -28,7 +28,7 @@ RANKED = "ranked"  # in a read-out next to the predictions: (n, TOP) classes, th
 
 Readout = tuple[
     Tensor, dict[str, Any]
-]  # (n,) predictions, or (M, n) of a choice on test or of a Repeated, or a Scored's scores; what was used
+]  # (n,) predictions, or (M, n) of a choice on test or of a MultiTrialProtocol, or a Scored's scores; what was used
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Protocol:
         return {name: value for name, value in self.options.items() if value != defaults[name]}
 
     @property
-    def peeks(self) -> bool:
+    def selects_on_test(self) -> bool:
         """Whether test labels select: such a number is optimistic, and is left out of comparisons."""
         return BEST_ON_TEST in self.options.values()
 
@@ -76,7 +76,7 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Repeated(Protocol):
+class MultiTrialProtocol(Protocol):
     """A protocol that predicts the test images M times and is scored on all of them: nothing is selected.
 
     The result's accuracy is the mean of those that ``counted`` marks, which is known before any test label is read. The

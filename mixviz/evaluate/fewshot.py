@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from mixviz.errors import UserError
-from mixviz.evaluate.base import Count, Protocol, Readout, Repeated
+from mixviz.evaluate.base import Count, MultiTrialProtocol, Protocol, Readout
 from mixviz.evaluate.linear import linear_probe, standardised, with_bias
 from mixviz.paired import mean_interval
 
@@ -124,7 +124,7 @@ def share_of_labels(labels: Tensor, fraction: float, seed: int = 0) -> Tensor:
 
 
 @dataclass(frozen=True)
-class LinearFewShot(Repeated):
+class LinearFewShot(MultiTrialProtocol):
     """``few_shot`` as a protocol: the mean accuracy over trials, and its 95 % interval by Student's t.
 
     The interval covers the choice of labelled images, for this one encoder and test set, not trainings.

@@ -151,18 +151,18 @@ def fit(
     return weights
 
 
-def gradient(batch: Tensor, one_hot: Tensor, weights: Tensor, counted: Tensor | None = None) -> Tensor:
+def gradient(batch: Tensor, one_hot: Tensor, weights: Tensor, train_mask: Tensor | None = None) -> Tensor:
     """Of the mean cross entropy of S softmax regressions by their weights, (F + 1, S, C).
 
-    batch: (B, F + 1); one_hot: (B, C). counted: (B, S), which rows each regression learns from; None: all.
+    batch: (B, F + 1); one_hot: (B, C). train_mask: (B, S), which rows each regression learns from; None: all.
     The batch comes last in between: on a CPU, the softmax over classes is ten times as fast as over the last axis.
     """
     logits = (weights.flatten(1).T @ batch.T).unflatten(0, weights.shape[1:])  # (S, C, B)
     errors = logits.softmax(dim=1).sub_(one_hot.T)  # the cross entropy's gradient by the logits
-    if counted is None:
+    if train_mask is None:
         errors /= len(batch)
     else:
-        errors *= (counted / counted.sum(dim=0).clamp(min=1)).T[:, None]
+        errors *= (train_mask / train_mask.sum(dim=0).clamp(min=1)).T[:, None]
     return (errors.flatten(0, 1) @ batch).T.unflatten(1, weights.shape[1:])
 
 

@@ -36,14 +36,14 @@ class NamedProtocol:
     effect: str
 
     def __post_init__(self) -> None:
-        if self.peeks and BEST_ON_TEST not in self.name:
+        if self.selects_on_test and BEST_ON_TEST not in self.name:
             raise UserError(f"the reading {self.name!r} selects on test: put {BEST_ON_TEST} into its name")
 
     @property
-    def peeks(self) -> bool:
+    def selects_on_test(self) -> bool:
         """Whether test labels select: such a number is optimistic, and is left out of comparisons."""
         first, *others = self.protocols
-        return bool(others) or first.peeks
+        return bool(others) or first.selects_on_test
 
 
 def _knn(k: int, metric: Metric = "cosine") -> Knn:
@@ -121,8 +121,8 @@ def compare_protocols(
     for reading in readings:
         protocols = [_scaled(one, scale) for one in reading.protocols]
         candidates = [found[one][0] for one in protocols]
-        sealed = SealedLabels(sealed_by, classes, best_on_test=reading.peeks)
-        accuracy = _judge(candidates, sealed, reading.peeks)
+        sealed = SealedLabels(sealed_by, classes, best_on_test=reading.selects_on_test)
+        accuracy = _judge(candidates, sealed, reading.selects_on_test)
         label = protocols[0].label if len(protocols) == 1 else " | ".join(one.label for one in protocols)
         about = {"reported_by": reading.reported_by, "effect": reading.effect, "accuracy": accuracy}
         row = {"reading": sealed.named(reading.name), "protocol": label, **about, "comparable": not sealed.chose}
@@ -132,8 +132,8 @@ def compare_protocols(
     return table.assign(data=train.name, split=test.split, target=target, scale=scale, seed=seed)
 
 
-def _judge(candidates: Sequence[Tensor], sealed: SealedLabels, peeks: bool) -> float:
-    if not peeks:
+def _judge(candidates: Sequence[Tensor], sealed: SealedLabels, selects_on_test: bool) -> float:
+    if not selects_on_test:
         return sealed.accuracy(candidates[0])
     every = [one[None] if one.dim() == 1 else one for one in candidates]
     return sealed.best_accuracy(torch.cat(every))[0]
@@ -148,7 +148,7 @@ def _read_all(protocols: Sequence[Protocol], inputs: Inputs, labels: Tensor, see
     unique = list(dict.fromkeys(protocols))
     augmented = [one for one in unique if isinstance(one, LinearAugmented)]
     found = {one: one.read(inputs, labels, seed) for one in unique if one not in augmented}
-    for passes in dict.fromkeys(one.passes for one in augmented):
-        together = [one for one in augmented if one.passes == passes]
+    for schedule in dict.fromkeys(one.schedule for one in augmented):
+        together = [one for one in augmented if one.schedule == schedule]
         found |= dict(zip(together, read_together(together, inputs, labels, seed), strict=True))
     return found

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from mixviz.errors import UserError
-from mixviz.evaluate.base import Readout, Repeated
+from mixviz.evaluate.base import MultiTrialProtocol, Readout
 from mixviz.evaluate.corruptions import SEVERITIES, Corruption, corrupt
 from mixviz.evaluate.features import Inputs
 from mixviz.evaluate.linear import linear_classifier
@@ -60,7 +60,7 @@ def calibration(images: np.ndarray, kinds: Sequence[str] = tuple(SEVERITIES), se
 
 
 @dataclass(frozen=True)
-class LinearCorrupted(Repeated):
+class LinearCorrupted(MultiTrialProtocol):
     """The classifier of ``linear-features`` on corrupted test images (Hendrycks & Dietterich 2019, arXiv:1903.12261).
 
     Encoder and classifier do not change: they were trained on clean images only.

@@ -52,7 +52,7 @@ class LinearFeatures(Protocol):
             settings = [(probe.lr, probe.weight_decay)]
             found = {"lr": probe.lr, "weight_decay": probe.weight_decay}
             about |= {"chosen_on": ON_TRAIN, **found, "validation_accuracy": probe.validation_accuracy}
-            if not self.peeks:
+            if not self.selects_on_test:
                 return probe.predicted.cpu(), about | ranked_of(probe.logits)
         candidates: list[Tensor] = []
         features, test_features = standardised(features, test_features)

@@ -11,7 +11,7 @@ from mixviz.experiments.claims.tables import others_tried
 PAPERS = ("MoCHi", "MixCo", "i-Mix", "LooC")
 
 
-def said_and_found(*papers: str, every: bool = False, path: Path = ledger.PATH) -> pd.DataFrame:
+def claims_table(*papers: str, every: bool = False, path: Path = ledger.PATH) -> pd.DataFrame:
     """The headline claims of these papers: what each says, what was measured, on what, and the verdict.
 
     papers: in the order of the rows. every: also all other claims that were tried, after the headline claims of their

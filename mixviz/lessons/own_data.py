@@ -12,7 +12,7 @@ from mixviz.terms import Query
 class Halves(Mixing):
     """Queries whose right half is another image's, so that each should match two keys, half each: an example."""
 
-    seam = "queries"
+    slot = "queries"
 
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
         """(n,) the image from which each takes its right half."""
@@ -128,7 +128,7 @@ halves = Exercise(
         "rows are queries, columns are keys: row i has its partner's column.": _transposed,
     },
     cases=(([1, 2, 0],), ([0, 3, 1, 2],), ([1, 0],)),
-    why="This is all that a mixing at the query seam has to say: its inputs, and what they should match.",
+    why="This is all that a mixing at the query slot has to define: its inputs, and what they should match.",
 )
 
 EXERCISES = (images_seen, pooled, halves)

@@ -68,10 +68,10 @@ def plot_invariance(ax: Axes, table: pd.DataFrame) -> Axes:
     return ax
 
 
-def plot_followed(ax: Axes, table: pd.DataFrame) -> Axes:
+def plot_perturbed(ax: Axes, table: pd.DataFrame) -> Axes:
     """How far each head moves a single image at one strength, as rings over ``plot_invariance``.
 
-    table: of ``Followed.invariance``. Values beyond the axes are at their edge.
+    table: of ``PerturbedImage.invariance``. Values beyond the axes are at their edge.
     """
     colours = [colour_of_head(head) for head in table["head"]]
     rings = {"s": 110, "facecolors": "none", "edgecolors": colours, "linewidths": 2.5, "clip_on": False, "zorder": 4}

@@ -81,7 +81,7 @@ def frame_surroundings(ax: Axes) -> Axes:
 def plot_surroundings(ax: Axes, found: pd.DataFrame, layout: np.ndarray) -> Axes:
     """Every candidate at its position, area by share of the gradient; thin lines join mixtures to their parents.
 
-    found: of ``close_up``; layout: (M, 2) degrees, row by row, of ``azimuthal``.
+    found: of ``query_candidates``; layout: (M, 2) degrees, row by row, of ``azimuthal``.
     """
     kinds, shares, colours = found["kind"].to_numpy(), found["gradient_share"].to_numpy(), colours_of(found["false"])
     shown = np.linalg.norm(layout, axis=1) < WIDEST
@@ -101,7 +101,7 @@ def plot_surroundings(ax: Axes, found: pd.DataFrame, layout: np.ndarray) -> Axes
 
 
 def listed(found: pd.DataFrame) -> dict[int, int]:
-    """Which candidates of ``close_up`` are listed: row of the list -> row of the table; as many of a kind as LISTED."""
+    """The listed candidates: row of the list -> row of ``query_candidates``; as many of a kind as LISTED."""
     kinds, rows, first = found["kind"].to_numpy(), {}, 0
     for kind, count in LISTED.items():
         rows |= dict(enumerate(np.flatnonzero(kinds == kind)[:count].tolist(), start=first))

@@ -31,7 +31,7 @@ class _Stopped(Exception):
 
 
 class Training:
-    """A run trained in a background thread, started by ``begin`` or ``go_on``; ``stop`` ends it after a step.
+    """A run trained in a background thread, started by ``begin`` or ``resume``; ``stop`` ends it after a step.
 
     The last complete epoch is kept, and training can be resumed from it.
     """
@@ -56,7 +56,7 @@ class Training:
         return cls(Run.check_new(config, name, root), config)._start()
 
     @classmethod
-    def go_on(cls, run: Run) -> Self:
+    def resume(cls, run: Run) -> Self:
         """Resume a run that was stopped. Raises UserError while another one is trained."""
         return cls(run, run.config)._start()
 

@@ -25,7 +25,7 @@ from mixviz.widgets.fields import idle_controls, only_for
 from mixviz.widgets.networks import GLYPHS, GLYPHS_LOOC, Network
 
 FEW = [4, 8, 16, 32, 64, 128]
-BLENDING = [kind for kind in MIXINGS.values() if kind.seam == "queries"]
+BLENDING = [kind for kind in MIXINGS.values() if kind.slot == "queries"]
 OF_FRAMEWORKS = {"temperature": "temperature", "queue": "queue_length"}  # control -> setting
 OF_MIXINGS = {"weight": "weight", "hardest": "hardest", "pairs": "pairs", "towards": "towards_query"}
 

@@ -52,7 +52,7 @@ def control_of(flag: Flag) -> Control:
     return steps(label, [*optional, *sorted(_rungs(flag))], DEFAULT if optional else default, about)
 
 
-def admit(flag: Flag, control: Control, value: Any) -> Any:
+def coerce(flag: Flag, control: Control, value: Any) -> Any:
     """The value for the control; steps get an additional one for a value between two. Raises UserError.
 
     value: as in the config or on the command line, or DEFAULT.

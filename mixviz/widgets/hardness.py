@@ -18,10 +18,10 @@ from mixviz.analysis.microscope import (
     OWN_KEY,
     PAIR,
     TOWARDS,
-    close_up,
     false_by_rank,
     false_mixtures,
-    who_pushes,
+    gradient_by_kind,
+    query_candidates,
 )
 from mixviz.analysis.projection import azimuthal
 from mixviz.data import Dataset
@@ -58,9 +58,9 @@ class Asked:
 class CloseUp:
     """One query and all of its candidates; rates and mixtures as in ``Asked``."""
 
-    candidates: pd.DataFrame  # of ``close_up``
+    candidates: pd.DataFrame  # of ``query_candidates``
     layout: np.ndarray  # (M, 2) degrees around the query
-    pushes: pd.DataFrame  # of ``who_pushes``
+    pushes: pd.DataFrame  # of ``gradient_by_kind``
     rates: np.ndarray | None
     mixtures: dict[str, float]
 
@@ -99,7 +99,7 @@ class HardnessMicroscope(Widget):
     def look(self, query: int, temperature: float, **setting: Any) -> CloseUp:
         asked = self._ask(**setting)
         term = replace(asked.term, query=replace(asked.term.query, temperature=temperature))
-        found = close_up(asked.method, term, query, self.labels, asked.points)
+        found = query_candidates(asked.method, term, query, self.labels, asked.points)
         framework = asked.method.framework
         assert isinstance(framework, MoCoV2)
         keys = framework.queue.keys[0]
@@ -109,7 +109,7 @@ class HardnessMicroscope(Widget):
         return CloseUp(
             candidates=found,
             layout=layout.numpy(),
-            pushes=who_pushes(found),
+            pushes=gradient_by_kind(found),
             rates=asked.rates,
             mixtures=asked.mixtures,
         )

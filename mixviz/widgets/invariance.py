@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mixviz.analysis.heads import BACKBONE, Heads, heads, nearest_per_head
-from mixviz.analysis.invariance import EmbedHeads, Followed, follow, invariance, reference_table
+from mixviz.analysis.invariance import EmbedHeads, PerturbedImage, invariance, perturb, reference_table
 from mixviz.analysis.neighbours import purity
 from mixviz.domains import find_factor
 from mixviz.plots.images import plot_sheet
@@ -21,9 +21,9 @@ from mixviz.plots.invariance import (
     FACTORS,
     label_of_head,
     plot_fingerprint,
-    plot_followed,
     plot_invariance,
     plot_neighbours_per_head,
+    plot_perturbed,
 )
 from mixviz.report.overview import AUGMENTATIONS
 from mixviz.runs import Run
@@ -46,7 +46,7 @@ class Seen:
 
     network: Network
     image: Tensor  # (C, H, H)
-    followed: Followed
+    perturbed: PerturbedImage
     table: pd.DataFrame | None  # one row a head and strength, or a head and augmentation
     neighbours: Mapping[str, Tensor]  # head -> (k,) test images nearest to the changed one; empty in other panels
 
@@ -83,13 +83,13 @@ class InvarianceFingerprint(Widget):
         embedded = networks.seen(asked, AMONG)
         before = {head: embedding[:MOVED] for head, embedding in embedded.items()}
         picked = asked.pixels([image], test=True)[0]
-        followed = follow(_embed(asked), picked, before, image, augmentation, find_factor(augmentation).at(strength))
-        neighbours = _nearest(embedded, followed.embeddings) if panel == "neighbours" else {}
+        perturbed = perturb(_embed(asked), picked, before, image, augmentation, find_factor(augmentation).at(strength))
+        neighbours = _nearest(embedded, perturbed.embeddings) if panel == "neighbours" else {}
         tables = {"curve": lambda: _curve(asked, augmentation), "fingerprint": lambda: _all(asked)}
         return Seen(
             network=asked,
             image=picked,
-            followed=followed,
+            perturbed=perturbed,
             table=tables[panel]() if panel in tables else None,
             neighbours=neighbours,
         )
@@ -99,9 +99,9 @@ class InvarianceFingerprint(Widget):
         return alone if len(self.networks) == 1 else {}
 
     def numbers(self) -> dict[str, Any]:
-        found: dict[str, Any] = {self._unit: self.seen.followed.invariance.strengths[0]}
+        found: dict[str, Any] = {self._unit: self.seen.perturbed.invariance.strengths[0]}
         row: Any
-        for row in self._followed.itertuples():
+        for row in self._perturbed.itertuples():
             found[f"{row.head}: cosine, distance"] = [round(row.similarity, 2), round(row.fall_off, 2)]
         if self.values["panel"] == "neighbours":
             return found | {f"{head}: {name}": share for (head, name), share in self._shares().items()}
@@ -123,14 +123,14 @@ class InvarianceFingerprint(Widget):
     def draw(self, figure: Figure, pair: Axes, beside: Axes) -> None:
         self._draw_pair(pair)
         if self.values["panel"] == "curve":
-            plot_followed(beside, self._followed)
+            plot_perturbed(beside, self._perturbed)
         elif self.values["panel"] == "neighbours":
             self._draw_neighbours(beside)
 
     def caption(self) -> str:
-        moved = self._followed.set_index("head")["fall_off"].sort_values(ascending=False)
+        moved = self._perturbed.set_index("head")["fall_off"].sort_values(ascending=False)
         order = ", ".join(f"{label_of_head(str(head))} {distance:.2f}" for head, distance in moved.items())
-        strength = self.seen.followed.invariance.strengths[0]
+        strength = self.seen.perturbed.invariance.strengths[0]
         said = f"{self.values['augmentation'].capitalize()}: {strength:.2g} ({self._unit}). How far the image moves "
         said += f"(0: not at all, 1: as far as to a different image): {order}."
         factor = OWN_FACTOR.get(self.values["augmentation"], "label")
@@ -145,16 +145,16 @@ class InvarianceFingerprint(Widget):
         return find_factor(self.values["augmentation"]).unit
 
     @property
-    def _followed(self) -> pd.DataFrame:
-        return self.seen.followed.invariance.table()
+    def _perturbed(self) -> pd.DataFrame:
+        return self.seen.perturbed.invariance.table()
 
     def _draw_pair(self, ax: Axes) -> None:
-        images = (self.seen.image, self.seen.followed.image)
+        images = (self.seen.image, self.seen.perturbed.image)
         plot_sheet(ax, [image.permute(1, 2, 0).numpy()[None] for image in images], ["image", "changed"])
 
     def _draw_neighbours(self, ax: Axes) -> None:
         shown = _first(self.seen.network, AMONG)
-        together = torch.cat([shown, self.seen.followed.image[None]]).permute(0, 2, 3, 1).numpy()
+        together = torch.cat([shown, self.seen.perturbed.image[None]]).permute(0, 2, 3, 1).numpy()
         plot_neighbours_per_head(ax, together, len(shown), self.seen.neighbours)
 
     def _shares(self) -> dict[tuple[str, str], float]:

@@ -237,7 +237,7 @@ def pairs_of(network: Network) -> int:
 
 def looc(network: Network) -> list[Mixing]:
     """LooC if the network has its spaces; a blend is shown in the first."""
-    return [mixing for mixing in network.run.config.method.mixings() if mixing.seam == "views"]
+    return [mixing for mixing in network.run.config.method.mixings() if mixing.slot == "views"]
 
 
 def batch_of(network: Network, first: int, second: int) -> list[int]:

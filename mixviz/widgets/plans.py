@@ -34,7 +34,7 @@ class Plan:
 def controls() -> dict[str, Control]:
     """One for each mixing and each other field of the config, and the number of earlier runs to draw."""
     fields = {name: control_of(flag) for name, flag in FLAGS.items()}
-    boxes = {name: toggle(called_of(name), False, f"changes the {kind.seam}") for name, kind in MIXINGS.items()}
+    boxes = {name: toggle(called_of(name), False, f"changes the {kind.slot}") for name, kind in MIXINGS.items()}
     for box in boxes.values():
         box.indent, box.layout.width = False, "7em"
     beside = steps("earlier runs beside", range(9), 3, "how many earlier runs on the same data are drawn")

@@ -22,7 +22,7 @@ CONTENT, STYLE = 3, 5  # numbers for the content of an image, and numbers that e
 IMAGES, PROBES, BATCH, NEIGHBOURS = 1200, 240, 64, 10
 WIDTH = 64
 LONGEST_HISTORY = 200
-MIXABLE = {name: kind for name, kind in MIXINGS.items() if kind.seam != "views"}  # those need augmentations
+MIXABLE = {name: kind for name, kind in MIXINGS.items() if kind.slot != "views"}  # those need augmentations
 OF_FRAMEWORKS = {"temperature": "temperature", "momentum": "momentum", "queue": "queue_length"}  # setting here -> there
 OF_MIXINGS = {"hardest": "hardest", "pairs": "pairs", "towards": "towards_query"}
 REBUILT = ("framework", "queue", "predictor")  # settings that are built into a framework

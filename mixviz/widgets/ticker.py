@@ -30,7 +30,7 @@ class Ticker:
         if self.is_on:
             return
         try:
-            self._task = asyncio.get_running_loop().create_task(self._go_on())
+            self._task = asyncio.get_running_loop().create_task(self._repeat())
         except RuntimeError as error:
             raise UserError("playing needs a notebook: call run(steps) instead") from error
 
@@ -39,7 +39,7 @@ class Ticker:
             self._task.cancel()
             self._task = None
 
-    async def _go_on(self) -> None:
+    async def _repeat(self) -> None:
         while (tick := self._tick()) is not None:
             began = time.monotonic()
             tick()

@@ -23,7 +23,7 @@ from mixviz.runs import Run, default_name
 from mixviz.widgets.background import Training
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import Control
-from mixviz.widgets.fields import admit
+from mixviz.widgets.fields import coerce
 from mixviz.widgets.history import History, log_of
 from mixviz.widgets.plans import FLAGS, Plan, called_of, controls, idle, plan, undefined
 
@@ -38,7 +38,7 @@ class TrainingPanel(Widget):
 
     data: as ``--data``: glyphs, cifar10, folder:PATH, numpy:PATH.npz. root: folder of the runs; by default that of
     the command line, which then evaluates and reports them. values: of controls; settings by their flat names.
-    ``start``, ``wait``, ``stop`` and ``go_on`` do what the buttons do.
+    ``start``, ``wait``, ``stop`` and ``resume`` do what the buttons do.
     """
 
     size = (8.0, 3.5)
@@ -50,8 +50,8 @@ class TrainingPanel(Widget):
         self.training: Training | None = None
         self._task: asyncio.Task | None = None
         self._drawn_runs: Hashable = None
-        self._buttons = {name: ipywidgets.Button(description=name) for name in ("Start", "Stop", "Go on")}
-        for button, work in zip(self._buttons.values(), (self.start, self.stop, self.go_on), strict=True):
+        self._buttons = {name: ipywidgets.Button(description=name) for name in ("Start", "Stop", "Resume")}
+        for button, work in zip(self._buttons.values(), (self.start, self.stop, self.resume), strict=True):
             button.add_class(f"mixviz-{button.description.lower().replace(' ', '-')}")
             button.on_click(lambda _, work=work: self._press(work))
         self._bar = ipywidgets.FloatProgress(max=1.0, layout={"width": "100%", "max_width": "40em"})
@@ -129,7 +129,7 @@ class TrainingPanel(Widget):
             chosen = values.pop("mixing")
             values |= {name: name in chosen for name in MIXINGS}
         with self._hold():
-            values = {n: admit(FLAGS[n], self.controls[n], v) if n in FLAGS else v for n, v in values.items()}
+            values = {n: coerce(FLAGS[n], self.controls[n], v) if n in FLAGS else v for n, v in values.items()}
         return super().set(**values)
 
     def refresh(self) -> None:
@@ -148,17 +148,17 @@ class TrainingPanel(Widget):
         self._follow(Training.begin(config, free, self.root))
 
     def stop(self) -> None:
-        """End the training after the current step; ``go_on`` resumes from its last complete epoch."""
+        """End the training after the current step; ``resume`` resumes from its last complete epoch."""
         if Training.latest is not None:
             Training.latest.stop()
         self.refresh()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Resume the newest run that is not finished. Raises UserError if there is none."""
         run = self.history.unfinished()
         if run is None:
             raise UserError("no run here is unfinished: start one")
-        self._follow(Training.go_on(run))
+        self._follow(Training.resume(run))
 
     def wait(self) -> None:
         """Wait until the training ends, while its curves grow. Raises its error.
@@ -200,9 +200,9 @@ class TrainingPanel(Widget):
 
     def _tell(self) -> None:
         training, on = self.training, Training.latest is not None and Training.latest.is_on
-        for name, ready in {"Start": not on and self.seen.config is not None, "Stop": on, "Go on": not on}.items():
+        for name, ready in {"Start": not on and self.seen.config is not None, "Stop": on, "Resume": not on}.items():
             self._buttons[name].disabled = not ready
-        self._buttons["Go on"].disabled |= self.history.unfinished() is None
+        self._buttons["Resume"].disabled |= self.history.unfinished() is None
         told = self._error or (training.told if training is not None else "")
         self._told.value = f"<span aria-live='polite'>{escape(told)}</span>"
         if training is not None:

@@ -12,8 +12,8 @@ from mixviz.analysis.invariance import (
     canonical_glyphs,
     diagonal_margin,
     fingerprint,
-    follow,
     invariance,
+    perturb,
     readout,
     vary,
 )
@@ -136,7 +136,7 @@ def test_the_table_has_the_means_and_equal_generators_give_equal_tables(images):
 
 
 def test_one_image_is_followed_as_in_the_set(images):
-    found = follow(embed, images[3], embed(images), 3, "rotation", 1)
+    found = perturb(embed, images[3], embed(images), 3, "rotation", 1)
     assert torch.equal(found.image, images[3].rot90(1, (1, 2)))
     torch.testing.assert_close(found.embeddings["pixels"], embed(found.image[None])["pixels"])
     among = invariance(embed, images, "rotation", [1])

@@ -13,7 +13,7 @@ from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import NotFrozen, Protocol, Source, evaluate, protocol
-from mixviz.evaluate.base import Repeated
+from mixviz.evaluate.base import MultiTrialProtocol
 from mixviz.evaluate.protocol_comparison import NamedProtocol, compare_protocols
 
 
@@ -36,7 +36,7 @@ PIXELS = Source(train=TRAIN, test=TEST)
 
 
 @dataclass(frozen=True)
-class Trials(Repeated):
+class Trials(MultiTrialProtocol):
     """Predicts each class in turn for all images, and tells the best of them."""
 
     name: ClassVar[str] = "trials"
@@ -68,7 +68,7 @@ class Hiding(Trials):
     """Has the test labels choose and does not call it so."""
 
     name: ClassVar[str] = "hiding"
-    peeks: ClassVar[bool] = True
+    selects_on_test: ClassVar[bool] = True
 
 
 def test_the_accuracy_of_several_predictions_is_their_mean_whatever_the_protocol_says():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from normalise import FOLDER, with_drives
 
-from mixviz.lessons.findings import said_and_found
+from mixviz.lessons.findings import claims_table
 from mixviz.widgets.film import CIFAR
 from mixviz.widgets.networks import find
 
@@ -263,7 +263,7 @@ def test_of_four_pairs_the_loss_does_not_tell_the_broken_run():
 
 
 def test_four_gains_in_accuracy_are_settled():
-    found = said_and_found("MoCHi", "MixCo", "i-Mix", "LooC")
+    found = claims_table("MoCHi", "MixCo", "i-Mix", "LooC")
     gains = found[found["it says"].str.contains("gains|points") & found["found here"].str.startswith("+")]
     settled = gains[gains["verdict"] == "direction only"]["it says"]
     assert says("07_linear_evaluation", "Four gains in accuracy are settled in their direction")

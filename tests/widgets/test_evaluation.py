@@ -48,7 +48,7 @@ def test_the_table_of_the_recording_has_all_readings_of_its_checkpoint(shown):
     [
         ({"family": "linear"}, lambda r: not r.name.startswith("kNN")),
         ({"family": "nearest neighbours"}, lambda r: r.name.startswith("kNN")),
-        ({"peeking": False}, lambda r: not r.peeks),
+        ({"peeking": False}, lambda r: not r.selects_on_test),
         ({"head": False}, lambda r: all(one.layer == "backbone" for one in r.protocols)),
         ({"reported_by": "MoCo demo"}, lambda r: r.reported_by == "MoCo demo"),
         ({"reported_by": "i-Mix", "peeking": False}, lambda r: False),

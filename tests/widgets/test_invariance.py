@@ -84,7 +84,7 @@ def test_neighbours_are_those_of_the_changed_image(widget, looc):
 def test_at_no_strength_no_head_moves_and_the_image_is_its_own_nearest(widget):
     for augmentation in AUGMENTATIONS:
         widget.set(augmentation=augmentation, strength=0.0, panel="neighbours")
-        torch.testing.assert_close(widget.seen.followed.image, widget.seen.image, atol=1e-5, rtol=0)
+        torch.testing.assert_close(widget.seen.perturbed.image, widget.seen.image, atol=1e-5, rtol=0)
         for head in ("backbone", "all", "color", "rotation"):
             assert widget.numbers()[f"{head}: cosine, distance"] == [1.0, 0.0]
             assert widget.seen.neighbours[head][0] == widget.values["image"]
@@ -105,7 +105,7 @@ def test_every_control_changes_the_picture(widget, panel):
 
 def test_a_base_without_looc_has_no_heads_of_its_own(widget):
     widget.set(network=GLYPHS_TURNED)
-    assert list(widget.seen.followed.embeddings) == ["backbone", "all"]
+    assert list(widget.seen.perturbed.embeddings) == ["backbone", "all"]
     assert "head: all" in widget.caption()
     assert "rotation" not in widget.caption().partition(":")[2]
 

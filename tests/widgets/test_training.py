@@ -71,9 +71,9 @@ def test_a_stopped_run_keeps_its_checkpoint_and_goes_on_as_if_nothing_had_been(p
     run = Run(tmp_path / "glyphs-n-pair-seed0")
     assert panel.training.state == "stopped"
     assert len(run.metrics) == run.load_checkpoint()["epoch"] == 1
-    assert not panel._buttons["Go on"].disabled
+    assert not panel._buttons["Resume"].disabled
     monkeypatch.undo()
-    panel.go_on()
+    panel.resume()
     panel.wait()
     whole = train(RunConfig.of(**SMALL), "whole", glyphs, tmp_path / "other", progress=False)
     weights, wanted = run.encoder().state_dict(), whole.encoder().state_dict()
@@ -255,7 +255,7 @@ def test_noise_of_a_slider_in_a_browser_is_no_setting(panel):
 
 
 def test_buttons_tell_what_is_wrong(panel):
-    panel._press(panel.go_on)
+    panel._press(panel.resume)
     assert "no run here was stopped" in panel._told.value
 
 
