@@ -173,7 +173,12 @@ class NPair(Framework):
 
     def candidates(self, term: Term) -> Candidates:
         negatives = {"synthetic": similarity(term.q, term.synthetic)}
-        return Candidates(self._in_batch(term), term.targets, self._temperature(term), negatives)
+        return Candidates(
+            positives=self._in_batch(term),
+            targets=term.targets,
+            temperature=self._temperature(term),
+            negatives=negatives,
+        )
 
 
 class SimCLR(Framework):
@@ -199,7 +204,12 @@ class SimCLR(Framework):
                 left_out = left_out | same_class(term.query.targets, term.labels, term.labels)
             own_view = (term.q @ term.q.T).masked_fill(left_out, -torch.inf)
             negatives = {"own view": own_view, **negatives}
-        return Candidates(self._in_batch(term), term.targets, self._temperature(term), negatives)
+        return Candidates(
+            positives=self._in_batch(term),
+            targets=term.targets,
+            temperature=self._temperature(term),
+            negatives=negatives,
+        )
 
 
 class MoCoV2(Framework):
@@ -306,7 +316,9 @@ class MoCoV2(Framework):
         if term.labels is not None:
             queue = queue.masked_fill(same_class(term.query.targets, term.labels, self.queue.labels), -torch.inf)
         negatives = {"queue": queue, "synthetic": similarity(term.q, term.synthetic)}
-        return Candidates(positives, term.targets, self._temperature(term), negatives)
+        return Candidates(
+            positives=positives, targets=term.targets, temperature=self._temperature(term), negatives=negatives
+        )
 
     def _own(self, term: Term) -> Tensor:
         """(n, N * J) as ``_in_batch``, with the keys of all images left out but the one that is the query's target."""
@@ -356,7 +368,9 @@ class BYOL(Framework):
         return embed_once(nn.Sequential(self.online, self.predictor), queries), keys
 
     def candidates(self, term: Term) -> Candidates:
-        return Candidates(term.q @ term.keys.flatten(0, 1).T, term.targets, self._temperature(term))
+        return Candidates(
+            positives=term.q @ term.keys.flatten(0, 1).T, targets=term.targets, temperature=self._temperature(term)
+        )
 
     def loss(self, term: Term) -> Tensor:
         candidates = self.candidates(term)
@@ -394,7 +408,7 @@ class VICReg(Framework):
 
     def candidates(self, term: Term) -> Candidates:
         q, keys = F.normalize(term.q, dim=1), F.normalize(term.keys.flatten(0, 1), dim=1)
-        return Candidates(q @ keys.T, term.targets, self._temperature(term))
+        return Candidates(positives=q @ keys.T, targets=term.targets, temperature=self._temperature(term))
 
     def loss(self, term: Term) -> Tensor:
         weights, parts = self.settings, self._parts(term)

@@ -27,7 +27,7 @@ class Draws:
     negatives: Sequence[Any] | None = None  # one for each term
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StepOutput:
     """loss: scalar with gradient; diagnostics: detached scalars, one log column each; keys: (n, H, D) for update."""
 
@@ -128,8 +128,19 @@ class Method(nn.Module):
                 synthetic = self.negative_mixing.negatives(q[:, space], pool, allowed, draw)
                 targets = spread(query.targets, candidates.shape[1], space)
                 weight = query.weight / (len(query_views) * q.shape[1])
-                row = (query, q[:, space], candidates, targets, synthetic)
-                terms.append(Term(*row, space, query_view, weight, labels, draw))
+                term = Term(
+                    query=query,
+                    q=q[:, space],
+                    keys=candidates,
+                    targets=targets,
+                    synthetic=synthetic,
+                    space=space,
+                    query_view=query_view,
+                    weight=weight,
+                    labels=labels,
+                    draw=draw,
+                )
+                terms.append(term)
         return terms
 
     def training_step(
@@ -154,7 +165,7 @@ class Method(nn.Module):
         keys = self._keys(terms)
         if labels is not None:
             labels = labels.repeat(len(keys) // len(labels))
-        return StepOutput(total, diagnostics, keys, labels)
+        return StepOutput(loss=total, diagnostics=diagnostics, keys=keys, labels=labels)
 
     def update(self, output: StepOutput) -> None:
         """After the optimiser step: momentum encoder and queue, if the framework has them."""

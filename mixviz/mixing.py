@@ -66,7 +66,7 @@ class Mixing:
 
     def queries(self, view: Tensor, draw: Any) -> list[Query]:
         """The queries made from one view, (N, ...)."""
-        return [Query(view, torch.eye(len(view), device=view.device))]
+        return [Query(inputs=view, targets=torch.eye(len(view), device=view.device))]
 
     def negatives(self, q: Tensor, pool: Tensor, allowed: Tensor | None, draw: Any) -> Tensor:
         """(n, D) queries, (P, D) pool, (n, P) which of the pool each query may use (None: all) -> (n, S, D)."""
@@ -79,7 +79,7 @@ class NoMixing(Mixing):
     slot = "none"
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class MixCo(Mixing):
     """Adds half a batch of blends as further, softly labelled queries (Lee et al. 2020, arXiv:2010.06300).
 
@@ -123,7 +123,17 @@ class MixCo(Mixing):
         blends = blend(view[:half], view[half : 2 * half], lam)
         targets = torch.cat([lam.diag(), (1 - lam).diag()], dim=1)
         targets = F.pad(targets, (0, len(view) - 2 * half))
-        return [*clean, Query(blends, targets, self.weight, self.temperature, mixed=True, candidates="batch")]
+        return [
+            *clean,
+            Query(
+                inputs=blends,
+                targets=targets,
+                weight=self.weight,
+                temperature=self.temperature,
+                mixed=True,
+                candidates="batch",
+            ),
+        ]
 
 
 class IMixDraw(NamedTuple):
@@ -134,7 +144,7 @@ class IMixDraw(NamedTuple):
     centre: Tensor | None = None
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class IMix(Mixing):
     """Replaces every query by a blend with another input of the batch (Lee et al. 2021, arXiv:2010.08887).
 
@@ -181,7 +191,7 @@ class IMix(Mixing):
             inputs = torch.where(inside[:, None], view[partner], view)
         eye = torch.eye(len(view), device=view.device, dtype=lam.dtype)
         targets = blend(eye, eye[partner], lam)
-        return [Query(inputs, targets, mixed=True, candidates="batch")]
+        return [Query(inputs=inputs, targets=targets, mixed=True, candidates="batch")]
 
     def sample_input_mix(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor] | None:
         """Weights (n, 1 + number of further inputs), at least half on the input itself, and the others' indices."""
@@ -218,7 +228,7 @@ class UnMixDraw(NamedTuple):
     centre: Tensor
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class UnMix(Mixing):
     """Adds the batch blended with itself in reverse order (Shen et al. 2022, arXiv:2003.05438).
 
@@ -270,7 +280,7 @@ class MoCHiDraw(NamedTuple):
     beta: Tensor  # (n, s') in (0, 0.5), share of the query
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class MoCHi(Mixing):
     """Synthesises hard negatives from the hardest of the pool (Kalantidis et al. 2020, arXiv:2010.01028).
 
@@ -344,7 +354,7 @@ class MoCHi(Mixing):
         return first, second, partner
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class LooC(Mixing):
     """One more key view and embedding space for every left-out augmentation (Xiao et al. 2021, arXiv:2008.05659).
 

@@ -24,7 +24,7 @@ def replace_known(settings: Settings, **values: Any) -> Settings:
     return replace(settings, **{name: value for name, value in values.items() if name in known})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Query:
     """Inputs to query with, and the distribution over the batch that each should match."""
 
@@ -36,7 +36,7 @@ class Query:
     candidates: Literal["own", "batch"] = "own"  # batch: the keys of all images; own: as a clean query
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Term:
     """One term of the loss: everything that it is computed from, and that pictures show."""
 
@@ -57,7 +57,7 @@ class Term:
         return replace(self, synthetic=self.synthetic[:, :0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidates:
     """A query's row of similarities and its target distribution: the basis of the loss and of every picture."""
 

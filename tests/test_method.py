@@ -694,6 +694,6 @@ def test_proxy_accuracy_asks_for_the_largest_target_strictly_above_all_others():
         "queue": torch.tensor([[0.2], [0.2], [0.5], [0.3]]),
         "synthetic": torch.tensor([[0.0], [0], [0], [0.7]]),
     }
-    row = Candidates(positives, torch.tensor([[0.6, 0.4]] * 4), 0.2, negatives)
+    row = Candidates(positives=positives, targets=torch.tensor([[0.6, 0.4]] * 4), temperature=0.2, negatives=negatives)
     assert proxy_accuracy(row).tolist() == [1, 0, 0, 0]
     assert proxy_accuracy(row, synthetic=False).tolist() == [1, 0, 0, 1]

@@ -353,7 +353,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
         output = step(self, *arguments)
         calls.append(None)
         loss = output.loss * (math.nan if len(calls) > 5 else 1)
-        return StepOutput(loss, output.diagnostics, output.keys)
+        return StepOutput(loss=loss, diagnostics=output.diagnostics, keys=output.keys)
 
     monkeypatch.setattr(Method, "training_step", breaks_in_the_second_epoch)
     with pytest.raises(NonFiniteLoss, match=r"not finite in epoch 2.*the checkpoint of epoch 1 is kept") as caught:

@@ -158,7 +158,7 @@ class RandomGrayscale(Operation):
     p: float = 0.2
 
     def sample(self, n: int, shape: Shape, generator: Generator) -> Parameters:
-        return Parameters(bernoulli(n, self.p, generator))
+        return Parameters(applied=bernoulli(n, self.p, generator))
 
     def apply(self, images: Tensor, parameters: Parameters, in_place: bool = False) -> Tensor:
         """Raises UserError for images that do not have three channels."""

@@ -50,7 +50,7 @@ class GaussianBlur(Operation):
             raise UserError(f"blur: sigma {self.sigma} must be a positive range (low, high)")
 
     def sample(self, n: int, shape: Shape, generator: Generator) -> BlurParameters:
-        return BlurParameters(bernoulli(n, self.p, generator), uniform(n, *self.sigma, generator))
+        return BlurParameters(applied=bernoulli(n, self.p, generator), sigma=uniform(n, *self.sigma, generator))
 
     def apply(self, images: Tensor, parameters: BlurParameters, in_place: bool = False) -> Tensor:
         """Raises UserError if the kernel is too large for the image."""

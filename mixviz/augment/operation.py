@@ -13,7 +13,7 @@ from mixviz.errors import UserError
 Shape = tuple[int, ...]  # of one input, such as (C, H, W)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Parameters:
     """The random choices of one operation for n inputs; the first axis of every field is the input."""
 

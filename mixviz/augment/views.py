@@ -103,7 +103,7 @@ def build_augmentation(
     """
     brightness, contrast, saturation, hue = jitter
     return crop_and_flip(
-        RandomResizedCrop(size, crop_scale, crop_ratio),
+        RandomResizedCrop(size=size, scale=crop_scale, ratio=crop_ratio),
         HorizontalFlip(flip),
         RandomRotation90(rotation),
         RandomTexture(p=texture),

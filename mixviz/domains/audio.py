@@ -50,15 +50,15 @@ class AudioAugment(AugmentSettings):
 
 
 def louder(decibels: Tensor, shape: Shape, generator: Generator) -> Change:
-    return Gain(), GainParameters(decibels != 0, 10 ** (decibels / 20))
+    return Gain(), GainParameters(applied=decibels != 0, factor=10 ** (decibels / 20))
 
 
 def shifted(share: Tensor, shape: Shape, generator: Generator) -> Change:
-    return TimeShift(), ShiftParameters(share != 0, share)
+    return TimeShift(), ShiftParameters(applied=share != 0, shift=share)
 
 
 def stretched(stretch: Tensor, shape: Shape, generator: Generator) -> Change:
-    return Speed(), SpeedParameters(stretch != 1, stretch)
+    return Speed(), SpeedParameters(applied=stretch != 1, stretch=stretch)
 
 
 def noisy(level: Tensor, shape: Shape, generator: Generator) -> Change:

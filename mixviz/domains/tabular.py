@@ -35,17 +35,17 @@ class TabularAugment(AugmentSettings):
 
 def dropped(rate: Tensor, shape: Shape, generator: Generator) -> Change:
     drawn = torch.rand(len(rate), *shape, generator=generator, device=generator.device).to(rate.device)
-    return FeatureDropout(), DropoutParameters(rate > 0, drawn < rate[:, None])
+    return FeatureDropout(), DropoutParameters(applied=rate > 0, dropped=drawn < rate[:, None])
 
 
 def noised(sigma: Tensor, shape: Shape, generator: Generator) -> Change:
     noise = torch.randn(len(sigma), *shape, generator=generator, device=generator.device).to(sigma.device)
-    return FeatureNoise(sigma=1.0), NoiseParameters(sigma > 0, noise * sigma[:, None])
+    return FeatureNoise(sigma=1.0), NoiseParameters(applied=sigma > 0, noise=noise * sigma[:, None])
 
 
 def corrupted(share: Tensor, shape: Shape, generator: Generator) -> Change:
     drawn, donor = torch.rand(2, len(share), *shape, generator=generator, device=generator.device).to(share.device)
-    return FeatureCorruption(), CorruptionParameters(share > 0, drawn < share[:, None], donor)
+    return FeatureCorruption(), CorruptionParameters(applied=share > 0, replaced=drawn < share[:, None], donor=donor)
 
 
 def _factor(group: str, unit: str, change) -> AugmentationFactor:

@@ -13,7 +13,7 @@ from mixviz.evaluate.linear import Setting, grid, predict, split
 from mixviz.evaluate.views import ProbeSchedule, Views, fit_on_views
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a paper trains its probe: SGD with momentum 0.9, learning rate falling by ``factor`` at ``decay_epochs``."""
 
@@ -28,18 +28,55 @@ class Recipe:
 
 RecipeName = Literal["moco", "mixco", "mochi", "looc", "imix"]
 RECIPES: Mapping[RecipeName, Recipe] = {
-    "moco": Recipe((30.0,), 100, (60, 80), 0.1, 256, "resized-crop", "authors' code"),
-    "mixco": Recipe((3.0,), 100, (60, 80), 0.1, 256, "resized-crop", "best epoch on test (authors' code)"),
-    "mochi": Recipe((10.0,), 60, (30, 40, 50), 0.1, 128, "resized-crop", "ImageNet-100, unverified"),
-    "looc": Recipe((30.0,), 200, (120, 160), 0.1, 256, "resized-crop", "ImageNet-100, secondary source"),
-    "imix": Recipe(
-        (1.0, 3.0, 5.0, 10.0, 30.0, 50.0, 70.0), 100, (80, 90, 95), 0.2, 256, "padded-crop",
-        "best learning rate on test, last epoch (authors' code, CIFAR)",
+    "moco": Recipe(
+        lrs=(30.0,),
+        epochs=100,
+        decay_epochs=(60, 80),
+        factor=0.1,
+        batch_size=256,
+        views="resized-crop",
+        reported="authors' code",
     ),
-}  # fmt: skip
+    "mixco": Recipe(
+        lrs=(3.0,),
+        epochs=100,
+        decay_epochs=(60, 80),
+        factor=0.1,
+        batch_size=256,
+        views="resized-crop",
+        reported="best epoch on test (authors' code)",
+    ),
+    "mochi": Recipe(
+        lrs=(10.0,),
+        epochs=60,
+        decay_epochs=(30, 40, 50),
+        factor=0.1,
+        batch_size=128,
+        views="resized-crop",
+        reported="ImageNet-100, unverified",
+    ),
+    "looc": Recipe(
+        lrs=(30.0,),
+        epochs=200,
+        decay_epochs=(120, 160),
+        factor=0.1,
+        batch_size=256,
+        views="resized-crop",
+        reported="ImageNet-100, secondary source",
+    ),
+    "imix": Recipe(
+        lrs=(1.0, 3.0, 5.0, 10.0, 30.0, 50.0, 70.0),
+        epochs=100,
+        decay_epochs=(80, 90, 95),
+        factor=0.2,
+        batch_size=256,
+        views="padded-crop",
+        reported="best learning rate on test, last epoch (authors' code, CIFAR)",
+    ),
+}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LinearAugmented(Protocol):
     """The papers' linear evaluation: a new random crop and flip of every training image in each epoch.
 
@@ -77,7 +114,12 @@ class LinearAugmented(Protocol):
     @property
     def schedule(self) -> ProbeSchedule:
         recipe = RECIPES[self.recipe]
-        return ProbeSchedule(max(1, round(recipe.epochs * self.scale)), recipe.batch_size, recipe.views, self.layer)
+        return ProbeSchedule(
+            epochs=max(1, round(recipe.epochs * self.scale)),
+            batch_size=recipe.batch_size,
+            views=recipe.views,
+            layer=self.layer,
+        )
 
     @property
     def settings(self) -> list[Setting]:
@@ -146,7 +188,7 @@ def _train(
     return Trained(torch.stack(after), hits.cpu().double().mean(dim=1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LinearOnline(Protocol):
     """Like the online probes of solo-learn and others: trained on pre-training's strong views, nothing chosen.
 
@@ -163,7 +205,7 @@ class LinearOnline(Protocol):
     batch_size: Count = 256
 
     def read(self, inputs: Inputs, labels: Tensor, seed: int = 0) -> Readout:
-        schedule = ProbeSchedule(self.epochs, self.batch_size, "pre-training", self.layer)
+        schedule = ProbeSchedule(epochs=self.epochs, batch_size=self.batch_size, views="pre-training", layer=self.layer)
         rates, everything = torch.full((self.epochs, 1), self.lr), torch.ones(len(labels), 1, dtype=torch.bool)
         weights = fit_on_views(inputs, labels, schedule, rates, torch.zeros(1), everything, seed)
         return predict(weights, inputs.features(self.layer)[1])[0].cpu(), {}

@@ -31,7 +31,7 @@ Readout = tuple[
 ]  # (n,) predictions, or (M, n) of a choice on test or of a MultiTrialProtocol, or a Scored's scores; what was used
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
     """What all protocols have: a name, options, and a label that names the options which are not the defaults."""
 
@@ -75,7 +75,7 @@ class Protocol:
         raise UserError(f"{self.name} needs images, but stored features have none: evaluate the encoder")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MultiTrialProtocol(Protocol):
     """A protocol that predicts the test images M times and is scored on all of them: nothing is selected.
 
@@ -96,7 +96,7 @@ class MultiTrialProtocol(Protocol):
         return {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scored(Protocol):
     """A protocol without predictions: it scores each test image for every class that it might have.
 

@@ -87,7 +87,7 @@ def fit_trials(features: Tensor, labels: Tensor, lr: float = LR, iterations: int
     return weights.detach()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LabelFraction:
     """Predictions of a linear probe trained on a part of the labels."""
 
@@ -111,7 +111,14 @@ def label_fraction(
     if len(chosen) < 10:
         raise UserError(f"{len(chosen)} labelled images are too few to choose settings on: take a larger fraction")
     probe = linear_probe(features[chosen], labels[chosen], test_features, seed)
-    return LabelFraction(fraction, chosen, probe.predicted, probe.lr, probe.weight_decay, probe.validation_accuracy)
+    return LabelFraction(
+        fraction=fraction,
+        chosen=chosen,
+        predicted=probe.predicted,
+        lr=probe.lr,
+        weight_decay=probe.weight_decay,
+        validation_accuracy=probe.validation_accuracy,
+    )
 
 
 def share_of_labels(labels: Tensor, fraction: float, seed: int = 0) -> Tensor:

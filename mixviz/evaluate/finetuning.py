@@ -23,7 +23,7 @@ from mixviz.evaluate.views import view_maker
 HEAD_FACTOR = 10  # of the classifier's learning rate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FineTuning(Protocol):
     """A linear classifier and a copy of the backbone, trained together on a share of the labels: 1, 0.1, 0.01.
 

@@ -14,7 +14,7 @@ WEIGHT_DECAYS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
 Setting = tuple[float, float]  # learning rate, weight decay
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Classifier:
     """A linear classifier for further predictions: (n, F) features -> (n,) classes from 0."""
 
@@ -33,7 +33,7 @@ class Classifier:
         return with_bias((features - self.mean) / self.std) @ self.weights[:, 0]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Probe:
     """The result of a linear probe."""
 
@@ -55,9 +55,14 @@ def linear_probe(
 ) -> Probe:
     """The predictions of ``linear_classifier`` for test features (n, F); test labels are not passed in."""
     classifier = linear_classifier(features, labels, seed, epochs, batch_size, settings)
-    chosen = (classifier.lr, classifier.weight_decay, classifier.validation_accuracy)
     logits = classifier.logits(test_features)
-    return Probe(logits.argmax(dim=1), logits, *chosen)
+    return Probe(
+        predicted=logits.argmax(dim=1),
+        logits=logits,
+        lr=classifier.lr,
+        weight_decay=classifier.weight_decay,
+        validation_accuracy=classifier.validation_accuracy,
+    )
 
 
 def linear_classifier(
@@ -84,7 +89,8 @@ def linear_classifier(
     weights = fit(features[training], labels[training], settings, generator, epochs, batch_size)
     best, accuracy = best_of(weights, features[validation], labels[validation])
     final = fit(features, labels, [settings[best]], generator, epochs, batch_size)
-    return Classifier(mean, std, final, *settings[best], accuracy)
+    lr, weight_decay = settings[best]
+    return Classifier(mean=mean, std=std, weights=final, lr=lr, weight_decay=weight_decay, validation_accuracy=accuracy)
 
 
 def grid(lrs: Sequence[float], weight_decays: Sequence[float]) -> list[Setting]:

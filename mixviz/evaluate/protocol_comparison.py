@@ -23,7 +23,7 @@ from mixviz.result import BEST_ON_TEST
 LENGTHS = "either way: lengths of features weigh in"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NamedProtocol:
     """One way to evaluate a checkpoint, who uses it, and its effect on the number.
 
@@ -53,44 +53,48 @@ def _knn(k: int, metric: Metric = "cosine") -> Knn:
 NEIGHBOURS = tuple(_knn(k, metric) for metric in get_args(Metric) for k in (1, 5, 20))
 MIXCO, IMIX = LinearAugmented(recipe="mixco"), LinearAugmented(recipe="imix")
 
-NAMED_PROTOCOLS: tuple[NamedProtocol, ...] = (
-    NamedProtocol("linear, stored features", (LinearFeatures(),), "mixviz", "the reference: settings chosen on train"),
-    NamedProtocol(
+ROWS: tuple[tuple[str, tuple[Protocol, ...], str, str], ...] = (  # as the fields of NamedProtocol
+    ("linear, stored features", (LinearFeatures(),), "mixviz", "the reference: settings chosen on train"),
+    (
         "linear, stored features, best-on-test epoch", (LinearFeatures(epoch=BEST_ON_TEST),), "UvA tutorial 17",
         "inflates: the luckiest epoch of the probe",
     ),
-    NamedProtocol(
+    (
         "linear, stored features, best-on-test of all",
         (LinearFeatures(choose=BEST_ON_TEST, epoch=BEST_ON_TEST),), "stable-pretraining (of a run)",
         "inflates: the luckiest of all probes",
     ),
-    NamedProtocol("linear, stored features of the head", (LinearFeatures(layer="head"),), "none of the peers",
-                  "costs: the head drops what augmentation changes"),
-    NamedProtocol("logistic regression", (Logistic(),), "users of scikit-learn",
-                  "none: the same model, another solver"),
-    NamedProtocol("linear, online views", (LinearOnline(),), "solo-learn (beside pre-training)",
-                  "costs on a frozen checkpoint: strong views, few passes"),
-    NamedProtocol("linear, augmented, lr 30", (LinearAugmented(),), "MoCo (LooC, longer)",
-                  "either way: nothing chosen, made for ImageNet"),
-    NamedProtocol("linear, augmented, lr 3", (MIXCO,), "MixCo's, but the last epoch", "none: nothing chosen"),
-    NamedProtocol("linear, augmented, lr 3, best-on-test epoch", (replace(MIXCO, epoch=BEST_ON_TEST),), "MixCo",
-                  "inflates: the luckiest epoch of the probe"),
-    NamedProtocol("linear, augmented, lr 1 to 70", (IMIX,), "i-Mix's, but chosen on train", "none"),
-    NamedProtocol("linear, augmented, best-on-test lr", (replace(IMIX, choose=BEST_ON_TEST),), "i-Mix",
-                  "inflates: seven tries on test"),
-    NamedProtocol("kNN 200, τ 0.1, head", (Knn(k=200, layer="head"),), "MoCo demo",
-                  "costs: the head, not the backbone"),
-    NamedProtocol("kNN 200, τ 0.1", (Knn(k=200),), "lightly (best of a run on test)", "costs: no weights learned"),
-    NamedProtocol("kNN 10, cosine", (_knn(10),), "dkobak/simclr-cifar10", "costs: no weights learned"),
-    NamedProtocol("kNN 1, cosine", (_knn(1),), "none of the peers", "costs: one vote is noisy"),
-    NamedProtocol("kNN 5, cosine", (_knn(5),), "none of the peers", "costs: few votes are noisy"),
-    NamedProtocol("kNN 20, cosine", (_knn(20),), "stable-pretraining", "costs: no weights learned"),
-    NamedProtocol("kNN 1, Euclidean", (_knn(1, "euclidean"),), "none of the peers", LENGTHS),
-    NamedProtocol("kNN 5, Euclidean", (_knn(5, "euclidean"),), "none of the peers", LENGTHS),
-    NamedProtocol("kNN 20, Euclidean", (_knn(20, "euclidean"),), "dkobak, beside the cosine", LENGTHS),
-    NamedProtocol("kNN, best-on-test k and metric", NEIGHBOURS, "none of the peers says so",
-                  "inflates: six tries on test"),
+    ("linear, stored features of the head", (LinearFeatures(layer="head"),), "none of the peers",
+     "costs: the head drops what augmentation changes"),
+    ("logistic regression", (Logistic(),), "users of scikit-learn",
+     "none: the same model, another solver"),
+    ("linear, online views", (LinearOnline(),), "solo-learn (beside pre-training)",
+     "costs on a frozen checkpoint: strong views, few passes"),
+    ("linear, augmented, lr 30", (LinearAugmented(),), "MoCo (LooC, longer)",
+     "either way: nothing chosen, made for ImageNet"),
+    ("linear, augmented, lr 3", (MIXCO,), "MixCo's, but the last epoch", "none: nothing chosen"),
+    ("linear, augmented, lr 3, best-on-test epoch", (replace(MIXCO, epoch=BEST_ON_TEST),), "MixCo",
+     "inflates: the luckiest epoch of the probe"),
+    ("linear, augmented, lr 1 to 70", (IMIX,), "i-Mix's, but chosen on train", "none"),
+    ("linear, augmented, best-on-test lr", (replace(IMIX, choose=BEST_ON_TEST),), "i-Mix",
+     "inflates: seven tries on test"),
+    ("kNN 200, τ 0.1, head", (Knn(k=200, layer="head"),), "MoCo demo",
+     "costs: the head, not the backbone"),
+    ("kNN 200, τ 0.1", (Knn(k=200),), "lightly (best of a run on test)", "costs: no weights learned"),
+    ("kNN 10, cosine", (_knn(10),), "dkobak/simclr-cifar10", "costs: no weights learned"),
+    ("kNN 1, cosine", (_knn(1),), "none of the peers", "costs: one vote is noisy"),
+    ("kNN 5, cosine", (_knn(5),), "none of the peers", "costs: few votes are noisy"),
+    ("kNN 20, cosine", (_knn(20),), "stable-pretraining", "costs: no weights learned"),
+    ("kNN 1, Euclidean", (_knn(1, "euclidean"),), "none of the peers", LENGTHS),
+    ("kNN 5, Euclidean", (_knn(5, "euclidean"),), "none of the peers", LENGTHS),
+    ("kNN 20, Euclidean", (_knn(20, "euclidean"),), "dkobak, beside the cosine", LENGTHS),
+    ("kNN, best-on-test k and metric", NEIGHBOURS, "none of the peers says so",
+     "inflates: six tries on test"),
 )  # fmt: skip
+NAMED_PROTOCOLS = tuple(
+    NamedProtocol(name=name, protocols=protocols, reported_by=reported_by, effect=effect)
+    for name, protocols, reported_by, effect in ROWS
+)
 
 
 def compare_protocols(

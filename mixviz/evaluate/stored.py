@@ -25,7 +25,7 @@ from mixviz.evaluate.linear import (
 from mixviz.result import BEST_ON_TEST
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LinearFeatures(Protocol):
     """Softmax regression on stored, standardised features, without augmentation.
 
@@ -110,7 +110,7 @@ class Logistic(Protocol):
             return LogisticRegression(C=penalty, max_iter=self.iterations).fit(features, labels)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Knn(Protocol):
     """Weighted vote of the nearest training images (Wu et al. 2018, arXiv:1805.01978); nothing is chosen.
 

@@ -15,7 +15,7 @@ from mixviz.evaluate.linear import gradient, with_bias
 Views = Literal["resized-crop", "padded-crop", "pre-training"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProbeSchedule:
     """What candidates share that are trained together."""
 
@@ -91,7 +91,7 @@ def view_maker(views: Views, size: int) -> Callable[[Tensor, Generator], Tensor]
         flip = Augmentation((HorizontalFlip(),))
         return lambda images, generator: augmented(flip, padded_crop(images, max(1, size // 8), generator), generator)
     if views == "resized-crop":
-        augmentation = crop_and_flip(RandomResizedCrop(size, (0.08, 1.0)), HorizontalFlip())
+        augmentation = crop_and_flip(RandomResizedCrop(size=size, scale=(0.08, 1.0)), HorizontalFlip())
     else:
         augmentation = build_augmentation(size, blur=0.0)
     return lambda images, generator: augmented(augmentation, images, generator)

@@ -47,7 +47,7 @@ MOVED = 500  # images that are changed by an augmentation
 NAMES = {"label": "shape", "rotation": "orientation"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """One measure of one arm against that of another; ``sign`` is the paper's direction."""
 
@@ -61,17 +61,17 @@ class Claim:
 
 
 def against_base(name: str, paper: str, arm: str, measure: str, sign: int, base: str = BASE, **more: Any) -> Claim:
-    return Claim(name, paper, (arm, measure), (base, measure), sign, **more)
+    return Claim(name=name, paper=paper, measure=(arm, measure), against=(base, measure), sign=sign, **more)
 
 
 CLAIMS: tuple[Claim, ...] = (
     against_base("MoCHi makes the proxy task harder", "MoCHi", "moco-v2 + mochi", "proxy accuracy", -1, unit="points"),
     Claim(
-        "MoCHi's encoder ranks the key above real negatives less often",
-        "MoCHi",
-        ("moco-v2 + mochi", "proxy accuracy, real negatives"),
-        (BASE, "proxy accuracy"),
-        -1,
+        name="MoCHi's encoder ranks the key above real negatives less often",
+        paper="MoCHi",
+        measure=("moco-v2 + mochi", "proxy accuracy, real negatives"),
+        against=(BASE, "proxy accuracy"),
+        sign=-1,
         unit="points",
     ),
     against_base("MoCHi spreads the embedding wider (uniformity)", "MoCHi", "moco-v2 + mochi", "uniformity", -1),
@@ -96,63 +96,63 @@ CLAIMS: tuple[Claim, ...] = (
         for name in ("MixCo", "i-Mix")
     ),
     Claim(
-        "LooC's rotation head moves with rotation more than its other heads",
-        "LooC",
-        (COLOUR, "fall-off rotation: rotation"),
-        (COLOUR, "fall-off rotation: others"),
-        1,
+        name="LooC's rotation head moves with rotation more than its other heads",
+        paper="LooC",
+        measure=(COLOUR, "fall-off rotation: rotation"),
+        against=(COLOUR, "fall-off rotation: others"),
+        sign=1,
         margin=0.3,
     ),
     Claim(
-        "LooC's colour head moves with hue more than its other heads",
-        "LooC",
-        (COLOUR, "fall-off hue: color"),
-        (COLOUR, "fall-off hue: others"),
-        1,
+        name="LooC's colour head moves with hue more than its other heads",
+        paper="LooC",
+        measure=(COLOUR, "fall-off hue: color"),
+        against=(COLOUR, "fall-off hue: others"),
+        sign=1,
         margin=0.3,
     ),
     Claim(
-        "LooC's rotation head keeps orientation, its other head does not (kNN)",
-        "LooC",
-        (ROTATION, "orientation: rotation"),
-        (ROTATION, "orientation: all"),
-        1,
-        "points",
-        20,
+        name="LooC's rotation head keeps orientation, its other head does not (kNN)",
+        paper="LooC",
+        measure=(ROTATION, "orientation: rotation"),
+        against=(ROTATION, "orientation: all"),
+        sign=1,
+        unit="points",
+        margin=20,
     ),
     Claim(
-        "rotation among the augmentations takes orientation away from the head (kNN)",
-        "LooC",
-        (TURNED_BASE, "orientation: all"),
-        (PLAIN, "orientation: all"),
-        -1,
-        "points",
-        20,
+        name="rotation among the augmentations takes orientation away from the head (kNN)",
+        paper="LooC",
+        measure=(TURNED_BASE, "orientation: all"),
+        against=(PLAIN, "orientation: all"),
+        sign=-1,
+        unit="points",
+        margin=20,
     ),
     Claim(
-        "rotation among the augmentations takes orientation away from the backbone (linear)",
-        "LooC",
-        (TURNED_BASE, "orientation, linear: backbone"),
-        (PLAIN, "orientation, linear: backbone"),
-        -1,
-        "points",
+        name="rotation among the augmentations takes orientation away from the backbone (linear)",
+        paper="LooC",
+        measure=(TURNED_BASE, "orientation, linear: backbone"),
+        against=(PLAIN, "orientation, linear: backbone"),
+        sign=-1,
+        unit="points",
     ),
     Claim(
-        "LooC's backbone keeps the orientation that its base loses (linear)",
-        "LooC",
-        (ROTATION, "orientation, linear: backbone"),
-        (TURNED_BASE, "orientation, linear: backbone"),
-        1,
-        "points",
+        name="LooC's backbone keeps the orientation that its base loses (linear)",
+        paper="LooC",
+        measure=(ROTATION, "orientation, linear: backbone"),
+        against=(TURNED_BASE, "orientation, linear: backbone"),
+        sign=1,
+        unit="points",
     ),
     Claim(
-        "LooC's backbone keeps the hue that its base loses (linear)",
-        "LooC",
-        (COLOUR, "hue, linear: backbone"),
-        (TURNED_BASE, "hue, linear: backbone"),
-        1,
-        "points",
-        20,
+        name="LooC's backbone keeps the hue that its base loses (linear)",
+        paper="LooC",
+        measure=(COLOUR, "hue, linear: backbone"),
+        against=(TURNED_BASE, "hue, linear: backbone"),
+        sign=1,
+        unit="points",
+        margin=20,
     ),
 )
 

@@ -22,7 +22,7 @@ class Halves(Mixing):
         middle = view.shape[3] // 2
         pasted = torch.cat([view[..., :middle], view[draw][..., middle:]], dim=3)
         own = torch.eye(len(view))
-        return [Query(pasted, (own + own[draw]) / 2, mixed=True, candidates="batch")]
+        return [Query(inputs=pasted, targets=(own + own[draw]) / 2, mixed=True, candidates="batch")]
 
 
 def _images_seen(images: int, held_out: int, batch: int, epochs: int) -> int:

@@ -241,7 +241,7 @@ class Negate(Operation):
     p: float = 0.5
 
     def sample(self, n: int, shape: Shape, generator: torch.Generator) -> Parameters:
-        return Parameters(bernoulli(n, self.p, generator))
+        return Parameters(applied=bernoulli(n, self.p, generator))
 
     def apply(self, inputs: torch.Tensor, parameters: Parameters, in_place: bool = False) -> torch.Tensor:
         return apply_to_marked(lambda part, _: -part, inputs, parameters, in_place)

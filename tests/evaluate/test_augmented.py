@@ -39,7 +39,14 @@ def fitted(settings, inputs=INPUTS, epochs=3, train_mask=None, watch=None, seed=
     decays = torch.tensor([decay for _, decay in settings])
     train_mask = torch.ones(90, len(settings), dtype=torch.bool) if train_mask is None else train_mask
     return fit_on_views(
-        inputs, LABELS, ProbeSchedule(epochs, 32, "padded-crop"), rates, decays, train_mask, seed, watch
+        inputs,
+        LABELS,
+        ProbeSchedule(epochs=epochs, batch_size=32, views="padded-crop"),
+        rates,
+        decays,
+        train_mask,
+        seed,
+        watch,
     )
 
 
@@ -155,7 +162,7 @@ def test_online_probe_sees_pre_training_views_and_chooses_nothing(monkeypatch):
     predicted, _ = LinearOnline(epochs=4, lr=0.2).read(INPUTS, LABELS)
     assert predicted.shape == (60,)
     ((schedule, rates, decays, all_count),) = asked
-    assert schedule == ProbeSchedule(4, 256, "pre-training")
+    assert schedule == ProbeSchedule(epochs=4, batch_size=256, views="pre-training")
     assert (rates.flatten().tolist(), decays.tolist(), all_count) == (pytest.approx([0.2] * 4), [0.0], True)
 
 

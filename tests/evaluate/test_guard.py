@@ -137,7 +137,9 @@ ENTRANCES = {
     "transfer": lambda source, own: evaluate(
         replace(source, train=replace(TRAIN, name="home")).on((TRAIN, TEST)), protocols=[own]
     ),
-    "comparison": lambda source, own: compare_protocols(source, readings=[NamedProtocol("mine", (own,), "me", "all")]),
+    "comparison": lambda source, own: compare_protocols(
+        source, readings=[NamedProtocol(name="mine", protocols=(own,), reported_by="me", effect="all")]
+    ),
 }
 
 

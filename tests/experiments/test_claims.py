@@ -37,8 +37,8 @@ from mixviz.result import Result
 from mixviz.runs import Run
 
 LEDGER = read()
-TINY = Setting("Tiny ImageNet", "resnet18", "100", "GPU", "data/results/a.json")
-GLYPHS = Setting("glyphs", "convnet", "6", "CPU", "data/results/b.json")
+TINY = Setting(data="Tiny ImageNet", network="resnet18", epochs="100", device="GPU", file="data/results/a.json")
+GLYPHS = Setting(data="glyphs", network="convnet", epochs="6", device="CPU", file="data/results/b.json")
 ROW = dict.fromkeys(CLAIM + FOUND, "") | {
     **{"id": "x", "paper": "MixCo", "where": "Table 1", "claim": "it gains", "method": "MoCo-v2 + MixCo"},
     **{"data": "Tiny ImageNet", "network": "ResNet-18", "epochs": "100", "protocol": "linear"},
@@ -49,7 +49,16 @@ ROW = dict.fromkeys(CLAIM + FOUND, "") | {
 
 def finding(low: float, high: float, seeds: int = 3, setting: Setting = TINY, sign: int | None = None) -> Finding:
     sign = (low > 0) - (high < 0) if sign is None else sign
-    return Finding(60.0, 55.0, (low + high) / 2, low, high, seeds, setting, sign if seeds >= 3 else 0)
+    return Finding(
+        value=60.0,
+        base_value=55.0,
+        difference=(low + high) / 2,
+        low=low,
+        high=high,
+        seeds=seeds,
+        setting=setting,
+        sign=sign if seeds >= 3 else 0,
+    )
 
 
 def test_the_ledger_is_up_to_date_with_the_result_files():
@@ -153,8 +162,10 @@ def test_what_is_needed_is_said():
 
 def test_departures_from_the_paper_s_setting():
     row = ROW | {"data": "CIFAR-10", "network": "ResNet-50", "epochs": "1000", "arm": "moco-v2 + looc; n-pair + looc"}
-    assert departures(row, Setting("CIFAR-10 (JPEG)", "resnet50", "1000", "", "")) == []
-    assert departures(row, Setting("CIFAR-10 (JPEG)", "resnet18", "6 and 8", "", ""), 1) == [
+    assert departures(row, Setting(data="CIFAR-10 (JPEG)", network="resnet50", epochs="1000", device="", file="")) == []
+    assert departures(
+        row, Setting(data="CIFAR-10 (JPEG)", network="resnet18", epochs="6 and 8", device="", file=""), 1
+    ) == [
         "resnet18 in place of ResNet-50",
         "6 and 8 epochs in place of 1000",
         "n-pair in place of moco-v2",
@@ -162,7 +173,10 @@ def test_departures_from_the_paper_s_setting():
 
 
 def observed(arm: str, values: list[float], setting: Setting) -> list[Observation]:
-    return [Observation(arm, ROW["measure"], seed, value, setting) for seed, value in enumerate(values, 1)]
+    return [
+        Observation(arm=arm, measure=ROW["measure"], seed=seed, value=value, setting=setting)
+        for seed, value in enumerate(values, 1)
+    ]
 
 
 def test_seeds_come_before_the_paper_s_setting_and_that_before_more_seeds():
@@ -224,7 +238,7 @@ def chosen(row: dict, *groups: list[Observation]) -> Setting | None:
 
 
 def on(data: str, network: str = "convnet", row: dict = ROW) -> list[Observation]:
-    setting = Setting(data, network, "6", "CPU", f"{data}.json")
+    setting = Setting(data=data, network=network, epochs="6", device="CPU", file=f"{data}.json")
     return observed(row["arm"], [1.0, 2.0, 3.0], setting) + observed(row["against"], [1.0, 1.0, 1.0], setting)
 
 
@@ -311,7 +325,7 @@ def test_arms_of_one_table_are_compared_across_their_settings_and_those_of_two_f
 
 def test_two_measures_of_one_arm_are_compared():
     seen = [
-        Observation("moco-v2", name, seed, value + seed, TINY)
+        Observation(arm="moco-v2", measure=name, seed=seed, value=value + seed, setting=TINY)
         for name, value in (("effective negatives, first", 900.0), ("effective negatives, last", 300.0))
         for seed in (1, 2, 3)
     ]
@@ -369,7 +383,10 @@ def put(root: Path, name: str, content: dict) -> None:
     path.write_text(json.dumps(content))
 
 
-SHOWN, SLIGHT, OPEN = (Claim(name, "LooC", ("a", name), ("b", name), 1, margin=20) for name in ("c", "d", "e"))
+SHOWN, SLIGHT, OPEN = (
+    Claim(name=name, paper="LooC", measure=("a", name), against=("b", name), sign=1, margin=20)
+    for name in ("c", "d", "e")
+)
 
 
 def test_findings_of_the_study_heed_its_margins(tmp_path, monkeypatch):

@@ -203,7 +203,14 @@ def test_a_task_is_done_when_it_is_trained_and_read_out(made, whole):
 
 def test_what_fits_into_the_time_goes_by_seeds_then_arms_and_by_tables():
     def estimate(arm: str, table: str, *minutes: int) -> Estimate:
-        return Estimate(arm, table, tuple((n, 0) for n in minutes), 60.0, 0.0, "a few steps")
+        return Estimate(
+            arm=arm,
+            table=table,
+            left=tuple((n, 0) for n in minutes),
+            seconds_an_epoch=60.0,
+            seconds_a_readout=0.0,
+            known_from="a few steps",
+        )
 
     one = [estimate("a", "t", 0, 10, 10), estimate("b", "t", 10, 10, 10)]
     assert fitting(one, 9) == [1, 0]  # what is done is done

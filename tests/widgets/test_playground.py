@@ -113,7 +113,9 @@ def test_settings_become_mixings():
     assert mixings(Settings()) == []
     assert mixings(Settings(mixing="imix")) == [IMix()]
     assert mixings(Settings(mixing="mixco", temperature=0.4)) == [MixCo(temperature=0.4)]
-    assert mixings(Settings(mixing="mochi", hardest=4, pairs=8, towards=2)) == [MoCHi(4, 8, 2)]
+    assert mixings(Settings(mixing="mochi", hardest=4, pairs=8, towards=2)) == [
+        MoCHi(warmup_epochs=4, queue=8, hardest=2)
+    ]
 
 
 @pytest.mark.parametrize(

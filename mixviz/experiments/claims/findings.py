@@ -7,7 +7,7 @@ be that of two differences: ``a (small) - b (small)`` against ``a (large) - b (l
 import json
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ Key = tuple[str, str]  # arm and measure
 Term = tuple[Key, ...]  # one, or two of which the second is taken away from the first
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setting:
     """What a number was measured on, and its file."""
 
@@ -37,7 +37,7 @@ class Setting:
     images: str = ""  # that were trained on
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Observation:
     """One measure of one run; accuracies in %."""
 
@@ -49,7 +49,7 @@ class Observation:
     place: Hashable = None  # a table, whose arms are compared even where their settings differ
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """An arm against its base over the seeds that both have; accuracies in %, their differences in points."""
 
@@ -101,8 +101,16 @@ def _paired(arm: Term, against: Term, seen: Mapping[Key, Mapping[int, Observatio
     ours, base = ([_value(term, seen, seed) for seed in seeds] for term in (arm, against))
     mean, low, high = mean_interval([one - other for one, other in zip(ours, base, strict=True)])
     setting = _joined([seen[key][seeds[0]].setting for key in keys])
-    means = float(np.mean(ours)), float(np.mean(base))
-    return Finding(*means, mean, low, high, len(seeds), setting, settled_sign(low, high, len(seeds)))
+    return Finding(
+        value=float(np.mean(ours)),
+        base_value=float(np.mean(base)),
+        difference=mean,
+        low=low,
+        high=high,
+        seeds=len(seeds),
+        setting=setting,
+        sign=settled_sign(low, high, len(seeds)),
+    )
 
 
 def _value(term: Term, seen: Mapping[Key, Mapping[int, Observation]], seed: int) -> float:
@@ -112,7 +120,8 @@ def _value(term: Term, seen: Mapping[Key, Mapping[int, Observation]], seed: int)
 
 def _joined(settings: Sequence[Setting]) -> Setting:
     """One setting that summarises these: ``10 and 50`` epochs."""
-    return Setting(*(" and ".join(dict.fromkeys(values)) for values in zip(*map(astuple, settings), strict=True)))
+    rows = [asdict(setting) for setting in settings]
+    return Setting(**{name: " and ".join(dict.fromkeys(row[name] for row in rows)) for name in rows[0]})
 
 
 def read_findings(root: Path, tables: Sequence[Path] = ()) -> Findings:
@@ -147,7 +156,9 @@ def _from_table(content: Mapping[str, Any], file: str) -> Iterator[Observation]:
     """The rows of a result file."""
     for row in content["rows"]:
         setting = _setting_of(content, row["arm"], file)
-        yield Observation(row["arm"], row["measure"], row["seed"], row["value"], setting, file)
+        yield Observation(
+            arm=row["arm"], measure=row["measure"], seed=row["seed"], value=row["value"], setting=setting, place=file
+        )
 
 
 def _from_study(content: Mapping[str, Any], file: str) -> dict[str, Finding]:
@@ -175,7 +186,14 @@ def _setting_of(content: Mapping[str, Any], arm: str, file: str) -> Setting:
     """An arm's own network, epochs and images, if they differ from the table's."""
     own = content | content.get("arms", {}).get(arm, {})
     images = str(own.get("train_images", ""))
-    return Setting(own["data"], own["network"], str(own["epochs"]), content["device"], file, images)
+    return Setting(
+        data=own["data"],
+        network=own["network"],
+        epochs=str(own["epochs"]),
+        device=content["device"],
+        file=file,
+        images=images,
+    )
 
 
 def _from_runs(runs: Iterable[Run], root: Path) -> Iterator[Observation]:
@@ -186,11 +204,18 @@ def _from_runs(runs: Iterable[Run], root: Path) -> Iterator[Observation]:
         config, device = run.config, run.read_json("environment.json")["device"]
         for result in run.results:
             if result.encoder == "backbone":
-                where = (config.encoder.backbone, str(config.train.epochs), device, _name(run.path.parent, root))
-                where = (*where, str(result.train_images))
                 measure = f"{result.label}: {result.target}{f' of {result.data}' if result.is_transfer else ''}"
-                setting = Setting(result.data, *where)
-                yield Observation(arms[run.name], measure, result.seed, 100 * result.accuracy, setting)
+                setting = Setting(
+                    data=result.data,
+                    network=config.encoder.backbone,
+                    epochs=str(config.train.epochs),
+                    device=device,
+                    file=_name(run.path.parent, root),
+                    images=str(result.train_images),
+                )
+                yield Observation(
+                    arm=arms[run.name], measure=measure, seed=result.seed, value=100 * result.accuracy, setting=setting
+                )
 
 
 def _arms(runs: Sequence[Run]) -> dict[str, str]:

@@ -29,7 +29,7 @@ CONTROLS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FailureCase:
     """One run that is broken on purpose; it differs from its control only in ``settings`` or ``breaks``."""
 
@@ -90,10 +90,10 @@ CASES: tuple[FailureCase, ...] = (
         "along the one or two hardest negatives of each query. An untrained network maps all images to "
         "nearly one point, and they never come apart.",
         signature=Signature(
-            "uniformity of the embeddings (0: all alike), held-out images",
-            1,
-            0.5,
-            lambda evidence: evidence.last("uniformity/all"),
+            quantity="uniformity of the embeddings (0: all alike), held-out images",
+            sign=1,
+            margin=0.5,
+            measure=lambda evidence: evidence.last("uniformity/all"),
             share=False,
         ),
         control="n-pair",
@@ -109,7 +109,7 @@ CASES: tuple[FailureCase, ...] = (
         explanation="Keys in the queue come from as many different encoders as there were steps since, and change as "
         "fast as the network. The similarity of a query to them says little about the images, and the network "
         "learns little from it: the loss stays near that of a uniform guess.",
-        signature=Signature("kNN accuracy of shape, test", -1, 0.05, _knn),
+        signature=Signature(quantity="kNN accuracy of shape, test", sign=-1, margin=0.05, measure=_knn),
         control="moco-v2",
         curves=("proxy_accuracy_clean", "knn_accuracy"),
         settings={"momentum": 0.0},
@@ -125,7 +125,12 @@ CASES: tuple[FailureCase, ...] = (
         "those of others: a cue by which training mode can find the key, and which is gone in evaluation "
         "mode. A network as small as this one does not find it in runs as short as these, nor where "
         "groups of four are not shuffled and the cue is strongest: one group of 128 trains as well as two of 64.",
-        signature=Signature("queries whose key ranks first, in training minus in evaluation mode", 1, 0.1, _leak),
+        signature=Signature(
+            quantity="queries whose key ranks first, in training minus in evaluation mode",
+            sign=1,
+            margin=0.1,
+            measure=_leak,
+        ),
         control="moco-v2",
         curves=("proxy_accuracy_clean", "knn_accuracy"),
         settings={"bn_splits": 1},
@@ -138,7 +143,9 @@ CASES: tuple[FailureCase, ...] = (
         explanation="The larger share of each label is still right, so training continues and nothing crashes. The "
         "smaller share asks for an image that is not in the blend: its loss cannot be lowered by looking. "
         "After three epochs accuracy is the same; only the loss reveals it.",
-        signature=Signature("loss of the blends, nats, last epoch", 1, 0.1, _excess, share=False),
+        signature=Signature(
+            quantity="loss of the blends, nats, last epoch", sign=1, margin=0.1, measure=_excess, share=False
+        ),
         control="n-pair + imix",
         curves=("loss_mixed", "knn_accuracy"),
         breaks={"mixings": [WrongPartners()]},
@@ -152,7 +159,9 @@ CASES: tuple[FailureCase, ...] = (
         "high for years.",
         explanation="This measures supervised training. Any encoder looks good, even a random one, so the "
         "gain of training over a random encoder vanishes.",
-        signature=Signature("accuracy of the trained minus a random encoder, linear", -1, 0.05, _gain),
+        signature=Signature(
+            quantity="accuracy of the trained minus a random encoder, linear", sign=-1, margin=0.05, measure=_gain
+        ),
         control="n-pair",
         trains=False,
     ),
@@ -164,7 +173,9 @@ CASES: tuple[FailureCase, ...] = (
         "ten points or more, with the same code for everything else.",
         explanation="After the stem 8x8 places are left of 32x32, and strokes of two or three pixels are gone. The "
         "task is still learned, but less well; kNN hardly shows it.",
-        signature=Signature("linear accuracy of shape, test", -1, 0.02, RunEvidence.accuracy),
+        signature=Signature(
+            quantity="linear accuracy of shape, test", sign=-1, margin=0.02, measure=RunEvidence.accuracy
+        ),
         control="n-pair",
         curves=("proxy_accuracy_clean", "knn_accuracy"),
         settings={"backbone": "mixviz.experiments.failures.faults:imagenet_stem"},
@@ -177,7 +188,12 @@ CASES: tuple[FailureCase, ...] = (
         "cropped before the views are made.",
         explanation="Both views show the same strokes at the same places, so comparing pixels is enough: training "
         "looks better than ever. On independent crops the network finds its keys less often.",
-        signature=Signature("queries whose key ranks first, in training minus on honest views", 1, 0.1, _leak),
+        signature=Signature(
+            quantity="queries whose key ranks first, in training minus on honest views",
+            sign=1,
+            margin=0.1,
+            measure=_leak,
+        ),
         control="n-pair",
         curves=("proxy_accuracy_clean", "proxy_accuracy"),
         breaks={"views": views_of_one_crop},
@@ -191,10 +207,10 @@ CASES: tuple[FailureCase, ...] = (
         explanation="The space that should keep the augmentation is taught to ignore it: its positive differs from "
         "the query in nothing else.",
         signature=Signature(
-            "how much further hue and rotation move their own head than the others, 1: another image",
-            -1,
-            0.1,
-            _diagonal,
+            quantity="how much further hue and rotation move their own head than the others, 1: another image",
+            sign=-1,
+            margin=0.1,
+            measure=_diagonal,
             share=False,
         ),
         control="n-pair + looc",
@@ -212,10 +228,10 @@ CASES: tuple[FailureCase, ...] = (
         "distinguish images. Late in training, when the network hardly changes, the cue fades: the loss rises, and "
         "keys rank first less often than at the beginning.",
         signature=Signature(
-            "cosine of queries to new keys of other images minus to the queue, highest after the first epoch",
-            1,
-            0.05,
-            _stale,
+            quantity="cosine of queries to new keys of other images minus to the queue, highest after the first epoch",
+            sign=1,
+            margin=0.05,
+            measure=_stale,
             share=False,
         ),
         control="moco-v2",

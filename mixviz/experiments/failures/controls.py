@@ -28,7 +28,7 @@ MOVED = 256  # test images of the invariance table
 KEPT = ("config.json", "environment.json", "metrics.csv", "evaluation.json", INVARIANCE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CaseResult:
     """The outcome of one case."""
 
@@ -128,7 +128,14 @@ def _compared(case: FailureCase, healthy: Run, broken: Run, guard_message: str |
     """The evidence of both runs, and the signature; if the case is an evaluation, two evaluations of one run."""
     evidence = RunEvidence.of(healthy)
     pair = evidence, RunEvidence.of(broken) if case.trains else evidence.by_protocol(UNFROZEN)
-    return CaseResult(case, *pair, case.signature.read(*pair), (healthy, broken), guard_message)
+    return CaseResult(
+        case=case,
+        healthy=pair[0],
+        broken=pair[1],
+        reading=case.signature.read(*pair),
+        runs=(healthy, broken),
+        guard_message=guard_message,
+    )
 
 
 def control_name(case: FailureCase) -> str:

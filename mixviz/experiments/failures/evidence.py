@@ -15,7 +15,7 @@ TRAINING_LOSS = "loss in training"  # the log's loss, the mean over LooC's space
 INVARIANCE = "invariance.csv"  # among a LooC run's files; see ``analysis.invariance``
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RunEvidence:
     """Everything that a signature may use; no weights and no images."""
 
@@ -30,7 +30,8 @@ class RunEvidence:
         """Raises UserError if the run has no film."""
         table = run.path / INVARIANCE
         own = [result for result in run.results if not result.is_transfer]
-        return cls(run.film, run.metrics, own, pd.read_csv(table) if table.exists() else pd.DataFrame())
+        moved = pd.read_csv(table) if table.exists() else pd.DataFrame()
+        return cls(film=run.film, metrics=run.metrics, results=own, invariance=moved)
 
     def accuracy(self, encoder: str = "backbone", protocol: str | None = None) -> float:
         """Of the class on test, in [0, 1]; protocol: None for ``probe``. Raises UserError if it was not measured."""
@@ -71,7 +72,7 @@ class Reading:
     shows: bool  # it differs in the signature's direction by more than its margin
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Signature:
     """The measured quantity that exposes the broken run, and its direction."""
 

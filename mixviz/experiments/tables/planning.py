@@ -24,7 +24,7 @@ from mixviz.train import train
 PROBED = 1000  # images on which an evaluation is timed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Estimate:
     """The time that one arm of a plan will take."""
 
@@ -79,7 +79,16 @@ def plan(recipes: Sequence[Recipe], seeds: Sequence[int], root: Path, sets: Sets
         missing = any(readouts for _, readouts in left)
         readout = readout or (time_readout(configs[0], images) if missing else 0.0)
         source = "finished epochs" if known else "a few steps"
-        found.append(Estimate(arm.name, recipe.name, tuple(left), epoch, readout, source))
+        found.append(
+            Estimate(
+                arm=arm.name,
+                table=recipe.name,
+                left=tuple(left),
+                seconds_an_epoch=epoch,
+                seconds_a_readout=readout,
+                known_from=source,
+            )
+        )
     return found
 
 

@@ -56,7 +56,7 @@ class Recipe(Experiment):
         return {"scale": self.scale} | ({"rounding": found} if found else {})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """The settings that all arms share on one kind of data at one scale."""
 
@@ -123,15 +123,15 @@ ROWS_FRAMEWORKS = {
 }
 SCHEDULES: dict[tuple[str, str], Schedule] = {
     ("laptop", "glyphs"): Schedule(
-        {**GLYPHS, **QUIET, "epochs": 10},
-        {"moco-v2": MOCO, "n-pair": {"lr": 0.3}, "byol": {"lr": 0.3, "momentum": 0.99}},
+        shared={**GLYPHS, **QUIET, "epochs": 10},
+        frameworks={"moco-v2": MOCO, "n-pair": {"lr": 0.3}, "byol": {"lr": 0.3, "momentum": 0.99}},
         mixco_temperature=1.0,
         mochi_warmup=1,
         looc_on="n-pair",
     ),
     ("laptop", "cifar10"): Schedule(
-        {**SMALL_IMAGES, "film_frames": 12},
-        {
+        shared={**SMALL_IMAGES, "film_frames": 12},
+        frameworks={
             "moco-v2": {**CIFAR, "lr": 0.03, "queue_length": 512},
             "n-pair": {**CIFAR_NPAIR, "lr": 0.0625},
             "simclr": {"lr": 0.06, "blur": 0.0},
@@ -143,8 +143,8 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         smaller="convnet-narrow",
     ),
     ("laptop", "digits"): Schedule(
-        {**ROWS, "train_images": 1198, "epochs": 60},
-        ROWS_FRAMEWORKS,
+        shared={**ROWS, "train_images": 1198, "epochs": 60},
+        frameworks=ROWS_FRAMEWORKS,
         mixco_temperature=0.2,
         mochi_warmup=3,
         looc_on="",
@@ -154,8 +154,8 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         imix_alpha=2.0,
     ),
     ("laptop", "covtype"): Schedule(
-        {**ROWS, "train_images": 11_340, "epochs": 30, "backbone": "mlp-narrow"},
-        ROWS_FRAMEWORKS,
+        shared={**ROWS, "train_images": 11_340, "epochs": 30, "backbone": "mlp-narrow"},
+        frameworks=ROWS_FRAMEWORKS,
         mixco_temperature=0.2,
         mochi_warmup=2,
         looc_on="",
@@ -164,8 +164,8 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         imix_alpha=2.0,
     ),
     ("laptop", "fsdd"): Schedule(
-        {**ROWS, "train_images": 2700, "epochs": 20, "batch_size": 128, "backbone": "convnet-narrow"},
-        {
+        shared={**ROWS, "train_images": 2700, "epochs": 20, "batch_size": 128, "backbone": "convnet-narrow"},
+        frameworks={
             "moco-v2": {"lr": 0.06, "momentum": 0.99, "queue_length": 512},
             "n-pair": {"lr": 0.06},
             "simclr": {"lr": 0.06},
@@ -178,8 +178,8 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         noise_only={"audio_gain": 0.0, "audio_shift": 0.0, "audio_speed": 0.0},
     ),
     ("gpu", "cifar10"): Schedule(
-        {"epochs": 200, "batch_size": 512, "backbone": "resnet18", "knn_every": 20},
-        {
+        shared={"epochs": 200, "batch_size": 512, "backbone": "resnet18", "knn_every": 20},
+        frameworks={
             "moco-v2": {**CIFAR, "lr": 0.06, "queue_length": 4096},
             "n-pair": {**CIFAR_NPAIR, "lr": 0.25},
             "byol": {"lr": 0.25, "blur": 0.0},
@@ -189,8 +189,8 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         looc_on="moco-v2",
     ),
     ("gpu", "tiny-imagenet"): Schedule(
-        {"epochs": 100, "batch_size": 256, "backbone": "resnet18", "knn_every": 10},
-        {"moco-v2": TINY_MOCO, "n-pair": {"lr": 0.125}, "byol": {"lr": 0.125}},
+        shared={"epochs": 100, "batch_size": 256, "backbone": "resnet18", "knn_every": 10},
+        frameworks={"moco-v2": TINY_MOCO, "n-pair": {"lr": 0.125}, "byol": {"lr": 0.125}},
         mixco_temperature=0.05,
         mochi_warmup=10,
         looc_on="moco-v2",
