@@ -117,7 +117,7 @@ def test_data_that_were_moved(tmp_path):
         load_sets(DataConfig(data=f"folder:{tmp_path / 'gone'}"))
 
 
-def test_sets_follow_the_data_settings_and_test_is_loaded_when_it_is_asked_for(tmp_path, write_colours, monkeypatch):
+def test_sets_follow_the_data_settings_and_test_is_loaded_when_it_is_requested(tmp_path, write_colours, monkeypatch):
     loaded = []
     monkeypatch.setattr(build, "load", lambda *given, **settings: loaded.append(given[1]) or load(*given, **settings))
     data = DataConfig(

@@ -554,7 +554,7 @@ def test_labels_change_nothing_without_an_oracle(build_framework, make_views):
 
 
 @pytest.mark.parametrize(("name", "mixings"), [pair for pair in PAIRS if pair[1]], ids=named)
-def test_the_generator_alone_decides(build_framework, make_views, name, mixings):
+def test_only_the_generator_decides(build_framework, make_views, name, mixings):
     method = Method(build_framework(name, spaces=spaces_of(mixings)), *mixings)
     views, state = make_views(1 + spaces_of(mixings)), torch.get_rng_state()
     once, again, other = (method.training_step(views, seeded(seed)).loss for seed in (0, 0, 1))

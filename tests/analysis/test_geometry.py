@@ -158,7 +158,7 @@ def test_class_table_has_one_row_a_class_that_occurs(points, labels):
     assert table["uniformity"][2] == pytest.approx(uniformity(members))
 
 
-def test_bad_input_is_told_in_one_line():
+def test_bad_input_is_reported_in_one_line():
     with pytest.raises(UserError, match="at least two embeddings, not 1"):
         uniformity(torch.ones(1, 4))
     with pytest.raises(UserError, match="3 embeddings need 3 labels"):

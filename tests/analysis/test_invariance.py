@@ -52,7 +52,7 @@ def test_the_first_strength_changes_nothing_and_the_others_do(images, augmentati
         ("blur", 1.0, lambda x: TF.gaussian_blur(x, 3, 1.0)),
     ],
 )
-def test_one_augmentation_is_torchvisions_alone(images, augmentation, strength, reference, generator):
+def test_one_augmentation_by_itself_is_torchvisions(images, augmentation, strength, reference, generator):
     torch.testing.assert_close(vary(images, augmentation, strength, generator), reference(images), atol=2e-3, rtol=0)
 
 

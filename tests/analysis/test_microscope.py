@@ -69,7 +69,7 @@ def test_every_candidate_is_there_with_its_parents_and_its_share(asked):
                 assert row.false == sum(c == int(LABELS[query]) for c in classes) / 2
 
 
-def test_columns_say_where_a_candidate_stands_among_all(asked):
+def test_columns_say_where_a_candidate_is_among_all(asked):
     method, term = asked(MOCHI)
     found = query_candidates(method, term, 3)
     similarities = method.framework.candidates(term).similarities[3]
@@ -114,7 +114,7 @@ def test_mixtures_with_a_false_parent_are_counted_by_kind(asked):
     assert false_mixtures(synthetic_points(method, term)) == {}
 
 
-def test_who_pushes_adds_up_by_kind(asked):
+def test_gradient_by_kind_adds_up(asked):
     found = query_candidates(*asked(MOCHI), 4, LABELS)
     table = gradient_by_kind(found)
     assert table.index.tolist() == list(KINDS)

@@ -67,7 +67,7 @@ def test_boxes_are_drawn_as_torchvision_draws_them(height, width, generator):
         assert ks_2samp(ours[name], theirs[name]).pvalue > SIGNIFICANCE, name
 
 
-def test_boxes_lie_inside_and_start_anywhere(generator):
+def test_boxes_are_inside_and_start_anywhere(generator):
     box = RandomResizedCrop(size=8, scale=(0.01, 0.02), ratio=(1.0, 1.0)).sample(3000, (3, 32, 32), generator)
     assert (box.top >= 0).all()
     assert (box.top + box.height <= 32).all()

@@ -127,7 +127,7 @@ def test_scaled_epochs_keep_the_shape():
     assert (one.schedule.epochs, one.rates()[:, 0].tolist()) == (10, pytest.approx([30.0] * 6 + [3.0] * 2 + [0.3] * 2))
 
 
-def test_read_together_equals_read_alone():
+def test_read_together_equals_read_separately():
     protocols = [
         LinearAugmented(scale=0.05, lrs=(0.01, 0.1)),
         LinearAugmented(scale=0.05, recipe="mixco"),

@@ -171,7 +171,7 @@ def test_train_and_test_that_share_images_are_refused():
             entrance(replace(PIXELS, train=TEST))
 
 
-def test_few_shared_images_are_tolerated_and_told():
+def test_few_shared_images_are_tolerated_and_reported():
     test = stripes(200, "test", 1)
     for shared, told in ((2, 2), (0, None)):
         images = np.concatenate([TRAIN.stored[:shared], test.stored[shared:]])

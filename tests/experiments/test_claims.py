@@ -42,7 +42,7 @@ GLYPHS = Setting(data="glyphs", network="convnet", epochs="6", device="CPU", fil
 ROW = dict.fromkeys(CLAIM + FOUND, "") | {
     **{"id": "x", "paper": "MixCo", "where": "Table 1", "claim": "it gains", "method": "MoCo-v2 + MixCo"},
     **{"data": "Tiny ImageNet", "network": "ResNet-18", "epochs": "100", "protocol": "linear"},
-    **{"paper_difference": "6.84", "expects": "higher", "sureness": "secondary source"},
+    **{"paper_difference": "6.84", "expects": "higher", "evidence": "secondary source"},
     **{"arm": "moco-v2 + mixco", "against": "moco-v2", "measure": "linear-features: label"},
 }
 
@@ -72,7 +72,7 @@ def test_rows_are_well_formed():
     assert max(Counter(row["id"] for row in LEDGER).values()) == 1
     assert {row["verdict"] for row in LEDGER} <= set(VERDICTS)
     assert set(counts(LEDGER, "verdict")) == {"MixCo", "MoCHi", "LooC", "i-Mix"}
-    wrong = mistakes(ROW | {"paper_value": "6,8", "sureness": "sure", "arm": "", "needs": ""})
+    wrong = mistakes(ROW | {"paper_value": "6,8", "evidence": "sure", "arm": "", "needs": ""})
     assert len(wrong) == 3
 
 
@@ -92,9 +92,9 @@ def test_a_paper_s_difference_is_that_of_its_two_values():
 def test_known_figures_of_the_papers_are_there_with_how_sure_they_are():
     by_id = {row["id"]: row for row in LEDGER}
     assert by_id["mixco-tiny-r18-gain"]["paper_difference"] == "6.84"
-    assert by_id["mochi-t1-moco-v2-class-oracle"]["sureness"] == "unverified"
-    assert by_id["looc-t1-moco-rotation-rotation"]["sureness"] == "secondary source"
-    assert by_id["mochi-t2-200-moco-v2-published-ap50"]["sureness"] == "authors' code"
+    assert by_id["mochi-t1-moco-v2-class-oracle"]["evidence"] == "unverified"
+    assert by_id["looc-t1-moco-rotation-rotation"]["evidence"] == "secondary source"
+    assert by_id["mochi-t2-200-moco-v2-published-ap50"]["evidence"] == "authors' code"
     for row in LEDGER:  # figures that nobody is sure of are left out
         if "no augmentation" in row["method"] or row["where"] == "further tables" or "Fréchet" in row["protocol"]:
             assert row["paper_value"] == row["paper_difference"] == ""
@@ -211,7 +211,7 @@ def test_differences_are_paired_by_seed_with_student_s_interval():
     assert row["verdict"] == "reproduced"
 
 
-def test_filling_leaves_the_claim_alone_and_nothing_of_a_former_verdict():
+def test_filling_leaves_the_claim_unchanged_and_nothing_of_a_former_verdict():
     forged = [row | {"verdict": "reproduced", "difference": "50", "seeds": "9"} for row in LEDGER]
     empty = fill(forged, Findings())
     assert {row["verdict"] for row in empty} == {"not tried"}
@@ -334,7 +334,7 @@ def test_two_measures_of_one_arm_are_compared():
     assert (found.value, found.base_value, found.difference, found.sign) == (302.0, 902.0, -600.0, -1)
 
 
-def test_a_difference_is_compared_with_a_difference_alone():
+def test_a_difference_is_compared_with_a_difference_only():
     assert mistakes(INTERACTION) == []
     assert "a difference is compared with what is none" in mistakes(INTERACTION | {"against": "moco-v2"})
 

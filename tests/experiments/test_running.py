@@ -73,7 +73,7 @@ def test_a_clock_ends_a_training_with_the_epoch_that_ends_nearest_to_the_deadlin
     assert ended_in_step(0.0, first=21) == 25  # gone on with: again one epoch
 
 
-def test_a_table_within_minutes_stops_at_the_end_of_an_epoch_and_goes_on_to_the_same_numbers(
+def test_a_table_within_minutes_stops_at_the_end_of_an_epoch_and_continues_to_the_same_numbers(
     made, whole, tmp_path, monkeypatch
 ):
     ticks = itertools.count()  # one at each look at the clock: before a run, and after each of an epoch's steps

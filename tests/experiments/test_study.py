@@ -72,7 +72,7 @@ def test_claims_are_shown_in_their_units():
     assert rows[0][3].endswith("points")
 
 
-def test_arms_of_a_seed_differ_in_the_method_alone():
+def test_arms_of_a_seed_differ_in_the_method_only():
     of = {arm.name: arm.config(1).flat() for arm in ARMS}
     for arm in ARMS:
         if arm.against:

@@ -284,7 +284,7 @@ def test_with_mixco_the_loss_is_higher():
     assert any("the loss with MixCo is higher: True" in text for text in printed)
 
 
-def test_on_rows_imix_gains_without_augmentation_and_not_beside_it():
+def test_on_rows_imix_gains_without_augmentation_and_not_with_it():
     (facts,) = [text.splitlines()[:-1] for text in texts("10_without_images") if "untrained network" in text]
     assert [(line.startswith("with dropped"), line.split()[-1]) for line in facts] == [
         (False, "True"),

@@ -163,7 +163,7 @@ def test_every_control_of_the_verdict_changes_numbers_or_picture_or_has_no_say(s
     assert {name for name, control in seeds.controls.items() if control.disabled} == {"effect", "deviation", "draw"}
 
 
-def test_captions_say_what_is_settled_and_of_what_it_is_told(seeds):
+def test_captions_say_what_is_settled_and_for_what_data(seeds):
     assert "with this truth" in seeds.caption()
     assert "not settled" in seeds.caption()
     assert "higher" in seeds.set(seeds=40).caption()

@@ -15,7 +15,7 @@ TOGETHER = {"batch_size": {"bn_splits": 1}, "bn_splits": {"batch_size": 1024}}  
 
 
 @pytest.mark.parametrize("name", FLAGS)
-def test_the_control_stands_at_the_default(name):
+def test_the_control_is_at_the_default(name):
     flag = FLAGS[name]
     data = {"data": DATA[flag.domain]}
     assert RunConfig.of(**data | {name: setting(flag, control_of(flag).value)}) == RunConfig.of(**data)
@@ -50,14 +50,14 @@ def test_bounds_that_are_left_out_are_no_ends():
     assert max(choices(control_of(FLAGS["momentum"]))[1:]) < 1
 
 
-def test_own_words_are_taken_beside_those_suggested():
+def test_own_words_are_taken_next_to_those_suggested():
     control = control_of(FLAGS["backbone"])
     assert list(control.options)[: len(BACKBONES)] == list(BACKBONES)
     control.value = coerce(FLAGS["backbone"], control, "package.module:Class")
     assert control.value == "package.module:Class"
 
 
-def test_steps_get_one_more_where_a_value_lies_between():
+def test_steps_get_one_more_where_a_value_is_between():
     control = control_of(FLAGS["lr"])
     control.value = coerce(FLAGS["lr"], control, "0.07")
     assert control.value == 0.07

@@ -49,7 +49,7 @@ def test_each_head_has_the_cosine_of_the_image_and_the_image_turned(widget, looc
     assert widget.numbers()["quarter turns"] == 1
 
 
-def test_looc_heads_follow_their_own_augmentation_alone(widget):
+def test_looc_heads_follow_their_own_augmentation_only(widget):
     moved = {}
     for augmentation in ("rotation", "hue"):
         widget.set(augmentation=augmentation, strength=0.6)
@@ -117,7 +117,7 @@ def test_one_network_alone_leaves_nothing_to_choose():
     assert alone.numbers()["all: cosine, distance"][1] > 0
 
 
-def test_states_go_there_and_back_and_what_is_unknown_is_told(widget):
+def test_states_go_there_and_back_and_what_is_unknown_is_reported(widget):
     widget.set(augmentation="hue", strength=0.7, panel="neighbours", image=5)
     again = InvarianceFingerprint.from_state(widget.state())
     assert again.values == widget.values

@@ -18,7 +18,7 @@ def trained(steps: int, **settings) -> Playground:
     return playground
 
 
-def test_views_keep_the_content_and_draw_the_style_anew(generator):
+def test_views_keep_the_content_and_draw_the_style_again(generator):
     world = World.draw(600, 0)
     assert world.labels.bincount().tolist() == [100] * CLASSES
     query, key = world.views(torch.arange(600), generator)
@@ -129,7 +129,7 @@ def test_settings_become_mixings():
         {"momentum": 0.5},
     ],
 )
-def test_it_goes_on_from_where_it_is_with_other_settings(change):
+def test_it_continues_from_where_it_is_with_other_settings(change):
     playground = trained(8, framework="moco-v2")
     points = playground.frame().points
     playground.change(replace(playground.settings, **change))
@@ -159,7 +159,7 @@ def test_what_does_not_fit_changes_nothing():
     assert playground.step == 4
 
 
-def test_a_loss_that_is_no_number_is_told():
+def test_a_loss_that_is_no_number_is_reported():
     playground = trained(1)
     with torch.no_grad():
         next(playground.embedder.parameters()).fill_(torch.nan)

@@ -65,7 +65,7 @@ def test_a_ladder_has_both_ends_and_where_the_control_rests():
     assert grid(toggle("dotted")) == [False, True]
 
 
-def test_each_control_moves_alone_and_the_partner_with_each():
+def test_each_control_moves_by_itself_and_the_partner_with_each():
     grids = [[0, 1], [0, 1, 2], [0, 1]]
     alone = combinations(grids, (0, 1, 0), None)
     assert set(alone) == {(0, 1, 0), (1, 1, 0), (0, 0, 0), (0, 2, 0), (0, 1, 1)}

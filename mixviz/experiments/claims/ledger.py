@@ -20,7 +20,7 @@ from mixviz.paths import shipped
 PATH = shipped() / "data" / "ledger.csv"
 CLAIM = (
     *("id", "paper", "headline", "where", "claim", "method", "base", "data", "network", "epochs", "protocol"),
-    *("paper_value", "paper_difference", "unit", "expects", "sureness", "source"),
+    *("paper_value", "paper_difference", "unit", "expects", "evidence", "source"),
     # How it is tested here: arms by name or "study", several ways with ; between them, or what would be needed. A
     # difference of differences is written "one - its base" against "other - its base". tested_on: data sets, the best
     # first; where it is empty, images of any kind, and real ones before drawn ones.
@@ -31,7 +31,7 @@ FOUND = (
     *("on", "found_images", "found_network", "found_epochs", "device", "file", "verdict", "reason"),
 )
 VERDICTS = ("reproduced", "direction only", "not reproduced", "not settled", "not tried")
-SURENESS = ("authors' code", "secondary source", "unverified")
+EVIDENCE = ("authors' code", "secondary source", "unverified")
 EXPECTS = {"higher": 1, "lower": -1, "": 0}
 MOST_HEADLINES = 8  # of a paper
 DRAWN = ("glyphs",)
@@ -159,7 +159,7 @@ def departures(row: Row, setting: Setting, arm: int = 0) -> list[str]:
 
 
 def counts(rows: Sequence[Row], column: str) -> dict[str, Counter[str]]:
-    """Paper -> how many of its claims have each value of a column, such as verdict or sureness."""
+    """Paper -> how many of its claims have each value of a column, such as verdict or evidence."""
     return {
         paper: Counter(row[column] for row in rows if row["paper"] == paper)
         for paper in dict.fromkeys(row["paper"] for row in rows)
@@ -170,8 +170,8 @@ def mistakes(row: Mapping[str, str]) -> list[str]:
     """What is wrong with a row's hand-written part; empty if it is well formed."""
     wrong = [f"{name} is empty" for name in ("id", "paper", "where", "claim", "method") if not row[name]]
     wrong += [f"{name} is no number" for name in ("paper_value", "paper_difference") if not _is_number(row[name])]
-    if row["sureness"] not in SURENESS or row["expects"] not in EXPECTS:
-        wrong.append("sureness or expects is not one of the known words")
+    if row["evidence"] not in EVIDENCE or row["expects"] not in EXPECTS:
+        wrong.append("evidence or expects is not one of the known words")
     if bool(row["arm"]) == bool(row["needs"]):
         wrong.append("either an arm tests it or something is needed")
     if row["arm"] and not row["expects"]:

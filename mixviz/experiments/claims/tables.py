@@ -47,7 +47,7 @@ def ledger_rows(rows: Sequence[Row], named: bool = True) -> Cells:
     lines = []
     for row in rows:
         where = ", ".join(row[name] for name in places if row[name])
-        said = f"{_said(row)} ({row['sureness']})".strip()
+        said = f"{_said(row)} ({row['evidence']})".strip()
         lines.append([f"{where}: {row['claim']}", said, _found(row), _on(row), row["verdict"], row["reason"]])
     return ["claim", "paper", "here", "on", "verdict", "because"], lines
 
