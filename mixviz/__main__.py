@@ -16,10 +16,10 @@ COMMANDS = {
     "train": "train one run",
     "evaluate": "evaluate a run's frozen encoder under any protocol",
     "compare": "compare runs seed by seed, with an interval",
-    "embed": "write the features that a run's encoder has of any data: csv, npz or parquet",
+    "embed": "write the features of any data, from a run's encoder: csv, npz or parquet",
     "report": "write all analyses of one or several runs into one HTML file",
     "list": "list the runs",
-    "tag": "add tags to runs, or remove them, to filter runs by",
+    "tag": "add tags to runs or remove them, to filter runs",
     "doctor": "check the installation and the device, and say how to fix what is missing",
     "bench": "measure the speed of augmentation and of a training step on this machine",
     "sweep": "train a grid of settings over several seeds, and compare them",
@@ -27,7 +27,7 @@ COMMANDS = {
     "failures": "train small runs that are broken on purpose, and show what exposes each fault",
     "reproduce": "reproduce tables of the papers; --plan estimates the time first",
     "ledger": "show what the papers claim, and what we measured",
-    "notebooks": "copy the notebooks to a folder of yours, to open and change them there",
+    "notebooks": "copy the notebooks to a folder where you can open and edit them",
     "export": "write a notebook as one HTML file, with sliders that need no kernel",
     "export-encoder": "write a run's encoder for use without mixviz: safetensors, pt or onnx",
     "recordings": "list and check the bundled runs",
@@ -72,14 +72,14 @@ def stopped_by_sigterm() -> Iterator[None]:
 
 
 def missing(error: ModuleNotFoundError) -> str:
-    """What to install."""
+    """The line that says what to install."""
     module = str(error.name).partition(".")[0]
     package = {"PIL": "pillow", "sklearn": "scikit-learn"}.get(module, module)
     return f"{package} is not installed: pip install {package}; python -m mixviz doctor lists all that is missing"
 
 
 def usage() -> str:
-    """The commands, a line each."""
+    """The commands, one per line."""
     rows = [f"  {name:14} {line}" for name, line in COMMANDS.items()]
     return "\n".join(["usage: python -m mixviz COMMAND [flags]", "", *rows, "", "COMMAND --help lists its flags."])
 

@@ -1,4 +1,4 @@
-"""From a config to what it names: the data, the encoder and the method, from one seed."""
+"""From a config to what it names: the data, the encoder and the method, all from one seed."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -31,15 +31,15 @@ from mixviz.method import Method
 from mixviz.mixing import Mixing
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-FIXED_SEED = 0  # of what does not depend on a run's own seed
+FIXED_SEED = 0  # for choices that do not depend on a run's own seed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainSets:
-    """The images that a run's data settings name. Test images are loaded when they are first asked for."""
+    """The images that a run's data settings name. Test images are loaded on first use."""
 
     data: DataConfig
-    all_train: Dataset  # the training split, cut to ``train_images``: what read-outs are trained on
+    all_train: Dataset  # the training split, cut to ``train_images``: evaluations train on it
     progress: bool = True
 
     @cached_property
@@ -116,7 +116,7 @@ def _load_split(data: DataConfig, split: str, progress: bool) -> Dataset:
 def fitted(config: RunConfig, images: Dataset) -> RunConfig:
     """The config with a batch size that fits the training split, where none is given.
 
-    The usual one, or a power of two of which the data have five: a batch, and MoCo's queue of the keys of four.
+    The usual one or, for few data, a power of two that fits five times: a batch, and MoCo's queue of four batches.
     """
     n = len(images) - min(config.data.holdout, len(images) // 10)
     if "batch_size" in config.train.model_fields_set or n >= 5 * config.train.batch_size:
@@ -134,7 +134,7 @@ def hold_out(n: int, size: int) -> tuple[Tensor, Tensor]:
 
 
 def find_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one, NVIDIA's (cuda) or Apple's (mps). Raises UserError."""
+    """``auto`` is the GPU if there is one, NVIDIA's (cuda) or Apple's (mps). Raises UserError."""
     if name == "auto":
         apple = "mps" if torch.backends.mps.is_available() else "cpu"
         return torch.device("cuda" if torch.cuda.is_available() else apple)
@@ -150,7 +150,7 @@ def find_device(name: str) -> torch.device:
 def build_embedder(config: RunConfig, shape: Shape, normalise: nn.Module | None = None) -> Embedder:
     """The embedder of a run with its initial weights, on the run's device. Raises UserError.
 
-    shape, normalise: as ``inputs_of`` gives them for training data; normalise: None is one that was fitted to nothing.
+    shape, normalise: as ``inputs_of`` gives them for training data; normalise: None is an unfitted one.
     Base and method of a paired comparison get the same weights where they have the same parts.
     """
     device, encoder, domain = find_device(config.train.device), config.encoder, DOMAINS[config.data.domain]
@@ -192,20 +192,20 @@ def build_method(
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """torch's global generator, which initialises weights, at a seed; afterwards as it was before."""
+    """Seed torch's global generator, which initialises weights; its state is restored afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
 
 
 def seeded_generator(device: torch.device | str, *key: int | str) -> Generator:
-    """A generator of its own for each key, such as (seed, "crops", step), on the device or the CPU."""
+    """A generator for this key, such as (seed, "crops", step), on the device or the CPU."""
     digest = blake2b(repr(key).encode(), digest_size=7).digest()
     return _generator(device).manual_seed(int.from_bytes(digest, "big"))
 
 
 def fixed_generator(device: torch.device | str = "cpu", seed: int = FIXED_SEED) -> Generator:
-    """A generator of what is the same for every seed of a run, such as which images are held out."""
+    """A generator for choices that are the same for every seed of a run, such as which images are held out."""
     return _generator(device).manual_seed(seed)
 
 

@@ -1,7 +1,7 @@
-"""The configuration of a run: one field is one flag, one slider, one line of ``config.json``.
+"""The configuration of a run: one field is one flag, one control, one line of ``config.json``.
 
-Fields are grouped in sections; their names are unique, so a flag is the field's name alone (a mixing's field has the
-mixing's name before it). Everything is checked here, before anything is loaded or written.
+Fields are grouped in sections; their names are unique, so a flag is just the field's name (for a mixing's field,
+prefixed with the mixing's name). Everything is checked here, before anything is loaded or written.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Section(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
-    """Fields that are flags. Subclasses repeat ``frozen``, so that type checkers know that they can be hashed."""
+    """Fields that are flags. Subclasses repeat ``frozen``, so that type checkers know that they are hashable."""
 
 
 class DataConfig(Section, frozen=True):
@@ -63,11 +63,12 @@ class DataConfig(Section, frozen=True):
         json_schema_extra={"domain": "tabular"},
     )
     skip_bad: bool = Field(default=False, description="skip what cannot be decoded, and count it")
-    unlabelled: bool = Field(default=False, description="use no labels, as of sub-folders that are not classes")
+    unlabelled: bool = Field(default=False, description="ignore labels, for sub-folders that are not classes")
     split_by: SplitBy = Field(
-        default="name", description="what deals own data without a test split: file names, or rows as in older versions"
+        default="name",
+        description="without a test split: what decides which examples are test (rows: older versions)",
     )
-    train_images: Count | None = Field(default=None, description="use only so many training images")
+    train_images: Count | None = Field(default=None, description="use only this number of training images")
     holdout: Annotated[int, Field(ge=0)] = Field(
         default=2000, description="training images (at most a tenth) kept for the kNN monitor"
     )
@@ -79,13 +80,13 @@ class DataConfig(Section, frozen=True):
 
     @property
     def absolute(self) -> Self:
-        """The same from whatever folder it is read."""
+        """The same with an absolute path, so that it can be read from any folder."""
         kind, _, path = self.data.partition(":")
         return self.model_copy(update={"data": f"{kind}:{Path(path).expanduser().resolve()}"}) if path else self
 
     @property
     def domain(self) -> str:
-        """What an example is, which follows from the source. Raises UserError for an unknown source."""
+        """The domain of the data, which follows from the source. Raises UserError for an unknown source."""
         return find_source(self.data).domain
 
 
@@ -103,7 +104,7 @@ class EncoderConfig(Section, frozen=True):
     projector: HeadKind | None = Field(default=None, description="head on the backbone; default: the framework's")
     bn_splits: Count | None = Field(
         default=None,
-        description="parts that BatchNorm treats apart; default on moco-v2: of 64 images, 2 to 8 of them, else 1",
+        description="parts of the batch that BatchNorm normalises separately; default: 2 to 8 on moco-v2, else 1",
     )
 
 
@@ -112,7 +113,7 @@ class MethodChoice(Section, frozen=True):
 
     framework: str = Field(default="moco-v2", description=", ".join(FRAMEWORKS))
     mixing: tuple[str, ...] = Field(
-        default=(), description=f"any of {', '.join(MIXINGS)}, each changing something else"
+        default=(), description=f"any of {', '.join(MIXINGS)}, each filling a different slot"
     )
     oracle: bool = Field(
         default=False, description="drop negatives of the query's class (reads labels: an upper bound)"
@@ -120,9 +121,7 @@ class MethodChoice(Section, frozen=True):
 
 
 def _with_settings() -> type[MethodChoice]:
-    """With one field for each setting of the frameworks, None standing for the framework's default, and one for each
-    mixing.
-    """
+    """With a field per framework setting (None: the framework's default) and a field per mixing."""
     settings: dict[str, Any] = {}
     for framework in FRAMEWORKS.values():
         for name, field in framework.Settings.__pydantic_fields__.items():
@@ -153,7 +152,7 @@ class MethodConfig(_with_settings(), frozen=True):
     @property
     def shared(self) -> tuple[str | None, ...]:
         """One entry a key view, so one an embedding space: the augmentation shared with the query, or None."""
-        return next((mixing.shared for mixing in self.mixings() if mixing.seam == "views"), NoMixing().shared)
+        return next((mixing.shared for mixing in self.mixings() if mixing.slot == "views"), NoMixing().shared)
 
     def mixings(self) -> list[Mixing]:
         """The mixings that are switched on."""
@@ -184,12 +183,12 @@ class TrainConfig(Section, frozen=True):
     )
     clean_statistics: bool = Field(
         default=False,
-        description="after the last epoch, compute BatchNorm's statistics anew on images that are not blended",
+        description="after the last epoch, recompute BatchNorm's statistics on images that are not blended",
     )
     knn_every: Annotated[int, Field(ge=0)] = Field(default=5, description="epochs between kNN monitors; 0: never")
     film_frames: Annotated[int, Field(ge=0)] = Field(default=24, description="frames of the film, at most; 0: no film")
     keep_every: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="epochs between checkpoints that are kept, as epoch-N.pt; 0: the last alone"
+        default=0, description="epochs between checkpoints that are kept, as epoch-N.pt; 0: only the last"
     )
 
 
@@ -201,9 +200,9 @@ class Extension(BaseModel, frozen=True, extra="forbid"):
 
 
 class Origin(BaseModel, frozen=True, extra="forbid"):
-    """What else a run comes from than its settings and its seed; these are no flags, and no other run takes them over.
+    """What a run depends on besides its settings and its seed; these are no flags, and no other run copies them.
 
-    A run with extensions does not equal one that was trained for as many epochs at once.
+    An extended run does not equal one that was trained for that number of epochs from the start.
     """
 
     init: str | None = None  # of which run the initial weights are, or ``published``
@@ -248,7 +247,7 @@ class RunConfig(Section, frozen=True):
 
     @property
     def warning(self) -> str:
-        """One line on settings that can be trained but should not be, with the flag that mends them; else empty."""
+        """One line on settings that can be trained but should not be, with the flag that fixes them; else empty."""
         return self.method.settings.warning(self.train.batch_size)
 
     @classmethod
@@ -261,7 +260,7 @@ class RunConfig(Section, frozen=True):
             return cls.model_validate(nested)
         except ValidationError as error:
             raise UserError(_one_line(error, _domain(nested))) from error
-        except (TypeError, AttributeError, OverflowError) as error:  # of lists and objects in place of values
+        except (TypeError, AttributeError, OverflowError) as error:  # from lists and objects given instead of values
             raise UserError(f"a setting is of another type than it should be: {error}") from error
 
     def flat(self) -> dict[str, Any]:
@@ -276,7 +275,7 @@ class RunConfig(Section, frozen=True):
         return result
 
     def but(self, **flat: Any) -> Self:
-        """A copy with other values; what was a default of the old framework or batch size becomes one of the new."""
+        """A copy with some values replaced; defaults of an old framework or batch size become the new ones."""
         kept = {"framework": self.method.framework, "batch_size": self.train.batch_size}
         return type(self).of(**{**kept, **self.changed(), **flat})
 
@@ -297,24 +296,24 @@ class RunConfig(Section, frozen=True):
         )
 
     def idle(self, name: str) -> str:
-        """Why a setting, by its flat name, changes nothing beside the others, and the cure; empty if it may."""
+        """Why a setting, by its flat name, has no effect with the others, and the cure; empty if it has one."""
         method, kind, train = self.method, FRAMEWORKS[self.method.framework], self.train
         having = [other for other, one in FRAMEWORKS.items() if name in one.Settings.__pydantic_fields__]
         if having and method.framework not in having:
-            return f"it is of {', '.join(having)}, not of {method.framework}"
+            return f"it is a setting of {', '.join(having)}, not of {method.framework}"
         for mixing in MIXINGS:
             if name.startswith(f"{mixing}_") and mixing not in method.mixing:
-                return f"it is of {mixing}, which is off: give --mixing {mixing}"
+                return f"it is a setting of {mixing}, which is off: give --mixing {mixing}"
         if name == "mixco_temperature" and "temperature" not in kind.Settings.__pydantic_fields__:
             return f"{method.framework} has no temperature"
         if name in ("decay_epochs", "decay_factor") and self.optimizer.schedule != "step":
-            return "it is of the step schedule: give --schedule step"
+            return "it is a setting of the step schedule: give --schedule step"
         if name == "width" and self.encoder.backbone not in WIDE:
-            return f"it is of {', '.join(WIDE)}, not of {self.encoder.backbone}"
+            return f"it is a setting of {', '.join(WIDE)}, not of {self.encoder.backbone}"
         if name == "hidden" and self.encoder.projector == "linear" and not kind.predicts:
             return "a linear head has no hidden units: give --projector mlp"
         if name in ("brightness", "contrast", "saturation", "hue") and getattr(self.augment, "jitter", 1) == 0:
-            return "it is of colour jitter, which is off: give --jitter"
+            return "it is a setting of colour jitter, which is off: give --jitter"
         if name in ("knn_every", "film_frames") and getattr(train, name) and not self.data.holdout:
             return "no images are held out for it: give --holdout"
         return ""
@@ -388,12 +387,12 @@ class Flag(BaseModel):
 
     @property
     def kinds(self) -> tuple[Any, ...]:
-        """The types that it may have; of ``int | None``, both."""
+        """Its possible types; for ``int | None``, both."""
         return _kinds(self.field.annotation)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words that it may be; empty where it is free."""
+        """The words it can be; empty if it can be anything."""
         return next((get_args(kind) for kind in self.kinds if get_origin(kind) is Literal), ())
 
     @property
@@ -409,7 +408,7 @@ class Flag(BaseModel):
 
     @property
     def default(self) -> Any:
-        """None where it is the framework's."""
+        """None if it is the framework's."""
         return self.field.get_default(call_default_factory=True)
 
 
@@ -464,7 +463,7 @@ def _domain(nested: Mapping[str, Any]) -> Domain:
 
 
 def _one_line(error: ValidationError, domain: Domain) -> str:
-    """pydantic's first complaint as one line that names the flag."""
+    """pydantic's first error as one line that names the flag."""
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ")
     place = tuple(part for part in first["loc"] if isinstance(part, str))

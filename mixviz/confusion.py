@@ -8,24 +8,24 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often each class was taken for each."""
+    """The confusion matrix of a prediction."""
 
     counts: np.ndarray  # (C, C) images; rows: the class they have, columns: the class they were given
     names: tuple[str, ...]  # of the C classes
 
     @property
     def accuracy(self) -> float:
-        """Share of all images that were right, in [0, 1]."""
+        """Share of correct images, in [0, 1]."""
         return float(np.trace(self.counts) / self.counts.sum())
 
     @property
     def balanced_accuracy(self) -> float:
-        """The mean of the classes' accuracies, those without images left out, in [0, 1]."""
+        """The mean of the classes' accuracies, without those that have no images, in [0, 1]."""
         return float(np.nanmean(np.diagonal(self.shares)))
 
     @property
     def macro_f1(self) -> float:
-        """The mean of the classes' F1, those that neither are nor were given to an image left out, in [0, 1]."""
+        """The mean of the classes' F1, without those that occur neither as true nor as predicted class, in [0, 1]."""
         both = self.counts.sum(axis=0) + self.counts.sum(axis=1)
         return float((2 * np.diagonal(self.counts)[both > 0] / both[both > 0]).mean())
 
@@ -36,7 +36,7 @@ class Confusion:
         return np.divide(self.counts, images, out=np.full(self.counts.shape, np.nan), where=images > 0)
 
     def per_class(self) -> pd.DataFrame:
-        """One row a class: class, images, accuracy (recall), precision, in [0, 1]; NaN where there is none to count."""
+        """One row a class: class, images, accuracy (recall), precision, in [0, 1]; NaN if there is none to count."""
         given = self.counts.sum(axis=0)
         hits = np.diagonal(self.counts)
         precision = np.divide(hits, given, out=np.full(len(given), np.nan), where=given > 0)

@@ -2,10 +2,10 @@
 
     torchrun --nproc-per-node=4 -m mixviz train --data cifar10
 
-Every process draws order, crops and mixing of the whole batch from the same seeds. What is expensive is shared: each
-process augments its share of the batch, encodes its share of what is queried and of the key views, and gathers the
-rest. Everything behind the encoder, loss and queue included, is computed from the whole batch in every process. So
-queues stay equal, all negatives of the batch are met, and no framework or mixing needs to know of processes.
+Every process draws order, crops and mixing of the whole batch from the same seeds. The expensive part is shared: each
+process augments its share of the batch, encodes its share of the queried and of the key views, and gathers the rest.
+Everything after the encoder, including loss and queue, is computed from the whole batch in every process. So queues
+stay equal, all negatives of the batch are used, and no framework or mixing needs to know about processes.
 """
 
 import os
@@ -34,17 +34,17 @@ from mixviz.encoders import SplitBatchNorm1d, SplitBatchNorm2d
 from mixviz.errors import UserError, reason
 from mixviz.frameworks import Framework
 
-PATIENCE = timedelta(minutes=30)  # how long processes wait for one another, such as while the first one films
-LAST_WORDS = 10  # seconds for which process 0 waits for the others to ask whether one has spoken
+PATIENCE = timedelta(minutes=30)  # how long processes wait for one another
+LAST_WORDS = 10  # seconds for which process 0 waits for the others to check for reported errors
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a training: which of them this is, and what they do together.
+    """The processes of a training: the rank of this one, and what they do together.
 
-    By default there is this one alone, and every method returns what it is given. The others raise UserError if a
+    By default there is just this one, and every method returns its argument. The others raise UserError if a
     process has ended.
     """
 
@@ -53,7 +53,7 @@ class World:
 
     @property
     def leads(self) -> bool:
-        """Whether this process holds the lock, writes the run's files and speaks."""
+        """Whether this process holds the lock, writes the run's files and prints."""
         return self.rank == 0
 
     def share(self, n: int) -> slice:
@@ -89,7 +89,7 @@ class World:
             tensor.copy_(mean.view(tensor.shape))
 
     def from_leader(self, value: T) -> T:
-        """What the leading process gives here."""
+        """The leading process's value, in all processes."""
         if self.size == 1:
             return value
         values = [value]
@@ -98,12 +98,12 @@ class World:
         return values[0]
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes are here."""
         self.average([torch.zeros(1)])
 
     @contextmanager
     def leader_first(self) -> Iterator[None]:
-        """The others enter when the leading process has left, and find in its cache what it has loaded."""
+        """The others enter after the leading process has left, and find what it has loaded in the cache."""
         if not self.leads:
             self.wait()
         yield
@@ -111,7 +111,7 @@ class World:
             self.wait()
 
     def divide(self, config: RunConfig) -> RunConfig:
-        """The config with ``bn_splits`` such that each process has equally many of the parts, one at least.
+        """The config with ``bn_splits`` divided equally among the processes, at least one each.
 
         BatchNorm's statistics never cross processes: with S parts a process, a run is as in one process with S * size
         of them. Raises UserError if the batch cannot be divided, or all would share one GPU.
@@ -148,7 +148,7 @@ class World:
         self.average(buffer for name, buffer in framework.named_buffers() if ".running_" in name)
 
     def share_augmentation(self, augmentation: Augmentation) -> Augmentation:
-        """One that changes this process's share of the inputs and gathers the others."""
+        """An augmentation that changes this process's share of the inputs and gathers the others."""
         if self.size == 1 or any(operation.mixes_inputs for operation in augmentation.operations):
             return augmentation
         return _SharedAugmentation(augmentation.operations, augmentation.steps, self)
@@ -163,7 +163,7 @@ class World:
             yield
         finally:
             for encoder in encoders:
-                del encoder.forward  # that of its class is there again
+                del encoder.forward  # uncovers the method of the class
 
     def _encode(self, forward: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
         n = len(inputs)
@@ -173,8 +173,8 @@ class World:
 class _Gathered(Function):
     """``World.gather`` with the gradient of this process's share.
 
-    Every process has the same loss of all embeddings, so its gradient is whole without a word from the others; times
-    the number of processes, since gradients of weights are averaged over them.
+    Every process has the same loss of all embeddings, so its gradient is complete without communication; times the
+    number of processes, since gradients of weights are averaged over them.
     """
 
     @staticmethod
@@ -207,8 +207,8 @@ def _together(size: int) -> Iterator[None]:
     """Around what needs all processes. Raises UserError if one of them is gone."""
     try:
         yield
-    except RuntimeError as error:  # of a closed connection, or of waiting in vain
-        why = re.sub(r"^\[\S*\] ", "", reason(error)).partition(". ")[0]  # without the line in gloo's source
+    except RuntimeError as error:  # a closed connection, or a timeout
+        why = re.sub(r"^\[\S*\] ", "", reason(error)).partition(". ")[0]  # without the line number in gloo's source
         raise UserError(
             f"another of the {size} processes has ended ({why}); to continue a run from its last epoch, use "
             "train --resume"
@@ -217,9 +217,9 @@ def _together(size: int) -> Iterator[None]:
 
 @contextmanager
 def joined() -> Iterator[World]:
-    """The processes that torchrun started, or srun with MASTER_ADDR and MASTER_PORT set; else this one alone.
+    """The processes that torchrun started, or srun with MASTER_ADDR and MASTER_PORT set; else just this one.
 
-    If one of them fails, all do, and the first one speaks for all. On a GPU each has its own. Raises UserError.
+    If one of them fails, all do, and the first one reports the error. Each has its own GPU. Raises UserError.
     """
     place = _place(os.environ)
     if place is None:

@@ -1,4 +1,4 @@
-"""Features of one's own data: a run's frozen encoder on examples of any source, as an array or as a table."""
+"""Features of your own data: a run's frozen encoder on examples of any source, as an array or as a table."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from mixviz.runs import Run
 
 HEAD = "head"  # that of the first embedding space
 SUFFIXES = (".parquet", ".csv", ".npz")
-PUBLISHED_RATES = {"fsdd": FSDD_RATE, "tones": TONES_RATE}  # samples a second, where they are not as usual
+PUBLISHED_RATES = {"fsdd": FSDD_RATE, "tones": TONES_RATE}  # samples a second, if not the default
 
 Source = str | np.ndarray | Dataset
 
@@ -58,7 +58,7 @@ def embed(
 def examples_for(
     run: Run, source: Source, *, split: str = ALL, skip_bad: bool = False, progress: bool = False
 ) -> Dataset:
-    """Examples in the form of those that the run was trained on: images in its size, rows in its columns and units.
+    """Examples in the form of the run's training data: images in its size, rows in its columns and units.
 
     source: a name as for ``--data``, of which ``split`` is taken (train, test or all); a Dataset; or an array of
     images (N, H, W, 3) uint8 or in [0, 1], of clips (N, rate) int16, or of rows (N, F), standardised as the run's were.
@@ -114,13 +114,13 @@ def _read_rows(run: Run, source: str, split: str) -> Dataset:
     """A table's rows, in the columns and units of the table that the run was trained on. Raises UserError."""
     settings = run.config.data
     if not settings.data.startswith("csv:"):
-        raise UserError(f"{run.name} was trained on {settings.data}, whose columns {source} has not: give an array")
+        raise UserError(f"{run.name} was trained on {settings.data}, not {source}'s: give an array")
     if split != ALL:
-        raise UserError(f"--split {split} is not of tables: all rows of {source} are embedded, so leave it out")
+        raise UserError(f"--split {split} has no effect on tables: all rows of {source} are embedded, so leave it out")
     path, known = (Path(name.partition(":")[2]).expanduser() for name in (source, settings.data))
     for place in (path, known):
         if not place.exists():
-            raise MissingData(f"there is nothing at {place}: rows are read in the columns of {settings.data}")
+            raise MissingData(f"there is nothing at {place}: it is needed for the columns of {settings.data}")
     try:
         return read_rows_like(path, known, Reading(target=settings.target, skip_bad=settings.skip_bad))
     except OSError as error:
@@ -137,7 +137,7 @@ def features(
     batch_size: int = 512,
     progress: bool = False,
 ) -> np.ndarray:
-    """(N, F) float32 of examples that are in the form of the run's own. Raises UserError, NotFrozen."""
+    """(N, F) float32 of examples in the form of the run's training data. Raises UserError, NotFrozen."""
     space, embedder = _space(run, of), run.encoder(device=device)
     unit = f" {domain_of(data).examples}"
     with frozen(embedder), tqdm(total=len(data), desc="embedding", unit=unit, disable=not progress) as bar:
@@ -161,7 +161,7 @@ def _space(run: Run, of: str) -> int | None:
 
 
 def tabulated(data: Dataset, found: np.ndarray) -> pd.DataFrame:
-    """One row an example: ``origin`` (file or row), ``label`` if there are any, and f0, f1, ... of found (N, F)."""
+    """One row per example: ``origin`` (file or row), ``label`` if there are any, and f0, f1, ... of found (N, F)."""
     columns: dict[str, Any] = {"origin": data.origins}
     if data.labels is not None:
         names = dict(enumerate(data.class_names))

@@ -113,7 +113,7 @@ def _write_pt(run: Run, embedder: Embedder, part: Path) -> None:
 
 
 class _Features(nn.Module):
-    """inputs (n, ...) -> features (n, F), computed in float32 whatever the run's dtype."""
+    """inputs (n, ...) -> features (n, F), computed in float32, whatever the run's dtype."""
 
     def __init__(self, embedder: Embedder):
         super().__init__()

@@ -16,8 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mixviz.errors import UserError, unknown
 from mixviz.model_zoo import is_of_library, network
 
-Norm = Callable[[int], nn.Module]  # channels -> a BatchNorm of them
-Backbone = Callable[[Norm, tuple[int, ...]], nn.Module]  # of inputs of a shape, (n, *shape) -> (n, F)
+Norm = Callable[[int], nn.Module]  # channels -> BatchNorm
+Backbone = Callable[[Norm, tuple[int, ...]], nn.Module]  # (n, *shape) -> (n, F)
 
 
 class Normalise(nn.Module):
@@ -68,7 +68,7 @@ class Embedder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.parameters()).device
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ class Embedder(nn.Module):
 
 
 def _rename_statistics(embedder: Embedder, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
-    """Let an embedder load states in which ``mean`` and ``std`` of the images are its own buffers: older runs."""
+    """Let an embedder load states of older runs, which have ``mean`` and ``std`` of the images as its own buffers."""
     for name in ("mean", "std"):
         if prefix + name in state:
             state[f"{prefix}normalise.{name}"] = state.pop(prefix + name)
@@ -114,8 +114,8 @@ class SpaceWise(nn.Module):
 def convnet(norm: Norm, shape: tuple[int, ...], width: float = 1.0) -> nn.Sequential:
     """The laptop's backbone of (n, C, H, W): four 3x3 convolutions, 0.41 M parameters, 256 features.
 
-    It halves the image at once and keeps the last stage at 4x4: of five shapes tried, the fastest on a CPU and the
-    most accurate. width: a factor to all channels.
+    It halves the image at once and keeps the last stage at 4x4: of five architectures tried, the fastest on a CPU and
+    the most accurate. width: a factor to all channels.
     """
     widths = (shape[0], *(round(width * channels) for channels in (64, 64, 128, 256)))
     strides = (2, 2, 2, 1 if max(shape[1:]) <= 40 else 2)
@@ -178,7 +178,7 @@ BACKBONES: dict[str, Backbone] = {  # of images
     "resnet50": partial(residual, "resnet50"),
 }
 IMAGE_BACKBONES: dict[str, Backbone] = BACKBONES | {"vit-tiny": vit_tiny}
-WIDE = ("convnet",)  # those that take a width
+WIDE = ("convnet",)  # backbones with a width
 
 
 def build_backbone(
@@ -188,12 +188,12 @@ def build_backbone(
     backbones: Mapping[str, Backbone] = IMAGE_BACKBONES,
     width: float = 1.0,
 ) -> nn.Module:
-    """A backbone by name, of a library as ``torchvision:NAME`` or ``timm:NAME``, or an own one by import path.
+    """A backbone by name, of a library as ``torchvision:NAME`` or ``timm:NAME``, or your own by import path.
 
-    An own one is ``package.module:Class``, called without arguments. That imports and runs code: of a run folder, only
-    if its owner is trusted (``Run.config_on``).
+    Your own is ``package.module:Class``, called without arguments. That imports and runs code: for a run folder, only
+    if it is trusted (``Run.config_on``).
 
-    shape: of one input. backbones: those that are known by name, by default those of images. width: a factor to the
+    shape: of one input. backbones: the known ones by name, by default those of images. width: a factor to the
     channels of those in ``WIDE``.
     Weights come from torch's global generator: seed it around the call. Raises UserError.
     """
@@ -224,7 +224,7 @@ def is_code(backbone: str) -> bool:
 
 
 def _with_splits(backbone: nn.Module, splits: int, name: str) -> nn.Module:
-    """The backbone, whose BatchNorm treats parts of the batch apart. Raises UserError if it has one of its own kind."""
+    """The backbone with BatchNorm split over parts of the batch. Raises UserError for an unknown kind of BatchNorm."""
     norms: list[Any] = [layer for layer in backbone.modules() if isinstance(layer, _BatchNorm)]
     for layer in norms if splits > 1 else []:
         if type(layer) not in SPLIT:
@@ -234,7 +234,7 @@ def _with_splits(backbone: nn.Module, splits: int, name: str) -> nn.Module:
 
 
 def _makes_modules(called: Any, module: str) -> bool:
-    """Whether it may be called for a backbone: a class of modules, or a function written in the same package."""
+    """Whether calling it may make a backbone: a class of modules, or a function defined in the same package."""
     if isinstance(called, type):
         return issubclass(called, nn.Module)
     package = module.partition(".")[0]
@@ -242,7 +242,7 @@ def _makes_modules(called: Any, module: str) -> bool:
 
 
 def feature_dim(backbone: nn.Module, shape: tuple[int, ...]) -> int:
-    """F of a backbone (n, *shape) -> (n, F), by trying it. Raises UserError."""
+    """F of a backbone (n, *shape) -> (n, F), from a forward pass. Raises UserError."""
     training = backbone.training
     try:
         with torch.no_grad():
@@ -320,7 +320,7 @@ class NoHead(nn.Module):
 
 
 class SplitBatchNorm1d(nn.BatchNorm1d):
-    """BatchNorm over (n, F), each of several equal parts of the batch by its own statistics; see split_batch_norm."""
+    """BatchNorm over (n, F), each of several equal parts of the batch with its own statistics; see split_batch_norm."""
 
     def __init__(self, features: int, splits: int = 1):
         super().__init__(features)
@@ -331,7 +331,7 @@ class SplitBatchNorm1d(nn.BatchNorm1d):
 
 
 class SplitBatchNorm2d(nn.BatchNorm2d):
-    """BatchNorm over (n, C, H, W), each of several parts of the batch by its own statistics; see split_batch_norm."""
+    """BatchNorm over (n, C, H, W), each of several parts of the batch with its own statistics; see split_batch_norm."""
 
     def __init__(self, features: int, splits: int = 1):
         super().__init__(features)
@@ -345,11 +345,11 @@ SPLIT = {nn.BatchNorm1d: SplitBatchNorm1d, nn.BatchNorm2d: SplitBatchNorm2d}
 
 
 def split_batch_norm(layer: SplitBatchNorm1d | SplitBatchNorm2d, inputs: Tensor) -> Tensor:
-    """Normalise consecutive parts of the batch one by one, as if each were on a device of its own.
+    """Normalise consecutive parts of the batch separately, as if each were on its own device.
 
-    On one device a MoCo encoder can tell by the batch's statistics which key belongs to which query; shuffling the
-    batch changes nothing, since the statistics stay the same. The running statistics take all parts in turn, with
-    a momentum such that one batch counts as much as without splits.
+    On one device a MoCo encoder can infer from the batch's statistics which key belongs to which query; shuffling the
+    batch does not help, since the statistics stay the same. The running statistics take all parts in turn, with a
+    momentum such that one batch counts as much as without splits.
     """
     assert layer.momentum is not None
     assert layer.num_batches_tracked is not None
@@ -364,10 +364,10 @@ def split_batch_norm(layer: SplitBatchNorm1d | SplitBatchNorm2d, inputs: Tensor)
 
 @torch.no_grad()
 def recompute_statistics(embedder: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Give every BatchNorm the mean statistics of these batches, (n, *shape) each, in place of the running ones.
+    """Replace every BatchNorm's running statistics by the mean statistics of these batches, (n, *shape) each.
 
-    Training leaves statistics of what was trained on, blends and augmented images included; evaluation reads clean
-    images with them. Weights stay as they are, and so does the mode.
+    Training leaves statistics of its inputs, including blends and augmented images; evaluation uses them on clean
+    images. Weights and mode do not change.
     """
     norms: list[Any] = [layer for layer in embedder.modules() if isinstance(layer, _BatchNorm)]
     before = [(layer.momentum, getattr(layer, "splits", 1)) for layer in norms]
@@ -384,7 +384,7 @@ def recompute_statistics(embedder: nn.Module, batches: Iterable[Tensor]) -> None
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device computes it fast, float32 elsewhere."""
+    """bfloat16 if the device computes it fast, else float32."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()

@@ -1,4 +1,4 @@
-"""What a number was made with: the code's commit, versions, processor and threads, and how the program was called."""
+"""The environment of a number: the code's commit, versions, processor and threads, and how the program was called."""
 
 import math
 import platform
@@ -39,9 +39,9 @@ def environment() -> dict[str, Any]:
 
 @cache
 def commit(folder: Path = CODE) -> str:
-    """The commit of the code in a folder, such as ``c067dc4``, or ``c067dc4+changes``; empty where git knows none.
+    """The commit of the code in a folder, such as ``c067dc4``, or ``c067dc4+changes``; empty without git.
 
-    Asked once: it is the code that this process has loaded. Changes outside the folder do not count.
+    Read once: it is the code that this process has loaded. Changes outside the folder do not count.
     """
     if _git(folder, "ls-files", ".") in (None, ""):  # not under git, or installed inside somebody else's repository
         return ""
@@ -51,7 +51,7 @@ def commit(folder: Path = CODE) -> str:
 
 @cache
 def processor() -> str:
-    """The processor's name, such as ``AMD EPYC 7763``: from Linux, or what the platform says of it."""
+    """The processor's name, such as ``AMD EPYC 7763``: from Linux, or from Python's ``platform``."""
     try:
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
@@ -60,7 +60,7 @@ def processor() -> str:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """What git says; None where there is no git, no repository or no answer."""
+    """The output of git; None if there is no git, no repository or no answer."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
@@ -76,7 +76,7 @@ def _version(name: str) -> str | None:
 
 
 def free_memory() -> float:
-    """Bytes that a process may still take; infinite if the system does not say."""
+    """Bytes that a process may still allocate; infinite if unknown."""
     file, pattern = MEMORY
     try:
         found = pattern.search(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What a person did wrong, in one line that names the cause and the cure."""
+"""Errors that a user can fix, in one line that names the cause and the fix."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -7,7 +7,7 @@ LONGEST = 1000  # letters of a message
 
 
 class UserError(ValueError):
-    """Bad input. The message is one line: the cause, then the cure.
+    """Bad input. The message is one line: the cause, then the fix.
 
     The command line prints it and exits with code 2; in a notebook it is an ordinary ValueError.
     """
@@ -18,7 +18,7 @@ class MissingData(UserError):
 
 
 class NoTestSplit(UserError):
-    """The data have no test split, and no labels to evaluate anything by."""
+    """The data have no test split, and no labels to make one."""
 
 
 def unknown(kind: str, name: str, valid: Iterable[str]) -> UserError:
@@ -37,11 +37,11 @@ def reason(error: BaseException) -> str:
 
 
 def message(error: BaseException) -> str:
-    """What a terminal shows of an error: one line, without the middle of what is too long to read."""
+    """An error as a terminal shows it: one line, with the middle of a very long one left out."""
     text = printable(str(error))
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
 
 def printable(text: str) -> str:
-    """The text with whatever would control a terminal, or begin a new line, as an escape sequence to read."""
+    """The text with control characters and line breaks as visible escape sequences."""
     return "".join(c if c.isprintable() or c == "\xa0" else c.encode("unicode_escape").decode() for c in text)

@@ -1,6 +1,6 @@
-"""Files that survive kills, damage and strangers: written whole, checked before they are read, locked while in use.
+"""Files that survive crashes, damage and other processes: written atomically, checked before reading, locked in use.
 
-Whatever goes wrong is a UserError of one line, with the file, the cause and the cure.
+Any failure is a UserError of one line, with the file, the cause and the fix.
 """
 
 import errno
@@ -79,7 +79,7 @@ def _disk_error(error: BaseException | None) -> OSError | None:
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:
-    """What stops a file or folder from being written, and the cure."""
+    """The error for a file or folder that cannot be written, with the fix."""
     cures = {
         errno.ENOSPC: "free some space, then run the command again",
         errno.EDQUOT: "free some space, then run the command again",
@@ -90,7 +90,7 @@ def cannot_write(path: Path, error: OSError) -> UserError:
 
 
 def _flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Wait until a file, or the entries of a folder, are on the disk."""
     if os.name == "nt":  # opens no folders
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -101,7 +101,7 @@ def _flush(path: Path) -> None:
 
 
 def damaged(path: Path, why: object) -> UserError:
-    """A file that cannot be used as it is."""
+    """The error for a damaged file."""
     return UserError(f"cannot read {path}: it is damaged ({why})")
 
 
@@ -224,7 +224,7 @@ def remove_parts(folder: Path, *names: str) -> None:
 
 
 def _taken(file: IO[bytes]) -> bool:
-    """Whether the lock of a file is ours now. Raises OSError if the file system has none."""
+    """Whether this process now has the lock of a file. Raises OSError if the file system has none."""
     assert fcntl is not None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -237,8 +237,8 @@ def _taken(file: IO[bytes]) -> bool:
 def locked(folder: Path, name: str = ".lock", wait: float = 0) -> Iterator[None]:
     """Hold a lock of a folder. Raises UserError with the owner if it is held already, by whatever process.
 
-    wait: seconds to wait for it. The system frees a lock when its process ends, however it ends; if that was before its
-    time, a line says so, unless it is a lock to wait for.
+    wait: seconds to wait for it. The system frees a lock when its process ends; if it ended without releasing it, a
+    line says so, unless it is a lock to wait for.
     """
     if fcntl is None:
         yield
@@ -274,7 +274,7 @@ def locked(folder: Path, name: str = ".lock", wait: float = 0) -> Iterator[None]
 
 @contextmanager
 def results_locked(path: Path) -> Iterator[None]:
-    """For reading a file of results, adding to it and writing it: one process at a time, the others wait."""
+    """For updating a file of results: one process at a time, the others wait."""
     with locked(path.parent, ".results.lock", wait=60):
         remove_parts(path.parent, escape(path.name))
         yield

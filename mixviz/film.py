@@ -1,6 +1,7 @@
-"""The film of a training run: what a fixed set of probe images looked like to the network, epoch by epoch.
+"""The film of a training run: the network's embeddings of a fixed set of probe images, epoch by epoch.
 
-One compressed file, ``film.npz``, without images: rows of the training split instead. Reading it needs numpy alone.
+One compressed file, ``film.npz``, with the probes' rows in the training split, not their images. Reading it needs only
+numpy.
 """
 
 import json
@@ -15,15 +16,15 @@ from mixviz.errors import UserError, reason, unknown
 from mixviz.files import from_planes, in_planes, read_arrays, write_whole
 
 EDITION = 1  # of the file's layout
-KINDS = ("embeddings", "kept", "curves")  # of what there are several, by name
+KINDS = ("embeddings", "kept", "curves")  # of values that there are several of, by name
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Film:
     """E frames of P probe images.
 
-    An embedding is kept in its ``d`` principal directions, float16, of unit vectors: inner products are cosines, as
-    far as the kept share of each frame goes. Each frame is turned to lie as near to the one before as it can.
+    An embedding is kept in its ``d`` principal directions, float16, of unit vectors: inner products are cosines, up to
+    the share that each frame keeps. Each frame is rotated to be as near as possible to the one before.
     """
 
     epochs: np.ndarray  # (E,) epochs that were trained when the frame was taken; 0 is before training
@@ -31,7 +32,7 @@ class Film:
     labels: np.ndarray | None  # (P,)
     embeddings: Mapping[str, np.ndarray]  # backbone, and each embedding space -> (E, P, d) float16
     kept: Mapping[str, np.ndarray]  # the same names -> (E,) share of the squared length that the d directions hold
-    curves: Mapping[str, np.ndarray]  # name -> (E,), or (E, R) for curves over ranks; NaN where not defined
+    curves: Mapping[str, np.ndarray]  # name -> (E,), or (E, R) for curves over ranks; NaN if not defined
     about: Mapping[str, Any] = field(default_factory=dict)  # ranks, top_false, temperature, class_names, ...
 
     def __len__(self) -> int:
@@ -39,7 +40,7 @@ class Film:
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """What is embedded: the backbone and the embedding spaces."""
+        """The embedded spaces: the backbone and the embedding spaces."""
         return tuple(self.embeddings)
 
     def at(self, epoch: float) -> int:
@@ -63,7 +64,7 @@ class Film:
         return {"epoch": self.epochs} | {name: values for name, values in self.curves.items() if values.ndim == 1}
 
     def save(self, path: Path) -> None:
-        """The file is there whole or not at all."""
+        """The file is written completely or not at all."""
         arrays: dict[str, Any] = {"epochs": self.epochs, "rows": self.rows}
         if self.labels is not None:
             arrays["labels"] = self.labels
@@ -79,7 +80,7 @@ class Film:
 
     @classmethod
     def load(cls, path: Path) -> "Film":
-        """Raises UserError where there is none, or it cannot be read."""
+        """Raises UserError if there is none, or it cannot be read."""
         if not path.exists():
             raise UserError(f"there is no film at {path}: train with --film-frames and --holdout greater than 0")
         try:
@@ -102,7 +103,7 @@ class Film:
 
     @property
     def _fits(self) -> bool:
-        """Whether all parts are of the same frames and probes."""
+        """Whether all parts have the same frames and probes."""
         frames, probes = self.epochs.shape, self.rows.shape
         return (
             len(frames) == len(probes) == 1
@@ -124,7 +125,7 @@ def _known(shapes: Iterable[str]) -> list[str]:
 def filmed_epochs(epochs: int, frames: int) -> tuple[int, ...]:
     """At which epochs a frame is taken: 0 and the last among them, dense early, at most ``frames``.
 
-    Every epoch where there are few. None where ``frames`` is 0.
+    Every epoch if there are few. None if ``frames`` is 0.
     """
     if frames == 0:
         return ()
@@ -138,7 +139,7 @@ def filmed_epochs(epochs: int, frames: int) -> tuple[int, ...]:
 
 
 def joined(frames: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """Frames' values side by side: name -> (E, ...); what a frame lacks is NaN."""
+    """Frames' values stacked: name -> (E, ...); what a frame lacks is NaN."""
     names = list(dict.fromkeys(name for frame in frames for name in frame))
     shapes = {name: next(np.shape(frame[name]) for frame in frames if name in frame) for name in names}
     return {

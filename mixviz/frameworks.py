@@ -1,9 +1,9 @@
-"""The frameworks: how views are embedded, what a query is compared with, what the loss is.
+"""The frameworks: how views are embedded, what queries are compared with, what the loss is.
 
 A framework knows nothing of mixings; a mixing knows nothing of frameworks. The leaves are never subclassed.
-What can be chosen of a framework are the fields of its ``Settings``: they are declared once, and are the flags of the
-command line and the lines of ``config.json``. A field that several frameworks have means the same in all of them.
-Queue and momentum encoder change in ``update`` alone, after the optimiser step.
+The options of a framework are the fields of its ``Settings``: they are declared once, and are the flags of the command
+line and the lines of ``config.json``. A field of several frameworks means the same in all of them. Queue and momentum
+encoder change only in ``update``, after the optimiser step.
 """
 
 import copy
@@ -25,7 +25,7 @@ from mixviz.errors import UserError
 from mixviz.losses import cosine_regression, info_nce
 from mixviz.terms import STRICT, Candidates, Term
 
-BATCH_SIZE = 256  # N, if nothing else is given
+BATCH_SIZE = 256  # N, by default
 STALE = 0.1  # L (1 - m) above which MoCo's queue counts as stale
 
 Temperature = Annotated[float, Field(gt=0, description="τ; default: the framework's")]
@@ -37,7 +37,7 @@ Usual = Mapping[str, Mapping[str, Any]]  # section of the config -> field -> def
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class FrameworkSettings:
-    """What can be chosen of every framework, and whether it goes with a batch size."""
+    """The options of every framework, and whether they fit a batch size."""
 
     __pydantic_fields__: ClassVar[dict[str, FieldInfo]]
 
@@ -48,7 +48,7 @@ class FrameworkSettings:
         return batch_size * (2 if self.symmetric else 1)
 
     def pool_size(self, batch_size: int) -> int:
-        """How many negatives of a query a mixing may draw on; here the images that a blend of two is not made of."""
+        """How many negatives of a query a mixing may use; here the images that are not part of a blend of two."""
         return batch_size - 2
 
     def check(self, batch_size: int) -> None:
@@ -59,7 +59,7 @@ class FrameworkSettings:
         return 0.0
 
     def warning(self, batch_size: int) -> str:
-        """One line on settings that can be trained but should not be, with the flag that mends them; else empty."""
+        """One line on settings that can be trained but should not be, with the flag that fixes them; else empty."""
         return ""
 
     def too_long(self, batch_size: int, images: int) -> str:
@@ -79,10 +79,10 @@ class Framework(nn.Module):
     label: ClassVar[str]  # as its paper writes it
     Settings: ClassVar[type[FrameworkSettings]] = FrameworkSettings
     usual: ClassVar[Usual] = {}  # defaults of other sections of the config
-    predicts: ClassVar[bool] = False  # a predictor stands behind the online embedder
+    predicts: ClassVar[bool] = False  # a predictor follows the online embedder
     has_negatives: ClassVar[bool] = True
     normalised: ClassVar[bool] = True  # embeddings have unit length
-    beside: ClassVar[str] = ""  # a sentence on what the loss has beside a query's candidates, if anything
+    beside: ClassVar[str] = ""  # a sentence on what the loss depends on besides a query's candidates, if anything
     queue_length: ClassVar[int] = 0  # K, of a framework with a queue
 
     def __init__(
@@ -94,7 +94,7 @@ class Framework(nn.Module):
 
     @classmethod
     def defaults(cls, batch_size: int = BATCH_SIZE) -> dict[str, dict[str, Any]]:
-        """Section of the config -> field -> what it is if nothing is given, in batches of this size."""
+        """Section of the config -> field -> its default, in batches of this size."""
         return {"method": asdict(cls.Settings()), **{section: dict(values) for section, values in cls.usual.items()}}
 
     @property
@@ -108,10 +108,10 @@ class Framework(nn.Module):
         return embeddings[: len(queries)], embeddings[len(queries) :]
 
     def pool(self, keys: Tensor, targets: Tensor, space: int, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Negatives that a mixing may draw on, (P, D), and which of them each query may use, (n, P) bool or None: all.
+        """Negatives that a mixing may use, (P, D), and which of them each query may use, (n, P) bool or None: all.
 
         keys: (N, J, D) of this space; targets: (n, N) over the batch; labels: (N,) for a class oracle, or None.
-        Here: the key view of this space, of the images that the query is not made of.
+        Here: the key view of this space, of the images that are not part of the query.
         """
         allowed = targets == 0
         if labels is not None:
@@ -119,7 +119,7 @@ class Framework(nn.Module):
         return keys[:, space], allowed
 
     def pool_labels(self, labels: Tensor) -> Tensor:
-        """Classes of ``pool``, (P,), where labels (N,) are those of the batch; -1 where unknown."""
+        """Classes of ``pool``, (P,), where labels (N,) are those of the batch; -1 if unknown."""
         return labels
 
     def candidates(self, term: Term) -> Candidates:
@@ -127,7 +127,7 @@ class Framework(nn.Module):
         raise NotImplementedError
 
     def loss(self, term: Term, candidates: Candidates | None = None) -> Tensor:
-        """(n,), one value a query; here InfoNCE with soft targets over the candidates; None: they are computed."""
+        """(n,), one value per query; here InfoNCE with soft targets over the candidates; None: they are computed."""
         candidates = candidates or self.candidates(term)
         return info_nce(candidates.similarities, candidates.targets, candidates.temperature)
 
@@ -161,7 +161,7 @@ class Framework(nn.Module):
 class NPair(Framework):
     """Sohn 2016, "Improved deep metric learning with multi-class N-pair loss", as i-Mix uses it.
 
-    A query's negatives are the other images' keys; both sides carry gradient.
+    A query's negatives are the other images' keys; gradients flow through queries and keys.
     """
 
     name, label = "n-pair", "N-pair"
@@ -173,13 +173,19 @@ class NPair(Framework):
 
     def candidates(self, term: Term) -> Candidates:
         negatives = {"synthetic": similarity(term.q, term.synthetic)}
-        return Candidates(self._in_batch(term), term.targets, self._temperature(term), negatives)
+        return Candidates(
+            positives=self._in_batch(term),
+            targets=term.targets,
+            temperature=self._temperature(term),
+            negatives=negatives,
+        )
 
 
 class SimCLR(Framework):
     """Chen et al. 2020, arXiv:2002.05709: a query's negatives are both views of the other images.
 
-    One that meets the batch's keys, as a blend of MixCo's SimCLR variant, is compared with the other view only.
+    A query with all keys of the batch as candidates, such as a blend of MixCo's SimCLR variant, is compared with the
+    other view only.
     """
 
     name, label = "simclr", "SimCLR"
@@ -192,22 +198,27 @@ class SimCLR(Framework):
 
     def candidates(self, term: Term) -> Candidates:
         negatives = {"synthetic": similarity(term.q, term.synthetic)}
-        if term.query.candidates == "own":  # then the queries are the own view's keys
+        if term.query.candidates == "own":  # then the queries are the keys of the same view
             left_out = torch.eye(len(term.q), dtype=torch.bool, device=term.q.device)
             if term.labels is not None:
                 left_out = left_out | same_class(term.query.targets, term.labels, term.labels)
             own_view = (term.q @ term.q.T).masked_fill(left_out, -torch.inf)
             negatives = {"own view": own_view, **negatives}
-        return Candidates(self._in_batch(term), term.targets, self._temperature(term), negatives)
+        return Candidates(
+            positives=self._in_batch(term),
+            targets=term.targets,
+            temperature=self._temperature(term),
+            negatives=negatives,
+        )
 
 
 class MoCoV2(Framework):
     """He et al. 2020, arXiv:1911.05722, and Chen et al. 2020, arXiv:2003.04297.
 
-    Keys come from a momentum encoder, without gradient. A clean query meets its own key and the queue; one that
-    should match several images meets the keys of the whole batch and the queue (i-Mix, arXiv:2010.08887).
-    With split BatchNorm, queries and keys are dealt to the splits in different order, so that the statistics
-    do not give away which key belongs to which query.
+    Keys come from a momentum encoder, without gradient. A clean query is compared with its own key and the queue; one
+    that should match several images, with the keys of the whole batch and the queue (i-Mix, arXiv:2010.08887). With
+    split BatchNorm, queries and keys are distributed over the splits in different orders, so that the statistics do not
+    give away which key belongs to which query.
     """
 
     name, label = "moco-v2", "MoCo-v2"
@@ -233,8 +244,8 @@ class MoCoV2(Framework):
         def staleness(self, batch_size: int) -> float:
             """L (1 - m), with L the steps that a key stays in the queue.
 
-            0.08 in MoCo's CIFAR demo, 0.016 in i-Mix's code. Where it is large, fresh keys of other images lie nearer
-            to a query than old keys do, and a network lowers its loss by telling new from old.
+            0.08 in MoCo's CIFAR demo, 0.016 in i-Mix's code. If it is large, fresh keys of other images are nearer to a
+            query than old keys, and a network lowers its loss by telling new from old.
             """
             return round(self.queue_length / self.keys_a_step(batch_size) * (1 - self.momentum), 9)
 
@@ -272,10 +283,11 @@ class MoCoV2(Framework):
 
     @classmethod
     def defaults(cls, batch_size: int = BATCH_SIZE) -> dict[str, dict[str, Any]]:
-        """BatchNorm is split into parts of 64 images, as in MoCo's CIFAR demo, but into two at least, or the
-        statistics give the key away. The queue holds the keys of 4 steps, which stay fresh at momentum 0.99. The head
-        ends with BatchNorm, which takes away what the keys of one step have in common: with a plain one a short
-        training on glyphs learned to tell new keys from old.
+        """BatchNorm is split into parts of 64 images, at least two, and the queue holds the keys of 4 steps.
+
+        Parts of 64 are those of MoCo's CIFAR demo; with one part, the statistics give the key away. Keys of 4 steps
+        stay fresh at momentum 0.99. The head ends with BatchNorm, which removes what the keys of one step have in
+        common: with a plain head, a short training on glyphs learned to tell new keys from old.
         """
         defaults = super().defaults(batch_size)
         defaults["method"]["queue_length"] = 4 * batch_size
@@ -304,7 +316,9 @@ class MoCoV2(Framework):
         if term.labels is not None:
             queue = queue.masked_fill(same_class(term.query.targets, term.labels, self.queue.labels), -torch.inf)
         negatives = {"queue": queue, "synthetic": similarity(term.q, term.synthetic)}
-        return Candidates(positives, term.targets, self._temperature(term), negatives)
+        return Candidates(
+            positives=positives, targets=term.targets, temperature=self._temperature(term), negatives=negatives
+        )
 
     def _own(self, term: Term) -> Tensor:
         """(n, N * J) as ``_in_batch``, with the keys of all images left out but the one that is the query's target."""
@@ -317,7 +331,7 @@ class MoCoV2(Framework):
     def diagnose(self, term: Term) -> dict[str, Tensor]:
         """queue_gap: mean cosine of queries to this step's keys of other images minus that to the queue; best near 0.
 
-        Well above 0 the queue is stale: whatever is new lies nearer to a query than whatever is old.
+        Well above 0 the queue is stale: new keys are nearer to a query than old ones, whatever their images.
         """
         others = (term.query.targets == 0).to(term.q)
         fresh = (term.q @ term.keys[:, 0].T * others).sum() / others.sum().clamp(min=1)
@@ -354,7 +368,9 @@ class BYOL(Framework):
         return embed_once(nn.Sequential(self.online, self.predictor), queries), keys
 
     def candidates(self, term: Term) -> Candidates:
-        return Candidates(term.q @ term.keys.flatten(0, 1).T, term.targets, self._temperature(term))
+        return Candidates(
+            positives=term.q @ term.keys.flatten(0, 1).T, targets=term.targets, temperature=self._temperature(term)
+        )
 
     def loss(self, term: Term, candidates: Candidates | None = None) -> Tensor:
         candidates = candidates or self.candidates(term)
@@ -373,7 +389,7 @@ class VICReg(Framework):
     As in the paper's Algorithm 1: the mean squared difference of a query and its key (invariance), how far the
     deviation of each dimension falls below 1 (variance), and the squared covariances of any two dimensions
     (covariance); the latter two of the queries and of the keys, the same for every query. Embeddings keep their length,
-    and both sides carry gradient. A soft target is a mean of the squared differences, by its shares.
+    and gradients flow through queries and keys. A soft target is a mean of the squared differences, by its shares.
     """
 
     name, label = "vicreg", "VICReg"
@@ -392,7 +408,7 @@ class VICReg(Framework):
 
     def candidates(self, term: Term) -> Candidates:
         q, keys = F.normalize(term.q, dim=1), F.normalize(term.keys.flatten(0, 1), dim=1)
-        return Candidates(q @ keys.T, term.targets, self._temperature(term))
+        return Candidates(positives=q @ keys.T, targets=term.targets, temperature=self._temperature(term))
 
     def loss(self, term: Term, candidates: Candidates | None = None) -> Tensor:
         weights, parts = self.settings, self._parts(term)
@@ -422,7 +438,7 @@ class VICReg(Framework):
 
 
 def _covariance(z: Tensor) -> Tensor:
-    """(n, D) -> (D, D), as torch.cov gives it, which would wait for a GPU to see whether n is at least 2."""
+    """(n, D) -> (D, D), as torch.cov, which would synchronise with the GPU to check that n is at least 2."""
     centred = z.T - (z.T.sum(dim=1) / len(z))[:, None]
     return centred @ centred.T / (len(z) - 1)
 
@@ -466,17 +482,17 @@ class KeyQueue(nn.Module):
 
 
 def embed_once(
-    embedder: nn.Module, batches: Sequence[Tensor], deal_to: int = 1, normalise: bool = True
+    embedder: nn.Module, batches: Sequence[Tensor], interleave: int = 1, normalise: bool = True
 ) -> list[Tensor]:
     """Embeddings of several batches in one forward pass, each distinct tensor once.
 
-    deal_to: as many splits of a split BatchNorm get the inputs one by one, like cards, instead of block by block.
-    normalise: to unit length.
+    interleave: the number of splits of a split BatchNorm over which inputs are distributed one by one instead of in
+    blocks. normalise: to unit length.
     """
     distinct = list({id(batch): batch for batch in batches}.values())
     inputs = torch.cat(distinct)
-    if deal_to > 1:
-        order = (torch.arange(len(inputs), device=inputs.device) % deal_to).argsort(stable=True)
+    if interleave > 1:
+        order = (torch.arange(len(inputs), device=inputs.device) % interleave).argsort(stable=True)
         embeddings = embedder(inputs[order])[order.argsort()]
     else:
         embeddings = embedder(inputs)
@@ -502,7 +518,7 @@ def similarity(q: Tensor, negatives: Tensor) -> Tensor:
 def same_class(targets: Tensor, labels: Tensor, pool_labels: Tensor) -> Tensor:
     """(n, P): which of the pool, (P,), share a class with the images, labels (N,), that targets (n, N) point at.
 
-    A negative label is unknown, and like no other.
+    A negative label is unknown and equals no other.
     """
     same = (labels[:, None] == pool_labels[None, :]) & (pool_labels >= 0)
     return ((targets > 0).float() @ same.float()) > 0

@@ -1,4 +1,4 @@
-"""How runs are named beside one another: by their method and by the settings in which they differ."""
+"""Labels of runs that are compared: their method and the settings in which they differ."""
 
 from collections.abc import Sequence
 
@@ -17,8 +17,7 @@ def method_label(config: RunConfig) -> str:
 def unique_labels(configs: Sequence[RunConfig]) -> list[str]:
     """A label for each: its method, and in brackets the settings in which these configs differ from one another.
 
-    Settings that are the framework's own, or of mixings that are off, are left out; what has the same label still is
-    numbered.
+    The framework's defaults and settings of mixings that are off are left out; equal labels are numbered.
     """
     flat = [config.flat() for config in configs]
     names = [name for name in flat[0] if len({repr(values[name]) for values in flat}) > 1] if flat else []
@@ -35,7 +34,7 @@ def unique_labels(configs: Sequence[RunConfig]) -> list[str]:
 
 
 def differing_settings(configs: Sequence[RunConfig]) -> list[str]:
-    """Settings other than method and seed in which runs differ: then a comparison is not only of methods."""
+    """Settings besides method and seed in which runs differ, so that a comparison is not only of methods."""
     ignored = ("framework", "mixing", "seed", "device", *(f"{name}_" for name in MIXINGS))
     settings = [
         {name: value for name, value in config.flat().items() if not name.startswith(ignored)}

@@ -1,4 +1,4 @@
-"""Where the numbers of a training go besides ``metrics.csv``: any object with two methods, and TensorBoard's."""
+"""Loggers for the numbers of a training, besides ``metrics.csv``: any object with two methods, and TensorBoard's."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +14,11 @@ class Logger(Protocol):
         """After each epoch, counted from 1, with its row of the log: loss, lr, knn_accuracy if it is due, ..."""
 
     def close(self) -> None:
-        """When the training has ended, also by an error."""
+        """When the training has ended, even by an error."""
 
 
 class TensorBoard:
-    """Scalars for TensorBoard, by name. What it holds of later epochs, as before a crash, is hidden.
+    """Scalars for TensorBoard, by name. Older entries of later epochs, as after a crash, are hidden.
 
     Raises UserError if the package is missing; nothing is written before the first epoch.
     """
@@ -43,4 +43,4 @@ class TensorBoard:
             self._writer.close()
 
 
-LOGGERS = {"tensorboard": TensorBoard}  # each is made from a folder of the run
+LOGGERS = {"tensorboard": TensorBoard}  # made from a folder of the run

@@ -25,7 +25,7 @@ def info_nce(similarities: Tensor, targets: Tensor, temperature: float) -> Tenso
 
 
 class _InfoNCE(Function):
-    """With its gradient by hand: a pass over the candidates, where that of log-softmax takes four."""
+    """With a hand-written gradient: one pass over the candidates; that of log-softmax takes four."""
 
     @staticmethod
     def forward(ctx: Any, similarities: Tensor, targets: Tensor, temperature: float) -> Tensor:

@@ -15,19 +15,19 @@ from mixviz.terms import Candidates, Query, Term
 
 
 class IncompatibleMixing(UserError):
-    """The mixing has no meaning on this framework, or beside that other mixing, by their definitions."""
+    """The mixing is not defined on this framework, or together with that other mixing."""
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Random choices handed in from outside; what is None is drawn."""
+    """Random choices supplied by the caller; fields that are None are sampled."""
 
-    inputs: Any = None  # of the query seam's ``inputs``
+    inputs: Any = None  # of ``mix_inputs``
     queries: Sequence[Any] | None = None  # one for each view that is queried
     negatives: Sequence[Any] | None = None  # one for each term
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StepOutput:
     """loss: scalar with gradient; diagnostics: detached scalars, one log column each; keys: (n, H, D) for update."""
 
@@ -38,7 +38,7 @@ class StepOutput:
 
 
 class Method(nn.Module):
-    """framework: one of ``FRAMEWORKS``; mixings: at most one for each seam, in any order.
+    """framework: one of ``FRAMEWORKS``; mixings: at most one for each slot, in any order.
 
     oracle: drop negatives of the query's own class (an upper bound that reads labels, not a method; MoCHi,
     arXiv:2010.01028). Raises IncompatibleMixing, which names a pair that works.
@@ -46,13 +46,13 @@ class Method(nn.Module):
 
     def __init__(self, framework: Framework, *mixings: Mixing, oracle: bool = False):
         super().__init__()
-        mixings = tuple(mixing for mixing in mixings if mixing.seam != "none")
+        mixings = tuple(mixing for mixing in mixings if mixing.slot != "none")
         check_compatible(type(framework), mixings, oracle)
         self.framework, self.mixings, self.oracle = framework, mixings, oracle
-        seats = {mixing.seam: mixing for mixing in mixings}
-        self.views_mixing = seats.get("views", NoMixing())
-        self.query_mixing = seats.get("queries", NoMixing())
-        self.negative_mixing = seats.get("negatives", NoMixing())
+        by_slot = {mixing.slot: mixing for mixing in mixings}
+        self.views_mixing = by_slot.get("views", NoMixing())
+        self.query_mixing = by_slot.get("queries", NoMixing())
+        self.negative_mixing = by_slot.get("negatives", NoMixing())
         if framework.online.spaces != len(self.shared):
             raise UserError(
                 f"the embedder has {framework.online.spaces} embedding spaces and the method {len(self.shared)}: "
@@ -61,7 +61,7 @@ class Method(nn.Module):
 
     @property
     def shared(self) -> tuple[str | None, ...]:
-        """What each key view shares with the query view; also says how many key views ``terms`` wants."""
+        """What each key view shares with the query view; its length is the number of key views for ``terms``."""
         return self.views_mixing.shared
 
     @property
@@ -71,21 +71,21 @@ class Method(nn.Module):
 
     @staticmethod
     def is_extension(framework: str, mixings: Sequence[Mixing]) -> bool:
-        """As ``extension``, from the framework's name."""
+        """Like ``extension``, from the framework's name."""
         return len(mixings) > 1 or any(framework not in mixing.reported_on for mixing in mixings)
 
     def at_epoch(self, epoch: int) -> "Method":
-        """The method as it is in this epoch, counted from 0: without mixings that are still warming up."""
-        awake = [mixing for mixing in self.mixings if epoch >= mixing.warmup_epochs]
-        return self if len(awake) == len(self.mixings) else Method(self.framework, *awake, oracle=self.oracle)
+        """The method in this epoch, counted from 0: without mixings that are still in their warm-up."""
+        active = [mixing for mixing in self.mixings if epoch >= mixing.warmup_epochs]
+        return self if len(active) == len(self.mixings) else Method(self.framework, *active, oracle=self.oracle)
 
     def at_step(self, epoch: int, step: int, n: int) -> "Method":
-        """The method as it is in this step of n images, both counted from 0; ``step`` from the start of training.
+        """The method in this step of n images; epoch and step count from 0, ``step`` from the start of training.
 
-        As ``at_epoch``, and without synthetic negatives while the queue still holds its random start.
+        Like ``at_epoch``, and without synthetic negatives while the queue still has random initial keys.
         """
         method = self.at_epoch(epoch)
-        filled = step * n * len(self._anchors()) >= self.framework.queue_length
+        filled = step * n * len(self._query_views()) >= self.framework.queue_length
         if filled or isinstance(method.negative_mixing, NoMixing):
             return method
         kept = [mixing for mixing in method.mixings if mixing is not method.negative_mixing]
@@ -98,28 +98,28 @@ class Method(nn.Module):
         labels: Tensor | None = None,
         draws: Draws | None = None,
     ) -> list[Term]:
-        """The summands of the loss. Training sums them; every picture looks at the same.
+        """The terms of the loss. Training sums them; every picture is drawn from them.
 
         views: one query view and J key views, each (N, ...), J as in ``shared``. labels: (N,), for an oracle.
-        draws: random choices to use in place of drawn ones.
+        draws: random choices to use instead of sampled ones.
         """
         if len(views) != 1 + len(self.shared):
             raise UserError(f"the method takes {1 + len(self.shared)} views, got {len(views)}: draw them by its shared")
         if self.oracle and labels is None:
-            raise UserError("a class oracle reads labels: hand in labels, or switch the oracle off")
+            raise UserError("a class oracle reads labels: pass labels, or switch the oracle off")
         framework, draws, labels = self.framework, draws or Draws(), labels if self.oracle else None
         views = self._inputs(views, generator, draws)
-        anchors = self._anchors()
-        jobs = self._jobs(views, anchors, generator, draws)
-        key_views = [v for v in range(len(views)) if anchors != (v,)]  # the only query view is nobody's key
-        qs, ks = framework.embed([query.inputs for _, query in jobs], [views[v] for v in key_views])
+        query_views = self._query_views()
+        queries = self._queries(views, query_views, generator, draws)
+        key_views = [v for v in range(len(views)) if query_views != (v,)]  # the only query view is not used as a key
+        qs, ks = framework.embed([query.inputs for _, query in queries], [views[v] for v in key_views])
         key_of = dict(zip(key_views, ks, strict=True))
 
         terms = []
-        for (anchor, query), q in zip(jobs, qs, strict=True):
-            keys = torch.stack([key for view, key in key_of.items() if view != anchor], dim=1)  # (N, J, H, D)
+        for (query_view, query), q in zip(queries, qs, strict=True):
+            keys = torch.stack([key for view, key in key_of.items() if view != query_view], dim=1)  # (N, J, H, D)
             for space in range(q.shape[1]):
-                # space 0 meets its own key view alone; in space h the image's other views are negatives too
+                # space 0 has only its own key view as candidates; in space h the image's other views are negatives too
                 candidates = keys[:, :1, space] if space == 0 else keys[:, :, space]
                 draw = draws.negatives[len(terms)] if draws.negatives else None
                 if draw is None:
@@ -127,9 +127,20 @@ class Method(nn.Module):
                 pool, allowed = framework.pool(candidates, query.targets, space, labels)
                 synthetic = self.negative_mixing.negatives(q[:, space], pool, allowed, draw)
                 targets = spread(query.targets, candidates.shape[1], space)
-                weight = query.weight / (len(anchors) * q.shape[1])
-                row = (query, q[:, space], candidates, targets, synthetic)
-                terms.append(Term(*row, space, anchor, weight, labels, draw))
+                weight = query.weight / (len(query_views) * q.shape[1])
+                term = Term(
+                    query=query,
+                    q=q[:, space],
+                    keys=candidates,
+                    targets=targets,
+                    synthetic=synthetic,
+                    space=space,
+                    query_view=query_view,
+                    weight=weight,
+                    labels=labels,
+                    draw=draw,
+                )
+                terms.append(term)
         return terms
 
     def training_step(
@@ -155,15 +166,15 @@ class Method(nn.Module):
         keys = self._keys(terms)
         if labels is not None:
             labels = labels.repeat(len(keys) // len(labels))
-        return StepOutput(total, diagnostics, keys, labels)
+        return StepOutput(loss=total, diagnostics=diagnostics, keys=keys, labels=labels)
 
     def update(self, output: StepOutput) -> None:
-        """After the optimiser step: momentum encoder and queue, where the framework has them."""
+        """After the optimiser step: momentum encoder and queue, if the framework has them."""
         self.framework.update(output.keys, output.labels)
 
     @torch.no_grad()
     def _diagnose(self, term: Term, candidates: Candidates | None, kind: str) -> dict[str, Tensor]:
-        """Columns of the log, of one term in space 0; chance and the framework's own are of clean queries if any."""
+        """Columns of the log, of one term in space 0; chance and the framework's own are of clean queries, if any."""
         columns, typical = {}, kind == "clean" or not self.query_mixing.keeps_clean
         if candidates is not None:
             columns[f"proxy_accuracy_{kind}"] = proxy_accuracy(candidates).mean()
@@ -174,33 +185,35 @@ class Method(nn.Module):
                 columns["chance_loss"] = candidates.real.chance_loss.mean()
         return columns | self.framework.diagnose(term) if typical else columns
 
-    def _anchors(self) -> tuple[int, ...]:
+    def _query_views(self) -> tuple[int, ...]:
         return (0, 1) if self.framework.settings.symmetric and len(self.shared) == 1 else (0,)
 
     def _inputs(self, views: list[Tensor], generator: Generator | None, draws: Draws) -> list[Tensor]:
         draw = draws.inputs
         if draw is None:
-            draw = self.query_mixing.sample_inputs(len(views) * len(views[0]), generator)
-        return self.query_mixing.inputs(views, draw)
+            draw = self.query_mixing.sample_input_mix(len(views) * len(views[0]), generator)
+        return self.query_mixing.mix_inputs(views, draw)
 
-    def _jobs(
-        self, views: list[Tensor], anchors: tuple[int, ...], generator: Generator | None, draws: Draws
+    def _queries(
+        self, views: list[Tensor], query_views: tuple[int, ...], generator: Generator | None, draws: Draws
     ) -> list[tuple[int, Query]]:
-        """(anchor, query) pairs: every query that is made of every view that is queried."""
-        jobs = []
-        for place, anchor in enumerate(anchors):
+        """(query view, query) pairs: all queries made from the queried views."""
+        queries = []
+        for place, query_view in enumerate(query_views):
             draw = draws.queries[place] if draws.queries else None
             if draw is None:
-                draw = self.query_mixing.sample(len(views[anchor]), generator)
-            jobs += [(anchor, query) for query in self.query_mixing.queries(views[anchor], draw)]
-        return jobs
+                draw = self.query_mixing.sample(len(views[query_view]), generator)
+            queries += [(query_view, query) for query in self.query_mixing.queries(views[query_view], draw)]
+        return queries
 
     def _keys(self, terms: list[Term]) -> Tensor:
         """(n, H, D): what the queues take, z_h of the key view of space h, for each view that was queried."""
         own = self.views_mixing.queue == "own"
-        keys = {(term.anchor, term.space): term.keys[:, term.space if own else 0] for term in terms}
+        keys = {(term.query_view, term.space): term.keys[:, term.space if own else 0] for term in terms}
         spaces = range(self.framework.online.spaces)
-        parts = [torch.stack([keys[anchor, space] for space in spaces], dim=1) for anchor in self._anchors()]
+        parts = [
+            torch.stack([keys[query_view, space] for space in spaces], dim=1) for query_view in self._query_views()
+        ]
         return torch.cat(parts).detach()
 
 
@@ -217,12 +230,12 @@ def check_compatible(framework: type[Framework], mixings: Sequence[Mixing], orac
                 f"{name} needs negatives and {framework.label} has none: "
                 f"take {name} on {mixing.reported_on[0]}, or {' or '.join(others[:2])} on {framework.name}"
             )
-        if mixing.seam in taken:
+        if mixing.slot in taken:
             raise IncompatibleMixing(
-                f"{name} and {taken[mixing.seam]} both change the {mixing.seam}: take one of them; "
-                "mixings combine where each changes something else (views, queries, negatives)"
+                f"{name} and {taken[mixing.slot]} both change the {mixing.slot}: take one of them; "
+                "mixings combine if each fills another slot (views, queries, negatives)"
             )
-        taken[mixing.seam] = name
+        taken[mixing.slot] = name
 
 
 def spread(targets: Tensor, key_views: int, space: int) -> Tensor:
@@ -232,7 +245,7 @@ def spread(targets: Tensor, key_views: int, space: int) -> Tensor:
 
 @torch.no_grad()
 def proxy_accuracy(candidates: Candidates, synthetic: bool = True) -> Tensor:
-    """(n,) 1 where the candidate with the largest target ranks above all others, else 0; higher is better.
+    """(n,) 1 if the candidate with the largest target ranks above all others, else 0; higher is better.
 
     MoCHi, arXiv:2010.01028, Fig. 2b. synthetic: let synthetic negatives compete as well.
     """

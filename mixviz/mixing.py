@@ -1,11 +1,11 @@
-"""The mixings. Each fills exactly one of three seams; it has no parameters to learn and knows no framework.
+"""The mixings. Each fills exactly one of three slots; it has no parameters to learn and knows no framework.
 
     views       which augmentation each key view shares with the query        LooC
     queries     which inputs are queried, and what they should match          MixCo, i-Mix, Un-Mix
     negatives   which further negatives are synthesised in embedding space    MoCHi
 
-Every random choice is made in ``sample`` and used elsewhere, so that it can be set by hand.
-The fields are declared once: they are the flags of the command line and the lines of ``config.json``.
+Every random choice is made in ``sample`` and used elsewhere, so that it can be set by hand. The fields are declared
+once: they are the flags of the command line and the lines of ``config.json``.
 """
 
 from collections.abc import Mapping
@@ -21,20 +21,20 @@ from torch import Generator, Tensor
 from mixviz.errors import UserError
 from mixviz.terms import STRICT, Query
 
-Kind = Literal["mixup", "cutmix"]  # of a blend: of all pixels, or of a box
+Kind = Literal["mixup", "cutmix"]  # blend all pixels, or paste a box
 
 
 class Mixing:
-    """What a mixing may do at its seam; a leaf overrides the methods of its own seam and no others."""
+    """What a mixing may do in its slot; a leaf overrides only the methods of its own slot."""
 
     label: ClassVar[str] = ""  # as its paper writes it
     colour: ClassVar[str] = "#8d878a"  # in every picture
-    seam: ClassVar[str]
+    slot: ClassVar[str]
     needs_negatives: ClassVar[bool] = False
     reported_on: ClassVar[tuple[str, ...]] = ()  # frameworks on which its paper reports it
-    usual: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # framework -> field -> its default there, if another
+    usual: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # framework -> field -> its default there, if different
     keeps_clean: ClassVar[bool] = True  # whether clean views are still queried
-    warmup_epochs: int = 0  # epochs before it sets in
+    warmup_epochs: int = 0  # warm-up: epochs without it
     queue: str = "own"  # which key view fills the queue of a space: its own, or the first
 
     @property
@@ -46,51 +46,52 @@ class Mixing:
         """Raises UserError if it cannot be trained in batches of this size, with this many negatives of a query."""
 
     def check_domain(self, domain: str) -> None:
-        """Raises UserError if it means nothing for data of this domain."""
+        """Raises UserError if it is not defined for data of this domain."""
 
     def sample(self, n: int, generator: Generator | None = None) -> Any:
-        """All random choices for n inputs (at the query seam) or n queries (at the negative seam)."""
+        """All random choices for n inputs (slot ``queries``) or n queries (slot ``negatives``)."""
         return None
 
     def at_share(self, draw: Any, lam: float) -> Any:
-        """A draw of ``sample`` with λ, the share of the first image of every blend, set by hand."""
+        """A draw of ``sample`` with a given λ, the share of the first image of every blend."""
         return draw
 
-    def sample_inputs(self, n: int, generator: Generator | None = None) -> Any:
-        """All random choices of ``inputs`` for n inputs, those of all views counted."""
+    def sample_input_mix(self, n: int, generator: Generator | None = None) -> Any:
+        """All random choices of ``mix_inputs``, for the n inputs of all views together."""
         return None
 
-    def inputs(self, views: list[Tensor], draw: Any) -> list[Tensor]:
-        """What takes the place of the views (each (N, ...)) before anything else happens."""
+    def mix_inputs(self, views: list[Tensor], draw: Any) -> list[Tensor]:
+        """Replaces the views, each (N, ...), before anything else happens."""
         return views
 
     def queries(self, view: Tensor, draw: Any) -> list[Query]:
         """The queries made from one view, (N, ...)."""
-        return [Query(view, torch.eye(len(view), device=view.device))]
+        return [Query(inputs=view, targets=torch.eye(len(view), device=view.device))]
 
     def negatives(self, q: Tensor, pool: Tensor, allowed: Tensor | None, draw: Any) -> Tensor:
-        """(n, D) queries, (P, D) pool, (n, P) which of it each query may use (None: all) -> (n, S, D)."""
+        """(n, D) queries, (P, D) pool, (n, P) which of the pool each query may use (None: all) -> (n, S, D)."""
         return q.new_zeros(len(q), 0, q.shape[1])
 
 
 class NoMixing(Mixing):
-    """The identity at every seam."""
+    """The identity in every slot."""
 
-    seam = "none"
+    slot = "none"
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class MixCo(Mixing):
     """Adds half a batch of blends as further, softly labelled queries (Lee et al. 2020, arXiv:2010.06300).
 
-    Input i of the first half of the batch is blended with input i of the second half; the blend should match
-    both keys, by their shares. Its cross entropy has a temperature of its own and enters the loss with weight β.
-    On MoCo-v2 blends are made of the query view and meet all N keys and the queue; on SimCLR of either view in turn.
+    Input i of the first half of the batch is blended with input i of the second half; the blend should match both keys,
+    in proportion to their shares. Its cross entropy has its own temperature and enters the loss with weight β. On
+    MoCo-v2 blends are made from the query view and compared with all N keys and the queue; on SimCLR from either view
+    in turn.
     """
 
     label: ClassVar[str] = "MixCo"
     colour: ClassVar[str] = "#f0a616"
-    seam: ClassVar[str] = "queries"
+    slot: ClassVar[str] = "queries"
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2", "simclr")
     usual: ClassVar[Mapping[str, Mapping[str, Any]]] = {"simclr": {"temperature": 0.5}}  # the authors', on small images
 
@@ -122,7 +123,17 @@ class MixCo(Mixing):
         blends = blend(view[:half], view[half : 2 * half], lam)
         targets = torch.cat([lam.diag(), (1 - lam).diag()], dim=1)
         targets = F.pad(targets, (0, len(view) - 2 * half))
-        return [*clean, Query(blends, targets, self.weight, self.temperature, mixed=True, candidates="batch")]
+        return [
+            *clean,
+            Query(
+                inputs=blends,
+                targets=targets,
+                weight=self.weight,
+                temperature=self.temperature,
+                mixed=True,
+                candidates="batch",
+            ),
+        ]
 
 
 class IMixDraw(NamedTuple):
@@ -133,18 +144,18 @@ class IMixDraw(NamedTuple):
     centre: Tensor | None = None
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class IMix(Mixing):
     """Replaces every query by a blend with another input of the batch (Lee et al. 2021, arXiv:2010.08887).
 
-    Its virtual label, one-hot over the batch, is blended alike. λ is max(λ, 1 - λ), λ ~ Beta(α, α): drawn for
-    every input in mixup; once a batch in CutMix, where it is the area that is left, counted in whole pixels.
-    InputMix, for weak augmentation, first blends every view with further inputs and leaves its label as it is.
+    Its virtual label, one-hot over the batch, is blended in the same way. λ is max(λ, 1 - λ), λ ~ Beta(α, α): drawn for
+    every input in mixup; once per batch in CutMix, where it is the remaining area, in whole pixels.
+    InputMix, for weak augmentation, first blends every view with further inputs without changing its label.
     """
 
     label: ClassVar[str] = "i-Mix"
     colour: ClassVar[str] = "#3da3e6"
-    seam: ClassVar[str] = "queries"
+    slot: ClassVar[str] = "queries"
     reported_on: ClassVar[tuple[str, ...]] = ("n-pair", "moco-v2", "byol")
     keeps_clean: ClassVar[bool] = False
 
@@ -180,9 +191,9 @@ class IMix(Mixing):
             inputs = torch.where(inside[:, None], view[partner], view)
         eye = torch.eye(len(view), device=view.device, dtype=lam.dtype)
         targets = blend(eye, eye[partner], lam)
-        return [Query(inputs, targets, mixed=True, candidates="batch")]
+        return [Query(inputs=inputs, targets=targets, mixed=True, candidates="batch")]
 
-    def sample_inputs(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor] | None:
+    def sample_input_mix(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor] | None:
         """Weights (n, 1 + number of further inputs), at least half on the input itself, and the others' indices."""
         if not self.inputmix:
             return None
@@ -195,7 +206,7 @@ class IMix(Mixing):
         others = [torch.randperm(n, generator=generator, device=weights.device) for _ in range(self.inputmix)]
         return weights, torch.stack(others, dim=1)
 
-    def inputs(self, views: list[Tensor], draw: tuple[Tensor, Tensor] | None) -> list[Tensor]:
+    def mix_inputs(self, views: list[Tensor], draw: tuple[Tensor, Tensor] | None) -> list[Tensor]:
         if draw is None:
             return views
         inputs = torch.cat(views)
@@ -217,24 +228,24 @@ class UnMixDraw(NamedTuple):
     centre: Tensor
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class UnMix(Mixing):
     """Adds the batch blended with itself in reverse order (Shen et al. 2022, arXiv:2003.05438).
 
     With one λ ~ Beta(α, α) a batch, input i is blended with input N - 1 - i, in all pixels or by CutMix's box, where λ
-    is the area that is left. The blend is queried twice as a clean view is: with weight λ for the key of image i, and
-    with weight 1 - λ for that of image N - 1 - i.
+    is the remaining area. The blend is queried twice as a clean view is: with weight λ for the key of image i, and with
+    weight 1 - λ for that of image N - 1 - i.
     """
 
     label: ClassVar[str] = "Un-Mix"
     colour: ClassVar[str] = "#7f2a6b"
-    seam: ClassVar[str] = "queries"
+    slot: ClassVar[str] = "queries"
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2", "simclr", "byol")
 
     alpha: Annotated[float, Field(gt=0, description="λ is drawn from Beta(α, α)")] = 1.0
-    region: Annotated[
-        float, Field(ge=0, le=1, description="probability of a box in place of a blend (images only)")
-    ] = 0.5
+    region: Annotated[float, Field(ge=0, le=1, description="probability of a box instead of a blend (images only)")] = (
+        0.5
+    )
 
     def sample(self, n: int, generator: Generator | None = None) -> UnMixDraw:
         lam = dirichlet(1, 2, self.alpha, generator)[:, 0]
@@ -260,7 +271,7 @@ class UnMix(Mixing):
 
 
 class MoCHiDraw(NamedTuple):
-    """Ranks are places in the query's list of hardest negatives, 0 the hardest."""
+    """Ranks are positions in the query's list of hardest negatives, 0 the hardest."""
 
     first: Tensor  # (n, s) ranks
     second: Tensor  # (n, s) ranks, other than ``first``
@@ -269,18 +280,18 @@ class MoCHiDraw(NamedTuple):
     beta: Tensor  # (n, s') in (0, 0.5), share of the query
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class MoCHi(Mixing):
     """Synthesises hard negatives from the hardest of the pool (Kalantidis et al. 2020, arXiv:2010.01028).
 
-    For each query: s mixtures of two of its N hardest negatives, and s' mixtures of the query itself, always
-    with less than half, and one of them. All are normalised, detached, and the query's own; s may exceed N.
-    The defaults are the paper's (1024, 1024, 128) of 16,384 keys, scaled to a queue of 1,024.
+    For each query: s mixtures of two of its N hardest negatives, and s' mixtures of one of them with the query itself,
+    whose share is below half. All are normalised and detached, and negatives of this query only; s may exceed N. The
+    defaults are the paper's (1024, 1024, 128) of 16,384 keys, scaled to a queue of 1,024.
     """
 
     label: ClassVar[str] = "MoCHi"
     colour: ClassVar[str] = "#ce5c02"
-    seam: ClassVar[str] = "negatives"
+    slot: ClassVar[str] = "negatives"
     needs_negatives: ClassVar[bool] = True
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2",)
 
@@ -288,7 +299,7 @@ class MoCHi(Mixing):
     pairs: Annotated[int, Field(ge=0, le=65_536, description="s, mixtures of two hard negatives for each query")] = 64
     towards_query: Annotated[int, Field(ge=0, le=65_536, description="s', mixtures of query and hard negative")] = 8
     warmup_epochs: Annotated[
-        int, Field(ge=0, description="epochs before it sets in (paper: 10 of 200), with MoCo's queue full of keys")
+        int, Field(ge=0, description="warm-up epochs without it (paper: 10 of 200); it also waits for a full queue")
     ] = 0
 
     def check(self, batch_size: int, pool_size: int) -> None:
@@ -313,7 +324,7 @@ class MoCHi(Mixing):
         return MoCHiDraw(first, second, uniform(self.pairs), partner, uniform(self.towards_query) / 2)
 
     def negatives(self, q: Tensor, pool: Tensor, allowed: Tensor | None, draw: MoCHiDraw) -> Tensor:
-        """Raises UserError where a query may use fewer than N of the pool."""
+        """Raises UserError if a query may use fewer than N of the pool."""
         if self.pairs == self.towards_query == 0:
             return super().negatives(q, pool, allowed, draw)
         q, pool = q.detach(), pool.detach()
@@ -327,9 +338,9 @@ class MoCHi(Mixing):
     def parents(
         self, q: Tensor, pool: Tensor, allowed: Tensor | None, draw: MoCHiDraw
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Places in the pool of what is mixed: both parents of the pairs, (n, s), and the query's partners, (n, s').
+        """Positions in the pool: both parents of the pairs, (n, s), and the query's partners, (n, s').
 
-        Raises UserError where a query may use fewer than N of the pool.
+        Raises UserError if a query may use fewer than N of the pool.
         """
         usable = len(pool) if allowed is None else int(allowed.sum(dim=1).min())
         if usable < self.hardest:
@@ -343,24 +354,24 @@ class MoCHi(Mixing):
         return first, second, partner
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class LooC(Mixing):
     """One more key view and embedding space for every left-out augmentation (Xiao et al. 2021, arXiv:2008.05659).
 
     Key view h copies one augmentation of the query. Space 0 learns to ignore all augmentations; space h has the
     image's other views as negatives and so must keep what augmentation h changes. One view is queried, on any
-    framework; where negatives come from the batch, the other images' further views are negatives too.
+    framework; if negatives come from the batch, the other images' further views are negatives too.
     """
 
     label: ClassVar[str] = "LooC"
     colour: ClassVar[str] = "#0b9560"
-    seam: ClassVar[str] = "views"
+    slot: ClassVar[str] = "views"
     needs_negatives: ClassVar[bool] = True
     reported_on: ClassVar[tuple[str, ...]] = ("moco-v2",)
 
     left_out: Annotated[
         tuple[str, ...],
-        Field(min_length=1, description="augmentations (groups of the data's domain) that get a space of their own"),
+        Field(min_length=1, description="augmentations (groups of the data's domain) that get their own space"),
         AfterValidator(lambda names: tuple(dict.fromkeys(names))),
     ] = ("color",)
     plus_plus: Annotated[bool, Field(description="LooC++: a last stage for each space; features are concatenated")] = (
@@ -388,7 +399,7 @@ def blend(a: Tensor, b: Tensor, lam: Tensor) -> Tensor:
 def box(lam: Tensor, centre: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     """CutMix's box (Yun et al. 2019, arXiv:1905.04899): (n, H, W) True inside, and the share left outside, (n,).
 
-    Its sides are sqrt(1 - lam) of the image's, in whole pixels; what falls over the edge is cut off.
+    Its sides are sqrt(1 - lam) of the image's, in whole pixels; parts beyond the edge are cut off.
     """
     sides = (1 - lam).clamp(min=0).sqrt()
 

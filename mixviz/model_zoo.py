@@ -1,6 +1,6 @@
 """Networks of torchvision and timm by name, as ``torchvision:NAME`` and ``timm:NAME``, without their classifier.
 
-Their states keep the library's own names, so they load strictly there once the classifier is gone.
+Their states keep the library's names, so they load strictly there once the classifier is removed.
 """
 
 import warnings
@@ -14,15 +14,15 @@ PUBLISHED = "published"  # weights that the library publishes
 
 
 def is_of_library(backbone: str) -> bool:
-    """Whether a backbone is named as one of these libraries."""
+    """Whether a backbone's name is one of these libraries'."""
     return backbone.partition(":")[0] in LIBRARIES
 
 
 def network(backbone: str, shape: tuple[int, ...], published: bool = False) -> nn.Module:
     """(n, *shape) -> (n, F), initialised by torch's global generator, or with the published weights.
 
-    Those are downloaded unless they are in the library's cache. Raises UserError, also if they cannot be had or the
-    network cannot be made for this shape.
+    The weights are downloaded unless they are in the library's cache. Raises UserError, also if they are not available
+    or the network does not take this shape.
     """
     library, _, name = backbone.partition(":")
     if len(shape) != 3:
@@ -30,17 +30,17 @@ def network(backbone: str, shape: tuple[int, ...], published: bool = False) -> n
     make = _of_torchvision if library == "torchvision" else _of_timm
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the libraries' own code
+            warnings.simplefilter("ignore")  # from the libraries' own code
             return make(name, shape, published)
     except UserError:
         raise
-    except Exception as error:  # of many kinds, as of a download
+    except Exception as error:  # many kinds, such as failed downloads
         what = f"the published weights of {backbone}" if published else backbone
         raise UserError(f"cannot make {what}: {type(error).__name__}: {reason(error)}") from error
 
 
 def published_weights(backbone: str, shape: tuple[int, ...]) -> dict[str, Tensor]:
-    """The state of the network as it is published. Raises UserError."""
+    """The published state of the network. Raises UserError."""
     if not is_of_library(backbone):
         raise UserError(f"--init {PUBLISHED} is for torchvision:NAME and timm:NAME, not for {backbone}")
     return network(backbone, shape, published=True).state_dict()

@@ -1,4 +1,4 @@
-"""Statistics of seeds: paired differences with an interval, and what they settle."""
+"""Statistics over seeds: paired differences with an interval, and what they settle."""
 
 import math
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-FEWEST_SEEDS = 3  # below these no sign counts as settled
-MOST_SEEDS = 10_000  # more would be needed than anybody trains
+FEWEST_SEEDS = 3  # with fewer no sign counts as settled
+MOST_SEEDS = 10_000  # more than this is unrealistic
 VERDICTS = {1: "higher", -1: "lower", 0: "not settled"}
 
 
@@ -49,7 +49,7 @@ def paired_differences(table: pd.DataFrame, base: str, confidence: float = 0.95)
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
-    """Mean of values and its interval by Student's t: mean, low, high; NaN where there are too few."""
+    """Mean of values and its interval by Student's t: mean, low, high; NaN if there are too few."""
     if len(values) < 2:
         return (float(values[0]) if len(values) else np.nan), np.nan, np.nan
     mean = float(np.mean(values))
@@ -59,19 +59,19 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
 
 
 def settled_sign(low: float, high: float, seeds: int) -> int:
-    """1 or -1 where the interval of a mean difference lies on one side of 0; 0 where it does not, or of few seeds."""
+    """1 or -1 if the interval of a mean difference is on one side of 0; else, or with too few seeds, 0."""
     if seeds < FEWEST_SEEDS:
         return 0
     return int(low > 0) - int(high < 0)
 
 
 def seeds_to_settle(differences: Sequence[float], confidence: float = 0.95, power: float = 0.8) -> int | None:
-    """How many paired seeds would settle the sign, were mean and deviation of the differences the true ones.
+    """How many paired seeds would settle the sign, if mean and deviation of the differences were the true ones.
 
     The fewest, at least three, with which a two-sided t-test at this confidence finds the mean's sign with this
     probability: n with P(T > t) >= power, where t is the quantile of Student's t with n - 1 degrees of freedom and T
-    is noncentral with noncentrality sqrt(n) mean / deviation. None where no number that can be trained would do, or
-    where fewer than two differences give no deviation.
+    is noncentral with noncentrality sqrt(n) mean / deviation. None if no realistic number would do, or with fewer than
+    two differences.
     """
     if len(differences) < 2:
         return None
@@ -92,6 +92,6 @@ def chance_to_settle(n: int, effect: float, confidence: float = 0.95) -> float:
     """Probability that n differences have an interval above 0. effect: their true mean, in standard deviations."""
     noncentrality = math.sqrt(n) * effect
     quantile = special.stdtrit(n - 1, (1 + confidence) / 2)
-    if noncentrality - quantile > 30:  # beyond what the noncentral distribution can be evaluated for
+    if noncentrality - quantile > 30:  # beyond the range of the noncentral distribution
         return 1.0
     return float(stats.nct.sf(quantile, n - 1, noncentrality))

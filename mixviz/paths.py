@@ -1,4 +1,4 @@
-"""Where things live: what comes with the project, and what its user makes: data sets, decoded caches and runs."""
+"""Paths: of the project's own files, and of the user's data sets, decoded caches and runs."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ APP = "mixviz"
 
 
 def is_clone() -> bool:
-    """Whether the package lies in a clone of the project, rather than where pip put it."""
+    """Whether the package is in a clone of the project, not installed by pip."""
     return (PACKAGE.parent / "pyproject.toml").is_file()
 
 
@@ -21,7 +21,7 @@ def shipped() -> Path:
 
 
 def clone(what: str) -> Path:
-    """The root of the clone, for what only makes sense there. Raises UserError if the package was installed."""
+    """The root of the clone, for commands that only make sense there. Raises UserError if the package was installed."""
     if not is_clone():
         raise UserError(f"{what} is for a clone of the project, and mixviz is installed in {PACKAGE}: clone it first")
     return PACKAGE.parent
@@ -36,7 +36,7 @@ def data_root() -> Path:
 
 
 def user_folder() -> Path:
-    """Where this system keeps a program's data of one user: on Linux by the XDG base directory rules."""
+    """This system's folder for a program's user data: on Linux by the XDG base directory rules."""
     home = Path.home()
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / APP
@@ -47,7 +47,7 @@ def user_folder() -> Path:
 
 
 def datasets_root() -> Path:
-    """Downloaded data sets, as their publishers ship them."""
+    """Downloaded data sets, as their publishers distribute them."""
     return data_root() / "datasets"
 
 
@@ -62,7 +62,7 @@ def runs_root() -> Path:
 
 
 def check_writable(path: Path) -> Path:
-    """The path of a file that is to be written later, its folder made. Raises UserError where it cannot be."""
+    """The path of a file to be written later; makes its folder. Raises UserError if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

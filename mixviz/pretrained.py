@@ -1,6 +1,6 @@
-"""Pretrained networks: runs that are kept with the project, and the method of any run as its training left it.
+"""Pretrained networks: the bundled runs, and the method of any run after its training.
 
-A recording is a run folder with a film and float16 weights in place of a checkpoint; ``Run`` opens it like any other.
+A recording is a run folder with a film and float16 weights instead of a checkpoint; ``Run`` opens it like any other.
 """
 
 import shutil
@@ -39,15 +39,15 @@ TOLERANCE = 0.05  # of the mean difference of cosines: float16 weights, and bflo
 
 @dataclass(frozen=True)
 class Check:
-    """What was found of one recording; ``wrong`` is empty where all is well."""
+    """The check of one recording; ``wrong`` is empty if all is well."""
 
     recording: str
     wrong: tuple[str, ...]
-    difference: float | None  # of cosines, between the film's last frame and the weights asked anew; None: no images
+    difference: float | None  # of cosines, between the film's last frame and the weights' embeddings; None: no images
 
 
 def restore(run: Run, sets: TrainSets | None = None, device: str = "auto") -> Method:
-    """The method of a run as its last epoch left it, in evaluation mode and without gradients.
+    """The method of a run after its last epoch, in evaluation mode and without gradients.
 
     A recording has neither a momentum encoder nor a queue: its encoder is used as the momentum encoder, and the queue
     is filled with that encoder's keys of training images. sets: the run's images, if they are loaded already.
@@ -78,7 +78,7 @@ def _rebuild(run: Run, sets: TrainSets, device: str) -> Method:
 
 
 def bank_rows(images: Dataset, length: int) -> np.ndarray:
-    """(K,) rows of at most ``length`` images whose keys stand for those of a queue, in random order."""
+    """(K,) rows of at most ``length`` images whose keys fill a queue, in random order."""
     return np.random.default_rng(0).permutation(len(images))[:length]
 
 
@@ -86,8 +86,8 @@ def bank_rows(images: Dataset, length: int) -> np.ndarray:
 def bank_keys(encoder: Embedder, images: Dataset, augment: AugmentSettings) -> tuple[Tensor, Tensor]:
     """Keys of one augmented view of each image, as a queue holds them: (K, H, D) of unit length; and their classes.
 
-    Classes are (K,), -1 if unknown. images: to be taken from those that the run was trained on, without the held-out
-    ones, which are its queries.
+    Classes are (K,), -1 if unknown. images: those that the run was trained on, without the held-out ones, which are the
+    queries.
     """
     device, keys = encoder.device, []
     augmentation, generator = augmentation_of(augment, images), fixed_generator(device)
@@ -108,10 +108,10 @@ def add(
     name: str | None = None,
     dims: int | None = None,
 ) -> Run:
-    """Keep a run: its files, and the weights of its encoder. Raises UserError where it was not finished or filmed.
+    """Add a run to the recordings: its files and its encoder's weights. Raises UserError if it is not ready for that.
 
-    heads: False keeps the backbone alone. name: of the recording; None: the run's. dims: keep so many principal
-    directions of every embedding in the film; None: all that it has.
+    heads: False keeps the backbone alone. name: of the recording; None: the run's. dims: keep this number of
+    principal directions of every embedding in the film; None: all.
     """
     missing = [name for name in FILES if not (run.path / name).exists()]
     if missing:
@@ -162,11 +162,10 @@ def read_sums(root: Path) -> dict[str, str]:
 
 
 def verify(root: Path = ROOT, names: Sequence[str] = ()) -> list[Check]:
-    """Check recordings: files and checksums, size, film and weights, and that the weights see what the film shows.
+    """Check recordings: files and checksums, size, film and weights, and the film's last frame against the weights.
 
-    The last is done where the images are: glyphs are drawn everywhere; and only if all checksums are right, so that
-    nothing is read that was changed. names: of recordings; empty: all, and those that have checksums but are gone.
-    Raises UserError where there is none of a name.
+    The last needs the images, which glyphs always have, and right checksums, so that no changed file is read. names: of
+    recordings; empty: all, including those with checksums that are missing. Raises UserError for an unknown name.
     """
     runs = {run.path.relative_to(root).as_posix(): run for run in available(root)}
     sums = read_sums(root)
@@ -180,7 +179,7 @@ def verify(root: Path = ROOT, names: Sequence[str] = ()) -> list[Check]:
 
 
 def available(root: Path = ROOT) -> list[Run]:
-    """All recordings, those in folders of their own included, by name."""
+    """All recordings by name, including those in sub-folders."""
     return [Run(path.parent) for path in sorted(root.rglob("config.json"))]
 
 
@@ -216,7 +215,7 @@ def _check(run: Run, root: Path, sums: dict[str, str], images: dict[str, Dataset
     except UserError as error:
         wrong.append(str(error))
     if difference is not None and not difference < TOLERANCE:
-        wrong.append(f"the weights see other things than the film shows: cosines differ by {difference:.3f}")
+        wrong.append(f"the weights' embeddings are not those of the film: cosines differ by {difference:.3f}")
     return Check(prefix, tuple(wrong), difference)
 
 
@@ -242,7 +241,7 @@ def _backbone(encoder: Embedder, inputs: Tensor) -> dict[str, Tensor]:
 
 
 def _images(run: Run, images: dict[str, Dataset | None]) -> Dataset | None:
-    """The run's training images, loaded once; None where they are not on this machine."""
+    """The run's training images, loaded once; None if they are not on this machine."""
     key = run.config.data.model_dump_json()
     if key not in images:
         try:

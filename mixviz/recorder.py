@@ -1,7 +1,7 @@
-"""Films a training run: looks at a fixed set of held-out training images now and then, and changes nothing.
+"""Films a training run: embeds a fixed set of held-out training images at some epochs, and changes nothing.
 
-The network is looked at in evaluation mode, with views and choices of the film's own, the same in every frame. The
-queries are clean views: how a network reads blends is a question of its own (``analysis.mixpath``).
+The network is in evaluation mode, with the film's own views and random choices, the same in every frame. The
+queries are clean views: how a network responds to blends is a separate question (``analysis.mixpath``).
 """
 
 import time
@@ -18,7 +18,7 @@ from mixviz.analysis.geometry import alignment, class_alignment, effective_rank,
 from mixviz.analysis.hardness import hardness, negative_columns, of_own_class, real_parts, synthetic_points
 from mixviz.analysis.heads import head_names, heads
 from mixviz.analysis.neighbours import nearest
-from mixviz.analysis.projection import turned
+from mixviz.analysis.projection import procrustes
 from mixviz.augment import Augmentation, make_views
 from mixviz.build import fixed_generator
 from mixviz.config import RunConfig
@@ -30,9 +30,9 @@ from mixviz.method import Method
 from mixviz.terms import Candidates, Term
 
 PROBES = 400  # images whose embeddings are kept
-QUERIES = 256  # of them, that are queried against the candidates, in batches as in training
-PAIRS = 128  # of them, whose two views are aligned
-NEIGHBOURS = 10  # for the kNN among the probes
+QUERIES = 256  # of them, the queries of the proxy task, in batches as in training
+PAIRS = 128  # of them, with two views for alignment
+NEIGHBOURS = 10  # of the kNN among the probes
 DIMS = 32  # principal directions of the backbone, and of all heads together
 RANKS = 1024  # hardest negatives of MoCHi's Fig. 2a; a logarithmic choice of their ranks is kept
 
@@ -40,8 +40,8 @@ RANKS = 1024  # hardest negatives of MoCHi's Fig. 2a; a logarithmic choice of th
 class Recorder:
     """Takes the frames of one run and keeps ``film.npz`` up to date.
 
-    held_out: training images, with labels where known, of which the probes are drawn; rows: (N,) where they lie in
-    the training images, rising.
+    held_out: training images, with labels where known, from which the probes are drawn; rows: (N,) their rows in the
+    training images, rising.
     """
 
     def __init__(self, path: Path, config: RunConfig, held_out: Dataset, rows: Tensor, augmentation: Augmentation):
@@ -56,9 +56,9 @@ class Recorder:
         self.about: dict[str, Any] = {}
 
     def rewind(self, epoch: int) -> None:
-        """Go on after this epoch: of a film that is there already, the probes are kept and the frames up to it.
+        """Continue after this epoch: an existing film's probes are kept, and its frames up to it.
 
-        Raises UserError if it is damaged, or its probes are none of the held-out images.
+        Raises UserError if it is damaged, or its probes are not among the held-out images.
         """
         if epoch and self.path.exists():
             film = Film.load(self.path)
@@ -71,14 +71,14 @@ class Recorder:
                 self._film().save(self.path)
 
     def _look_at(self, places: np.ndarray) -> None:
-        """Take these of the held-out images for probes."""
+        """Use these of the held-out images as probes."""
         self.probes, self.rows = self.held_out.select(places), self.held_rows[places]
 
     @torch.no_grad()
     def take(self, method: Method, epoch: int) -> float:
-        """Take a frame after so many epochs, where one is due; how many seconds it took.
+        """Take a frame after this number of epochs, if one is due; returns the seconds it took.
 
-        The method stays as it is, bit for bit.
+        The method does not change, bit for bit.
         """
         if epoch not in self.due:
             return 0.0
@@ -94,7 +94,7 @@ class Recorder:
 
     @cached_property
     def _seen(self) -> tuple[Tensor, list[Tensor]]:
-        """The probes as they are, and the views of those that are queried; on the CPU, the same in every frame."""
+        """The clean probes, and the views of the queried ones; on the CPU, the same in every frame."""
         images, queries = clean(self.probes), prepared(self.probes, slice(QUERIES))
         generator = fixed_generator()
         views = make_views(queries, self.augmentation, generator, self.shared)
@@ -133,7 +133,7 @@ class Recorder:
         return DIMS if name == "backbone" else max(8, DIMS // (len(self.names)))
 
     def _tasks(self, method: Method, views: list[Tensor], labels: Tensor | None) -> dict[str, Any]:
-        """The proxy tasks of the queries, in batches as in training: means of every analysis of hardness."""
+        """The proxy task of the queries, in batches as in training: means of every analysis of hardness."""
         size = min(self.config.train.batch_size, len(views[0]))
         batches = len(views[0]) // size
         generator = fixed_generator(views[0].device, seed=1)
@@ -206,26 +206,26 @@ class Recorder:
 
 
 def _fewest_bits(labels: np.ndarray) -> type[np.signedinteger]:
-    """16 where they fit, as nearly always."""
+    """16 bits if they suffice, as nearly always."""
     return np.int16 if np.abs(labels).max(initial=0) < 2**15 else np.int64
 
 
 def principal(x: Tensor, dims: int, before: np.ndarray | None = None) -> tuple[np.ndarray, float]:
-    """Unit rows (P, F) in their ``dims`` principal directions, not centred, and the share of squared length kept.
+    """Unit rows (P, F) in their ``dims`` principal directions, not centred, and the kept share of squared length.
 
-    Float16. before: (P, dims) of the last frame; the new one is turned (and mirrored) to lie nearest to it, which
-    changes no distance (orthogonal Procrustes, Schönemann 1966).
+    Float16. before: (P, dims) of the last frame; the new one is rotated or mirrored to be nearest to it, which changes
+    no distance (orthogonal Procrustes, Schönemann 1966).
     """
     x = x.double()
     values, directions = torch.linalg.eigh(x.T @ x)
     low = x @ directions[:, -min(dims, *x.shape) :].flip(1)
     if before is not None:
-        low = turned(low, torch.from_numpy(before).double())
+        low = procrustes(low, torch.from_numpy(before).double())
     return low.numpy().astype(np.float16), float(values[-low.shape[1] :].sum() / values.sum())
 
 
 def reduced(film: Film, dims: int) -> Film:
-    """A smaller film: every embedding in its ``dims`` principal directions, as the recorder would have kept it."""
+    """A smaller film: every embedding in its ``dims`` principal directions, as the recorder would have stored it."""
     embeddings, kept = {}, {}
     for name, frames in film.embeddings.items():
         low: list[np.ndarray] = []
@@ -240,7 +240,7 @@ def reduced(film: Film, dims: int) -> Film:
 
 
 def leave_one_out(x: Tensor, labels: Tensor) -> float:
-    """Accuracy of kNN among the probes themselves: each by the majority of its nearest others (the lowest of equals).
+    """Accuracy of kNN among the probes themselves: each by the majority of its nearest others (ties: the lowest class).
 
     Few probes make it coarse: for comparing epochs, not encoders.
     """
@@ -249,7 +249,7 @@ def leave_one_out(x: Tensor, labels: Tensor) -> float:
 
 
 def log_ranks(top: int, count: int = 48) -> list[int]:
-    """Ranks 1 to ``top``, close together where they are small; at most ``count`` of them."""
+    """Ranks 1 to ``top``, denser at small ranks; at most ``count`` of them."""
     return np.unique(np.geomspace(1, top, count).round().astype(int)).tolist()
 
 
@@ -261,18 +261,18 @@ def at_ranks(probabilities: Tensor, ranks: list[int]) -> np.ndarray:
 
 
 def _clean(method: Method, epoch: int) -> Method:
-    """The method as it was in the last epoch, but for its blends: its queries are clean views.
+    """The method in its last epoch, but without blends: its queries are clean views.
 
-    Before training nothing is mixed from the queue, which holds its random start.
+    Before training nothing is mixed from the queue, whose keys are random.
     """
     method = method.at_epoch(max(epoch - 1, 0))
     left_out = ("queries",) if epoch else ("queries", "negatives")
-    kept = [mixing for mixing in method.mixings if mixing.seam not in left_out]
+    kept = [mixing for mixing in method.mixings if mixing.slot not in left_out]
     return Method(method.framework, *kept, oracle=method.oracle)
 
 
 def _frames(film: Film, epoch: int) -> list[dict[str, Any]]:
-    """A film's frames up to an epoch, as the recorder keeps them."""
+    """A film's frames up to an epoch, in the recorder's form."""
     return [
         {
             "epoch": int(film.epochs[i]),

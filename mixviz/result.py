@@ -1,4 +1,4 @@
-"""A result: one number with all that it depends on, how it is stored, and what it is made of."""
+"""A result: one number with everything that it depends on, its stored form, and its details."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -12,15 +12,15 @@ if TYPE_CHECKING:  # slow to import, and results are listed without
 
     from mixviz.confusion import Confusion
 
-BEST_ON_TEST = "best-on-test"  # is in the label of every result that was chosen by test labels
+BEST_ON_TEST = "best-on-test"  # in the label of every result that test labels selected
 IDENTITY = ("data", "split", "protocol", "encoder", "target", "seed", "run")
-KINDS = {float: (float, int)}  # what JSON may hold for a type
-PARTS = ("confusion", "table")  # what a result is made of: stored in files of their own
+KINDS = {float: (float, int)}  # the types in JSON for a type
+PARTS = ("confusion", "table")  # details of a result: stored in their own files
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One number, and all that it depends on."""
+    """One number, and everything that it depends on."""
 
     protocol: str  # its name: linear-features, knn, ...
     options: Mapping[str, Any] = field(default_factory=dict)  # of the protocol, those that are not its defaults
@@ -45,12 +45,12 @@ class Result:
 
     @property
     def label(self) -> str:
-        """The protocol as it is shown, with its options: ``knn (k 20, layer head)``."""
+        """The protocol's label, with its options: ``knn (k 20, layer head)``."""
         return marked(protocol_label(self.protocol, self.options), self.chosen_on_test)
 
     @property
     def identity(self) -> tuple[str, str, str, str, str, int, str]:
-        """What it is a result of, as ``IDENTITY`` names it: of two results that share it the newer one counts."""
+        """The fields in ``IDENTITY``: of two results that share them the newer one counts."""
         return self.data, self.split, self.label, self.encoder, self.target, self.seed, self.run
 
     @property
@@ -64,14 +64,14 @@ class Result:
         return "encoder_trained_on" in self.settings
 
     def to_dict(self) -> dict[str, Any]:
-        """For a JSON file: everything but the confusion and the table."""
+        """For a JSON file: everything except the confusion and the table."""
         return {key: value for key, value in vars(self).items() if key not in PARTS}
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> "Result":
-        """The result that ``to_dict`` gave to a JSON file, in this version or an older one.
+        """The result from a dictionary of ``to_dict``, of this version or an older one.
 
-        Keys that this version does not know are ignored. Raises UserError if one that it needs is missing.
+        Unknown keys are ignored. Raises UserError if a required one is missing.
         """
         needed = [f.name for f in fields(cls) if f.default is f.default_factory is MISSING]
         missing = [name for name in needed if name not in row]
@@ -106,12 +106,12 @@ def protocol_label(name: str, options: Mapping[str, Any]) -> str:
 
 
 def marked(label: str, chosen_on_test: bool) -> str:
-    """The label, with ``best-on-test`` in it if test labels have chosen."""
+    """The label, with ``best-on-test`` in it if test labels have selected."""
     return f"{label} ({BEST_ON_TEST})" if chosen_on_test and BEST_ON_TEST not in label else label
 
 
 def as_text(value: Any) -> str:
-    """An option as in labels and on the command line: ``0.1/1`` for several, ``none`` for None."""
+    """An option as in labels and on the command line: ``0.1/1`` for several values, ``none`` for None."""
     if isinstance(value, tuple):
         return "/".join(map(as_text, value))
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,10 +1,10 @@
-"""The run folder: everything that a training run leaves behind, and the way back to its encoder.
+"""The run folder: all files of a training run, and loading its encoder.
 
 config.json        every setting               metrics.csv       one row an epoch
 environment.json   commit, versions, device    evaluation.json   results with protocol, data set and seed
 checkpoint.pt      the state after the last whole epoch: method, optimiser, epoch; previous.pt: the one before
 epoch-N.pt         the state after epoch N, of the epochs that --keep-every names
-tags.txt           the user's own words for the run, one a line
+tags.txt           the user's tags for the run, one per line
 film.npz           a fixed set of images as the network saw it, epoch by epoch
 
 The checkpoint of an epoch is written last; ``Run.rewind`` goes back to it and drops what other files say of later ones.
@@ -16,7 +16,7 @@ import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,24 +64,24 @@ class Run(RunFolder):
 
     @classmethod
     def check_new(cls, config: RunConfig, name: str | None = None, root: Path | None = None) -> "Run":
-        """The run as it would be created. Raises UserError where its name is no good or taken."""
+        """The run that would be created. Raises UserError if its name is invalid or taken."""
         run = cls((root or runs_root()) / folder_of(name or default_name(config)), trusted=True)
         if (run.path / "config.json").exists():
             own = run.config.data.absolute == config.data.absolute
-            cure = "continue it with --resume, or choose" if own else "it is of other data: choose"
+            cure = "continue it with --resume, or choose" if own else "it has other data: choose"
             raise UserError(f"the run {run.name} exists: {cure} another --name")
         return run
 
     @classmethod
     def create(cls, config: RunConfig, name: str | None = None, root: Path | None = None) -> "Run":
-        """A new folder with config and environment. Raises UserError where it exists or cannot be written."""
+        """A new folder with config and environment. Raises UserError if it exists or cannot be written."""
         run = cls.check_new(config, name, root)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(run.path, error) from error
         with run.locked():
-            cls.check_new(config, name, root)  # not made by another process in the meantime
+            cls.check_new(config, name, root)  # unless another process has made it meanwhile
             run.write_json("environment.json", environment() | {"dtype": dtype_name(config)})
             placed = config.model_copy(update={"data": config.data.absolute})
             run.write_json("config.json", placed.model_dump(mode="json"))
@@ -121,7 +121,7 @@ class Run(RunFolder):
         return pd.DataFrame(self.log_rows)
 
     def extend(self, epochs: int, after: int) -> None:
-        """Let the run have more epochs; after: those that are trained. Its lock must be held. Raises UserError."""
+        """Extend the run to more epochs; after: those that are trained. Its lock must be held. Raises UserError."""
         extended = self.config.extended(epochs, after)
         if extended != self.config:
             self.write_json("config.json", extended.model_dump(mode="json"))
@@ -148,7 +148,7 @@ class Run(RunFolder):
         write_whole(self.path / CHECKPOINT, copy if keep else write, self.path / PREVIOUS)
 
     def kept(self, epoch: int) -> Path:
-        """Where the checkpoint of an epoch that is kept lies."""
+        """The path of the kept checkpoint of an epoch."""
         return self.path / f"epoch-{epoch}.pt"
 
     def load_checkpoint(self, device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -172,7 +172,7 @@ class Run(RunFolder):
         return UserError(f"the run {self.name} was cut off while it was saved: continue it with train --resume")
 
     def rewind(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-        """Go back to the last whole epoch, to train on from there: its state, or None before the first.
+        """Go back to the last complete epoch, to resume from it: its state, or None before the first.
 
         If its checkpoint is damaged or gone, the one before is put in its place; rows of later epochs are removed from
         the log. Raises UserError, with all files as they were, if the checkpoints of later epochs are gone.
@@ -206,7 +206,7 @@ class Run(RunFolder):
         return state
 
     def encoder(self, trained: bool = True, device: str = "auto") -> Embedder:
-        """The run's embedder, in evaluation mode and without gradients; not trained: as it was initialised.
+        """The run's embedder, in evaluation mode and without gradients; trained=False: as initialised.
 
         From the checkpoint or, in a recording, from its float16 weights. Raises UserError; so does a forward pass if
         the recording keeps the backbone alone.
@@ -231,9 +231,9 @@ class Run(RunFolder):
         return self._online_weights()[1]
 
     def method(self, device: str = "auto") -> Method:
-        """The whole method as the last epoch left it, momentum encoder and queue included, in evaluation mode.
+        """The whole method after its last epoch, including momentum encoder and queue, in evaluation mode.
 
-        Raises UserError where there is no checkpoint; a recording keeps the encoder alone.
+        Raises UserError if there is no checkpoint; a recording has only the encoder.
         """
         state = self.load_checkpoint()
         method = build_method(self.config_on(device), _shape(state))
@@ -282,7 +282,7 @@ class Run(RunFolder):
         return {name: v.float() if v.is_floating_point() else v for name, v in weights.items()}, shape
 
     def config_on(self, device: str | None = None) -> RunConfig:
-        """The config to build networks from; device: in place of its own.
+        """The config to build networks from; device: instead of its own.
 
         Raises UserError if that would import code and the run is not trusted.
         """
@@ -298,7 +298,7 @@ class Run(RunFolder):
 
     @property
     def film(self) -> Film:
-        """Raises UserError where there is none."""
+        """Raises UserError if there is none."""
         return Film.load(self.path / "film.npz")
 
 
@@ -344,7 +344,7 @@ def list_runs(root: Path | None = None) -> list[Run]:
 
 
 def split_readable(runs: Sequence[Run]) -> tuple[list[Run], dict[str, str]]:
-    """The runs whose config, log and results can be read; and by name what is wrong with each of the others."""
+    """The runs whose config, log and results can be read; and by name the error of each of the others."""
     fine, wrong = [], {}
     for run in runs:
         try:
@@ -356,14 +356,14 @@ def split_readable(runs: Sequence[Run]) -> tuple[list[Run], dict[str, str]]:
 
 
 def short_names(runs: Sequence[Run]) -> list[str]:
-    """The method of each run; of those with the same method, its name in brackets."""
+    """The method of each run; for equal methods, with the run's name in brackets."""
     methods = [run.config.method.name for run in runs]
     once = [methods.count(method) == 1 for method in methods]
     return [method if one else f"{method} ({run.name})" for method, one, run in zip(methods, once, runs, strict=True)]
 
 
 def folder_of(name: str) -> str:
-    """A name that is good for a run's folder. Raises UserError."""
+    """A valid name for a run's folder. Raises UserError."""
     if not re.fullmatch(r"\w[\w.+=,@-]*", name) or len(name) > LONGEST_NAME:
         raise UserError(
             f"--name {name[:LONGEST_NAME]!r} is not a valid folder name: use up to {LONGEST_NAME} letters, digits and "

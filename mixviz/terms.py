@@ -17,14 +17,14 @@ Settings = TypeVar("Settings")
 
 
 def replace_known(settings: Settings, **values: Any) -> Settings:
-    """A copy of a mixing's or a framework's settings with those of the values that it has a field for."""
+    """A copy of a mixing's or a framework's settings with the values that it has fields for."""
     assert is_dataclass(settings)
     assert not isinstance(settings, type)
     known = {field.name for field in fields(settings)}
     return replace(settings, **{name: value for name, value in values.items() if name in known})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Query:
     """Inputs to query with, and the distribution over the batch that each should match."""
 
@@ -32,13 +32,13 @@ class Query:
     targets: Tensor  # (n, N), rows sum to one
     weight: float | Tensor = 1.0  # of its loss in the total; a tensor is ()
     temperature: float | None = None  # None: the framework's own
-    mixed: bool = False  # its inputs are made of several images
-    candidates: Literal["own", "batch"] = "own"  # of all N images the keys, or as a clean query, which has one target
+    mixed: bool = False  # its inputs are made from several images
+    candidates: Literal["own", "batch"] = "own"  # batch: the keys of all images; own: as a clean query
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Term:
-    """One summand of the loss: everything that it is computed from, and all that a picture may show."""
+    """One term of the loss: everything that it is computed from, and that pictures show."""
 
     query: Query
     q: Tensor  # (n, D) query embeddings, of unit length if the framework normalises
@@ -46,10 +46,10 @@ class Term:
     targets: Tensor  # (n, N * J) the query's targets, spread over the key views
     synthetic: Tensor  # (n, S, D) negatives that a mixing synthesised, unit length, detached
     space: int  # which of the H embedding spaces
-    anchor: int  # which view the queries are made of
+    query_view: int  # which view the queries are made from
     weight: float | Tensor  # of its loss in the total; a tensor is ()
     labels: Tensor | None = None  # (N,) classes; only a class oracle uses them
-    draw: Any = None  # what the negatives' mixing drew
+    draw: Any = None  # the random choices of the negatives' mixing
 
     @property
     def real(self) -> "Term":
@@ -57,9 +57,9 @@ class Term:
         return replace(self, synthetic=self.synthetic[:, :0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidates:
-    """A query's row of similarities and its target distribution: what the loss, and every picture, looks at."""
+    """A query's row of similarities and its target distribution: the basis of the loss and of every picture."""
 
     positives: Tensor  # (n, P) similarities to the columns that may carry target mass; -inf: no candidate
     targets: Tensor  # (n, P), rows sum to one
@@ -85,9 +85,9 @@ class Candidates:
 
     @property
     def chance_loss(self) -> Tensor:
-        """(n,) nats: InfoNCE where all candidates of a query are equally similar to it, the logarithm of their number.
+        """(n,) nats: InfoNCE if all candidates of a query are equally similar to it: the logarithm of their number.
 
-        Targets that are spread over several positives do not change it.
+        Several positives do not change it.
         """
         parts = [self.positives, *self.negatives.values()]
         return torch.stack([(part > -torch.inf).sum(dim=1) for part in parts]).sum(dim=0).log()
@@ -95,7 +95,7 @@ class Candidates:
     @property
     def logits(self) -> Tensor:
         """(n, P + all M): the similarities over the temperature."""
-        return self.similarities.div_(self.temperature)  # they were put together anew
+        return self.similarities.div_(self.temperature)  # in place: ``similarities`` is a new tensor
 
     @property
     def probabilities(self) -> Tensor:

@@ -1,7 +1,7 @@
-"""The loop: one device a process, data and augmentation beside the network, every random choice from the seed.
+"""The loop: one device per process, data and augmentation on it, every random choice from the seed.
 
 Each step seeds its own generators from (seed, stream, step). So a resumed run equals an uninterrupted one bit for
-bit, nothing that looks on changes what is trained, and runs of one seed share initial weights, order and crops
+bit, nothing that watches changes the training, and runs of one seed share initial weights, order and crops
 whatever their mixing.
 """
 
@@ -46,7 +46,7 @@ from mixviz.model_zoo import published_weights
 from mixviz.recorder import Recorder
 from mixviz.runs import Run
 
-Watch = Callable[[int, int], None]  # called after each step with the images seen so far and those of the whole training
+Watch = Callable[[int, int], None]  # called after each step with the numbers of images so far and of the whole training
 ViewMaker = Callable[[Tensor, Augmentation, Generator, tuple[str | None, ...]], list[View]]  # such as ``make_views``
 
 ALONE = World()
@@ -85,14 +85,14 @@ def train(
     loggers: Sequence[Logger] = (),
     world: World = ALONE,
 ) -> Run:
-    """Train a new run, from the config to its last epoch.
+    """Train a new run, from its config to its last epoch.
 
     name: of its folder. images: the training split, in place of loading ``config.data``. root: the folder of runs.
     watch: called after each step; what it raises ends the training, and the checkpoint of the last epoch is kept.
-    views: draws the views of a batch. mixings: used in place of the config's. init: a run or recording to begin with
-    the weights of, as ``load_initial`` takes them over; published: those that torchvision or timm publish.
-    loggers: are given each epoch's row once the epoch is saved. world: the processes that train it.
-    Raises UserError on bad input before anything is written, and NonFiniteLoss.
+    views: draws the views of a batch. mixings: used in place of the config's. init: a run or recording to start from,
+    see ``load_initial``; published: those that torchvision or timm publish. loggers: are given each epoch's row once
+    the epoch is saved. world: the processes that train it. Raises UserError on bad input before anything is written,
+    and NonFiniteLoss.
     """
     run, config = Run.check_new(config, name, root), world.divide(config)
     images = _load(config, progress, world) if images is None else images
@@ -103,13 +103,13 @@ def train(
         load_initial(method, _weights_of(init, config, data.shape), name_of_init)
         config = config.model_copy(update={"origin": Origin(init=name_of_init)})
         state = _state(method, sgd(method, config.optimizer), 0, data)
-    world.wait()  # until all have seen that the run is new
+    world.wait()  # until all have checked that the run is new
     if world.leads:
         Run.create(config, name, root)
     world.wait()
     with _locked(run, world):
         if state is not None and world.leads:
-            run.save_checkpoint(state)  # to resume from, wherever the other run goes
+            run.save_checkpoint(state)  # for resuming, whatever happens to the other run
         return _fit(run, method, data, progress, watch, views, state, loggers, world)
 
 
@@ -121,9 +121,9 @@ def _weights_of(init: Run | Literal["published"], config: RunConfig, shape: Shap
 
 
 def load_initial(method: Method, weights: Mapping[str, Tensor], name: str) -> None:
-    """Begin with the weights of another embedder: its backbone, and its heads if they have the same form.
+    """Start from the weights of another embedder: its backbone, and its heads if they have the same shapes.
 
-    The statistics of the data, the predictor and the queue stay the method's own; a momentum encoder gets the same
+    Statistics of the data, predictor and queue stay the method's own; a momentum encoder gets the same
     weights. name: of the other run. Raises UserError if the backbone is another one.
     """
     online = method.framework.online
@@ -156,9 +156,9 @@ def resume(
 ) -> Run:
     """Continue from the run's last epoch; equals training without a break, if views, mixings and epochs are the same.
 
-    epochs: more than the run was to have. From the next one on, the schedule is that of a run of so many epochs, as in
+    epochs: more than the run's. From the next one on, the schedule is that of a run with this number of epochs, as in
     timm and Hugging Face's Trainer: a cosine that has ended begins again at the height that it has there, since at the
-    rate 0 nothing more would be learned. changed_data: go on even if the images are others than before.
+    rate 0 nothing more would be learned. changed_data: resume even if the images have changed.
     world: the processes that train it, however many did before.
     Raises UserError, also while another training holds the run, and NonFiniteLoss.
     """
@@ -197,7 +197,7 @@ def trained(
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:
-    """What the steps of one training need, all of it on the run's device."""
+    """Everything that the steps of a training need, on the run's device."""
 
     config: RunConfig
     method: Method
@@ -403,7 +403,7 @@ def clean_batches(stored: Tensor, domain: Domain, batch_size: int = 512) -> Iter
 
 
 def sgd(module: torch.nn.Module, config: OptimizerConfig) -> torch.optim.SGD:
-    """SGD over everything that has a gradient."""
+    """SGD over all parameters with a gradient."""
     assert config.lr is not None  # the framework's default is filled in
     parameters = [p for p in module.parameters() if p.requires_grad]
     return torch.optim.SGD(
@@ -423,7 +423,7 @@ def learning_rate(config: OptimizerConfig, epoch: float, epochs: int) -> float:
 
 
 def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
-    """Indices of the batches of an epoch, in the order that (seed, epoch) gives; what is left over is left out."""
+    """Indices of the batches of an epoch, in the order of (seed, epoch); an incomplete batch is left out."""
     order = torch.randperm(n, generator=seeded_generator(torch.device("cpu"), seed, "order", epoch))
     yield from order[: n // batch_size * batch_size].view(-1, batch_size)
 

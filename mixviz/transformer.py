@@ -1,4 +1,4 @@
-"""Contrastive features in scikit-learn: an encoder that ``fit`` trains without labels, and ``transform`` reads."""
+"""Contrastive features in scikit-learn: an encoder that ``fit`` trains without labels and ``transform`` applies."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,9 +1,15 @@
 """From config to method: the right parts, on the right device, from one seed, without touching the global generator."""
 
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+
 import numpy as np
 import pytest
 import torch
 
+import mixviz
 from mixviz import build
 from mixviz.build import TrainSets, build_embedder, build_method, find_device, fitted, load_sets, seeded
 from mixviz.config import DataConfig, RunConfig
@@ -111,7 +117,7 @@ def test_data_that_were_moved(tmp_path):
         load_sets(DataConfig(data=f"folder:{tmp_path / 'gone'}"))
 
 
-def test_sets_follow_the_data_settings_and_test_is_loaded_when_it_is_asked_for(tmp_path, write_colours, monkeypatch):
+def test_sets_follow_the_data_settings_and_test_is_loaded_when_it_is_requested(tmp_path, write_colours, monkeypatch):
     loaded = []
     monkeypatch.setattr(build, "load", lambda *given, **settings: loaded.append(given[1]) or load(*given, **settings))
     data = DataConfig(
@@ -127,3 +133,13 @@ def test_sets_follow_the_data_settings_and_test_is_loaded_when_it_is_asked_for(t
     assert loaded == ["train", "test"]
     with pytest.raises(MissingData, match="there is nothing at"):
         load_sets(DataConfig(data=f"numpy:{tmp_path / 'nowhere.npz'}"))
+
+
+def test_dataclasses_of_more_than_three_fields_are_keyword_only():
+    modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(mixviz.__path__, "mixviz.")]
+    classes = {kind for module in modules for _, kind in inspect.getmembers(module, inspect.isclass)}
+    ours = [kind for kind in classes if dataclasses.is_dataclass(kind) and kind.__module__.startswith("mixviz")]
+    assert len(ours) > 100
+    for kind in ours:
+        fields = [field for field in dataclasses.fields(kind) if field.init]
+        assert len(fields) <= 3 or all(field.kw_only for field in fields), kind

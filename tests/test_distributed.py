@@ -220,7 +220,7 @@ def test_a_wrong_place_is_one_line(wrong):
         _place({**MACHINE, "RANK": "0", "WORLD_SIZE": "8", "LOCAL_RANK": "0", **wrong})
 
 
-def test_one_process_alone_is_left_as_it_is(monkeypatch):
+def test_a_single_process_is_left_as_it_is(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     handler = signal.getsignal(signal.SIGTERM)
     tensor = torch.ones(3)

@@ -41,7 +41,7 @@ class Mask(Operation):
     p: float = 0.5
 
     def sample(self, n: int, shape: Shape, generator: torch.Generator) -> Parameters:
-        return Parameters(bernoulli(n, self.p, generator))
+        return Parameters(applied=bernoulli(n, self.p, generator))
 
     def apply(self, inputs: Tensor, parameters: Parameters, in_place: bool = False) -> Tensor:
         kept = torch.arange(inputs.shape[1], device=inputs.device) % 2
@@ -63,7 +63,7 @@ class Shift(Operation):
 
     def sample(self, n: int, shape: Shape, generator: torch.Generator) -> ShiftParameters:
         shift = torch.randn(n, generator=generator, device=generator.device) / 10
-        return ShiftParameters(bernoulli(n, self.p, generator), shift)
+        return ShiftParameters(applied=bernoulli(n, self.p, generator), shift=shift)
 
     def apply(self, inputs: Tensor, parameters: ShiftParameters, in_place: bool = False) -> Tensor:
         return apply_to_marked(lambda rows, drawn: rows + drawn.shift[:, None], inputs, parameters, in_place)

@@ -19,7 +19,7 @@ def test_labels_name_the_mixings_settings_that_are_not_the_defaults():
     )
 
 
-def test_runs_are_told_apart_by_the_settings_in_which_they_differ():
+def test_runs_are_distinguished_by_the_settings_in_which_they_differ():
     settings = [
         {"epochs": 3},
         {"epochs": 3, "temperature": 0.05},

@@ -136,16 +136,16 @@ class Loops:
 
     def __init__(self, framework: Framework, mixings: tuple, views: list[Tensor], labels: Tensor | None, draws: Draws):
         self.framework, self.views, self.labels, self.draws = framework, views, labels, draws
-        self.mixings = {mixing.seam: mixing for mixing in mixings}
+        self.mixings = {mixing.slot: mixing for mixing in mixings}
         self.spaces = framework.online.spaces
         self.key = cache(self.key)
 
     def loss(self) -> Tensor:
-        anchors = [0, 1] if self.framework.settings.symmetric and "views" not in self.mixings else [0]
+        query_views = [0, 1] if self.framework.settings.symmetric and "views" not in self.mixings else [0]
         negative_draws, total = iter(self.draws.negatives), 0.0
-        for anchor, draw in zip(anchors, self.draws.queries, strict=True):
-            key_views = [view for view in range(len(self.views)) if view != anchor]
-            for inputs, targets, weight, temperature, candidates in self.queries(self.views[anchor], draw):
+        for query_view, draw in zip(query_views, self.draws.queries, strict=True):
+            key_views = [view for view in range(len(self.views)) if view != query_view]
+            for inputs, targets, weight, temperature, candidates in self.queries(self.views[query_view], draw):
                 for space in range(self.spaces):
                     negative_draw = next(negative_draws)
                     losses = []
@@ -158,12 +158,12 @@ class Loops:
                         positives, negatives, pool = self.compared(target, key_views, space, candidates, same_view)
                         negatives = [*negatives, *self.synthetic(i, q, pool, negative_draw)]
                         losses.append(self.one_loss(q, positives, negatives, temperature))
-                    total = total + weight * sum(losses) / len(losses) / self.spaces / len(anchors)
+                    total = total + weight * sum(losses) / len(losses) / self.spaces / len(query_views)
                     if self.framework.name == "vicreg":
                         q = [self.query(image, space) for image in inputs]
                         k = [self.key(key_views[space], j, space) for j in range(N)]
                         statistics = 25 * (hinge(q) + hinge(k)) + redundancy(q) + redundancy(k)
-                        total = total + weight * statistics / len(anchors)
+                        total = total + weight * statistics / len(query_views)
         return total
 
     def queries(self, view: Tensor, draw) -> Iterator[tuple]:
@@ -554,12 +554,12 @@ def test_labels_change_nothing_without_an_oracle(build_framework, make_views):
 
 
 @pytest.mark.parametrize(("name", "mixings"), [pair for pair in PAIRS if pair[1]], ids=named)
-def test_the_generator_alone_decides(build_framework, make_views, name, mixings):
+def test_only_the_generator_decides(build_framework, make_views, name, mixings):
     method = Method(build_framework(name, spaces=spaces_of(mixings)), *mixings)
     views, state = make_views(1 + spaces_of(mixings)), torch.get_rng_state()
     once, again, other = (method.training_step(views, seeded(seed)).loss for seed in (0, 0, 1))
     assert torch.equal(once, again)
-    only_views = all(mixing.seam == "views" for mixing in mixings)  # its augmentations are drawn elsewhere
+    only_views = all(mixing.slot == "views" for mixing in mixings)  # its augmentations are drawn elsewhere
     assert torch.equal(once, other) == only_views
     assert torch.equal(state, torch.get_rng_state())
 
@@ -577,7 +577,7 @@ def test_choices_handed_in_are_used_as_they_are(build_framework, make_views):
 
 def test_inputmix_comes_before_the_blend_and_changes_key_views_but_no_labels(build_framework, make_views):
     method, views = Method(build_framework("moco-v2"), IMix(inputmix=2)), make_views()
-    inputs = method.query_mixing.sample_inputs(2 * N, seeded())
+    inputs = method.query_mixing.sample_input_mix(2 * N, seeded())
     draw = method.query_mixing.sample(N, seeded(1))
     (term,) = method.terms(views, draws=Draws(inputs=inputs, queries=[draw]))
 
@@ -694,6 +694,6 @@ def test_proxy_accuracy_asks_for_the_largest_target_strictly_above_all_others():
         "queue": torch.tensor([[0.2], [0.2], [0.5], [0.3]]),
         "synthetic": torch.tensor([[0.0], [0], [0], [0.7]]),
     }
-    row = Candidates(positives, torch.tensor([[0.6, 0.4]] * 4), 0.2, negatives)
+    row = Candidates(positives=positives, targets=torch.tensor([[0.6, 0.4]] * 4), temperature=0.2, negatives=negatives)
     assert proxy_accuracy(row).tolist() == [1, 0, 0, 0]
     assert proxy_accuracy(row, synthetic=False).tolist() == [1, 0, 0, 1]

@@ -62,7 +62,7 @@ class TestSampling:
         assert follows(torch.stack([draw.centre[0, 1] for draw in draws]), stats.uniform)
 
     def test_inputmix_of_two_is_the_larger_share_of_a_beta(self):
-        weights, others = IMix(inputmix=1, inputmix_alpha=2.0).sample_inputs(MANY, seeded())
+        weights, others = IMix(inputmix=1, inputmix_alpha=2.0).sample_input_mix(MANY, seeded())
         assert weights.shape == (MANY, 2)
         assert others.shape == (MANY, 1)
         assert upper_half_of_beta(weights[:, 0], 2.0)
@@ -71,7 +71,7 @@ class TestSampling:
     @pytest.mark.parametrize("further", [2, 3])
     def test_inputmix_of_more_is_half_a_dirichlet_and_half_the_input_itself(self, further):
         """One coordinate of the symmetric Dirichlet(α) of m parts is Beta(α, (m - 1) α)."""
-        weights, others = IMix(inputmix=further, inputmix_alpha=1.5).sample_inputs(MANY, seeded())
+        weights, others = IMix(inputmix=further, inputmix_alpha=1.5).sample_input_mix(MANY, seeded())
         assert weights[:, 0].min() >= 0.5
         torch.testing.assert_close(weights.sum(dim=1), torch.ones(MANY))
         coordinate = stats.beta(1.5, 1.5 * further)
@@ -103,7 +103,7 @@ class TestSampling:
     def test_the_generator_alone_decides(self, mixing):
         def everything(seed: int) -> list[Tensor]:
             generator = seeded(seed)
-            draws = [mixing.sample(8, generator), mixing.sample_inputs(16, generator)]
+            draws = [mixing.sample(8, generator), mixing.sample_input_mix(16, generator)]
             flat = [draw if isinstance(draw, tuple) else (draw,) for draw in draws]
             return [part for draw in flat for part in draw if part is not None]
 
@@ -218,8 +218,8 @@ class TestIMix:
     def test_inputmix_blends_over_all_views_at_once(self, further):
         views = [images(3), images(3).flip(0) / 2]
         mixing = IMix(inputmix=further)
-        weights, others = mixing.sample_inputs(6, seeded())
-        mixed = mixing.inputs(views, (weights, others))
+        weights, others = mixing.sample_input_mix(6, seeded())
+        mixed = mixing.mix_inputs(views, (weights, others))
         everything = [*views[0], *views[1]]
         for i, actual in enumerate([*mixed[0], *mixed[1]]):
             expected = weights[i, 0].item() * everything[i]
@@ -229,8 +229,8 @@ class TestIMix:
 
     def test_inputmix_is_off_unless_asked(self):
         views = [images(3), images(3)]
-        assert IMix().sample_inputs(6, seeded()) is None
-        assert IMix().inputs(views, None) is views
+        assert IMix().sample_input_mix(6, seeded()) is None
+        assert IMix().mix_inputs(views, None) is views
 
 
 class TestMoCHi:

@@ -61,5 +61,5 @@ def test_few_images_are_too_few_for_a_report(photos, monkeypatch):
     from mixviz.report import overview
 
     monkeypatch.setattr(overview, "NEIGHBOURS", 14)
-    with pytest.raises(UserError, match="14 images to look at, but a report needs more than 14"):
+    with pytest.raises(UserError, match="14 images for analysis, but a report needs more than 14"):
         overview.overview(photos)

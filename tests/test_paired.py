@@ -68,7 +68,7 @@ def test_intervals_cover_the_truth_at_any_nominal_rate(n, confidence):
     assert abs(covered / len(draws) - confidence) < 3.5 * spread
 
 
-def test_the_sign_is_settled_by_an_interval_beside_0_over_three_seeds():
+def test_the_sign_is_settled_by_an_interval_without_0_over_three_seeds():
     assert [settled_sign(0.1, 0.2, n) for n in (2, 3)] == [0, 1]
     assert settled_sign(-0.2, -0.1, 5) == -1
     assert settled_sign(-0.1, 0.2, 50) == 0
@@ -88,7 +88,7 @@ def test_verdicts_of_paired_differences():
 
 
 @pytest.mark.parametrize(("mean", "deviation"), [(1.0, 1.0), (-0.5, 1.0), (1.0, 0.6)])
-def test_as_many_seeds_settle_the_sign_with_the_power_that_was_asked_for(mean, deviation):
+def test_as_many_seeds_settle_the_sign_with_the_power_that_was_requested(mean, deviation):
     known = mean + deviation * np.array([-1.0, 0.0, 1.0])  # of exactly this mean and deviation
     needed = seeds_to_settle(known, confidence=0.95, power=0.8)
     random = np.random.default_rng(0)

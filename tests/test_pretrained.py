@@ -86,7 +86,7 @@ def test_a_recording_is_not_replaced_by_itself(run, tmp_path):
     assert kept.film.epochs.tolist() == run.film.epochs.tolist()
 
 
-def test_without_weights_the_film_alone_is_kept(run, tmp_path):
+def test_without_weights_only_the_film_is_kept(run, tmp_path):
     add(run, tmp_path / "failure-cases", weights=False)
     pretrained.write_sums(tmp_path)
     (found,) = verify(tmp_path)

@@ -98,7 +98,7 @@ def test_the_film_of_a_resumed_run_is_that_of_an_uninterrupted_one(tmp_path, mon
     assert_same_film(whole.film, run.film)
 
 
-def test_frames_beyond_the_checkpoint_are_taken_anew(tmp_path):
+def test_frames_beyond_the_checkpoint_are_taken_again(tmp_path):
     config = config_of()
     method, data = set_up(config, pictures())
     augmentation = augmentation_of(config.augment, data.held_out)
@@ -127,7 +127,7 @@ def test_probes_are_of_all_classes_of_a_sorted_folder(tmp_path):
     assert set(recorder.rows) <= set(held.tolist())
 
 
-def test_a_film_goes_on_with_the_probes_that_it_has(tmp_path):
+def test_a_film_continues_with_the_probes_that_it_has(tmp_path):
     """One of an older version, which took the first of what was held out."""
     config = config_of()
     method, data = set_up(config, pictures())

@@ -68,11 +68,11 @@ def test_a_run_of_data_of_the_same_name_is_not_to_be_resumed(tmp_path):
     Run.create(here, root=tmp_path)
     with pytest.raises(UserError, match="exists: continue it with --resume"):
         Run.create(here, root=tmp_path)
-    with pytest.raises(UserError, match="exists: it is of other data: choose another --name"):
+    with pytest.raises(UserError, match="exists: it has other data: choose another --name"):
         Run.create(there, root=tmp_path)
 
 
-def test_own_data_of_runs_of_older_versions_are_dealt_as_before(tmp_path):
+def test_own_data_of_runs_of_older_versions_are_split_as_before(tmp_path):
     run = Run.create(RunConfig.of(data=f"folder:{tmp_path}", device="cpu"), "new", tmp_path)
     assert run.config.data.split_by == "name"
     path = run.path / "config.json"

@@ -146,7 +146,7 @@ def test_an_extended_run_has_the_schedule_of_its_new_length_from_there_on_and_sa
         resume(run, pictures(), progress=False, epochs=4)
 
 
-def test_an_extended_run_that_is_cut_off_goes_on_to_the_same_weights(tmp_path):
+def test_an_extended_run_that_is_cut_off_continues_to_the_same_weights(tmp_path):
     runs = [trained(config_of(), tmp_path, name) for name in ("whole", "cut")]
     resume(runs[0], pictures(), progress=False, epochs=4)
     run = cut(tmp_path, "cut", 70, lambda watch: resume(runs[1], pictures(), False, watch, epochs=4))
@@ -224,7 +224,7 @@ def test_looking_on_changes_nothing(tmp_path):
     assert "knn_accuracy" not in alone.metrics
 
 
-def test_whoever_watches_is_told_every_step_and_may_end_it(tmp_path):
+def test_whoever_watches_is_called_every_step_and_may_end_it(tmp_path):
     seen = []
 
     def watch(done, total):
@@ -258,7 +258,7 @@ def test_the_monitor_needs_labels_and_held_out_images():
     assert math.isnan(knn_monitor(*set_up(config_of(holdout=0), pictures())))
 
 
-def test_the_monitor_tells_labels_of_any_size_apart_and_needs_two():
+def test_the_monitor_distinguishes_labels_of_any_size_and_needs_two():
     method, data = set_up(config_of(), pictures())
     huge = replace(
         data,
@@ -270,7 +270,7 @@ def test_the_monitor_tells_labels_of_any_size_apart_and_needs_two():
     assert math.isnan(knn_monitor(method, replace(data, labels=torch.zeros_like(data.labels))))
 
 
-def test_a_queue_longer_than_the_data_is_told(capsys):
+def test_a_queue_longer_than_the_data_is_reported(capsys):
     config = config_of(framework="moco-v2", queue_length=64, batch_size=16)
     set_up(config, pictures(90))  # 82 to train on
     assert "the queue holds" not in capsys.readouterr().err
@@ -356,7 +356,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
         output = step(self, *arguments)
         calls.append(None)
         loss = output.loss * (math.nan if len(calls) > 5 else 1)
-        return StepOutput(loss, output.diagnostics, output.keys)
+        return StepOutput(loss=loss, diagnostics=output.diagnostics, keys=output.keys)
 
     monkeypatch.setattr(Method, "training_step", breaks_in_the_second_epoch)
     with pytest.raises(NonFiniteLoss, match=r"not finite in epoch 2.*the checkpoint of epoch 1 is kept") as caught:

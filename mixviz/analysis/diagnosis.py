@@ -12,12 +12,12 @@ from mixviz.film import Film
 from mixviz.frameworks import FRAMEWORKS
 
 STALE_GAP = 0.1  # of cosines; healthy queues stay below 0.06
-TRIVIAL = 0.98  # keys found in training, at which nothing is left to learn
+TRIVIAL = 0.98  # of keys found in training, above which nothing is left to learn
 LEAK = 0.3  # more keys found in training than on held-out examples
 COLLAPSED = -0.1  # uniformity of embeddings; an untrained head's is near -0.05, a trained one's below -2
 AT_CHANCE = 0.95  # of the loss at chance
-GAIN = 0.02  # of the errors of kNN, by which training should lower them at least
-FEWEST_PROBES = 300  # in a film whose kNN says anything
+GAIN = 0.02  # of kNN's errors: training should lower them by at least this share
+FEWEST_PROBES = 300  # in a film, for its kNN accuracy to be informative
 MARKEDLY = 4  # times off its default, at which a temperature is the first suspect
 
 
@@ -114,7 +114,7 @@ def _collapsed(at: Readings) -> str:
     if not at.uniformity > COLLAPSED:
         return ""
     seen = f"all embeddings lie close together (uniformity {at.uniformity:.2f}, where -2 and below is usual)"
-    return f"No, it has collapsed or not left its start: {seen}. Try {_cure(at)}"
+    return f"No, it has collapsed or not moved from its initial state: {seen}. Try {_cure(at)}"
 
 
 def _at_chance(at: Readings) -> str:

@@ -1,6 +1,6 @@
-"""What the frames of a film show of its probes: their place in the plane, their neighbours, their way over training.
+"""What the frames of a film show about its probes: positions in the plane, neighbours, paths over training.
 
-Each is computed once a film and kept, since a slider asks for them again and again. E frames, P probes.
+Each is computed once per film and cached, since a slider requests them repeatedly. E frames, P probes.
 """
 
 from functools import lru_cache
@@ -17,7 +17,7 @@ from mixviz.film import Film
 
 @lru_cache(maxsize=64)
 def layouts(film: Film, space: str = "backbone") -> np.ndarray:
-    """(E, P, 2): the probes' PCA of each frame, turned to lie nearest to that of the frame before. Raises UserError."""
+    """(E, P, 2): the probes' PCA of each frame, rotated to be nearest to that of the frame before. Raises UserError."""
     return torch.stack(stable_layout([torch.from_numpy(film.embedding(i, space)) for i in range(len(film))])).numpy()
 
 

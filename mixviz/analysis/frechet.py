@@ -23,7 +23,7 @@ class Regularisation:
 
     @property
     def excess(self) -> float:
-        """Mean distance over the noise floor, of the same draws; about 0 where train and test cannot be told apart."""
+        """Mean distance over the noise floor, of the same draws; about 0 if train and test cannot be told apart."""
         return float((self.distance - self.floor).mean())
 
 
@@ -56,12 +56,12 @@ def regularisation(
     draws: int = 5,
     seed: int = 0,
 ) -> Regularisation:
-    """Distance of train to test beside its noise floor, and the accuracies of a linear probe on both.
+    """Distance of train to test next to its noise floor, and the accuracies of a linear probe on both.
 
     Each draw takes two parts of train, which share no image, and one of test, all of the same size: as many as test
     has, half of train at most. The first part of train is compared with test, and with the second for the floor.
-    train_features: (N, F), test_features: (n, F), brought to unit length for the distance; labels: (N,), (n,) from 0,
-    both or none. seed: of the probe, which trains on all of train. Raises UserError.
+    train_features: (N, F), test_features: (n, F), normalised to unit length for the distance; labels: (N,), (n,) from
+    0, both or none. seed: of the probe, which trains on all of train. Raises UserError.
     """
     if (train_labels is None) != (test_labels is None):
         raise UserError("the probe needs labels of train and of test: give both or none")

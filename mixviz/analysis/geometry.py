@@ -1,7 +1,7 @@
 """Where embeddings lie on the sphere: alignment, uniformity, spectrum and effective rank.
 
-Wang & Isola (2020, arXiv:2005.10242) split what the contrastive loss asks for in two: embeddings of a pair lie close
-(alignment), all embeddings spread over the sphere (uniformity). Both are taken on embeddings of unit length.
+Wang & Isola (2020, arXiv:2005.10242) split what the contrastive loss optimises in two: embeddings of a pair lie close
+(alignment), and all embeddings spread over the sphere (uniformity). Both are measured on embeddings of unit length.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from mixviz.errors import UserError
 class Geometry:
     """Where N embeddings of unit length lie. Without labels or pairs their fields are None."""
 
-    crowding: Tensor  # (N,) log mean potential with the others; lower: more room
+    per_sample_uniformity: Tensor  # (N,) log mean potential with the others; lower: more room
     uniformity: float  # over all pairs, in [-8, 0] at t = 2; lower is better
     spectrum: Tensor  # (D,) shares of the variance, descending
     effective_rank: float  # in [1, D]; higher: more directions are in use
@@ -30,7 +30,7 @@ class Geometry:
 
     @property
     def summary(self) -> dict[str, float]:
-        """The scalars; those of fields that are not there are left out."""
+        """The scalars; fields that are None are left out."""
         numbers = {"uniformity": self.uniformity, "effective_rank": self.effective_rank}
         if self.alignment is not None:
             numbers["alignment"] = float(self.alignment.mean())
@@ -41,16 +41,16 @@ class Geometry:
 
 @torch.no_grad()
 def geometry(x: Tensor, labels: Tensor | None = None, pairs: tuple[Tensor, Tensor] | None = None) -> Geometry:
-    """All measures of these embeddings at once, alpha 2 and t 2. Everything is brought to unit length first.
+    """All measures of these embeddings at once, alpha 2 and t 2. Everything is normalised to unit length first.
 
     x: (N, D); labels: (N,) from 0; pairs: two augmentations of n images, (n, D) each.
-    O(N² D) time in chunks. Raises UserError where fewer than two embeddings, or other numbers of labels, are given.
+    O(N² D) time in chunks. Raises UserError if fewer than two embeddings, or other numbers of labels, are given.
     """
     x = _unit(x)
-    crowded = crowding(x)
+    values = per_sample_uniformity(x)
     return Geometry(
-        crowding=crowded,
-        uniformity=_log_mean_exp(crowded),
+        per_sample_uniformity=values,
+        uniformity=_log_mean_exp(values),
         spectrum=spectrum(x),
         effective_rank=effective_rank(x),
         alignment=None if pairs is None else alignment(_unit(pairs[0]), _unit(pairs[1])),
@@ -75,9 +75,9 @@ def alignment(x: Tensor, y: Tensor, alpha: float = 2) -> Tensor:
 def class_alignment(x: Tensor, labels: Tensor) -> Tensor:
     """Mean squared distance of each point to the others of its class, (N,); lower is better.
 
-    The alignment of MoCHi's Fig. 3(c), whose pairs are images of the same label. Its mean weighs every image alike:
-    where classes differ in size, a mean over all pairs would favour the large ones. NaN for a class of one.
-    x: (N, D) unit length; labels: (N,) from 0. O(N D): the distances follow from each class's sum and its mean square.
+    The alignment of MoCHi's Fig. 3(c), whose pairs are images of the same label. Its mean weighs every image alike; if
+    classes differ in size, a mean over all pairs would favour the large ones. NaN for a class of one. x: (N, D) unit
+    length; labels: (N,) from 0. O(N D): the distances follow from each class's sum and its mean square.
     """
     labels = _labels_of(x, labels)
     x = x.double()
@@ -96,11 +96,11 @@ def uniformity(x: Tensor, t: float = 2, chunk: int = 1024) -> float:
     x: (N, D) unit length, N at least 2. In [-4 t, 0]; for points that fill a sphere of many dimensions about -2 t.
     O(N² D) time, O(chunk²) memory. Raises UserError for fewer than two points.
     """
-    return _log_mean_exp(crowding(x, t, chunk))
+    return _log_mean_exp(per_sample_uniformity(x, t, chunk))
 
 
 def even_uniformity(dim: int, t: float = 2) -> float:
-    """The uniformity of infinitely many points that lie evenly on the sphere in R^dim; none lie better.
+    """The uniformity of infinitely many points spread evenly on the sphere in R^dim: the lowest possible.
 
     log of the mean of exp(-t ||x - y||²). This mean is Γ(ν + 1) t^-ν exp(-2t) I_ν(2t) with ν = dim / 2 - 1, from the
     normalising constant of the von Mises-Fisher distribution. dim at least 2, t > 0; at t = 2 it is -1.58 on the
@@ -122,7 +122,7 @@ def class_uniformity(x: Tensor, labels: Tensor, t: float = 2) -> Tensor:
 
 
 @torch.no_grad()
-def crowding(x: Tensor, t: float = 2, chunk: int = 1024) -> Tensor:
+def per_sample_uniformity(x: Tensor, t: float = 2, chunk: int = 1024) -> Tensor:
     """Each point's log of the mean over the others of exp(-t ||x_i - x_j||²), (N,); lower: more room around it.
 
     The uniformity of one point: the mean of its exponential over all points is the exponential of ``uniformity``.
@@ -151,8 +151,8 @@ def crowding(x: Tensor, t: float = 2, chunk: int = 1024) -> Tensor:
 def spectrum(x: Tensor) -> Tensor:
     """Shares of the variance along the principal directions, (D,), descending, sum 1 (float64).
 
-    The eigenvalues of the covariance. It is centred: what all points share is a place, no spread. Shares that are
-    0 tell a dimensional collapse (Jing et al. 2022, arXiv:2110.09348). NaN where all points are one.
+    The eigenvalues of the covariance. It is centred, since the mean of all points is no spread. Shares of 0 mean a
+    dimensional collapse (Jing et al. 2022, arXiv:2110.09348). NaN if all points are the same.
     """
     eigenvalues = torch.linalg.eigvalsh(gram(x, centred=True)).flip(0).clamp(min=0)
     return eigenvalues / eigenvalues.sum()

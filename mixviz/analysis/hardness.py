@@ -24,7 +24,7 @@ class Hardness:
     """How hard the proxy task of each query is."""
 
     probabilities: Tensor  # (n, top) matching probabilities of the hardest negatives, the hardest first; 0: no more
-    proxy_accuracy: Tensor  # (n,) 1 where the own key ranks above all negatives
+    proxy_accuracy: Tensor  # (n,) 1 if the own key ranks above all negatives
     effective_negatives: Tensor  # (n,) how many negatives share the mass, from 1 to their number
     false_negatives: Tensor | None  # (n,) share of the query's own class among the hardest; None without labels
 
@@ -42,7 +42,7 @@ def hardness(
     top: how many of the hardest negatives to keep, and top_false: to look for false ones among (both at most as many
     as any query has). same_class: (n, M), from ``of_own_class``. synthetic: let synthetic negatives count; they have no
     class, so they count neither as true nor as false.
-    Raises UserError where there are no negatives at all.
+    Raises UserError if there are no negatives at all.
     """
     similarities = candidates.similarities if synthetic else torch.cat(real_parts(candidates), dim=1)
     negative = negative_columns(similarities, candidates)
@@ -78,7 +78,7 @@ def negative_columns(similarities: Tensor, candidates: Candidates) -> Tensor:
 def effective_number(weights: Tensor) -> Tensor:
     """(n,) exponential of the entropy of each row of non-negative weights (n, M), in columns; 1 <= it <= M.
 
-    Of probabilities: how many candidates compete for a query. NaN where the rows are, as BYOL's probabilities.
+    Of probabilities: how many candidates compete for a query. NaN if the rows are, as BYOL's probabilities.
     """
     shares = weights / weights.sum(dim=1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
     return torch.special.entr(shares).sum(dim=1).exp()
@@ -92,7 +92,7 @@ def false_negatives(similarities: Tensor, negative: Tensor, same_class: Tensor, 
 
 
 def of_own_class(framework: Framework, term: Term, candidates: Candidates, labels: Tensor) -> Tensor:
-    """(n, M) bool: which candidates share the class of the image that the query is mostly made of.
+    """(n, M) bool: which candidates share the class of the image that makes up most of the query.
 
     labels: (N,) classes of the batch, negative where unknown. Synthetic negatives have no class.
     """
@@ -107,10 +107,10 @@ def of_own_class(framework: Framework, term: Term, candidates: Candidates, label
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticPoints:
-    """Synthetic negatives of every query beside what they were mixed of: first s pairs, then s' towards the query."""
+    """Synthetic negatives of every query with their parents: first the s pairs, then the s' with the query."""
 
     similarity: Tensor  # (n, S) cosine to the query
-    parents: Tensor  # (n, S, 2) of the negatives that were mixed; those towards the query have one, twice
+    parents: Tensor  # (n, S, 2) of the negatives that were mixed; mixtures with the query have one, given twice
     places: Tensor  # (n, S, 2) of the parents, in the pool
     towards_query: Tensor  # (S,) bool
     false_parents: Tensor | None  # (n, S) share of the parents that are of the query's own class; None without labels
@@ -125,7 +125,7 @@ class SyntheticPoints:
 def synthetic_points(method: Method, term: Term, labels: Tensor | None = None) -> SyntheticPoints:
     """What MoCHi synthesised for a term's queries, and from what.
 
-    labels: (N,) classes of the batch; the queue keeps its own. Raises UserError where nothing was synthesised.
+    labels: (N,) classes of the batch; the queue keeps its own. Raises UserError if nothing was synthesised.
     """
     mixing = method.negative_mixing
     if not isinstance(mixing, MoCHi) or not term.synthetic.shape[1]:
@@ -152,7 +152,7 @@ def temperature_response(candidates: Candidates, temperatures: Sequence[float] |
     """What the temperature does to the same similarities: one row for each.
 
     Columns: temperature; effective_negatives; positive_probability, the mass on targets; hardest_share, the part of
-    the negatives' mass, and so of their pull on the query, that the hardest hundredth of them holds.
+    the negatives' mass, and so of their push on the query, that the hardest hundredth of them has.
     """
     negative = negative_columns(candidates.similarities, candidates)
     hardest = max(1, int(negative.sum(dim=1).min()) // 100)

@@ -25,7 +25,7 @@ Heads = dict[str, Tensor]  # name -> (n, D), rows of unit length
 def head_names(config: RunConfig) -> tuple[str, ...]:
     """The embedding spaces of a run, in order: ``all``, then LooC's left-out augmentations (arXiv:2008.05659).
 
-    Without LooC there is ``all`` alone, since the only space is trained to ignore every augmentation, as space 0 is.
+    Without LooC there is only ``all``: the single space is trained to ignore every augmentation, as space 0 is.
     """
     return tuple(group or ALL for group in config.method.shared)
 
@@ -36,7 +36,7 @@ def heads(embedder: Embedder, images: Tensor, names: Sequence[str] | None = None
 
     Gives ``backbone`` (n, F), in LooC++ all branches side by side, and one (n, D) for each of ``names`` (as from
     ``head_names``; None: ``all``, ``space 1``, ...). All rows are of unit length; one forward pass serves all.
-    Raises UserError where the names do not fit the embedder, NotFrozen where something in it changes meanwhile.
+    Raises UserError if the names do not fit the embedder, NotFrozen if something in it changes meanwhile.
     """
     names = (ALL, *(f"space {h}" for h in range(1, embedder.spaces))) if names is None else tuple(names)
     if len(names) != embedder.spaces:
@@ -59,7 +59,7 @@ def _spaces(embedder: Embedder, images: Tensor) -> list[Tensor]:
 
 
 def branches(features: Tensor, names: Sequence[str]) -> Heads:
-    """The branches of LooC++ out of its backbone's (n, F), which has them side by side: (n, F / H), of unit length."""
+    """Split the features (n, F) of a LooC++ backbone into those of its branches: (n, F / H), of unit length."""
     parts = features.chunk(len(names), dim=1)
     return {name: F.normalize(part, dim=1) for name, part in zip(names, parts, strict=True)}
 
@@ -76,8 +76,8 @@ def factor_readout(
     """How well each factor of the data can be read from each head (the rotation task of LooC, Table 1, is one).
 
     ``linear-features`` finds a factor even in directions in which the head hardly varies; ``knn`` finds it only where
-    it decides which images are near. factors: ``label`` or names of factors. One row a head and factor: head, factor,
-    protocol, accuracy in [0, 1] on test, chance (one over the number of classes).
+    it determines which images are near. factors: ``label`` or names of factors. One row a head and factor: head,
+    factor, protocol, accuracy in [0, 1] on test, chance (one over the number of classes).
     Test labels stay sealed, as in every result. Raises UserError for a factor or protocol that is not there, and for
     images that are in both train and test.
     """
@@ -94,7 +94,7 @@ def factor_readout(
 def nearest_per_head(embeddings: Mapping[str, Tensor], queries: Tensor, k: int) -> dict[str, Tensor]:
     """Rows of the k nearest other images by cosine in each head, (n, k), the nearest first (LooC, Figure 3).
 
-    embeddings: name -> (N, D); queries: (n,) rows. Raises UserError where k is not in 1 .. N - 1.
+    embeddings: name -> (N, D); queries: (n,) rows. Raises UserError if k is not in 1 .. N - 1.
     """
     found = {}
     for head, embedding in embeddings.items():
@@ -115,7 +115,7 @@ class HeadContribution:
 
     @property
     def share(self) -> Tensor:
-        """(H,) each head's part of the mean contribution of all; sums to one, negative where a head speaks against."""
+        """(H,) each head's part of the mean contribution of all; sums to one; negative: against the class."""
         mean = self.values.mean(dim=0)
         return mean / mean.sum()
 

@@ -1,4 +1,4 @@
-"""Which head ignores which augmentation, at which strength; and whether what it does not ignore can be read from it."""
+"""Which head ignores which augmentation, at which strength; and whether it encodes the strength of the others."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ RIDGE_PENALTIES = np.logspace(-2, 5, 15)
 
 
 def vary(images: Tensor, augmentation: str, strength: float | Tensor, generator: Generator) -> Tensor:
-    """Square images (n, C, H, H) float in [0, 1] changed by one augmentation alone, everything else held still.
+    """Square images (n, C, H, H) float in [0, 1] changed by one augmentation only, everything else fixed.
 
     strength: one for all or (n,), in the augmentation's unit (see ``Domain.factors``). The generator draws what has no
     strength: the place of a crop, the kernel of a texture.
@@ -84,7 +84,7 @@ def invariance(
     strengths: Sequence[float] | None = None,
     generator: Generator | None = None,
 ) -> Invariance:
-    """Move images (n, C, H, H) by one augmentation and see how far each head follows.
+    """Change images (n, C, H, H) by one augmentation and measure how far each head moves.
 
     LooC (arXiv:2008.05659, section 3) wants the head of an augmentation to move with it and the others to stay.
     strengths: default the factor's own. generator: default a new one with seed 0; it draws again at each strength.
@@ -108,15 +108,15 @@ def invariance(
 
 
 @dataclass(frozen=True)
-class Followed:
+class PerturbedImage:
     """One image of a set, changed by one augmentation, and where each head puts it."""
 
     image: Tensor  # (C, H, H) as changed
     embeddings: dict[str, Tensor]  # head -> (1, D) of the changed image
-    invariance: Invariance  # of this image at this strength alone
+    invariance: Invariance  # of this image at this strength only
 
 
-def follow(
+def perturb(
     embed_heads: EmbedHeads,
     image: Tensor,
     before: Mapping[str, Tensor],
@@ -124,7 +124,7 @@ def follow(
     augmentation: str,
     strength: float,
     generator: Generator | None = None,
-) -> Followed:
+) -> PerturbedImage:
     """Change one image (C, H, H) and see how far each head follows: ``invariance`` for a single image.
 
     before: head -> (N, D) embeddings of a set of images, in which this one has the row. generator: default a new one
@@ -142,7 +142,7 @@ def follow(
         similarity=similarity[:, None],
         others=others,
     )
-    return Followed(changed[0], dict(after), moved)
+    return PerturbedImage(changed[0], dict(after), moved)
 
 
 def _others(embeddings: Tensor) -> Tensor:
@@ -167,16 +167,16 @@ def reference_table(embed_heads: EmbedHeads, images: Tensor, augmentations: Sequ
 def readout(
     embed_heads: EmbedHeads, train: Tensor, test: Tensor, augmentation: str, generator: Generator, seed: int = 0
 ) -> pd.DataFrame:
-    """How well an augmentation's strength can be read linearly from each head, of images that are not known.
+    """How well an augmentation's strength can be predicted linearly from each head, on unseen images.
 
-    Every image is changed by a strength of its own: one of its classes, or uniform within its limits. A linear map is
+    Every image is changed by its own random strength: one of its classes, or uniform within its limits. A linear map is
     fitted on ``train`` and measured on ``test``, (n, C, H, H) both: classes by the linear probe (accuracy); an amount
     by ridge regression (R^2); the hue's shift, an angle, by ridge regression of its sine and cosine (R^2 of both).
     One row a head: augmentation, head, measure, value, chance, readout, where readout = (value - chance) /
     (1 - chance): 0 cannot be read (a little below is noise), 1 is read without error.
 
-    No head can tell a strength that leaves the images' distribution as it is: turns of images that stand in every
-    orientation, shifts of hues that are uniform. Give images of one pose and colour (``canonical_glyphs``).
+    No head can predict a strength that leaves the images' distribution unchanged: rotations of images that occur in
+    every orientation, shifts of hues that are uniform. Give images of one pose and colour (``canonical_glyphs``).
     """
     strengths = [_draw(find_factor(augmentation), len(images), generator) for images in (train, test)]
     features, test_features = (
@@ -242,8 +242,8 @@ def fingerprint(
 
     images: those that are moved, as they are in the data set; train, test: those of the read-out, of one pose and
     colour if the data set has several (see ``readout``). One row a head and augmentation: augmentation, group, head,
-    strength, fall_off (see ``Invariance``), readout. A head that moves but cannot be read follows the augmentation
-    in a way of its own for each image.
+    strength, fall_off (see ``Invariance``), readout. A head that moves but from which the strength cannot be read moves
+    differently for each image.
     """
     tables = []
     for augmentation in augmentations:
@@ -256,11 +256,11 @@ def fingerprint(
 
 
 def diagonal_margin(table: pd.DataFrame, column: str = "fall_off") -> pd.DataFrame:
-    """How far each left-out augmentation's own head stands out from the other embedding spaces (not the backbone).
+    """How much more each left-out augmentation's own head encodes than the other embedding spaces (not the backbone).
 
     table: as from ``fingerprint``. One row for each augmentation whose group has a head: augmentation, head, own,
     mean_of_others, best_of_others, margin (own minus the mean of the others), lead (own minus the best of them).
-    Positive is LooC's claim: its own head follows the augmentation, or can be read, more than the others.
+    LooC claims positive values: the own head moves with the augmentation, or encodes it, more than the others.
     """
     rows = []
     spaces = table[table["head"] != BACKBONE]
@@ -276,7 +276,7 @@ def diagonal_margin(table: pd.DataFrame, column: str = "fall_off") -> pd.DataFra
 
 
 def canonical_glyphs(n: int, seed: int = 0) -> Tensor:
-    """(n, 3, 32, 32) glyphs that all stand upright in one hue; shape, texture, place, size and light vary."""
+    """(n, 3, 32, 32) glyphs, all upright and of one hue; shape, texture, place, size and light vary."""
     drawn = sample_glyphs(n, seed)
     nothing = np.zeros_like(drawn.rotation)
     return to_float(torch.from_numpy(render_glyphs(replace(drawn, rotation=nothing, hue=nothing))))

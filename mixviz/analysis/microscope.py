@@ -1,4 +1,4 @@
-"""One query looked at closely: who pushes it, who of them is of its own class, and how far down the ranks these are.
+"""One query in detail: which candidates push it, which of them are of its own class, and at which ranks these are.
 
 Letters: N images, n queries, M candidates, K queue length, S synthetic negatives.
 """
@@ -18,7 +18,7 @@ KINDS = OWN_KEY, NEGATIVE, PAIR, TOWARDS = ("own key", "negative", "two negative
 
 
 @torch.no_grad()
-def close_up(
+def query_candidates(
     method: Method, term: Term, query: int, labels: Tensor | None = None, points: SyntheticPoints | None = None
 ) -> pd.DataFrame:
     """The candidates of one clean query of MoCo-v2, the most similar first.
@@ -26,8 +26,8 @@ def close_up(
     Columns: kind, one of KINDS; column, among all candidates; first and second, places in the queue of what the
     candidate is or is mixed of (-1: of the own key; a mixture with the query has one parent, twice); similarity;
     gradient_share (see ``ContrastTable``); false, the share of the parents that are of the query's class (NaN for the
-    own key, and where classes are not known). labels: (N,) classes of the batch; the queue keeps its own. points:
-    the term's ``synthetic_points``, where they are there already.
+    own key, and if classes are not known). labels: (N,) classes of the batch; the queue keeps its own. points: the
+    term's ``synthetic_points``, if they were computed already.
     """
     framework = method.framework
     assert isinstance(framework, MoCoV2)
@@ -75,7 +75,7 @@ def false_by_rank(candidates: Candidates, same_class: Tensor, top: int) -> Tenso
 def false_mixtures(points: SyntheticPoints) -> dict[str, float]:
     """Share of the synthetic negatives that have a parent of the query's class, mean over queries, by kind.
 
-    Without labels, and of kinds of which there are none, nothing is said.
+    Empty without labels; kinds without a synthetic negative are left out.
     """
     if points.false_parents is None:
         return {}
@@ -84,9 +84,11 @@ def false_mixtures(points: SyntheticPoints) -> dict[str, float]:
     return {kind: float(some[:, chosen].mean()) for kind, chosen in kinds.items() if chosen.any()}
 
 
-def who_pushes(found: pd.DataFrame) -> pd.DataFrame:
-    """The candidates of ``close_up`` by kind, those of which there are some: index kind, columns candidates,
-    gradient_share, and false, the part of it that comes from candidates with a parent of the query's class.
+def gradient_by_kind(found: pd.DataFrame) -> pd.DataFrame:
+    """The candidates of ``query_candidates`` by kind, for the kinds that occur.
+
+    Index kind, columns candidates, gradient_share, and false: the part of gradient_share that comes from candidates
+    with a parent of the query's class.
     """
     kind, share = found["kind"].cat.codes, found["gradient_share"].to_numpy()
     weights = {

@@ -1,7 +1,7 @@
-"""Mix paths: where a blend of two images lies between its sources as its share λ goes from 0 to 1.
+"""Mix paths: how near a blend of two images is to its sources as the share λ goes from 0 to 1.
 
-MixCo (arXiv:2010.06300) and i-Mix (arXiv:2010.08887) ask that a blend match its sources by their shares. Here that is
-measured on any network. Letters: P pairs, L values of λ, M other images, D embedding.
+MixCo (arXiv:2010.06300) and i-Mix (arXiv:2010.08887) train a blend to match its sources in proportion to their shares.
+Here this is measured on any network. Letters: P pairs, L values of λ, M other images, D embedding.
 """
 
 from collections.abc import Callable
@@ -29,9 +29,9 @@ def unit_embed(embedder: nn.Module, space: int = 0) -> Embed:
 
 @dataclass(frozen=True, kw_only=True)
 class MixPath:
-    """Cosines of P pairs' blends at L values of λ, the share of the first image; each (P, L) where not said."""
+    """Cosines of P pairs' blends at L values of λ, the share of the first image; each (P, L) unless noted."""
 
-    lam: Tensor  # the share as it is: of a CutMix box in whole pixels it is near the one asked for
+    lam: Tensor  # the true share; a CutMix box in whole pixels only comes near the requested one
     first: Tensor  # cosine to the first image's key
     second: Tensor  # to the second's
     others_mean: Tensor  # to other images' keys: their mean
@@ -60,8 +60,8 @@ def mix_path(
 
     embed: the query encoder, in evaluation mode. first, second: images (P, C, H, W). others: (M, D) unit keys of
     further images, such as a queue. lams: (L,) in [0, 1], rising. embed_key: the key encoder, such as a momentum
-    encoder; None: ``embed``. generator: draws CutMix's boxes; those of a pair lie one in another, and whole inside
-    the image. One λ at a time: memory grows with P * M. Raises UserError.
+    encoder; None: ``embed``. generator: draws CutMix's boxes; those of a pair are nested, and lie wholly inside the
+    image. One λ at a time: memory grows with P * M. Raises UserError.
     """
     if kind not in KINDS:
         raise unknown("kind of blend", kind, KINDS)
@@ -93,7 +93,7 @@ def mix_path(
 
 
 def _paste(first: Tensor, second: Tensor, lam: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
-    """CutMix of the pairs, their boxes at a place (P, 2) in [0, 1) of the room that there is, and the true shares."""
+    """CutMix of the pairs, their boxes at relative positions (P, 2) in [0, 1), and the true shares."""
     sizes = torch.tensor(first.shape[2:], device=first.device)
     halves = ((1 - lam).sqrt()[:, None] * sizes).long() // 2
     middles = halves + (place.to(first.device) * (sizes - 2 * halves + 1)).long()
@@ -128,14 +128,14 @@ class Calibration:
 
     @property
     def curve_error(self) -> float:
-        """The error of the mean curve: what is wrong on average. The rest of ``error`` is how pairs differ."""
+        """The error of the mean curve. The rest of ``error`` is variation between pairs."""
         return float((self.share.mean(dim=0) - self.lam.mean(dim=0)).abs().mean())
 
 
 def calibration(path: MixPath, temperature: float) -> Calibration:
     """The share exp(c1/τ) / (exp(c1/τ) + exp(c2/τ)) of cosines c1 and c2 to the two sources.
 
-    It is what the soft cross entropy of MixCo and i-Mix pulls to λ: other candidates do not change the ratio. It
+    The soft cross entropy of MixCo and i-Mix trains it towards λ: other candidates do not change the ratio. It
     depends on the temperature, so networks are compared at that of ``fitted_calibration``, or without one, by
     ``balance`` and ``monotonicity``.
     """
@@ -173,9 +173,9 @@ def calibration_errors(path: MixPath, temperatures: Tensor) -> Tensor:
 def balance(path: MixPath) -> Tensor:
     """(P,) the λ at which the blend is as near to its first source as to its second; ½ is ideal at any temperature.
 
-    Below ½ the first image outweighs the second. Between two values of λ it is interpolated; where the difference of
-    the cosines changes its sign several times, it is the share of the λ axis on which the second is nearer; 0 or 1
-    where one source is nearer throughout.
+    Below ½ the first image outweighs the second. It is interpolated between values of λ. If the difference of the
+    cosines changes sign several times, it is the share of the λ axis on which the second is nearer; 0 or 1 if one
+    source is nearer throughout.
     """
     gap = path.first - path.second
     left, right = gap[:, :-1], gap[:, 1:]
@@ -189,7 +189,8 @@ def balance(path: MixPath) -> Tensor:
 def monotonicity(path: MixPath) -> Tensor:
     """(P,) Spearman's rank correlation of c1 - c2 with λ, in [-1, 1]; 1: it rises all the way.
 
-    The temperature does not matter. A straight line is not asked for: at the least loss c1 - c2 is τ log(λ / (1 - λ)).
+    The temperature does not matter. A straight line is not expected: at the minimum of the loss c1 - c2 is τ log(λ / (1
+    - λ)).
     """
     ranks = [torch.from_numpy(rankdata(part.double().cpu(), axis=1)) for part in (path.lam, path.first - path.second)]
     centred = [part - part.mean(dim=1, keepdim=True) for part in ranks]
@@ -201,14 +202,14 @@ def cosine_range(path: MixPath) -> Tensor:
     """(P,) how far c1 - c2 goes from the first λ to the last, in [-4, 4]; 2 - 2 cos of the two images from 0 to 1.
 
     At one temperature for all, a narrower range gives a flatter curve of shares, which may look better calibrated.
-    Nothing else about the network need be better: ``fitted_calibration`` gives each range a temperature of its own.
+    That alone does not make a network better: ``fitted_calibration`` gives each network its own temperature.
     """
     gap = path.first - path.second
     return gap[:, -1] - gap[:, 0]
 
 
 def above_others(path: MixPath) -> Tensor:
-    """(P, L) how far both sources, the farther one counts, lie above the 95 % quantile of the others; > 0 is good."""
+    """(P, L) how far the more distant of the two sources is above the 95 % quantile of the others; > 0 is good."""
     return torch.minimum(path.first, path.second) - path.others_high
 
 
@@ -221,7 +222,7 @@ class FullRow:
 
 
 def full_row(path: MixPath, temperature: float) -> FullRow:
-    """Against all candidates, as a blend is trained; more others leave less for the sources. One λ at a time."""
+    """Against all candidates, as a blend is trained: more others leave less for the sources. One λ at a time."""
     columns = []
     for place in range(path.lam.shape[1]):
         sources = torch.stack([path.first[:, place], path.second[:, place]], dim=1)
@@ -237,8 +238,8 @@ def full_row(path: MixPath, temperature: float) -> FullRow:
 def path_measures(path: MixPath, temperature: float) -> pd.DataFrame:
     """Every number of a network's paths, one row a pair: their means are what is reported.
 
-    calibration_error: at ``temperature``, that at which the method reads blends, lower is better.
-    fitted_error, fitted_temperature: at the network's best; NaN for the pairs that it was fitted on.
+    calibration_error: at ``temperature``, the one that the method uses for blends; lower is better.
+    fitted_error, fitted_temperature: at the network's best; NaN for the pairs used for fitting.
     balance_error: |λ where the sources are equally near - ½|, in [0, ½], lower is better.
     monotonicity: in [-1, 1], higher is better.  nearest: share of λ at which both sources are above 95 % of the others.
     sources, distance: of ``full_row`` at ``temperature``, averaged over λ.
@@ -262,7 +263,7 @@ def path_measures(path: MixPath, temperature: float) -> pd.DataFrame:
 def bootstrap_interval(values: Tensor, generator: Generator, samples: int = 2000) -> tuple[float, float, float]:
     """Mean of (P,) values and its 95 % bootstrap interval over pairs; NaN are left out.
 
-    For a difference of two networks hand in the difference pair by pair: it cancels what pairs have in common.
+    For a difference of two networks, give the differences pair by pair: that cancels what pairs have in common.
     """
     kept = values[~values.isnan()].double()
     draws = torch.randint(len(kept), (samples, len(kept)), generator=generator, device=generator.device)

@@ -1,4 +1,4 @@
-"""Nearest neighbours of embeddings by cosine: who they are, whether they share a class, and who is everyone's."""
+"""Nearest neighbours of embeddings by cosine: which they are, whether they share a class, and which points are hubs."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Hubness:
 
     occurrences: Tensor  # (N,) the k-occurrence N_k of each point; with n queries they average to n k / N
     skewness: float  # of the k-occurrences; 0 is even, above 1 few points are the neighbours of many
-    antihubs: float  # share of points that are no one's neighbour, in [0, 1]
+    antihubs: float  # share of points that are never a neighbour, in [0, 1]
     top_share: float  # share of all places that the most frequent 1 % of points take, in [0, 1]
 
 
@@ -33,8 +33,8 @@ class Hubness:
 def nearest(x: Tensor, k: int, queries: Tensor | None = None, chunk: int = 1024) -> Neighbours:
     """The exact k nearest rows of x by cosine, for each query; as LooC's Fig. 3 shows them.
 
-    x: (N, D); queries: (n, D); None: x itself, each point without itself. Length plays no part.
-    O(n N D) time, O(chunk N) memory. Raises UserError where k is not in 1 .. N (N - 1 without queries).
+    x: (N, D); queries: (n, D); None: x itself, each point without itself. Lengths do not matter.
+    O(n N D) time, O(chunk N) memory. Raises UserError if k is not in 1 .. N (N - 1 without queries).
     """
     bank = F.normalize(at_least_float32(x), dim=1)
     asked = bank if queries is None else F.normalize(at_least_float32(queries).to(bank), dim=1)
@@ -55,8 +55,8 @@ def nearest(x: Tensor, k: int, queries: Tensor | None = None, chunk: int = 1024)
 def hardest_negatives(x: Tensor, labels: Tensor, k: int, chunk: int = 1024) -> Neighbours:
     """The k points of other classes that lie nearest to each point by cosine, the nearest first.
 
-    Of the negatives that a softmax compares a query with, it pushes these away the most (MoCHi, arXiv:2010.01028).
-    x: (N, D); labels: (N,). O(N² D) time, O(chunk N) memory. Raises UserError where a point has fewer than k.
+    Of the negatives that a softmax compares a query with, these are pushed away the most (MoCHi, arXiv:2010.01028).
+    x: (N, D); labels: (N,). O(N² D) time, O(chunk N) memory. Raises UserError if a point has fewer than k.
     """
     points, labels = F.normalize(at_least_float32(x), dim=1), labels.to(x.device)
     fewest = len(x) - int(labels.unique(return_counts=True)[1].max())
@@ -74,10 +74,9 @@ def hardest_negatives(x: Tensor, labels: Tensor, k: int, chunk: int = 1024) -> N
 def purity(index: Tensor, labels: Tensor, query_labels: Tensor | None = None) -> Tensor:
     """Share of each query's neighbours that have its class, (n,) in [0, 1]; higher is purer.
 
-    Any factor of the data serves as labels: high purity by hue means that the embedding keeps the hue. By chance a
-    neighbour has the class with the class's share of all points.
-    index: (n, k) of ``nearest``; labels: (N,) of the points; query_labels: (n,), None where the points are the queries.
-    Raises UserError where a label is missing.
+    Any factor of the data serves as labels: high purity by hue means that the embedding keeps the hue. The chance level
+    is the class's share of all points. index: (n, k) of ``nearest``; labels: (N,) of the points; query_labels: (n,),
+    None if the points are the queries. Raises UserError if a label is missing.
     """
     query_labels = labels if query_labels is None else query_labels
     if len(query_labels) != len(index):

@@ -1,4 +1,4 @@
-"""Embeddings in the plane: PCA and UMAP, layouts that hold still over training, and how far to trust them."""
+"""Embeddings in the plane: PCA and UMAP, layouts that stay aligned over training, and how far to trust them."""
 
 import warnings
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def pca(x: Tensor, dims: int = 2, onto: Tensor | None = None) -> Tensor:
     """Points along the principal directions, (N, dims) float32, the one of largest variance first.
 
     x: (N, D); onto: (M, D) points that mean and directions are taken from, such as the last epoch's; None: x itself.
-    Of a direction and its opposite the one is taken whose largest component is positive. dims at most D.
+    The sign of a direction is chosen so that its largest component is positive. dims at most D.
     """
     points = (x if onto is None else onto).double()
     mean = points.mean(dim=0)
@@ -36,16 +36,16 @@ def project_umap(x: Tensor, neighbours: int = 15, seed: int = 0, start: Tensor |
     """UMAP by cosine (McInnes et al. 2018, arXiv:1802.03426): (N, D) -> (N, 2).
 
     Neighbourhoods are kept; distances between clusters and sizes of clusters mean little.
-    neighbours: of each point, itself counted. start: (N, 2) where the points begin; None: at their PCA.
+    neighbours: of each point, including itself. start: (N, 2) initial positions; None: their PCA.
     The neighbours are exact, which needs no compilation of an approximate search. Equal seeds give equal layouts on
-    one machine. Raises UserError where umap-learn is missing, or for too few points.
+    one machine. Raises UserError if umap-learn is missing, or for too few points.
     """
     umap = _import_umap()
     if len(x) <= neighbours:
         raise UserError(f"UMAP with {neighbours} neighbours needs more than {neighbours} points, not {len(x)}")
     start = pca(x) if start is None else start
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "precomputed_knn", UserWarning)  # new points are not asked for
+        warnings.filterwarnings("ignore", "precomputed_knn", UserWarning)  # no new points are projected
         reducer = umap.UMAP(
             n_neighbors=neighbours,
             metric="cosine",
@@ -58,9 +58,9 @@ def project_umap(x: Tensor, neighbours: int = 15, seed: int = 0, start: Tensor |
 
 
 def stable_layout(frames: Sequence[Tensor], method: Literal["pca", "umap"] = "pca", seed: int = 0) -> list[Tensor]:
-    """One layout a frame, (N, 2) each, that moves no more than the points do.
+    """One layout per frame, (N, 2) each, that moves only as much as the points do.
 
-    Each layout is turned or mirrored, and moved, to lie as near as it can to the one before; UMAP starts there too.
+    Each layout is rotated or mirrored, and shifted, to be as near as possible to the one before; UMAP starts there too.
     frames: embeddings (N, D) of the same N points at several epochs. Raises UserError.
     """
     if method not in METHODS:
@@ -77,9 +77,8 @@ def stable_layout(frames: Sequence[Tensor], method: Literal["pca", "umap"] = "pc
 def azimuthal(x: Tensor, centre: Tensor, onto: Tensor | None = None) -> Tensor:
     """Points of the sphere as seen from one of them, (N, 2) float32: its distance from the origin is the true angle.
 
-    In degrees, 0 to 180. The direction is that in which the point lies, as far as the two directions show it in which
-    the points of ``onto`` (M, D; None: x itself) lie most, so angles about the centre are not true.
-    x: (N, D), centre: (D,), all of unit length.
+    In degrees, 0 to 180. The direction is the point's, projected to the two principal directions of ``onto`` (M, D;
+    None: x itself), so angles about the centre are distorted. x: (N, D), centre: (D,), all of unit length.
     """
     cosine, directions = _tangents(x, centre)
     _, _, axes = torch.linalg.svd(_tangents(x if onto is None else onto, centre)[1], full_matrices=False)
@@ -90,22 +89,22 @@ def azimuthal(x: Tensor, centre: Tensor, onto: Tensor | None = None) -> Tensor:
 
 
 def _tangents(x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines of points (N, D) to the centre, and the unit directions in which they lie, as seen from there."""
+    """Cosines of points (N, D) to the centre, and their unit directions as seen from it."""
     cosine = x.double() @ centre.double()
     return cosine, F.normalize(x.double() - cosine[:, None] * centre.double(), dim=1)
 
 
 def align(layout: Tensor, target: Tensor) -> Tensor:
-    """The layout, turned or mirrored and moved to lie nearest to the target; no distance changes.
+    """The layout, rotated or mirrored and shifted to be nearest to the target; no distance changes.
 
     Orthogonal Procrustes (Schönemann 1966). layout, target: (N, dims), row by row the same points.
     """
     place = target.mean(dim=0)
-    return turned(layout - layout.mean(dim=0), target - place) + place
+    return procrustes(layout - layout.mean(dim=0), target - place) + place
 
 
-def turned(points: Tensor, target: Tensor) -> Tensor:
-    """Points (N, dims), turned or mirrored about the origin to lie nearest to the target (N, dims), row by row."""
+def procrustes(points: Tensor, target: Tensor) -> Tensor:
+    """Points (N, dims), rotated or mirrored about the origin to be nearest to the target (N, dims), row by row."""
     left, _, right = torch.linalg.svd(points.T @ target)
     return points @ (left @ right)
 
@@ -116,7 +115,7 @@ def trustworthiness(x: Tensor, layout: Tensor, k: int | None = None, chunk: int 
 
     Venna & Kaski 2001, per point: 1 - 2 / (k (2N - 3k - 1)) Σ max(0, rank - k) over the k nearest in the layout, rank
     being that of the neighbour by cosine in x. Its mean is scikit-learn's ``trustworthiness``.
-    x: (N, D); layout: (N, dims); k below N / 2, by default 15, or as many as there may be.
+    x: (N, D); layout: (N, dims); k below N / 2, by default 15 or the largest possible.
     O(N² (D + k)) time, O(chunk N) memory. Raises UserError.
     """
     n = len(x)
@@ -138,7 +137,7 @@ def trustworthiness(x: Tensor, layout: Tensor, k: int | None = None, chunk: int 
 
 
 def _import_umap() -> ModuleType:
-    """The package, which takes seconds to import. Raises UserError where it is missing."""
+    """The package, which takes seconds to import. Raises UserError if it is missing."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ImportWarning)  # of TensorFlow, which is not needed here

@@ -1,4 +1,4 @@
-"""The contrast table: every query's candidates, what it should match, what it does match, and who moves it.
+"""The contrast table: every query's candidates, what it should match, what it does match, and what moves it.
 
 Letters: N images, n queries, J key views, M columns, D embedding.
 """
@@ -24,7 +24,7 @@ OF_MASS = {"target": "targets", "probability": "probabilities", "gradient_share"
 class ContrastTable:
     """One term of the loss as a table of queries x candidates, each field (n, M), without gradient.
 
-    The columns stand group by group: the batch's keys (column i * J + j is key view j of image i), then on SimCLR the
+    The columns are ordered by group: the batch's keys (column i * J + j is key view j of image i), then on SimCLR the
     queries' own view, on MoCo-v2 the queue, and a mixing's synthetic negatives. The gradient of a query's loss by the
     query is ``scale * sum_j gap_j c_j`` over the unit candidates c_j.
     """
@@ -43,18 +43,18 @@ class ContrastTable:
 
     @property
     def slices(self) -> dict[str, slice]:
-        """Where each group's columns stand."""
+        """The columns of each group."""
         ends = torch.tensor(list(self.groups.values())).cumsum(0).tolist()
         return {name: slice(end - width, end) for (name, width), end in zip(self.groups.items(), ends, strict=True)}
 
 
 @torch.no_grad()
 def contrast_table(framework: Framework, term: Term) -> ContrastTable:
-    """The table of a term of ``Method.terms``, over the framework's own candidates; nothing is embedded anew.
+    """The table of a term of ``Method.terms``, over the framework's own candidates; nothing is embedded again.
 
     With InfoNCE at temperature τ the gradient by the query is ``1/τ sum_j (p_j - t_j) c_j``: a candidate moves it by
     how far its probability is from its target. Without negatives it is a regression to the targets: ``gap`` is -t, and
-    columns without target are no candidates. What else moves a query says ``Framework.beside``.
+    columns without target are no candidates. ``Framework.beside`` says what else moves a query.
 
     The share weighs candidates before the part along the query is projected out, as normalising does later.
     """
@@ -101,9 +101,9 @@ def _kinds(term: Term, candidates: Candidates, has_negatives: bool) -> Tensor:
 
 @torch.no_grad()
 def loss_by_term(framework: Framework, terms: Sequence[Term]) -> pd.Series:
-    """What each kind of query adds to the loss, its weight included; all together are the loss of ``Method``.
+    """What each kind of query adds to the loss, including its weight; together they are the loss of ``Method``.
 
-    Index: ``clean queries`` or ``blends``, and ``space 0`` and so on where there are several. In nats; without
+    Index: ``clean queries`` or ``blends``, and ``space 0`` and so on if there are several. In nats; without
     negatives squared distances.
     """
     mixed, spaces = any(term.query.mixed for term in terms), len({term.space for term in terms})
@@ -117,10 +117,10 @@ def loss_by_term(framework: Framework, terms: Sequence[Term]) -> pd.Series:
 
 
 def hardest(table: ContrastTable, count: int = 16, groups: tuple[str, ...] | None = None) -> ContrastTable:
-    """A part of the table that can be looked at: of queue and synthetic only each query's hardest, hardest first.
+    """The part of the table to show: of queue and synthetic negatives only each query's hardest, hardest first.
 
-    count: how many columns stay of each of the two groups. groups: which groups stay; None: all. Rows sum to less
-    than one then. Raises UserError where the table has no such group.
+    count: how many columns to keep of each of the two groups. groups: which groups to keep; None: all. Rows then sum to
+    less than one. Raises UserError if the table has no such group.
     """
     missing = [name for name in groups or () if name not in table.groups]
     if missing:
@@ -144,8 +144,8 @@ def hardest(table: ContrastTable, count: int = 16, groups: tuple[str, ...] | Non
 def mass_by_kind(table: ContrastTable) -> pd.DataFrame:
     """Target, probability and gradient share, summed over the candidates of each kind: one row a query and kind.
 
-    Columns query, kind, candidates (how many), target, probability (NaN without negatives), gradient_share. Every
-    query has the same kinds: those that any query has.
+    Columns query, kind, candidates (how many), target, probability (NaN without negatives), gradient_share. Every query
+    has the same kinds: all that occur.
     """
     frames = []
     for kind, name in enumerate(KINDS[:NONE]):
@@ -169,7 +169,7 @@ def query_row(table: ContrastTable, query: int, count: int = 8) -> pd.DataFrame:
     """One query's candidates: columns candidate (a label), kind, similarity, target, probability, gradient_share.
 
     Of queue and synthetic the ``count`` hardest, hardest first, and one row for all others of the group together,
-    whose similarity is NaN. Raises UserError where there is no such query.
+    whose similarity is NaN. Raises UserError if there is no such query.
     """
     if not 0 <= query < len(table.kind):
         raise UserError(f"there is no query {query}: the term has queries 0 to {len(table.kind) - 1}")

@@ -19,7 +19,7 @@ from mixviz.paired import (
     settled_sign,
 )
 
-MOST = 40  # seeds up to which chances are told
+MOST = 40  # seeds up to which chances are computed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +31,12 @@ class Verdict:
     low: float  # interval of the mean at this confidence; NaN below two seeds
     high: float
     sign: int  # 1, -1, or 0: not settled, as always below three seeds
-    needed: int | None  # seeds that would settle the sign with the chance wanted; None: more than anybody trains
-    chances: pd.DataFrame  # seeds, and the chance that so many settle the sign, were mean and deviation as they are
+    needed: int | None  # seeds that would settle the sign with the wanted probability; None: unrealistically many
+    chances: pd.DataFrame  # seeds, and the probability that this number settles the sign, with this mean and deviation
     confidence: float
     wanted: float  # chance wanted
-    span: tuple[float, float]  # where such differences lie, 0 included
-    truth: float | None = None  # the true effect, where it is known
+    span: tuple[float, float]  # range of such differences, including 0
+    truth: float | None = None  # the true effect, if it is known
 
     @property
     def word(self) -> str:
@@ -50,10 +50,10 @@ def verdict(
     truth: tuple[float, float] | None = None,
     span: tuple[float, float] | None = None,
 ) -> Verdict:
-    """The verdict of paired differences in points, one a seed. Raises UserError where there is none.
+    """The verdict of paired differences in points, one a seed. Raises UserError if there is none.
 
-    truth: mean and deviation that the differences were drawn with; what is needed is told of them then, else of the
-    mean and the deviation of the differences themselves. span: by default that of ``span_of`` these differences.
+    truth: mean and deviation that the differences were drawn with; the number of seeds is computed from these, else
+    from the differences' own mean and deviation. span: by default that of ``span_of`` these differences.
     """
     if not len(differences):
         raise UserError("no paired differences: run method and base with the same seeds")
@@ -80,7 +80,7 @@ def verdict(
 
 
 def span_of(values: Sequence[float]) -> tuple[float, float]:
-    """Where such differences lie: three standard deviations to either side of their mean, and 0."""
+    """The range of such differences: three standard deviations to either side of their mean, and 0."""
     mean, deviation = _moments(values)
     reach = 3 * deviation if deviation > 0 else 1.0
     return min(mean - reach, -0.1 * reach), max(mean + reach, 0.1 * reach)
@@ -98,12 +98,12 @@ def _chances(mean: float, deviation: float, confidence: float) -> list[tuple[int
 
 
 def drawn(effect: float, deviation: float, seeds: int, draw: int) -> np.ndarray:
-    """Paired differences (seeds,) as they might come out: normal about a true effect. draw: which of many times."""
+    """Simulated paired differences (seeds,): normal around a true effect. draw: number of the simulation."""
     return effect + deviation * np.random.default_rng(draw).standard_normal(seeds)
 
 
 def measured(table: Mapping[str, Any], measure: str = "linear-features: label") -> dict[str, tuple[float, ...]]:
-    """Every arm's differences to its base in a table of ``reproduce``: "arm, against base" -> points, one a seed."""
+    """Every arm's differences to its base in a table of ``reproduce``: "arm, against base" -> points, one per seed."""
     rows = pd.DataFrame(table["rows"]).rename(columns={"arm": "method", "value": "accuracy"})
     rows = rows[rows["measure"] == measure]
     found = {}

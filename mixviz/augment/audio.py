@@ -50,7 +50,7 @@ class MaskParameters(Parameters):
 
 @dataclass(frozen=True)
 class Gain(Operation):
-    """Louder or softer by up to ``decibels``."""
+    """Louder or quieter by up to ``decibels``."""
 
     decibels: float = 6.0
     p: float = 0.5
@@ -59,7 +59,7 @@ class Gain(Operation):
 
     def sample(self, n: int, shape: Shape, generator: Generator) -> GainParameters:
         factor = 10 ** (uniform(n, -self.decibels, self.decibels, generator) / 20)
-        return GainParameters(bernoulli(n, self.p, generator), factor)
+        return GainParameters(applied=bernoulli(n, self.p, generator), factor=factor)
 
     def apply(self, waves: Tensor, parameters: GainParameters, in_place: bool = False) -> Tensor:
         parameters = parameters.to(waves.device)
@@ -82,7 +82,7 @@ class TimeShift(Operation):
 
     def sample(self, n: int, shape: Shape, generator: Generator) -> ShiftParameters:
         shift = uniform(n, -self.most, self.most, generator)
-        return ShiftParameters(bernoulli(n, self.p, generator), shift)
+        return ShiftParameters(applied=bernoulli(n, self.p, generator), shift=shift)
 
     def apply(self, waves: Tensor, parameters: ShiftParameters, in_place: bool = False) -> Tensor:
         return apply_to_marked(lambda part, drawn: shift_waves(part, drawn.shift), waves, parameters, in_place)
@@ -103,7 +103,7 @@ class Speed(Operation):
 
     def sample(self, n: int, shape: Shape, generator: Generator) -> SpeedParameters:
         stretch = 1 + uniform(n, -self.most, self.most, generator)
-        return SpeedParameters(bernoulli(n, self.p, generator), stretch)
+        return SpeedParameters(applied=bernoulli(n, self.p, generator), stretch=stretch)
 
     def apply(self, waves: Tensor, parameters: SpeedParameters, in_place: bool = False) -> Tensor:
         return apply_to_marked(lambda part, drawn: stretch_waves(part, drawn.stretch), waves, parameters, in_place)
@@ -148,7 +148,7 @@ class LogMel(Operation):
     group: ClassVar[str] = "log-mel"
 
     def sample(self, n: int, shape: Shape, generator: Generator) -> Parameters:
-        return Parameters(torch.ones(n, dtype=torch.bool, device=generator.device))
+        return Parameters(applied=torch.ones(n, dtype=torch.bool, device=generator.device))
 
     def apply(self, waves: Tensor, parameters: Parameters | None = None, in_place: bool = False) -> Tensor:
         block = BLOCK // waves.shape[1] if waves.device.type == "cpu" else len(waves)
@@ -182,7 +182,7 @@ class _Mask(Operation):
     def sample(self, n: int, shape: Shape, generator: Generator) -> MaskParameters:
         width = uniform(n, 0, self.most, generator)
         start = uniform(n, 0, 1, generator) * (1 - width)
-        return MaskParameters(bernoulli(n, self.p, generator), start, width)
+        return MaskParameters(applied=bernoulli(n, self.p, generator), start=start, width=width)
 
     def apply(self, spectrograms: Tensor, parameters: MaskParameters, in_place: bool = False) -> Tensor:
         def change(part: Tensor, drawn: MaskParameters) -> Tensor:

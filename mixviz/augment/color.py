@@ -78,18 +78,18 @@ class ColorJitter(Operation):
 
 
 def hue_turn(parameters: JitterParameters) -> Tensor:
-    """(n,): which of the four changes is that of the hue."""
+    """(n,): at which of the four positions the hue is changed."""
     return (parameters.order == HUE).byte().argmax(dim=1)
 
 
 def jitter(images: Tensor, parameters: JitterParameters) -> Tensor:
     """The four changes of every image (n, 3, H, W), in its own order.
 
-    All images take every step together: the other three changes, the shift of the hue, the other three again. A
-    change does nothing before the hue where its turn is after it, and nothing after it where its turn is before.
-    On a CPU the images are a copy of those to change, sorted by ``hue_turn``: those to which a change does something
-    lie together, and it leaves out the others. On a GPU, which would have to be waited for to count them, all come,
-    and each change takes all.
+    All images take every step together: the other three changes, the shift of the hue, the other three again. Each
+    change is applied either before or after the hue shift, as that image's order says; in the other pass it is the
+    identity. On a CPU the images are a copy of those to change, sorted by ``hue_turn``: those that a change affects are
+    contiguous, and it skips the others. On a GPU, where counting them would force a synchronisation, all images are
+    passed, and each change takes all.
     """
     hue_last = (parameters.order == HUE).byte().argsort(dim=1, stable=True)  # (n, 4) turns, that of the hue moved last
     others = parameters.order.gather(1, hue_last[:, :3])  # (n, 3)
@@ -111,8 +111,8 @@ def jitter(images: Tensor, parameters: JitterParameters) -> Tensor:
 def blend_in_turn(images: Tensor, factors: Tensor, order: Tensor, parts: list[slice]) -> None:
     """Change brightness, contrast and saturation in place, by ``factors`` (n, 3) in the ``order`` (n, 3) of each image.
 
-    Each is a blend, by its factor, of an image with something: black, its mean grey, its grey. parts: the images
-    that each of the three turns is about.
+    Each blends the image by its factor with black, with its mean grey, or with its grey. parts: the images that each of
+    the three passes affects.
     """
     shares = 1 - factors[..., None, None, None]  # of what it is blended with, (n, 3, 1, 1, 1)
     is_mean = (order == CONTRAST).to(images.dtype)[..., None, None, None]
@@ -128,9 +128,9 @@ def shift_hue(images: Tensor, shift: Tensor) -> None:
     """Turn the hue of HSV of images (n, 3, H, W), in place, by ``shift`` (n,) full turns; value and saturation stay.
 
     Hues are counted in sixths of a turn: red 0, green 2, blue 4. With each pixel stretched to the range 0 to 1, the
-    hue is 1 - red + green + blue away from red, towards green where there is more green than blue. A channel is 1 up
-    to one sixth from its own hue, 0 beyond two sixths, and linear in between. No step chooses between cases:
-    arithmetic is far faster than ``where`` on a CPU.
+    hue is 1 - red + green + blue away from red, towards green if there is more green than blue. A channel is 1 up
+    to one sixth from its own hue, 0 beyond two sixths, and linear in between. No step branches on cases: arithmetic is
+    far faster than ``where`` on a CPU.
     """
     red, green, blue = images.unbind(1)
     low = torch.minimum(red, green).minimum(blue)
@@ -142,7 +142,7 @@ def shift_hue(images: Tensor, shift: Tensor) -> None:
     hue = hue.div_(6).add_(1 + shift.to(hue.dtype)[:, None, None]).frac_().mul_(6)  # in [0, 6)
     centre, slope, offset = (
         constant(values, hue.dtype, hue.device)[:, None, None]
-        for values in ((3.0, 2.0, 4.0), (1.0, -1.0, -1.0), (-1.0, 2.0, 2.0))  # from cyan, where red is least
+        for values in ((3.0, 2.0, 4.0), (1.0, -1.0, -1.0), (-1.0, 2.0, 2.0))  # from cyan, where red is lowest
     )
     stretched = torch.sub(hue[:, None], centre, out=images).abs_().mul_(slope).add_(offset).clamp_(0, 1)
     stretched.mul_(spread[:, None]).add_(low[:, None])
@@ -150,7 +150,7 @@ def shift_hue(images: Tensor, shift: Tensor) -> None:
 
 @dataclass(frozen=True)
 class RandomGrayscale(Operation):
-    """All colour taken away; part of the colour augmentation of LooC."""
+    """Greyscale; part of LooC's colour augmentation."""
 
     name: ClassVar[str] = "grayscale"
     group: ClassVar[str] = "color"
@@ -158,7 +158,7 @@ class RandomGrayscale(Operation):
     p: float = 0.2
 
     def sample(self, n: int, shape: Shape, generator: Generator) -> Parameters:
-        return Parameters(bernoulli(n, self.p, generator))
+        return Parameters(applied=bernoulli(n, self.p, generator))
 
     def apply(self, images: Tensor, parameters: Parameters, in_place: bool = False) -> Tensor:
         """Raises UserError for images that do not have three channels."""

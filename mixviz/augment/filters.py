@@ -1,4 +1,4 @@
-"""Convolutions with a kernel of its own for each image: Gaussian blur and random texture."""
+"""Convolutions with a different kernel for each image: Gaussian blur and random texture."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -50,10 +50,10 @@ class GaussianBlur(Operation):
             raise UserError(f"blur: sigma {self.sigma} must be a positive range (low, high)")
 
     def sample(self, n: int, shape: Shape, generator: Generator) -> BlurParameters:
-        return BlurParameters(bernoulli(n, self.p, generator), uniform(n, *self.sigma, generator))
+        return BlurParameters(applied=bernoulli(n, self.p, generator), sigma=uniform(n, *self.sigma, generator))
 
     def apply(self, images: Tensor, parameters: BlurParameters, in_place: bool = False) -> Tensor:
-        """Raises UserError where the kernel is too large for the image."""
+        """Raises UserError if the kernel is too large for the image."""
         smaller = min(images.shape[2:])
         size = self.kernel_size or default_kernel_size(smaller)
         if size // 2 >= smaller:
@@ -69,7 +69,7 @@ def default_kernel_size(image_size: int) -> int:
 def gaussian_blur(images: Tensor, sigma: Tensor, size: int) -> Tensor:
     """Images (n, C, H, W) convolved with a Gaussian of ``sigma`` (n,) pixels, cut to ``size`` taps a side.
 
-    Sums shifted images, tap by tap: a grouped convolution would be planned anew for every number of images.
+    Sums shifted images, tap by tap: a grouped convolution would be planned again for every batch size.
     """
     reach = size // 2
     offset = torch.arange(-reach, reach + 1, device=images.device)
@@ -87,7 +87,7 @@ def gaussian_blur(images: Tensor, sigma: Tensor, size: int) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class TextureParameters(Parameters):
-    """A random convolution of its own for each image.
+    """A random convolution for each image.
 
     size: (n,) long, sides of the kernels. weights: (n, 3, 3, K, K), K the largest size, zero outside the middle
     size x size. share: (n,) in [0, 1), of the original image in the result.
@@ -103,7 +103,7 @@ class RandomTexture(Operation):
     """A random convolution mixed with the original (RandConv, Xu et al. 2021, arXiv:2007.13003).
 
     It keeps shapes and replaces local texture. The kernel size k is one of ``kernel_sizes``; weights are
-    N(0, 1 / (3 k^2)); the original's share is uniform in [0, 1), or 0 where ``mix`` is False. The convolution sees
+    N(0, 1 / (3 k^2)); the original's share is uniform in [0, 1), or 0 if ``mix`` is False. The convolution sees
     the image minus 0.5, with zeros beyond its edges, and 0.5 is added again: as in the paper, where images are
     centred, and unlike a convolution of positive values, which would send half of the channels below 0. The result
     is clamped to [0, 1].
@@ -144,7 +144,7 @@ class RandomTexture(Operation):
 
 
 def new_texture(images: Tensor, parameters: TextureParameters, size: int) -> Tensor:
-    """Images (n, 3, H, W) convolved with the middle size x size of their weights and mixed with what they were."""
+    """Images (n, 3, H, W) convolved with the middle size x size of their weights and mixed with the originals."""
     margin = (parameters.weights.shape[-1] - size) // 2
     middle = slice(margin, margin + size)
     weights = parameters.weights[..., middle, middle].to(images.dtype).flatten(0, 1)  # (3 n, 3, size, size)

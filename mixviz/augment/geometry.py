@@ -25,7 +25,7 @@ class CropParameters(Parameters):
     width: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RandomResizedCrop(Operation):
     """A box of random area and aspect, resized to size x size (Szegedy et al. 2015, arXiv:1409.4842).
 
@@ -109,14 +109,14 @@ def enlarge(images: Tensor, box: CropParameters, flipped: Tensor, size: int) -> 
 
 
 def flip_marked(columns: Tensor, marked: Tensor) -> Tensor:
-    """(n, ..., W) with the last axis of those that are marked, (n,) bool, turned around."""
+    """(n, ..., W) with the last axis reversed where ``marked``, (n,) bool, is True."""
     return torch.where(marked.view(-1, *[1] * (columns.dim() - 1)), columns.flip(-1), columns)
 
 
 def places_in(start: Tensor, length: Tensor, size: int, new_size: int) -> Tensor:
-    """(n, new_size): where the pixels of a resized piece of a line lie, -1 to 1 from one end of the line to the other.
+    """(n, new_size): positions of the pixels of a resized piece of a line, from -1 to 1 along the line.
 
-    start and length (n,) of the piece, whose outermost half pixels are left out.
+    start and length (n,) of the piece, without its outermost half pixels.
     """
     start, length = start[:, None], length[:, None]
     pixel = torch.arange(new_size, device=start.device) + 0.5
@@ -143,7 +143,7 @@ def resize_weights(start: Tensor, length: Tensor, size: int, new_size: int) -> T
 
 @dataclass(frozen=True)
 class HorizontalFlip(Operation):
-    """Left becomes right."""
+    """A horizontal flip."""
 
     name: ClassVar[str] = "flip"
     group: ClassVar[str] = "flip"
@@ -151,14 +151,14 @@ class HorizontalFlip(Operation):
     p: float = 0.5
 
     def sample(self, n: int, shape: Shape, generator: Generator) -> Parameters:
-        return Parameters(bernoulli(n, self.p, generator))
+        return Parameters(applied=bernoulli(n, self.p, generator))
 
     def apply(self, images: Tensor, parameters: Parameters, in_place: bool = False) -> Tensor:
         return flip_marked(images, parameters.applied.to(images.device))
 
     def redraw_unlike(self, parameters: Parameters, other: Parameters, generator: Generator) -> Parameters:
-        """There are two values, so this is always the opposite of the other's."""
-        return Parameters(~other.applied)
+        """There are two values, so this is always the opposite of the other view's."""
+        return Parameters(applied=~other.applied)
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class CropAndFlip:
 
 @dataclass(frozen=True)
 class RotationParameters(Parameters):
-    """Quarter turns counter-clockwise, (n,) long: 1, 2 or 3, and 0 where the rotation is not applied."""
+    """Quarter turns counter-clockwise, (n,) long: 1, 2 or 3, and 0 if the rotation is not applied."""
 
     turns: Tensor
 
@@ -199,14 +199,14 @@ class RandomRotation90(Operation):
     def sample(self, n: int, shape: Shape, generator: Generator) -> RotationParameters:
         applied = bernoulli(n, self.p, generator)
         turns = torch.randint(1, 4, (n,), generator=generator, device=generator.device)
-        return RotationParameters(applied, turns * applied)
+        return RotationParameters(applied=applied, turns=turns * applied)
 
     def apply(self, images: Tensor, parameters: RotationParameters, in_place: bool = False) -> Tensor:
         """Raises UserError for images that are not square."""
         if images.shape[2] != images.shape[3]:
             raise UserError(f"rotation needs square images, not {images.shape[2]} x {images.shape[3]}: crop them first")
         for turns in (1, 2, 3):
-            this_many = Parameters(parameters.turns == turns)
+            this_many = Parameters(applied=parameters.turns == turns)
             images = apply_to_marked(partial(rotate, turns=turns), images, this_many, in_place)
         return images
 
@@ -219,4 +219,4 @@ class RandomRotation90(Operation):
         waiting = torch.empty_like(chances).exponential_(generator=generator) / chances
         again = waiting.argmin(dim=1)  # of exponential times with these rates, each is first with its own chance
         turns = torch.where(parameters.turns == other.turns, again, parameters.turns)
-        return RotationParameters(turns > 0, turns)
+        return RotationParameters(applied=turns > 0, turns=turns)

@@ -13,7 +13,7 @@ from mixviz.errors import UserError
 Shape = tuple[int, ...]  # of one input, such as (C, H, W)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Parameters:
     """The random choices of one operation for n inputs; the first axis of every field is the input."""
 
@@ -65,16 +65,16 @@ class Operation:
     def apply(self, inputs: Tensor, parameters: Parameters, in_place: bool = False) -> Tensor:
         """(n, *shape) float -> the same, each input changed by its own parameters; images are in [0, 1].
 
-        ``inputs`` are left as they are, unless ``in_place`` allows writing into them.
+        ``inputs`` stay unchanged, unless ``in_place`` allows overwriting them.
         """
         raise NotImplementedError
 
     def apply_drawn(self, inputs: Tensor, draw: Draw, in_place: bool = False) -> Tensor:
-        """As ``apply``, with the operation's own parameters out of those of several operations."""
+        """As ``apply``, with the operation's own parameters taken from those of several operations."""
         return self.apply(inputs, draw[self.name], in_place)
 
     def redraw_unlike(self, parameters: Parameters, other: Parameters, generator: Generator) -> Parameters:
-        """The parameters, drawn again until none is equal to ``other``'s; only where there are few values."""
+        """The parameters, redrawn until none equals ``other``'s; only for operations with few values."""
         return parameters
 
 
@@ -101,7 +101,7 @@ def apply_to_marked(
     if order is not None:
         marked = marked.index_select(0, order.index_select(0, marked).argsort())
     elif len(marked) == len(inputs):
-        return change(inputs, parameters).contiguous()  # nothing that is written into later may overlap itself
+        return change(inputs, parameters).contiguous()  # expanded tensors overlap themselves and cannot be written into
     changed = change(inputs.index_select(0, marked), parameters.take(marked))
     return inputs.index_copy_(0, marked, changed) if in_place else inputs.index_copy(0, marked, changed)
 
@@ -118,7 +118,7 @@ def bernoulli(n: int, p: float, generator: Generator) -> Tensor:
 
 @cache
 def constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Fixed numbers on a device, made once: a copy to a GPU would wait for it every time."""
+    """Fixed numbers on a device, made once: each copy to a GPU would force a synchronisation."""
     return torch.tensor(values, dtype=dtype, device=device)
 
 

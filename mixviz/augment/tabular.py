@@ -22,7 +22,7 @@ class NoiseParameters(Parameters):
 
 @dataclass(frozen=True)
 class CorruptionParameters(Parameters):
-    """``donor`` is where in the batch the other row lies: 0 its first, 1 its end."""
+    """``donor`` is the position of the other row in the batch: 0 the first, 1 the end."""
 
     replaced: Tensor  # (n, F) bool
     donor: Tensor  # (n, F) in [0, 1)
@@ -47,7 +47,7 @@ class FeatureDropout(Operation):
 
     def sample(self, n: int, shape: Shape, generator: Generator) -> DropoutParameters:
         dropped = torch.rand(n, *shape, generator=generator, device=generator.device) < self.rate
-        return DropoutParameters(bernoulli(n, self.p, generator), dropped)
+        return DropoutParameters(applied=bernoulli(n, self.p, generator), dropped=dropped)
 
     def apply(self, rows: Tensor, parameters: DropoutParameters, in_place: bool = False) -> Tensor:
         return apply_to_marked(lambda part, drawn: part.masked_fill(drawn.dropped, 0), rows, parameters, in_place)
@@ -69,7 +69,7 @@ class FeatureNoise(Operation):
 
     def sample(self, n: int, shape: Shape, generator: Generator) -> NoiseParameters:
         noise = torch.randn(n, *shape, generator=generator, device=generator.device)
-        return NoiseParameters(bernoulli(n, self.p, generator), noise)
+        return NoiseParameters(applied=bernoulli(n, self.p, generator), noise=noise)
 
     def apply(self, rows: Tensor, parameters: NoiseParameters, in_place: bool = False) -> Tensor:
         return apply_to_marked(
@@ -98,7 +98,9 @@ class FeatureCorruption(Operation):
     def sample(self, n: int, shape: Shape, generator: Generator) -> CorruptionParameters:
         order = torch.rand(n, *shape, generator=generator, device=generator.device).argsort(dim=1)
         donor = torch.rand(n, *shape, generator=generator, device=generator.device)
-        return CorruptionParameters(bernoulli(n, self.p, generator), order < int(self.share * shape[0]), donor)
+        return CorruptionParameters(
+            applied=bernoulli(n, self.p, generator), replaced=order < int(self.share * shape[0]), donor=donor
+        )
 
     def apply(self, rows: Tensor, parameters: CorruptionParameters, in_place: bool = False) -> Tensor:
         parameters = parameters.to(rows.device)

@@ -93,17 +93,17 @@ def build_augmentation(
     rotation: float = 0.0,
     texture: float = 0.0,
 ) -> Augmentation:
-    """MoCo-v2's augmentation (arXiv:2003.04297) to size x size pixels, with rotation and texture for LooC if wanted.
+    """MoCo-v2's augmentation (arXiv:2003.04297) to size x size pixels, optionally with LooC's rotation and texture.
 
     flip, jitter_p, grayscale, blur, rotation and texture are probabilities, 0 leaves one out. jitter: strengths of
-    brightness, contrast, saturation and hue. Raises UserError where a value is out of range.
+    brightness, contrast, saturation and hue. Raises UserError if a value is out of range.
 
-    Geometry comes first, the rotation after the flip, so that "up" in a view tells the angle it was turned by; then
-    texture, so that the colours that jitter makes are the view's; blur is last.
+    Geometry comes first, the rotation after the flip, so that the orientation of a view shows the angle of rotation;
+    then texture, so that the colours that jitter makes are the view's; blur is last.
     """
     brightness, contrast, saturation, hue = jitter
     return crop_and_flip(
-        RandomResizedCrop(size, crop_scale, crop_ratio),
+        RandomResizedCrop(size=size, scale=crop_scale, ratio=crop_ratio),
         HorizontalFlip(flip),
         RandomRotation90(rotation),
         RandomTexture(p=texture),
@@ -125,10 +125,10 @@ def make_views(
 ) -> list[View]:
     """The query view of inputs (N, *shape), then one key view for each entry of ``shared`` (LooC, arXiv:2008.05659).
 
-    None: a key view of which everything is drawn anew. A group: a key view that copies the query's parameters for
-    that group, the decision to apply it included, while everything else is drawn anew. What takes few values is
-    drawn again in the other key views until it differs from the query's, as they are negatives in that group's space.
-    The draws of the query and of the first key view do not depend on the entries after it, but for that.
+    None: a key view whose parameters are all drawn independently. A group: a key view that copies the query's
+    parameters for that group, including the decision to apply it, and draws all others independently. A parameter with
+    few values is redrawn in the other key views until it differs from the query's, as they are negatives in that
+    group's space. Apart from that, the draws of the query and of the first key view do not depend on later entries.
     Raises UserError for a group that is unknown or switched off, and for inputs that are not float.
     """
     _check_shared(shared, augmentation)

@@ -1,4 +1,4 @@
-"""``bench``: the speed of augmentation and of a training step on this machine, beside other ways in the same run."""
+"""``bench``: the speed of augmentation and of a training step on this machine, next to other libraries."""
 
 import json
 from argparse import Namespace

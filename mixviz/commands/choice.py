@@ -21,7 +21,7 @@ Row = dict[str, Any]  # of a table, by column; NaN for what is missing
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """Flags that filter runs, ``--sort``, ``--reverse`` and ``--out``."""
     parser.add_argument(
-        "--below", default="", metavar="FOLDER", help="runs in this folder of the runs' folder, such as sweep"
+        "--below", default="", metavar="FOLDER", help="only runs in this sub-folder of the runs' folder, such as sweep"
     )
     parser.add_argument("--data", metavar="TEXT", help="only runs whose data have this in their name")
     parser.add_argument(
@@ -29,12 +29,12 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tag", nargs="+", default=[], help="only runs with all of these tags; see the command tag")
     parser.add_argument("--sort", metavar="COLUMN", help="of the table, by name [default: the oldest first]")
-    parser.add_argument("--reverse", action="store_true", help="the other way round")
+    parser.add_argument("--reverse", action="store_true", help="reverse the order")
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"also write the table: {' or '.join(SUFFIXES)}")
 
 
 def chosen_runs(arguments: argparse.Namespace) -> list[RunFolder]:
-    """The runs that there are, the oldest first; ``keeps`` filters them. Raises UserError."""
+    """All runs, the oldest first; ``keeps`` filters them. Raises UserError."""
     if arguments.out is not None:
         if arguments.out.suffix not in SUFFIXES:
             raise unknown("kind of file", arguments.out.suffix or arguments.out.name, SUFFIXES)
@@ -57,7 +57,7 @@ def keeps(arguments: argparse.Namespace, run: RunFolder) -> bool:
 
 
 def in_order(arguments: argparse.Namespace, rows: Sequence[Row], columns: Sequence[str]) -> list[Row]:
-    """The rows as ``--sort`` and ``--reverse`` want them, what is missing last. Raises UserError."""
+    """The rows in the order of ``--sort`` and ``--reverse``, missing values last. Raises UserError."""
     column = arguments.sort
     if column is None:
         return list(rows[::-1] if arguments.reverse else rows)

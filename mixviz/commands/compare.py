@@ -71,7 +71,7 @@ def main(argv: list[str]) -> None:
 
 
 def _as_json(data: str, protocol: str, found: PairedDifference) -> dict[str, Any]:
-    """For a file: accuracies as shares; null where there are too few seeds."""
+    """For a file: accuracies as shares; null if there are too few seeds."""
     values = {name: getattr(found, name) for name in ("method", "base", "seeds", "differences", "verdict")}
     numbers = {name: getattr(found, name) for name in ("mean", "low", "high")}
     finite = {name: None if math.isnan(value) else value for name, value in numbers.items()}

@@ -1,6 +1,6 @@
 """``doctor``: what is installed, which device is used, what is missing, and the command that fixes it.
 
-At import it needs the standard library alone, since any package may be what is missing.
+It imports only the standard library, since any package may be missing.
 """
 
 import os

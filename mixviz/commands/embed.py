@@ -1,4 +1,4 @@
-"""``embed``: the features that a run's encoder has of any data, as a table."""
+"""``embed``: the features of any data, from a run's encoder, as a table."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ EXAMPLE = "Example: embed photos folder:my/new-photos --out features.parquet"
 
 
 def main(argv: list[str]) -> None:
-    parser = Parser("embed", f"Write the features that a run's frozen encoder has of any data. {EXAMPLE}")
+    parser = Parser("embed", f"Write the features of any data, from a run's frozen encoder. {EXAMPLE}")
     parser.add_argument("run", help="name or folder of a run, or name of a bundled run")
     parser.add_argument("source", help="data as for train --data; images of any size are resized as the run's were")
     parser.add_argument("--out", type=Path, required=True, help=f"the file: one of {', '.join(SUFFIXES)}")

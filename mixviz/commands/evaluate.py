@@ -1,4 +1,4 @@
-"""``evaluate``: a run's frozen encoder, read out by protocols of one's choice, or by all that others report."""
+"""``evaluate``: a run's frozen encoder under chosen protocols, or under all that papers and libraries report."""
 
 from collections.abc import Sequence
 
@@ -36,17 +36,17 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--protocol", nargs="+", default=list(DEFAULTS), metavar="NAME", help=PROTOCOL_HELP)
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
-        "--transfer", metavar="DATA", help="evaluate on another data set instead, named as for train --data"
+        "--transfer", metavar="DATA", help="instead evaluate on another data set, named as for train --data"
     )
     instead.add_argument(
         "--spaces",
         action="store_true",
-        help="evaluate each embedding space, all of them, and all with the backbone instead",
+        help="instead evaluate each embedding space, all of them together, and all with the backbone",
     )
     instead.add_argument(
         "--compare-protocols",
         action="store_true",
-        help="evaluate under all protocols in use instead; writes protocols.csv",
+        help="instead evaluate under all protocols in use; writes protocols.csv",
     )
     parser.add_argument(
         "--scale",
@@ -94,7 +94,7 @@ def sets_like(images: Dataset, data: str) -> Sets:
 
 
 def spaces_of(run: Run, source: Source) -> list[Source]:
-    """The run's embedding spaces, alone and together."""
+    """The run's embedding spaces, each one and together."""
     names = [f"space {name}" for name in head_names(run.config)]
     embedder = source.embedder
     assert embedder is not None  # a run's source has one
@@ -102,7 +102,7 @@ def spaces_of(run: Run, source: Source) -> list[Source]:
 
 
 def show(results: Sequence[Result], classes: bool) -> None:
-    """Results on the screen; classes: class by class, too."""
+    """Print the results; classes: also class by class."""
     more = [name for name in MORE if any(name in r.settings for r in results)]
     rows = [
         [r.encoder, r.target, r.label, accuracy_text(r), *[share_text(r, name) for name in more], f"{r.classes}"]
@@ -123,7 +123,7 @@ def share_text(result: Result, name: str) -> str:
 
 
 def accuracy_text(result: Result) -> str:
-    """In per cent, where there are trials with half their 95 % interval; a dash if nothing is predicted."""
+    """In per cent, with half the 95 % interval if there are trials; a dash if nothing is predicted."""
     if "mean_average_precision" in result.settings:
         return "–"
     half = (result.settings["high"] - result.settings["low"]) / 2 if "low" in result.settings else None
@@ -160,7 +160,7 @@ def show_classes(results: Sequence[Result]) -> None:
 
 
 def show_comparison(run: Run, source: Source, target: str, scale: float) -> None:
-    """Print the comparison, and write it beside the run's results, which it is no part of."""
+    """Print the comparison and write it to a file of its own; it is not stored among the run's results."""
     table = compare_protocols(source, target, scale=scale)
     name = "protocols.csv" if target == "label" else f"protocols-{target}.csv"
     table.assign(run=run.name).to_csv(run.path / name, index=False)

@@ -1,4 +1,4 @@
-"""``failures``: small runs that are broken on purpose, beside their controls and with their signatures."""
+"""``failures``: small runs that are broken on purpose, with their control runs and signatures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from mixviz.plots.invariance import plot_fingerprint
 from mixviz.plots.style import figure
 from mixviz.report.html import Report
 
-HEADS = "0: the head ignores the change, 1: as far as another image; framed: the head's own augmentation."
+HEADS = "0: the head ignores the change, 1: it moves as far as to another image; framed: the head's own augmentation."
 HEADER = ["failure case", "quantity", "expected", "control", "broken", "shows?"]
 
 
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     kept = check_writable(root / "failure-cases.json")
     sets = load_data(RunConfig.of(**SHARED).data)
     table, visits = run_cases(chosen, root, sets, kept, jobs=jobs_from(arguments))
-    caption = f"{setting_of(table, ['network'])}. Each pair differs in one thing alone."
+    caption = f"{setting_of(table, ['network'])}. Each pair differs in exactly one setting."
     print(f"\n{caption}")
     print_table(HEADER, [row_of(found) for found in visits])
     print(f"\nreport: {write_report(page, caption, visits)}")
@@ -55,7 +55,7 @@ def row_of(found: CaseResult) -> list[str]:
 
 
 def write_report(path: Path, caption: str, visits: Sequence[CaseResult]) -> Path:
-    """One HTML file: the table, then each exhibit with its story and its picture."""
+    """One HTML file: the table, then each case with its explanation and its picture."""
     report = Report("mixviz: failure cases")
     report.text(caption, note=True)
     report.table(HEADER, [row_of(found) for found in visits])
@@ -85,7 +85,7 @@ def caption_of(found: CaseResult) -> str:
 
 
 def draw(found: CaseResult) -> Figure:
-    """Both runs side by side: the gain that an evaluation finds, what moves which head, or two curves."""
+    """Both runs side by side: the gain that an evaluation measures, how far each head moves, or two curves."""
     pair = {"healthy": found.healthy, "broken": found.broken}
     if not found.case.trains:
         drawn = figure(7, 2.4)

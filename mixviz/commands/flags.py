@@ -15,7 +15,7 @@ from mixviz.frameworks import FRAMEWORKS
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
     """``--jobs``, of the commands that train several runs."""
-    note = "runs side by side, a process of one thread each [>= 1; default: as there are cores and memory for]"
+    note = "runs trained side by side, one thread each [>= 1; default: as many as cores and memory allow]"
     parser.add_argument("--jobs", type=int, metavar="INT", help=note)
 
 
@@ -28,12 +28,12 @@ def jobs_from(arguments: argparse.Namespace) -> int:
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
     """``--trust``, of the commands that build a run's networks."""
-    note = "import a backbone that the run names by import path, package.module:Class, which runs its code"
+    note = "import the run's backbone if it is named by import path, package.module:Class; this runs its code"
     parser.add_argument("--trust", action="store_true", help=note)
 
 
 def add_config_flags(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    """One flag for each field, in one group for each section. several: each takes several values, of a sweep."""
+    """One flag per field, one group per section. several: each flag takes several values, for a sweep."""
     groups: dict[str, Any] = {}
     for flag in flags():
         title = " ".join(flag.path[:-1])
@@ -49,7 +49,7 @@ def given_flags(arguments: argparse.Namespace) -> list[str]:
 
 
 def config_from(arguments: argparse.Namespace, base: RunConfig | None = None) -> RunConfig:
-    """The config that the flags give; base: in place of the defaults. Raises UserError."""
+    """The config that the flags describe; base: used instead of the defaults. Raises UserError."""
     names = {flag.name for flag in flags()}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
     config = RunConfig.of(**given) if base is None else base.but(**given) if given else base

@@ -1,4 +1,4 @@
-"""``ledger``: what the papers claim, and what was found of it; the headline claims first."""
+"""``ledger``: what the papers claim and what we measured; the headline claims first."""
 
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
@@ -28,7 +28,7 @@ def main(argv: list[str]) -> None:
 
 
 def show(rows: list[Row]) -> None:
-    """The headline claims of each paper, then the counts of all claims and what else was tried."""
+    """The headline claims of each paper, then the counts of all claims, and the other claims that were tried."""
     for paper, (line, table) in headline_tables(rows).items():
         print(f"{paper}, {line}")
         print_table(*table)

@@ -1,4 +1,4 @@
-"""``list``: the runs, a line each."""
+"""``list``: the runs, one per line."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""``notebooks``: the walkthroughs, copied to where one may write."""
+"""``notebooks``: copies the notebooks to a writable folder."""
 
 import shutil
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ NEEDED = ("jupyterlab", "ipywidgets", "anywidget")
 
 
 def main(argv: list[str]) -> None:
-    parser = Parser("notebooks", "Copy the notebooks to a folder; those that are there already are kept.")
+    parser = Parser("notebooks", "Copy the notebooks to a folder; existing files are kept.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("mixviz-notebooks"), help="[default: %(default)s]")
     folder = parser.parse_args(argv).folder
     found = sorted((shipped() / "notebooks").glob("*.ipynb"))

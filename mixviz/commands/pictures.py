@@ -1,4 +1,4 @@
-"""``pictures``: draw the README's pictures from the runs that come with the project."""
+"""``pictures``: draw the README's pictures from the bundled runs."""
 
 import io
 import shutil
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
 
 
 def blend() -> bytes:
-    """Two images blended in changing shares, and whether the network's answer follows the share."""
+    """Two images blended in changing shares, and whether the network's answer follows the shares."""
     lab = _widgets().MixingLab(MOCO)
     shares = [step / 10 for step in range(11)]
     return animation((lab.set(lam=share).picture() for share in [*shares, *shares[-2:0:-1]]), milliseconds=350)

@@ -1,4 +1,4 @@
-"""``recordings``: the real runs that come with the project: list them, check them, add one."""
+"""``recordings``: the bundled runs: list them, check them, add one."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
 
 
 def check(root: Path, names: list[str]) -> int:
-    """Print what is wrong; 0 where nothing is."""
+    """Print what is wrong; 0 if nothing is."""
     checks = verify(root, names)
     rows = []
     for found in checks:
@@ -59,8 +59,8 @@ def check(root: Path, names: list[str]) -> int:
 
 def _agreement(found: Check, root: Path) -> str:
     if not (root / found.recording / "weights.npz").exists():
-        return "the film alone is kept"
-    return "not asked: no images here" if found.difference is None else f"cosines within {found.difference:.4f}"
+        return "film only"
+    return "not checked: no images here" if found.difference is None else f"cosines within {found.difference:.4f}"
 
 
 def _row(run: Run) -> list[str]:

@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
 
 
 def check_same_data(runs: Sequence[Run]) -> None:
-    """Raises UserError where runs are of different data sets, whose pictures would say nothing side by side."""
+    """Raises UserError if the runs are of different data sets, since they cannot be compared."""
     data = {run.name: run.config.data.data_name or run.config.data.absolute.data for run in runs}
     if len(set(data.values())) > 1:
         found = ", ".join(f"{name} of {source}" for name, source in data.items())

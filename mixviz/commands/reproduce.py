@@ -1,4 +1,4 @@
-"""``reproduce``: a table of a paper made here, from training to the ledger, after saying how long it will take."""
+"""``reproduce``: reproduces a table of a paper, from training to the ledger, and says first how long it will take."""
 
 import math
 import time
@@ -31,7 +31,7 @@ def main(argv: list[str]) -> None:
     files = [check_writable(out / f"{one.name}-{one.scale}-{slug(one.config)}.json") for one in recipes]
     jobs = jobs_from(arguments)
     if jobs > 1:
-        torch.set_num_threads(1)  # so that the plan is timed as the workers compute
+        torch.set_num_threads(1)  # the plan is timed with as many threads as the workers have
     sets = {one.config.data: load_data(one.config.data) for one in recipes}
     show_plan(planned(recipes, seeds, root, sets), jobs, arguments.minutes)
     if arguments.plan:
@@ -53,7 +53,8 @@ def main(argv: list[str]) -> None:
         print(f"\n{caption}")
         print_table(header, rows)
         missing = len(seeds) * len(one.arms) - len(table["runs"])
-        rest = f"; {missing} run{'s are' if missing > 1 else ' is'} left: call it again to resume" if missing else ""
+        are = "runs are" if missing > 1 else "run is"
+        rest = f"; {missing} {are} left: run the command again to continue" if missing else ""
         print(f"written: {file}{rest}\n", flush=True)
     update_ledger(out, written)
 
@@ -76,7 +77,7 @@ def arguments_of(argv: list[str]) -> Namespace:
     parser.add_argument(
         "--check-rounding",
         action="store_true",
-        help="repeat one difference with another order of additions, and report both",
+        help="train one pair again with other rounding (another order of additions), and report both differences",
     )
     parser.add_argument("--out", type=Path, help="folder of the result files [default: next to the runs]")
     arguments = parser.parse_args(argv)
@@ -108,12 +109,12 @@ def recipes_from(arguments: Namespace) -> list[Recipe]:
     recipes = [recipe(name, arguments.scale, arguments.data, arguments.data_name, **changes) for name in names]
     for one in recipes:
         for arm in one.arms:
-            arm.config(seed=0)  # a setting that is no good is refused before anything is loaded
+            arm.config(seed=0)  # an invalid setting is refused before anything is loaded
     return recipes
 
 
 def show_plan(estimates: list[Estimate], jobs: int = 1, minutes: float | None = None) -> None:
-    """A line an arm, and the sum; where time is given, how many runs of each arm will be done by then."""
+    """One line per arm, and the sum; given a time, how many runs of each arm will be done by then."""
     header = ["arm", "epochs to go", "s an epoch", "read-outs", "s each", "minutes", "known from"]
     rows = []
     for e in estimates:
@@ -127,13 +128,13 @@ def show_plan(estimates: list[Estimate], jobs: int = 1, minutes: float | None = 
     needed = sum(e.minutes for e in estimates) / jobs
     how = f", {jobs} runs at once" if jobs > 1 else ""
     print(
-        f"plan: about {needed:.0f} minutes, or {needed / 60:.1f} hours{how}, at the speed that this machine has now\n",
+        f"plan: about {needed:.0f} minutes, or {needed / 60:.1f} hours{how}, at this machine's current speed\n",
         flush=True,
     )
 
 
 def update_ledger(out: Path, files: list[Path]) -> None:
-    """Fill the ledger with the new tables: the project's own where they lie among its results, else a copy."""
+    """Fill the ledger with the new tables: the project's own if they are among its results, else a copy."""
     if not PATH.exists() or not files:
         return
     own = out.resolve().is_relative_to(PATH.parent.resolve() / "results")

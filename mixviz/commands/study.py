@@ -1,4 +1,4 @@
-"""``study``: what the papers say of hardness, calibration and invariance, tested on glyphs over several seeds."""
+"""``study``: the papers' claims on hardness, calibration and invariance, tested on glyphs over several seeds."""
 
 from pathlib import Path
 
@@ -16,9 +16,7 @@ from mixviz.paths import check_writable, runs_root
 def main(argv: list[str]) -> None:
     parser = Parser("study", "Test LooC's claims on glyphs over several seeds. Resumes after an interruption.")
     parser.add_argument("--seeds", type=int, default=3, metavar="INT", help="number of seeds per arm [default: 3]")
-    parser.add_argument(
-        "--short", action="store_true", help="two arms and little data: a first look in a minute or two"
-    )
+    parser.add_argument("--short", action="store_true", help="two arms and few images: a first look in a minute or two")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms, and the claims that they can test")
     parser.add_argument("--out", type=Path, help="path of study.json [default: next to the runs]")
     add_jobs(parser)
@@ -31,7 +29,7 @@ def main(argv: list[str]) -> None:
     out = check_writable(arguments.out or root / "study.json")
     sets = load_data(made.config.data)
     table = run_experiment(made, range(1, arguments.seeds + 1), root, sets, out, jobs=jobs_from(arguments))
-    assert table is not None  # without a deadline every run is done
+    assert table is not None  # without a deadline all runs are done
     print(f"\n{setting_of(table)}")
     print_table(*claim_rows(judge(table["rows"])))
     print(f"\nwritten: {out}")

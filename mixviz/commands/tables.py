@@ -11,7 +11,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """As ``print_table``, as text; what would control the terminal is escaped."""
+    """As ``print_table``, as text; control characters are escaped."""
     lines = [[printable(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     left = [not any(line[i][:1].isdigit() or line[i][:1] in "+-−" for line in lines[1:]) for i in range(len(header))]

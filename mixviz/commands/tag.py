@@ -1,4 +1,4 @@
-"""``tag``: words of one's own for runs, to filter them by in ``list`` and ``compare``."""
+"""``tag``: your own tags for runs, by which ``list`` and ``compare`` can filter."""
 
 from mixviz.commands.parser import Parser
 from mixviz.commands.tables import print_table
@@ -6,7 +6,7 @@ from mixviz.run_folder import check_tag, find_run
 
 
 def main(argv: list[str]) -> None:
-    parser = Parser("tag", "Add tags to runs, remove them, and show them. They are kept in tags.txt of the run folder.")
+    parser = Parser("tag", "Add tags to runs, remove them, and show them. They are stored in the run's tags.txt.")
     parser.add_argument("run", nargs="+", help="name or folder of a run")
     parser.add_argument("--add", nargs="+", default=[], metavar="TAG", help="letters, digits and . + = - _")
     parser.add_argument("--remove", nargs="+", default=[], metavar="TAG", help="tags that a run lacks are ignored")

@@ -16,7 +16,7 @@ from mixviz.paths import check_writable, runs_root
 def main(argv: list[str]) -> None:
     parser = Parser("tour", "Train and evaluate every method on the built-in glyphs, and write a report.")
     parser.add_argument("--quick", action="store_true", help="fewer epochs and images: under 3 minutes on 2 cores")
-    parser.add_argument("--seeds", type=int, default=1, metavar="INT", help="runs of each method [>= 1; default: 1]")
+    parser.add_argument("--seeds", type=int, default=1, metavar="INT", help="seeds per method [>= 1; default: 1]")
     parser.add_argument("--report", type=Path, help="path of the report [default: next to the runs]")
     add_jobs(parser)
     arguments = parser.parse_args(argv)

@@ -23,7 +23,7 @@ RESUME_HELP = (
     "from there on being that of the schedule of N epochs (a cosine that has ended begins again at that height)"
 )
 INIT_HELP = (
-    "begin with the weights of this run or recording: its backbone, and its heads if they have the same form; "
+    "start from the weights of this run or recording: its backbone, and its heads if they have the same shapes; "
     f"--backbone is then by default the run's; {PUBLISHED}: with those that torchvision or timm publish for the "
     "backbone, downloaded unless they are in the cache"
 )
@@ -44,8 +44,8 @@ def _train(argv: list[str], world: World) -> None:
     parser.add_argument("--name", help="name of the run [default: from data, method and seed]")
     parser.add_argument("--resume", metavar="RUN", help=RESUME_HELP)
     parser.add_argument("--init", metavar="RUN", help=INIT_HELP)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="a run's config.json; flags change its settings")
-    parser.add_argument("--changed-data", action="store_true", help="--resume: also if the data are others than before")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a run's config.json; flags override its settings")
+    parser.add_argument("--changed-data", action="store_true", help="--resume: even if the data have changed")
     add_trust(parser)
     parser.add_argument("--logger", nargs="+", default=[], metavar="NAME", help=LOGGER_HELP)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -128,7 +128,7 @@ def loggers_of(arguments: Namespace, folder: Path) -> list[Logger]:
 
 
 def describe(config: RunConfig) -> str:
-    """The method, and what a reader should know of it before it trains."""
+    """The method, and what to know about it before it trains."""
     name = config.method.name
     splits = config.encoder.bn_splits
     notes = (
@@ -140,7 +140,7 @@ def describe(config: RunConfig) -> str:
 
 
 def summary(run: Run) -> str:
-    """Where the run stands, whether it learns, and what to do next."""
+    """The run's last epoch, whether it is learning, and what to do next."""
     log = run.metrics
     if not len(log):
         return f"{run.name}: its log is lost\nnext: python -m mixviz evaluate {run.name}"

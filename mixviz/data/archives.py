@@ -1,4 +1,4 @@
-"""Archives of published data sets: downloaded with a progress bar, checked, unpacked, and put in place whole."""
+"""Archives of published data sets: downloaded with a progress bar, checked, unpacked, moved into place."""
 
 import shutil
 import tempfile

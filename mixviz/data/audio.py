@@ -1,4 +1,4 @@
-"""Sounds in files of one's own: a folder, or parquet in the Hugging Face layout; one channel, one rate, one length."""
+"""Your own sound files: a folder, or parquet in the Hugging Face layout; one channel, one rate, one length."""
 
 import io
 import math
@@ -27,9 +27,9 @@ SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif",
 AUDIO_COLUMNS = ("audio",)
 SPEAKER = "speaker"  # the column of parquet, and the factor
 SPOKEN_DIGIT = re.compile(r"(\d)_([a-z]+)_(\d+)$")  # digit, speaker and take, as FSDD names its files
-TEST_TAKES = 5  # the first so many of each speaker and digit are FSDD's test split
+TEST_TAKES = 5  # of each speaker and digit, the first ones: FSDD's test split
 RATES = (1_000, 400_000)  # samples a second that a file may have
-RATE = 16_000  # samples a second, where nothing else is said
+RATE = 16_000  # samples a second, by default
 FSDD_RATE = 8_000
 FSDD = Archive(
     "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.zip",
@@ -99,7 +99,7 @@ def read_speech_commands(split: str, reading: Reading) -> Dataset:
 
 
 def sounds_have_test(path: Path) -> bool:
-    """Whether test is told apart: by folders, by the names of shards, or by takes as in FSDD."""
+    """Whether there is a test split: by folders, by the names of shards, or by takes as in FSDD."""
     return parquet_has_test(path) if _is_parquet(path) else folder_has_test(path) or has_spoken_digits(path)
 
 
@@ -220,7 +220,7 @@ def _try(item: bytes | Path | None, rate: int) -> np.ndarray | str:
         with soundfile.SoundFile(io.BytesIO(item) if isinstance(item, bytes) else item) as file:
             if not RATES[0] <= file.samplerate <= RATES[1]:
                 return f"it has {file.samplerate:,} samples a second"
-            most = math.ceil(1.1 * file.samplerate)  # of an hour, the beginning alone
+            most = math.ceil(1.1 * file.samplerate)  # only the beginning of a long file
             samples = file.read(most, dtype="float32", always_2d=True).mean(axis=1)
             found = file.samplerate
     except (soundfile.SoundFileError, OSError, ValueError) as error:

@@ -15,14 +15,14 @@ import numpy as np
 from mixviz.data.dataset import Dataset
 from mixviz.paths import cache_root
 
-FORMAT = 5  # raise it whenever the same files give other arrays
+FORMAT = 5  # raise it whenever decoding changes
 
 
 def cached(key: Any, make: Callable[[], Dataset]) -> Dataset:
-    """What ``make`` gives, from the cache where it is there. The key is anything that json can write.
+    """The result of ``make``, from the cache if possible. The key is anything that JSON can represent.
 
-    An entry is put in place whole, by one rename; a damaged one is made anew. Where the cache cannot be written,
-    images stay in memory.
+    An entry is moved into place by one rename; a damaged one is recomputed. If the cache cannot be written, images stay
+    in memory.
     """
     folder = cache_root() / sha256(json.dumps([FORMAT, key]).encode()).hexdigest()[:24]
     stored = _read(folder)
@@ -83,7 +83,7 @@ def _write(folder: Path, images: Dataset) -> None:
 
 
 def _read(folder: Path) -> Dataset | None:
-    """The entry, or None where there is none that can be read."""
+    """The entry, or None if there is none that can be read."""
     try:
         meta = json.loads((folder / "meta.json").read_text("utf-8"))
         stored = np.load(folder / "stored.npy", mmap_mode="r")

@@ -1,4 +1,4 @@
-"""What every source must keep to: labels, the size of images, and messages of one line."""
+"""Checks for every source: labels, the size of images, and messages of one line."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -30,9 +30,9 @@ def check_square(width: int, height: int, what: str) -> None:
 def check_labels(
     labels: np.ndarray, what: str, row: Callable[[int], str] = "row {}".format, classes: Sequence[str] = ()
 ) -> np.ndarray | None:
-    """Labels (N,) of any integer kind as int64; None where all are -1, the customary sign for a split without labels.
+    """Labels (N,) of any integer kind as int64; None if all are -1, the customary sign for a split without labels.
 
-    what: as messages call the labels. row: as they call the one of image i. Raises UserError that names the first bad.
+    what: the labels' name in messages. row: the name of image i's. Raises UserError that names the first invalid label.
     """
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(f"{what} is {labels.dtype} of shape {labels.shape}: give one integer per image")

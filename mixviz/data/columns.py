@@ -1,4 +1,4 @@
-"""From columns of a table to rows of numbers, fitted on train alone: medians, means, deviations and categories."""
+"""From columns of a table to rows of numbers, fitted on train only: medians, means, deviations and categories."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ MOST_CATEGORIES = 64  # of a column of text; with more of them it is left out
 
 @dataclass(frozen=True, kw_only=True)
 class Numeric:
-    """A column of numbers, standardised; one of 0 and 1 alone is left as it is."""
+    """A column of numbers, standardised; a column of only 0 and 1 stays as it is."""
 
     name: str
     median: float  # stands for missing values
@@ -34,7 +34,7 @@ class Numeric:
 
 @dataclass(frozen=True)
 class Categorical:
-    """A column of categories, one-hot; missing values are a category where train has some."""
+    """A column of categories, one-hot; missing values are a category if train has some."""
 
     name: str
     categories: tuple[str, ...]
@@ -56,7 +56,7 @@ class Columns:
     """How a table becomes rows of numbers."""
 
     kept: tuple[Numeric | Categorical, ...]  # numbers first
-    left_out: tuple[str, ...] = ()  # what messages say of columns that tell nothing
+    left_out: tuple[str, ...] = ()  # columns without information, as messages name them
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ class Columns:
         return tuple(name for column in self.kept for name in column.outputs)
 
     def encode(self, frame: pd.DataFrame, what: str) -> np.ndarray:
-        """(N, F) float32. Raises UserError where a column is missing, or holds text in place of numbers."""
+        """(N, F) float32. Raises UserError if a column is missing, or holds text in place of numbers."""
         for column in self.kept:
             if column.name not in frame:
                 raise UserError(f"{what} lacks the column {column.name!r}, which train has: add it")
@@ -82,7 +82,7 @@ class Columns:
 
 
 def fit_columns(train: pd.DataFrame, what: str) -> Columns:
-    """How train's columns become numbers. Raises UserError where none of them tells rows apart."""
+    """How train's columns become numbers. Raises UserError if all rows are the same in them."""
     kept: list[Numeric | Categorical] = []
     left_out = []
     for name in train:
@@ -97,7 +97,7 @@ def fit_columns(train: pd.DataFrame, what: str) -> Columns:
 
 
 def _fit(values: pd.Series) -> Numeric | Categorical | str:
-    """A column, or why it is left out."""
+    """A column, or the reason why it is left out."""
     present = values.dropna()
     if not len(present):
         return "empty"
@@ -137,13 +137,13 @@ def _as_text(values: pd.Series) -> list[str]:
 
 
 def to_numbers(values: pd.Series) -> np.ndarray:
-    """(N,) float64; NaN where a value is missing or infinite."""
+    """(N,) float64; NaN if a value is missing or infinite."""
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def check_no_stray_text(values: pd.Series, what: str) -> None:
-    """Raises UserError where most values are numbers and some are not: a unit, or a sign for missing ones."""
+    """Raises UserError if most values are numbers and some are not: a unit, or a sign for missing ones."""
     if types.is_numeric_dtype(values) or not _is_text(values):
         return
     if pd.to_numeric(values.dropna(), errors="coerce").notna().mean() > 0.5:

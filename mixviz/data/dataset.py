@@ -19,7 +19,7 @@ DIGESTED = 2**30  # bytes
 class Dataset:
     """One split of a data set; the arrays may be memory-mapped and are never written to."""
 
-    name: str  # as printed beside every number, such as "CIFAR-10 (JPEG)"
+    name: str  # as printed next to every number, such as "CIFAR-10 (JPEG)"
     split: str  # train, test, or all
     domain: str = "image"  # what an example is: a name of DOMAINS
     stored: np.ndarray  # (N, ...), of images (N, H, W, 3) uint8
@@ -27,7 +27,7 @@ class Dataset:
     class_names: tuple[str, ...] = ()
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)  # name -> (N,)
     origins: np.ndarray = field(default_factory=lambda: ROWS)  # (N,) names of the files, or rows
-    skipped: int = 0  # examples that could not be read and were left out
+    skipped: int = 0  # number of examples that could not be read and were left out
 
     def __post_init__(self) -> None:
         if self.origins is ROWS:
@@ -37,7 +37,7 @@ class Dataset:
         return len(self.stored)
 
     def select(self, index: Sequence[int] | np.ndarray | Tensor) -> "Dataset":
-        """Some of the examples, by row or by a mask, with all that is known of them, in the order of the index."""
+        """Some of the examples, by row or by a mask, with labels, factors and origins, in the order of the index."""
         index = np.asarray(index) if len(index) else np.zeros(0, np.int64)
         return replace(
             self,
@@ -48,15 +48,15 @@ class Dataset:
         )
 
     def sample(self, size: int) -> "Dataset":
-        """At most that many of the examples, drawn at random, each class with its share: see ``draw``."""
+        """At most ``size`` of the examples, drawn at random, each class in proportion: see ``draw``."""
         return self.select(draw(self.labels, len(self), size))
 
     def mixed(self) -> "Dataset":
-        """The same examples in an order of which any first part stands for all: their own, if it is such already."""
+        """The same examples in an order in which any first part represents all; unchanged if it is already so."""
         return self if are_mixed(self.labels) else self.sample(len(self))
 
     def targets(self, name: str = "label") -> np.ndarray:
-        """The labels, or a factor, (N,), for what needs them. Raises UserError if there is nothing to tell apart."""
+        """The labels, or a factor, (N,). Raises UserError if there are none, or only one class."""
         values = self.labels if name == "label" else self.factors.get(name)
         if values is None and name == "label":
             raise UserError(
@@ -70,7 +70,7 @@ class Dataset:
 
     @property
     def numbered_labels(self) -> Tensor | None:
-        """(N,) labels, which may be of any size, as numbers of ``class_names``; if there are none, in their order."""
+        """(N,) labels, which may be any integers, as indices of ``class_names`` or, without names, as ranks."""
         if self.labels is None or self.class_names:
             return None if self.labels is None else torch.as_tensor(self.labels)
         return torch.as_tensor(np.unique(self.labels, return_inverse=True)[1])
@@ -78,7 +78,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """A digest of the examples and their labels: the same for the same bytes in the same order.
 
-        Of more than ``DIGESTED`` bytes, examples at equal distances are looked at.
+        Of more than ``DIGESTED`` bytes, only examples at equal distances enter.
         """
         digest = sha256()
         for array in (self.stored, self.labels):
@@ -88,12 +88,12 @@ class Dataset:
         return digest.hexdigest()
 
     def tensor(self) -> Tensor:
-        """``stored`` as a tensor of its own."""
+        """A copy of ``stored`` as a tensor."""
         return torch.from_numpy(np.array(self.stored))
 
 
 def joined(parts: Sequence[Dataset]) -> Dataset:
-    """Splits of one set one behind the other, as split ``all``: labels are -1 where a split has none.
+    """Splits of one set, concatenated, as split ``all``: labels are -1 if a split has none.
 
     Rows are numbered by split, such as ``test 3``. Raises UserError if their examples are of several shapes.
     """

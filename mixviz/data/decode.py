@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from mixviz.data.checks import check_square, say
 from mixviz.errors import UserError, reason
 
-THREADS = min(8, os.cpu_count() or 1)  # PIL lets others run while it decodes
+THREADS = min(8, os.cpu_count() or 1)  # PIL releases the GIL while it decodes
 CHUNK = 32  # images that a thread takes at a time
 LARGEST = 2**29  # pixels of an image
 HUGE = 2**26  # pixels, of which only one image is decoded at a time
@@ -27,21 +27,21 @@ DEPTHS = (8, 12, 16)  # bits that a grey image with room for more may use
 _huge, _own_pillow = Lock(), Lock()
 
 
-SplitBy = Literal["name", "row"]  # what decides which fifth is test where the data have none
+SplitBy = Literal["name", "row"]  # what decides which fifth is test if the data have no test split
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How a split is to be read; each source looks at what it knows of."""
+    """How a split is read; each source uses the options that it has."""
 
     image_size: int | None = None  # pixels
     sample_rate: int | None = None  # samples a second
     target: str | None = None  # the column of classes
     skip_bad: bool = False
-    unlabelled: bool = False  # whatever labels there are
+    unlabelled: bool = False  # ignore labels
     split_by: SplitBy = "name"
     progress: bool = True
-    seed: int = 0  # of what is drawn, such as glyphs
+    seed: int = 0  # of generated data, such as glyphs
 
 
 Item = TypeVar("Item", bound=bytes | Path | None, covariant=True)
@@ -56,10 +56,10 @@ class Encoded(Generic[Item]):
 
 
 class _Decoded(NamedTuple):
-    """An image; of a grey one of more than 8 bits, its values."""
+    """A decoded image; for grey images of more than 8 bits, the raw values."""
 
     pixels: np.ndarray  # (H, W, 3) uint8, or (H, W) uint16
-    frames: bool  # whether it has more than the one
+    frames: bool  # whether there is more than one frame
 
 
 def decode_all(
@@ -67,9 +67,9 @@ def decode_all(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N, H, W, 3) uint8, and the indices of the images that could be decoded, (N,).
 
-    With an image size the short side is resized to it and the middle cut out; without, all must be of one size.
-    Grey images of more than 8 bits are scaled all alike, from the fewest of DEPTHS that hold the largest value. Of
-    several frames the first is taken; both is said on stderr. Raises UserError that names the image.
+    With an image size the short side is resized to it and the centre cropped; without, all must have the same size.
+    Grey images of more than 8 bits are all scaled alike, by the smallest of DEPTHS that holds the largest value. Of
+    several frames the first is taken; stderr says so in both cases. Raises UserError that names the image.
     """
     count, animated = len(encoded.items), 0
     pixels = np.empty((0, 0, 0, 3), np.uint8)
@@ -107,7 +107,7 @@ def decode_all(
 
 @contextmanager
 def _patient_pillow() -> Iterator[None]:
-    """Pillow without its own limit of size, for which LARGEST stands in, and without warnings of tags."""
+    """Pillow without its own size limit, which LARGEST replaces, and without warnings about tags."""
     with _own_pillow, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -118,7 +118,7 @@ def _patient_pillow() -> Iterator[None]:
 
 
 def _scale(deep: dict[int, np.ndarray], pixels: np.ndarray, what: str) -> None:
-    """Put images of more than 8 bits into their rows of pixels (N, H, W, 3), all scaled alike."""
+    """Write images of more than 8 bits into their rows of pixels (N, H, W, 3), all scaled alike."""
     top = max((int(values.max()) for values in deep.values()), default=0)
     depth = next(bits for bits in DEPTHS if top < 2**bits)
     for row, values in deep.items():
@@ -128,7 +128,7 @@ def _scale(deep: dict[int, np.ndarray], pixels: np.ndarray, what: str) -> None:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """An image of 8 bits as RGB: grey is repeated, transparency lies on white. Raises ValueError for floats."""
+    """An image of 8 bits as RGB: grey is repeated, transparency is blended onto white. Raises ValueError for floats."""
     if image.mode == "F":
         raise ValueError("its pixels are floats of unknown range")
     if image.has_transparency_data:
@@ -139,22 +139,22 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF tag says; as it is if its tags cannot be read."""
-    image.load()  # what is wrong with the pixels is not of the tags
+    """Rotated as its EXIF tag says; unchanged if its tags cannot be read."""
+    image.load()  # a fault of the pixels, not of the tags
     with suppress(Exception):  # Pillow raises many kinds for damaged tags
         return ImageOps.exif_transpose(image)
     return image
 
 
 def resize(image: Image.Image, size: int) -> Image.Image:
-    """The short side resized to ``size`` pixels, bilinear with antialiasing, and the middle cut out."""
+    """The short side resized to ``size`` pixels, bilinear with antialiasing, and the centre cropped."""
     if image.size == (size, size):
         return image
     return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
 
 
 def resize_all(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Images that are decoded already, (N, H, W, 3) -> (N, size, size, 3)."""
+    """Decoded images, (N, H, W, 3) -> (N, size, size, 3)."""
     if pixels.shape[1:3] == (size, size):
         return pixels
     return np.stack([np.asarray(resize(Image.fromarray(image), size)) for image in pixels])

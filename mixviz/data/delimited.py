@@ -1,4 +1,4 @@
-"""Tables as text: separator, encoding and header are found out, and what cannot be read is refused in one line."""
+"""Tables as text: separator, encoding and header are detected; an unreadable file is refused in one line."""
 
 import csv
 import gzip
@@ -12,8 +12,8 @@ from mixviz.errors import UserError, reason
 
 SEPARATORS = ",;\t|"
 GZIP = b"\x1f\x8b"  # how a compressed file begins
-SAMPLE = 2**16  # characters that the separator is told by
-MISSING = ("?", "-", "--")  # beside what pandas takes for missing: an empty cell, NA, NaN, null, None
+SAMPLE = 2**16  # characters from which the separator is detected
+MISSING = ("?", "-", "--")  # besides what pandas reads as missing: an empty cell, NA, NaN, null, None
 
 
 def read_delimited(path: Path) -> pd.DataFrame:
@@ -50,7 +50,7 @@ def read_delimited(path: Path) -> pd.DataFrame:
 
 
 def _text(path: Path) -> str:
-    """What is in the file, from its first line that is not empty. Raises UserError."""
+    """The text of the file, from its first line that is not empty. Raises UserError."""
     content = path.read_bytes()
     try:
         content = gzip.decompress(content) if content.startswith(GZIP) else content
@@ -68,7 +68,7 @@ def _text(path: Path) -> str:
 
 
 def _separator(sample: str) -> str:
-    """The one that the first line has most of, outside quotes."""
+    """The most frequent one in the first line, outside quotes."""
     line = re.sub(r'"[^"]*"', "", sample.splitlines()[0])
     return max(SEPARATORS, key=line.count)
 

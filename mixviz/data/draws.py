@@ -1,12 +1,12 @@
-"""Which images stand for a set, where not all of them are looked at."""
+"""Which images represent a set, if not all of them are used."""
 
 import numpy as np
 
 
 def are_mixed(labels: np.ndarray | None) -> bool:
-    """Whether classes alternate about as often as in random order, so that any first part stands for the whole.
+    """Whether classes alternate about as often as in random order, so that any first part represents the whole.
 
-    labels: (n,); without them nobody knows, and False is the safe answer.
+    labels: (n,); False without labels, the safe answer.
     """
     if labels is None or len(labels) < 2:
         return False
@@ -18,15 +18,16 @@ def are_mixed(labels: np.ndarray | None) -> bool:
 def draw(labels: np.ndarray | None, n: int, size: int, seed: int = 0) -> np.ndarray:
     """(min(size, n),) rows of n images, drawn at random without repeats, in random order.
 
-    labels: (n,); every class then has its share, to about one image, however the images are sorted. That also holds
-    for the first k of the rows, for every k. The same for the same labels, n and seed; a larger size goes on.
+    labels: (n,); every class is then drawn in proportion, to about one image, however the images are sorted. This also
+    holds for the first k rows, for every k. The same labels, n and seed give the same rows; a larger size appends to
+    them.
     """
     random = np.random.default_rng(seed)
     order = random.permutation(n)
     if labels is None:
         return order[:size]
     _, kind, counts = np.unique(labels[order], return_inverse=True, return_counts=True)
-    rank = np.empty(n)  # of an image within its class
+    rank = np.empty(n)  # rank of an image within its class
     rank[np.argsort(kind, kind="stable")] = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
     place = (rank + random.random(len(counts))[kind]) / counts[kind]  # each class spread evenly over [0, 1)
     return order[np.argsort(place, kind="stable")][:size]

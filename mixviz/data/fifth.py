@@ -10,9 +10,9 @@ SHARE = 0.2
 
 
 def is_test(data: Dataset) -> np.ndarray:
-    """(N,) bool: which labelled examples are test, by a hash of the name of each, so that others change nothing.
+    """(N,) bool: which labelled examples are test, by a hash of each name: independent of the other examples.
 
-    Copies are on one side. A class of two pictures or more is in train and in test; a single one is train's.
+    Copies go to the same split. A class of two or more examples is in train and in test; a single one goes to train.
     """
     assert data.labels is not None
     copies = first_copies(data.stored)
@@ -31,7 +31,7 @@ def is_test(data: Dataset) -> np.ndarray:
         elif test[own].all():
             test &= places != pictures[-1]
     if not test.any():
-        test[places.argmin()] = True  # every class has a single picture
+        test[places.argmin()] = True  # every class has a single example
     return test
 
 
@@ -51,7 +51,7 @@ def first_copies(stored: np.ndarray) -> np.ndarray:
 
 
 def eight_bytes(stored: np.ndarray) -> np.ndarray:
-    """(N,) eight bytes of each example as one number: those that differ in it need not be compared."""
+    """(N,) eight bytes of each example as one number: examples that differ in it need not be compared."""
     flat = stored.reshape(len(stored), -1)
     places = np.random.default_rng(0).integers(0, flat.shape[1], 8)
     return np.ascontiguousarray(flat[:, places]).view(np.uint64)[:, 0]

@@ -1,4 +1,4 @@
-"""Images in files of one's own: a folder of images, or parquet files in the Hugging Face layout."""
+"""Your own image files: a folder of images, or parquet files in the Hugging Face layout."""
 
 import json
 import os
@@ -34,7 +34,7 @@ CURES = {
     **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".dcm", ".svg"), "convert them to .png"),
     **dict.fromkeys((".m4a", ".aac", ".wma"), "convert them to .wav"),
 }
-NAMED = 5  # kinds of files that are left out, named in a message
+NAMED = 5  # kinds of skipped files that a message names
 OTHERS = "sounds are read by sounds:PATH, tables by csv:PATH"
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "fine_label")
@@ -48,9 +48,9 @@ def folder_has_test(root: Path) -> bool:
 def read_folder(root: Path, split: str, reading: Reading) -> Dataset:
     """A folder of images.
 
-    One sub-folder a class, numbered in the order of train's names. Images directly, or in a single sub-folder, have no
-    labels. Where there is a folder for train, and one for test or validation, those are the splits. Files of other
-    kinds are left out, and counted in a line on stderr.
+    One sub-folder a class, numbered in the order of train's names. Images directly in the folder, or in a single
+    sub-folder, have no labels. If there is a folder for train, and one for test or validation, those are the splits.
+    Files of other kinds are skipped; a line on stderr counts them.
     """
     encoded, labels, classes = index_folder(root, split, _extensions(), "images, such as .png or .jpg", reading)
     key = ["folder", stamp_of(encoded.items, root), classes, split, reading.image_size, reading.skip_bad]
@@ -61,9 +61,9 @@ def read_folder(root: Path, split: str, reading: Reading) -> Dataset:
 def index_folder(
     root: Path, split: str, suffixes: frozenset[str], what: str, reading: Reading
 ) -> tuple[Encoded[Path], np.ndarray | None, list[str]]:
-    """The files of a split whose names end so, their labels, and the names of train's classes. Raises UserError.
+    """The files of a split with these suffixes, their labels, and the names of train's classes. Raises UserError.
 
-    what: they are, as messages call them.
+    what: the kind of files in messages.
     """
     if not root.is_dir():
         raise UserError(f"folder:{root} is a file: give the folder that holds it")
@@ -92,7 +92,7 @@ def index_folder(
 
 
 def parquet_has_test(path: Path) -> bool:
-    """Whether there are shards named so."""
+    """Whether there are test shards."""
     return bool(shards(path, "test"))
 
 
@@ -107,29 +107,27 @@ def read_parquet(path: Path, split: str, reading: Reading) -> Dataset:
 
 
 def _named_splits(root: Path) -> tuple[Path | None, Path | None]:
-    """The sub-folders that are called like train and like test."""
+    """The sub-folders with the names of train and of test."""
     named = {path.name.lower(): path for path in sorted(root.iterdir(), reverse=True) if path.is_dir()}
     train, test = (next((named[n] for n in names if n in named), None) for names in (TRAIN_NAMES, TEST_NAMES))
     return train, test
 
 
 def _splits(root: Path, suffixes: frozenset[str]) -> tuple[Path, Path | None]:
-    """The folder of train, and that of test where both are there. Raises UserError for a test folder alone."""
+    """The folder of train, and that of test if both exist. Raises UserError for a test folder without train."""
     train, test = _named_splits(root)
     if train and test:
         return train, test
     classes = _classes(root, _find(root, suffixes)[0]) if train or test else []
     if any(name.lower() not in (*TRAIN_NAMES, *TEST_NAMES) for name in classes):
-        return root, None  # a class that happens to be called so
+        return root, None  # a class with that name
     if test:
         raise UserError(f"{root} has a folder {test.name} but no train: rename the one to train on, or give {test}")
     return train or root, None
 
 
 def _find(folder: Path, suffixes: frozenset[str]) -> tuple[list[Path], Counter[str]]:
-    """The files below a folder whose names end so, in order, and how many there are of other kinds, hidden ones not
-    counted.
-    """
+    """The files below a folder with these suffixes, in order, and the number of others by kind, without hidden ones."""
     files, others = [], Counter[str]()
     for place, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not _is_hidden(name)]
@@ -149,7 +147,7 @@ def _raise(error: OSError) -> None:
 
 
 def _is_hidden(name: str) -> bool:
-    """Whether a file or folder was made by a system and not by its user."""
+    """Whether a file or folder is one that operating systems make."""
     return name.startswith(".") or name in NOT_OURS
 
 
@@ -165,7 +163,7 @@ def _listed(left_out: Counter[str]) -> str:
 
 
 def _cure(left_out: Counter[str]) -> str:
-    """How the files that are left out can be read; empty if we know of no way."""
+    """How the skipped files can be read; empty if there is no known way."""
     kinds = [kind for kind, _ in left_out.most_common() if kind in CURES]
     return f"to read its {kinds[0]} files, {CURES[kinds[0]]}" if kinds else ""
 
@@ -205,7 +203,7 @@ def _first_word(file: Path) -> str:
 def read_shards(
     files: list[Path], name: str, split: str, columns: Sequence[str]
 ) -> tuple[Encoded[bytes | None], np.ndarray | None, list[str]]:
-    """What the first of the columns that is there holds, labels, and the names of classes. Raises UserError."""
+    """The content of the first of these columns that exists, labels, and the names of classes. Raises UserError."""
     items: list[bytes | None] = []
     names: list[str] = []
     labels: list[np.ndarray] = []
@@ -225,7 +223,7 @@ def read_shards(
 
 
 def _read_shard(file: Path, columns: Sequence[str]) -> tuple[list[bytes | None], np.ndarray | None]:
-    """Encoded files, and labels, -1 where there is none. Raises UserError that names the shard."""
+    """Encoded files, and labels, -1 if there is none. Raises UserError that names the shard."""
     try:
         schema = pq.read_schema(file)
         column = _first_of(columns, schema)
@@ -254,7 +252,7 @@ def _fields(kind: pa.DataType) -> list[pa.Field]:
 
 
 def _class_names(file: Path) -> list[str]:
-    """From the schema's metadata, as Hugging Face writes it; empty where it is not there."""
+    """From the schema's metadata, as Hugging Face writes it; empty if it is not there."""
     schema = pq.read_schema(file)
     try:
         features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]

@@ -1,4 +1,4 @@
-"""The built-in image set: coloured, textured, turned glyphs whose factors are known, drawn from a seed in seconds."""
+"""The built-in image set: coloured, textured, rotated glyphs with known factors, drawn from a seed in seconds."""
 
 import math
 from dataclasses import dataclass, fields, replace
@@ -12,7 +12,7 @@ Array = np.ndarray
 SIZE = 32
 HUES = 8
 TEXTURES = ("solid", "stripes", "checker", "dots")
-EDITION = 2  # of the images of a seed; settings that the project ships were chosen on edition 1
+EDITION = 2  # of the images of a seed; the project's settings were chosen on edition 1
 DEFAULT_IMAGES = {"train": 10_000, "test": 2_000}
 
 
@@ -49,7 +49,7 @@ SHAPES: dict[str, list[list[tuple]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class GlyphParameters:
-    """What is drawn, one entry for each of N images: replace a field and render again to vary one factor alone."""
+    """What is drawn, one entry for each of N images: replace a field and render again to vary just one factor."""
 
     shape: Array  # (N,) index into SHAPES
     hue: Array  # (N,) 0 .. HUES - 1

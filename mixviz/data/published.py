@@ -1,4 +1,4 @@
-"""Published data sets, as their publishers ship them, below ``data/datasets``."""
+"""Published data sets, as their publishers distribute them, below ``data/datasets``."""
 
 from http.client import HTTPException
 from pathlib import Path
@@ -22,7 +22,7 @@ NAMES = {
 
 
 def read_published(source: str, split: str, reading: Reading) -> Dataset:
-    """A set that torchvision downloads and checks. Raises UserError where it cannot be had."""
+    """A set that torchvision downloads and checks. Raises UserError if it cannot be had."""
     if source == "stl10-unlabeled" and split == "test":
         raise UserError("stl10-unlabeled has no test split: evaluate on stl10")
     return cached(["torchvision", source, split], lambda: _download(source, split))

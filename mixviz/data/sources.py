@@ -1,4 +1,4 @@
-"""Where data come from: one function for each source, all giving a Dataset of one split."""
+"""Data sources: one function each, all returning a Dataset of one split."""
 
 import os
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from mixviz.data.tones import make_tones
 from mixviz.errors import MissingData, NoTestSplit, UserError, reason, unknown
 
 SPLITS = ("train", "test")
-ALL = "all"  # both, or an own source as a whole
+ALL = "all"  # both, or all of an own source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class DataSource:
     about: str  # one line
     read: Callable[[str, Reading], Dataset]  # of a split
     domain: str = "image"  # what an example is
-    has_test: bool = True  # else a fixed fifth of its labelled examples is test
+    has_test: bool = True  # if not, a fixed fifth of its labelled examples is test
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ SOURCES: dict[str, DataSource] = {
     "cifar10": _published("cifar10", "32 px, 10 classes, 50,000 + 10,000 images"),
     "cifar100": _published("cifar100", "32 px, 100 classes, 50,000 + 10,000 images"),
     "stl10": _published("stl10", "96 px, 10 classes, 5,000 + 8,000 labelled images"),
-    "stl10-unlabeled": _published("stl10-unlabeled", "96 px, the 100,000 unlabelled images of STL-10, train alone"),
+    "stl10-unlabeled": _published("stl10-unlabeled", "96 px, the 100,000 unlabelled images of STL-10, train only"),
     "fashion-mnist": _published("fashion-mnist", "28 px, grey, 10 classes, 60,000 + 10,000 images"),
     "tiny-imagenet": DataSource(
         about="64 px, 200 classes, 100,000 + 10,000 images; unpack the publisher's archive", read=read_tiny_imagenet
@@ -98,7 +98,7 @@ SOURCES: dict[str, DataSource] = {
 }
 PATH_SOURCES: dict[str, PathSource] = {
     "folder": PathSource(
-        about="images in a folder: one sub-folder a class, or none and no labels; train/ and test/ where there are",
+        about="images in a folder: one sub-folder a class, or none and no labels; optionally train/ and test/",
         read=read_folder,
         has_test=folder_has_test,
     ),
@@ -108,7 +108,7 @@ PATH_SOURCES: dict[str, PathSource] = {
         has_test=parquet_has_test,
     ),
     "numpy": PathSource(
-        about="an .npz with images (N, H, W, 3) uint8, and labels, test_images, test_labels where there are",
+        about="an .npz with images (N, H, W, 3) uint8, and optionally labels, test_images, test_labels",
         read=read_arrays,
         has_test=arrays_have_test,
     ),
@@ -159,12 +159,11 @@ def load(
 
     source: a name of SOURCES, or a kind of PATH_SOURCES with a path, such as folder:PATH. split: train, test, or all:
     both, and an own source without a test split as it is. image_size: px, resized and centre-cropped.
-    name: what results call it. skip_bad: leave out what cannot be decoded, and count it. unlabelled: leave out labels,
-    as of folders that are no classes. target: the column of classes of a table. sample_rate: of sounds, samples a
-    second. seed: of glyphs and tones.
-    A source of one's own without a test split gives about a fifth of its labelled images as test, whatever the seed:
-    by their names, see ``fifth.is_test``, or, as runs of older versions have it, by the rows that they are in.
-    Raises UserError in one line; MissingData if the images are not on this machine.
+    name: what results call it. skip_bad: skip what cannot be decoded, and count it. unlabelled: ignore labels, for
+    folders that are no classes. target: the column of classes of a table. sample_rate: of sounds, samples a second.
+    seed: of glyphs and tones. Of an own source without a test split about a fifth of the labelled images is test,
+    whatever the seed: by their names, see ``fifth.is_test``, or, in runs of older versions, by their rows. Raises
+    UserError in one line; MissingData if the images are not on this machine.
     """
     if split not in (*SPLITS, ALL):
         raise unknown("split", split, (*SPLITS, ALL))

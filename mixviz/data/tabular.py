@@ -1,7 +1,7 @@
-"""Tables: one's own as text or parquet, the small ones that scikit-learn ships, and CovType.
+"""Tables: your own as text or parquet, the small ones that come with scikit-learn, and CovType.
 
 Rows are of float32: missing values are train's median or a category of their own, numbers are standardised by train's
-mean and deviation, categories are one-hot. What is left out or filled in is said in one line.
+mean and deviation, categories are one-hot. One line says what was left out or filled in.
 """
 
 import sys
@@ -22,7 +22,7 @@ from mixviz.errors import MissingData, NoTestSplit, UserError, reason, unknown
 from mixviz.paths import datasets_root
 
 SPLITS = ("train", "test")
-TARGETS = ("label", "target", "class", "y")  # what the column of classes is called, where nothing else is said
+TARGETS = ("label", "target", "class", "y")  # default names of the column of classes
 PARQUET = b"PAR1"  # how a file of parquet begins
 SUFFIXES = (".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz", ".data.gz")
 EMBEDDED = {"digits": "handwritten digits", "breast-cancer": "breast cancer", "wine": "wine"}
@@ -34,7 +34,7 @@ COVTYPE_CLASSES = (
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """Rows of a table as they were read, and their classes."""
+    """Rows of a table as read, and their classes."""
 
     frame: pd.DataFrame  # without the target
     classes: pd.Series | None
@@ -48,9 +48,9 @@ class _Part:
 
 
 def read_table(path: Path, split: str, reading: Reading) -> Dataset:
-    """A table of one's own: a file of text or of parquet, or a folder with one for train and one for test.
+    """Your own table: a file of text or of parquet, or a folder with one for train and one for test.
 
-    The target is the column of classes; where none is named it is the first that is called so (TARGETS), or there are
+    The target is the column of classes; if none is named, it is the first of TARGETS that exists; without one there are
     no labels. Of a single table a fixed fifth of the rows is test, each class with its share. Rows without a class or
     without any value are refused, or left out and counted. Raises UserError.
     """
@@ -61,10 +61,10 @@ def read_table(path: Path, split: str, reading: Reading) -> Dataset:
 
 
 def read_rows_like(path: Path, known: Path, reading: Reading) -> Dataset:
-    """All rows of a table of one's own as split ``all``, in the columns and units of the train split of another.
+    """All rows of your own table as split ``all``, in the columns and units of the train split of another.
 
     known: the table that an encoder was trained on. Labels are what the new table has in the known column of classes,
-    -1 where it is empty. Raises UserError if a column is missing, or holds text in place of numbers.
+    -1 if it is empty. Raises UserError if a column is missing, or holds text in place of numbers.
     """
     train = _parts(known, reading)["train"]
     frames = {file: _frame(file) for file in dict.fromkeys(_files(path).values())}
@@ -133,9 +133,9 @@ def _covtype_values() -> np.ndarray:
 
 
 def split_rows(classes: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of train and of test, in order: one of so many parts of each class is test, drawn from a fixed seed.
+    """Rows of train and of test, in order: one of ``parts`` parts of each class is test, drawn from a fixed seed.
 
-    A class of a row or two is train's alone. Raises UserError where nothing is left for test.
+    A class of one or two rows is only in train. Raises UserError if nothing is left for test.
     """
     random = np.random.default_rng(0)
     test = np.zeros(len(classes), bool)
@@ -148,7 +148,7 @@ def split_rows(classes: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def _parts(path: Path, reading: Reading) -> dict[str, _Part]:
-    """The splits of a table; without classes there is train alone."""
+    """The splits of a table; without classes there is only train."""
     parts = {name: _part(file, reading) for name, file in _files(path).items()}
     everything = parts["train"]
     if len(parts) == 1 and everything.classes is not None and not reading.unlabelled:
@@ -194,7 +194,7 @@ def _part(file: Path, reading: Reading) -> _Part:
 
 
 def _frame(file: Path) -> pd.DataFrame:
-    """A table as it is in the file, but for the index that pandas writes."""
+    """A table as in the file, without the index that pandas writes."""
     frame = _read_parquet(file) if _is_parquet(file) else read_delimited(file)
     numbered = frame.columns[0] in ("", "Unnamed: 0", "__index_level_0__")
     if numbered and to_numbers(frame.iloc[:, 0]).tolist() in [[*range(start, start + len(frame))] for start in (0, 1)]:
@@ -227,7 +227,7 @@ def _read_parquet(file: Path) -> pd.DataFrame:
 
 
 def _target(frame: pd.DataFrame, target: str | None, file: Path) -> str | None:
-    """The column of classes; None where none is named and none is called so. Raises UserError."""
+    """The column of classes; None if none is named and no default name occurs. Raises UserError."""
     if target is None:
         return next((name for wanted in TARGETS for name in map(str, frame) if name.lower() == wanted), None)
     if target not in frame:
@@ -236,17 +236,17 @@ def _target(frame: pd.DataFrame, target: str | None, file: Path) -> str | None:
 
 
 def _check_rows(good: pd.Series, skip_bad: bool, message: str) -> None:
-    """Raises UserError for the first row that is not, unless such rows are to be left out."""
+    """Raises UserError for the first bad row, unless such rows are to be skipped."""
     if not skip_bad and not good.all():
         row = int(good.to_numpy().argmin()) + 1
         raise UserError(f"{message.format(row)}: fix it, or skip it with --skip-bad")
 
 
 def _classes(values: pd.Series, what: str) -> pd.Series:
-    """The classes as whole numbers or as text. Raises UserError where they are none."""
+    """The classes as integers or as text. Raises UserError if they cannot be classes."""
     if pd.api.types.is_float_dtype(values):
         if not (values == values.round()).all():
-            raise UserError(f"{what}: {values.name!r} has fractions, and classes are told apart here: put it in bins")
+            raise UserError(f"{what}: {values.name!r} has fractions, but classes are expected: bin the values first")
         values = values.astype(int)
     elif not pd.api.types.is_integer_dtype(values):
         values = values.map(str)
@@ -259,7 +259,7 @@ def _classes(values: pd.Series, what: str) -> pd.Series:
 
 
 def _encode(name: str, parts: dict[str, _Part], split: str, quiet: bool) -> Dataset:
-    """The rows of a split, as train's columns are."""
+    """The rows of a split, in the form of train's columns."""
     train, part = parts["train"], parts[split]
     columns = fit_columns(train.frame, train.what)
     labels, classes = None, ()
@@ -286,7 +286,7 @@ def _encode(name: str, parts: dict[str, _Part], split: str, quiet: bool) -> Data
 
 
 def _say(name: str, split: str, left_out: Sequence[str], missing: int) -> None:
-    """One line on what was changed, where something was."""
+    """One line on what was changed, if anything."""
     said = [f"left out {one_line(left_out)}"] if left_out else []
     said += [f"filled in {missing:,} missing values (train's median, or a category of their own)"] if missing else []
     if said:

@@ -42,7 +42,7 @@ ENVELOPES = ("organ", "pluck", "swell", "tremolo")
 
 @dataclass(frozen=True, kw_only=True)
 class ToneParameters:
-    """What sounds, an entry for each of N clips: replace a field and render again to vary one factor alone."""
+    """What is heard, one entry for each of N clips: replace a field and render again to vary just one factor."""
 
     motif: Array  # (N,) index into MOTIFS
     pitch: Array  # (N,) 0 .. PITCHES - 1, eighths of an octave

@@ -1,4 +1,4 @@
-"""Domains: images, and what else may be learned from. ``DOMAINS`` has them by name."""
+"""Domains: images, sounds and tables. ``DOMAINS`` has them by name."""
 
 from collections.abc import Sequence
 
@@ -53,7 +53,7 @@ def inputs_of(data: Dataset) -> tuple[Shape, nn.Module]:
 
 
 def find_factor(name: str) -> AugmentationFactor:
-    """A factor of any domain by its name, which no two domains share. Raises UserError."""
+    """A factor of any domain by its name, unique over all domains. Raises UserError."""
     factors = {key: factor for domain in DOMAINS.values() for key, factor in domain.factors.items()}
     if name not in factors:
         raise unknown("augmentation", name, factors)

@@ -1,7 +1,7 @@
 """Sounds: stored as a second of 16-bit samples (rate,), seen by an encoder as log-mel spectrograms (1, 32, 32).
 
-Mixing blends spectrograms, as i-Mix does (arXiv:2010.08887), so the way to them is the last but one step of
-augmentation. As a clip is a second long, its length says how many samples a second it has.
+Mixing blends spectrograms, as i-Mix does (arXiv:2010.08887), so computing them is the last step of augmentation but for
+the masks. As a clip is one second long, its length is its sample rate.
 """
 
 from collections.abc import Mapping
@@ -31,17 +31,17 @@ from mixviz.encoders import BACKBONES, Backbone, Normalise
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 FULL = 2**15  # int16 of full scale
-LEAST_DEVIATION = 0.05  # of a mel, in shares of 80 dB: what is silent in train must not be blown up
+LEAST_DEVIATION = 0.05  # of a mel, in shares of 80 dB: mels that are silent in train must not be scaled up
 
 
 class AudioAugment(AugmentSettings):
     """i-Mix's augmentations of speech, and the masks of SpecAugment; a probability of 0 switches one off."""
 
-    gain: Probability = Field(default=0.5, description="probability of another loudness")
+    gain: Probability = Field(default=0.5, description="probability of a change of loudness")
     gain_most: Strength = Field(default=6.0, description="gain: decibels within +- this")
     shift: Probability = Field(default=0.5, description="probability of a shift in time")
     shift_most: Share = Field(default=0.1, description="shift: share of the clip within +- this")
-    speed: Probability = Field(default=0.5, description="probability of another speed, which moves pitch as well")
+    speed: Probability = Field(default=0.5, description="probability of a change of speed, which also changes pitch")
     speed_most: Share = Field(default=0.2, description="speed: duration times 1 +- this")
     noise: Probability = Field(default=0.5, description="probability of background noise, 5 to 30 dB below the clip")
     time_mask: Probability = Field(default=0.0, description="probability that some frames are masked")
@@ -50,15 +50,15 @@ class AudioAugment(AugmentSettings):
 
 
 def louder(decibels: Tensor, shape: Shape, generator: Generator) -> Change:
-    return Gain(), GainParameters(decibels != 0, 10 ** (decibels / 20))
+    return Gain(), GainParameters(applied=decibels != 0, factor=10 ** (decibels / 20))
 
 
 def shifted(share: Tensor, shape: Shape, generator: Generator) -> Change:
-    return TimeShift(), ShiftParameters(share != 0, share)
+    return TimeShift(), ShiftParameters(applied=share != 0, shift=share)
 
 
 def stretched(stretch: Tensor, shape: Shape, generator: Generator) -> Change:
-    return Speed(), SpeedParameters(stretch != 1, stretch)
+    return Speed(), SpeedParameters(applied=stretch != 1, stretch=stretch)
 
 
 def noisy(level: Tensor, shape: Shape, generator: Generator) -> Change:
@@ -152,6 +152,6 @@ class Audio(Domain):
         return Normalise(mean.view(1, -1, 1), std.view(1, -1, 1), torch.channels_last)
 
     def thumbnail(self, stored: np.ndarray) -> np.ndarray:
-        """Spectrograms, high notes on top."""
+        """Spectrograms, high pitch at the top."""
         grey = 255 * self.clean(torch.from_numpy(np.array(stored)))[:, 0].flip(1)
         return np.repeat(grey.byte().numpy()[..., None], 3, axis=3)

@@ -1,4 +1,4 @@
-"""What an example is: how it is stored, how it becomes an encoder's input, and what may be done to it."""
+"""What an example is: how it is stored, how it becomes an encoder's input, and how it can be augmented."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Strength = Annotated[float, Field(ge=0)]
 Change = tuple[Operation, Parameters]  # an operation, and the parameters that it is applied with
 
-THUMBNAIL = 64  # pixels a side, at most, of an example that is no picture
+THUMBNAIL = 64  # most pixels a side of the picture of an example that is no image
 
 
 class AugmentSettings(BaseModel):
@@ -28,18 +28,18 @@ class AugmentSettings(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationFactor:
-    """One augmentation with one strength, for looking at what an encoder ignores."""
+    """One augmentation with a single strength, to measure what an encoder ignores."""
 
-    group: str  # what LooC leaves out as one augmentation, and so what its head is called
+    group: str  # what LooC leaves out as one augmentation; also the name of its head
     unit: str
     strengths: tuple[float, ...]  # from none to strong; the first changes nothing
     reference: float  # at which heads are compared
     limits: tuple[float, float]
-    kind: Literal["classes", "amount", "angle"]  # how the strength is read out
+    kind: Literal["classes", "amount", "angle"]  # how the strength is predicted
     change: Callable[[Tensor, Shape, Generator], Change]  # of strengths (n,), inputs' shape
 
     def at(self, share: float) -> float:
-        """The strength this share of the way, in [0, 1], from none to the strongest; of classes the nearest."""
+        """The strength at this fraction, in [0, 1], of the way from none to the strongest; of classes the nearest."""
         strength = self.strengths[0] + share * (self.strengths[-1] - self.strengths[0])
         return math.floor(strength + 0.5) if self.kind == "classes" else strength
 
@@ -47,8 +47,8 @@ class AugmentationFactor:
 class Domain:
     """One kind of data, such as images. A leaf is instantiated once, for ``DOMAINS``.
 
-    Everything else sees float tensors (n, *shape). ``stored`` are examples as a Dataset keeps them, (n, ...); what is
-    prepared is where augmentation starts; clean is what the encoder sees without augmentation.
+    Everything else sees float tensors (n, *shape). ``stored`` are examples as in a Dataset, (n, ...); ``prepare`` makes
+    the input of augmentation; ``clean`` what the encoder sees without augmentation.
     """
 
     name: ClassVar[str]
@@ -56,14 +56,14 @@ class Domain:
     backbones: ClassVar[Mapping[str, Backbone]]  # by name; the first is the default
     settings: ClassVar[type[AugmentSettings]]
     groups: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # that LooC may leave out -> the settings that switch it on
-    factors: ClassVar[Mapping[str, AugmentationFactor]] = {}  # that pictures of invariance can move; may be empty
+    factors: ClassVar[Mapping[str, AugmentationFactor]] = {}  # varied in pictures of invariance; may be empty
 
     def prepare(self, stored: Tensor) -> Tensor:
         """(n, ...) as stored -> (n, *shape) float, on the same device."""
         raise NotImplementedError
 
     def finish(self, prepared: Tensor) -> Tensor:
-        """(n, *shape) as prepared -> (n, *shape) float, what the encoder sees; the way that augmentation ends with."""
+        """(n, *shape) as prepared -> (n, *shape) float, what the encoder sees; augmentation ends with the same step."""
         return prepared
 
     def clean(self, stored: Tensor) -> Tensor:
@@ -75,14 +75,14 @@ class Domain:
         raise NotImplementedError
 
     def normaliser(self, shape: Shape, stored: Tensor | None = None) -> nn.Module:
-        """The encoder's first layer, fitted to training examples; without them one whose buffers a run fills.
+        """The encoder's first layer, fitted to training examples; without them one to be filled from a run's state.
 
         shape: of a clean example.
         """
         raise NotImplementedError
 
     def raw(self, stored: Tensor) -> Tensor:
-        """(n, F) float: the features of no encoder at all."""
+        """(n, F) float: raw inputs as features, without an encoder."""
         return self.clean(stored).flatten(1)
 
     def thumbnail(self, stored: np.ndarray) -> np.ndarray:
@@ -94,7 +94,7 @@ class Domain:
         return np.broadcast_to(grey, (len(grey), len(places), len(places), 3))
 
     def flag(self, setting: str) -> str:
-        """The flat name of a setting: its own for images, else with the domain's before it."""
+        """The flat name of a setting: its own for images, else prefixed with the domain's."""
         return setting if self.name == "image" else f"{self.name}_{setting}"
 
     def check_left_out(self, group: str, settings: AugmentSettings) -> None:

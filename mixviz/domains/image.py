@@ -35,7 +35,7 @@ class ImageAugment(AugmentSettings):
 
 
 class Image(Domain):
-    """uint8 (H, W, 3), square; the domain of all sources that do not name another."""
+    """uint8 (H, W, 3), square; the default domain of sources."""
 
     name: ClassVar[str] = "image"
     examples: ClassVar[str] = "images"

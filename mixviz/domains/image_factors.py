@@ -1,4 +1,4 @@
-"""Augmentations of images with one strength each, and how they are applied at it."""
+"""Augmentations of images with a single strength each, and how they are applied at it."""
 
 from dataclasses import replace
 from functools import partial
@@ -25,7 +25,7 @@ from mixviz.domains.base import AugmentationFactor, Change
 
 def rotated(turns: Tensor, shape: Shape, generator: Generator) -> Change:
     turns = turns.round().long()
-    return RandomRotation90(1.0), RotationParameters(turns > 0, turns)
+    return RandomRotation90(1.0), RotationParameters(applied=turns > 0, turns=turns)
 
 
 def jittered(strength: Tensor, shape: Shape, generator: Generator, *, part: str) -> Change:
@@ -36,11 +36,11 @@ def jittered(strength: Tensor, shape: Shape, generator: Generator, *, part: str)
 
 
 def grey(strength: Tensor, shape: Shape, generator: Generator) -> Change:
-    return RandomGrayscale(), Parameters(strength > 0.5)
+    return RandomGrayscale(), Parameters(applied=strength > 0.5)
 
 
 def flipped(strength: Tensor, shape: Shape, generator: Generator) -> Change:
-    return HorizontalFlip(), Parameters(strength > 0.5)
+    return HorizontalFlip(), Parameters(applied=strength > 0.5)
 
 
 def cropped(area: Tensor, shape: Shape, generator: Generator) -> Change:
@@ -49,13 +49,13 @@ def cropped(area: Tensor, shape: Shape, generator: Generator) -> Change:
     side = (area.sqrt() * size).round().clamp(min=1).long()
     places = torch.rand(2, len(area), generator=generator, device=generator.device).to(area.device)
     top, left = (places * (size - side + 1)).long().minimum(size - side)
-    return RandomResizedCrop(size), CropParameters(
+    return RandomResizedCrop(size=size), CropParameters(
         applied=torch.ones_like(area).bool(), top=top, left=left, height=side, width=side
     )
 
 
 def blurred(sigma: Tensor, shape: Shape, generator: Generator) -> Change:
-    return GaussianBlur(), BlurParameters(sigma > 0, sigma.clamp(min=0.01))
+    return GaussianBlur(), BlurParameters(applied=sigma > 0, sigma=sigma.clamp(min=0.01))
 
 
 def textured(strength: Tensor, shape: Shape, generator: Generator) -> Change:

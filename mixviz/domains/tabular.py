@@ -1,7 +1,7 @@
 """Rows of tables: stored as floats (F,), standardised and one-hot by their readers, and seen by an encoder as they are.
 
-Augmentation is what i-Mix has for domains of which nothing is known: features dropped, or noise. All of it may be
-off, where InputMix stands in (arXiv:2010.08887).
+Augmentation is i-Mix's for domains without prior knowledge: dropped features, or noise. All of it can be off, with
+InputMix instead (arXiv:2010.08887).
 """
 
 from collections.abc import Mapping
@@ -30,22 +30,22 @@ class TabularAugment(AugmentSettings):
 
     dropout: Probability = Field(default=0.2, description="probability that a feature is 0, the mean of train's")
     noise: Strength = Field(default=0.0, description="Gaussian noise, in standard deviations of train's")
-    corruption: Probability = Field(default=0.0, description="share of features that are another row's (SCARF)")
+    corruption: Probability = Field(default=0.0, description="share of features taken from another row (SCARF)")
 
 
 def dropped(rate: Tensor, shape: Shape, generator: Generator) -> Change:
     drawn = torch.rand(len(rate), *shape, generator=generator, device=generator.device).to(rate.device)
-    return FeatureDropout(), DropoutParameters(rate > 0, drawn < rate[:, None])
+    return FeatureDropout(), DropoutParameters(applied=rate > 0, dropped=drawn < rate[:, None])
 
 
 def noised(sigma: Tensor, shape: Shape, generator: Generator) -> Change:
     noise = torch.randn(len(sigma), *shape, generator=generator, device=generator.device).to(sigma.device)
-    return FeatureNoise(sigma=1.0), NoiseParameters(sigma > 0, noise * sigma[:, None])
+    return FeatureNoise(sigma=1.0), NoiseParameters(applied=sigma > 0, noise=noise * sigma[:, None])
 
 
 def corrupted(share: Tensor, shape: Shape, generator: Generator) -> Change:
     drawn, donor = torch.rand(2, len(share), *shape, generator=generator, device=generator.device).to(share.device)
-    return FeatureCorruption(), CorruptionParameters(share > 0, drawn < share[:, None], donor)
+    return FeatureCorruption(), CorruptionParameters(applied=share > 0, replaced=drawn < share[:, None], donor=donor)
 
 
 def _factor(group: str, unit: str, change) -> AugmentationFactor:

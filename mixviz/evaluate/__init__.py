@@ -1,4 +1,4 @@
-"""Evaluation: frozen features, read by named protocols; every result says what it is a result of."""
+"""Evaluation: frozen features under named protocols; every result says what it depends on."""
 
 from mixviz.evaluate.augmented import LinearAugmented, LinearOnline
 from mixviz.evaluate.base import Protocol

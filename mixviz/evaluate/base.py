@@ -1,7 +1,7 @@
 """What a protocol is: how a frozen encoder's features become predictions of test images.
 
-It is given training labels, never test labels: it returns one prediction for each test image or, where
-``best-on-test`` was asked for, all that may be chosen from.
+It is given training labels, never test labels: it returns one prediction for each test image or, for ``best-on-test``,
+all candidates to choose from.
 """
 
 from dataclasses import dataclass, fields
@@ -24,20 +24,20 @@ Choice = Literal["on-train", "best-on-test"]  # of learning rate and weight deca
 Epoch = Literal["last", "best-on-test"]
 ON_TRAIN = "a fifth of train"
 TOP = 5
-RANKED = "ranked"  # in a read-out beside the predictions: (n, TOP) classes, the first is predicted
+RANKED = "ranked"  # in a read-out next to the predictions: (n, TOP) classes, the first is predicted
 
 Readout = tuple[
     Tensor, dict[str, Any]
-]  # (n,) predictions, or (M, n) of a choice on test or of a Repeated, or a Scored's scores; what was used
+]  # (n,) predictions, or (M, n) of a choice on test or of a MultiTrialProtocol, or a Scored's scores; what was used
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
     """What all protocols have: a name, options, and a label that names the options which are not the defaults."""
 
     name: ClassVar[str]
-    domains: ClassVar[tuple[str, ...] | None] = None  # on which it is defined; None: on all
-    layer: Layer = "backbone"  # the head is the embedding of the first space, which is trained on and then thrown away
+    domains: ClassVar[tuple[str, ...] | None] = None  # on which it is defined; None: all
+    layer: Layer = "backbone"  # the head is the embedding of the first space, which is discarded after training
 
     @property
     def label(self) -> str:
@@ -55,12 +55,12 @@ class Protocol:
         return {name: value for name, value in self.options.items() if value != defaults[name]}
 
     @property
-    def peeks(self) -> bool:
-        """Whether test labels choose: such a number flatters, and is left out of comparisons."""
+    def selects_on_test(self) -> bool:
+        """Whether test labels select: such a number is optimistic, and is left out of comparisons."""
         return BEST_ON_TEST in self.options.values()
 
     def check_domain(self, domain: str) -> None:
-        """Raises UserError if the protocol means nothing for such data."""
+        """Raises UserError if the protocol is not defined for such data."""
         if self.domains is not None and domain not in self.domains:
             needed = " or ".join(self.domains)
             raise UserError(f"{self.name} needs {needed} data, and this is {domain} data: take linear-features or knn")
@@ -71,16 +71,16 @@ class Protocol:
         return self(features, labels, test_features, seed)
 
     def __call__(self, features: Tensor, labels: Tensor, test_features: Tensor, seed: int = 0) -> Readout:
-        """As ``read``, from features (N, F) and (n, F). Raises UserError where the protocol needs the images."""
+        """As ``read``, from features (N, F) and (n, F). Raises UserError if the protocol needs the images."""
         raise UserError(f"{self.name} needs images, but stored features have none: evaluate the encoder")
 
 
-@dataclass(frozen=True)
-class Repeated(Protocol):
-    """A protocol that predicts the test images M times and is judged by all: nothing is chosen among them.
+@dataclass(frozen=True, kw_only=True)
+class MultiTrialProtocol(Protocol):
+    """A protocol that predicts the test images M times and is scored on all of them: nothing is selected.
 
-    The result's accuracy is the mean of those that are counted, which is said before any test label is looked at. What
-    the protocol makes of the accuracies cannot change it.
+    The result's accuracy is the mean of those that ``counted`` marks, which is known before any test label is read. The
+    table that the protocol makes cannot change it.
     """
 
     def counted(self, count: int) -> np.ndarray:
@@ -88,27 +88,27 @@ class Repeated(Protocol):
         return np.ones(count, bool)
 
     def table(self, accuracies: np.ndarray) -> pd.DataFrame:
-        """What each of (M,) accuracies is of: one row each, in their order, with ``accuracy`` among the columns."""
+        """The table of (M,) accuracies: one row each, in their order, with ``accuracy`` among the columns."""
         raise NotImplementedError
 
     def told(self, table: pd.DataFrame) -> dict[str, Any]:
-        """What else the result's settings tell of the table."""
+        """More settings of the result, from the table."""
         return {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scored(Protocol):
-    """A protocol that predicts nothing: it scores each test image for every class that it might have.
+    """A protocol without predictions: it scores each test image for every class that it might have.
 
     Its read-out is (M, n, C), one score for each of ``measures``; the result's accuracy is the mean of the first over
-    the classes that the images do have, and its settings have them all.
+    the images' true classes; its settings have all of them.
     """
 
     measures: ClassVar[tuple[str, ...]]
 
 
 def ranked_of(scores: Tensor) -> dict[str, Any]:
-    """For a read-out: the five classes with the highest of (n, C) scores, in order; nothing if there are no more."""
+    """For a read-out: the five classes with the highest of (n, C) scores, in order; empty if there are no more."""
     if scores.shape[1] <= TOP:
         return {}
     return {RANKED: scores.argsort(dim=1, descending=True, stable=True)[:, :TOP].cpu()}

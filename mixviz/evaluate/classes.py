@@ -13,7 +13,7 @@ def confusion(predicted: np.ndarray | Tensor, wanted: np.ndarray | Tensor, names
     """The confusion matrix of predictions (n,) against labels (n,), both from 0.
 
     names: of all classes, in the order of the labels; without them, the labels that occur.
-    Raises UserError where lengths differ, or a label has no name.
+    Raises UserError if lengths differ, or a label has no name.
     """
     predicted, wanted = np.asarray(predicted), np.asarray(wanted)
     if predicted.shape != wanted.shape or not len(wanted):

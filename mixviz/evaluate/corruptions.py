@@ -21,7 +21,7 @@ from mixviz.errors import UserError, unknown
 Array = np.ndarray
 Draws = Sequence[np.random.Generator]  # one an image
 REFERENCE_SIZE = 32  # pixels; lengths below hold at this size and grow with the image
-CHUNK = 500  # images that are corrupted together
+CHUNK = 500  # images corrupted together
 
 # One entry a severity, 1 to 5: those of CIFAR-10-C (the code of Hendrycks & Dietterich 2019, arXiv:1903.12261), but for
 # two kinds of which its severities do not rise: elastic_transform, whose second is milder than its first, and
@@ -50,9 +50,9 @@ SEVERITIES: dict[str, tuple[Any, ...]] = {
 def corrupt(images: Array, kind: str, severity: int, seed: int = 0) -> Array:
     """Images (N, H, W, 3) uint8, corrupted; the input stays as it is.
 
-    kind: of ``SEVERITIES``; severity: 1 to 5. What is drawn for an image depends on its pixels, the kind and the
-    seed alone, so its bytes are the same in every batch, and its five severities share their draws.
-    Raises UserError for an unknown kind or severity, and for images of another form.
+    kind: of ``SEVERITIES``; severity: 1 to 5. What is drawn for an image depends only on its pixels, the kind and the
+    seed, so its bytes are the same in every batch, and its five severities share their draws. Raises UserError for an
+    unknown kind or severity, and for images of another form.
     """
     if kind not in SEVERITIES:
         raise unknown("corruption", kind, SEVERITIES)
@@ -130,7 +130,7 @@ def soft_disk(radius: float, softness: float) -> Array:
 
 
 def motion_blur(images: Array, deviation: float, draws: Draws) -> Array:
-    """Half a Gaussian along a line at an angle of -45 to 45 degrees; the edge goes on beyond the image."""
+    """Half a Gaussian along a line at an angle of -45 to 45 degrees; the edge pixels are repeated beyond the image."""
     deviation *= pixels(images)
     angles = np.deg2rad([draw.uniform(-45, 45) for draw in draws])[:, None, None]
     steps = np.arange(int(3 * deviation) + 1)

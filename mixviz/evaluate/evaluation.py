@@ -1,4 +1,4 @@
-"""Frozen features, read by named protocols; test labels judge once all have predicted."""
+"""Frozen features under named protocols; test labels are read once all have predicted."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mixviz.environment import commit, environment
 from mixviz.errors import UserError
-from mixviz.evaluate.base import RANKED, Protocol, Readout, Repeated, Scored
+from mixviz.evaluate.base import RANKED, MultiTrialProtocol, Protocol, Readout, Scored
 from mixviz.evaluate.features import frozen
 from mixviz.evaluate.labels import SealedLabels
 from mixviz.evaluate.overlap import images_in_both
@@ -56,8 +56,8 @@ def _judged(
     predicted, used = readout
     ranked, used = used.get(RANKED), {name: value for name, value in used.items() if name != RANKED}
     test, classes = source.test, np.unique(source.train.targets(target))
-    repeated = isinstance(protocol, Repeated)
-    sealed = SealedLabels(test.targets(target), classes, best_on_test=protocol.peeks, repeated=repeated)
+    repeated = isinstance(protocol, MultiTrialProtocol)
+    sealed = SealedLabels(test.targets(target), classes, best_on_test=protocol.selects_on_test, repeated=repeated)
     names = test.class_names if target == "label" else ()
     verdict, more = _unsealed(protocol, predicted, sealed, names, ranked)
     return Result(
@@ -84,11 +84,11 @@ def _judged(
 def _unsealed(
     protocol: Protocol, predicted: Tensor, sealed: SealedLabels, names: Sequence[str], ranked: Tensor | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Accuracy and what it is made of, as a result has them, and more settings: the only place of the one read."""
-    if protocol.peeks:
+    """The accuracy and its details as a result's fields, and more settings; only here are test labels read."""
+    if protocol.selects_on_test:
         accuracy, place = sealed.best_accuracy(predicted)
         return {"accuracy": accuracy}, {"chosen_on": f"test: {BEST_ON_TEST}", "of": len(predicted), "place": place}
-    if isinstance(protocol, Repeated):
+    if isinstance(protocol, MultiTrialProtocol):
         return _repeated(protocol, predicted, sealed)
     if isinstance(protocol, Scored):
         means = dict(zip(protocol.measures, sealed.mean_scores(predicted).tolist(), strict=True))
@@ -98,13 +98,15 @@ def _unsealed(
     return {"accuracy": confusion.accuracy, "confusion": confusion}, more | ({} if top is None else {"top_5": top})
 
 
-def _repeated(protocol: Repeated, predicted: Tensor, sealed: SealedLabels) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The mean of what the protocol counts, which it says before the labels are read. Raises UserError."""
+def _repeated(
+    protocol: MultiTrialProtocol, predicted: Tensor, sealed: SealedLabels
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The mean of the predictions that the protocol counts, known before the labels are read. Raises UserError."""
     counted = np.array(protocol.counted(len(predicted)), bool)
     accuracies = sealed.accuracies(predicted)
     accuracy, table = float(accuracies[counted].mean()), protocol.table(accuracies.copy())
     if not np.array_equal(table["accuracy"], accuracies):
-        raise UserError(f"{protocol.name}: its table has other accuracies than were found: give all, in their order")
+        raise UserError(f"{protocol.name}: its table does not have the measured accuracies: give all, in their order")
     return {"accuracy": accuracy, "table": table}, protocol.told(table)
 
 

@@ -1,4 +1,4 @@
-"""Frozen features: what every evaluation reads, and the guard that they are frozen."""
+"""Frozen features, which every evaluation reads, and the guard that checks that the encoder is frozen."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,9 +34,9 @@ def fingerprint(module: nn.Module) -> str:
 
 @contextmanager
 def frozen(module: nn.Module | None) -> Iterator[nn.Module | None]:
-    """The module in evaluation mode. Raises NotFrozen where anything in it was changed meanwhile.
+    """The module in evaluation mode. Raises NotFrozen if anything in it was changed meanwhile.
 
-    Within another guard of the same module it is that one which looks, at its end. None stands for raw pixels.
+    Within another guard of the same module, the outer one checks at its end. None stands for raw pixels.
     """
     if module is None:
         yield None
@@ -79,15 +79,15 @@ def read(embedder: Embedder | None, images: Tensor, layer: Layer = "backbone") -
 
 
 def raw_pixels(images: Dataset) -> Tensor:
-    """(N, F), of images (N, H * W * 3) in [0, 1]: the features of no encoder at all."""
+    """(N, F), of images (N, H * W * 3) in [0, 1]: features without an encoder."""
     return domain_of(images).raw(images.tensor())
 
 
 class Inputs:
-    """All that a protocol may see: a frozen encoder, training images, and test images without labels or factors.
+    """What a protocol may see: a frozen encoder, training images, and test images without labels or factors.
 
-    embedder: None stands for raw pixels. stored: features that are there already, (N, F) of train and (n, F) of test;
-    then there are no images to be had. Features are made when they are first needed.
+    embedder: None stands for raw pixels. stored: existing features, (N, F) of train and (n, F) of test; then there are
+    no images. Features are computed on first use.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Inputs:
         """(N, F) of train and (n, F) of test, on the encoder's device. Raises UserError, NotFrozen."""
         if layer not in self._features:
             if self._stored:
-                raise UserError(f"stored features are of one layer alone, and have no {layer}: evaluate the encoder")
+                raise UserError(f"stored features are of one layer only, not of {layer}: evaluate the encoder")
             self._features[layer] = self.features_of(self.train, layer), self.features_of(self.test, layer)
         return self._features[layer]
 

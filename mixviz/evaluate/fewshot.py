@@ -1,4 +1,4 @@
-"""Few labels: 5 or 10 a class, drawn again in each trial, or 1 % and 10 % of all."""
+"""Few labels: 5 or 10 a class, redrawn in each trial, or 1 % and 10 % of all."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from mixviz.errors import UserError
-from mixviz.evaluate.base import Count, Protocol, Readout, Repeated
+from mixviz.evaluate.base import Count, MultiTrialProtocol, Protocol, Readout
 from mixviz.evaluate.linear import linear_probe, standardised, with_bias
 from mixviz.paired import mean_interval
 
@@ -20,7 +20,7 @@ LR, ITERATIONS = 0.03, 250  # LooC (arXiv:2008.05659): Adam, all labelled images
 
 @dataclass(frozen=True)
 class FewShot:
-    """Predictions of T classifiers, each from labels of its own."""
+    """Predictions of T classifiers, each trained on its own labels."""
 
     shots: int  # labels a class
     chosen: Tensor  # (T, C * shots) rows of train whose labels were used, class by class
@@ -34,10 +34,10 @@ def few_shot(
 
     Softmax regression by Adam with lr 0.03 and 250 steps on all labelled images, from zero; no weight decay, nothing
     is chosen. All trials are trained at once. Features are standardised by the mean and standard deviation of all
-    training features, which needs none of their labels. The test labels are not handed in.
+    training features, which does not need their labels. Test labels are not passed in.
 
     features: (N, F); labels: (N,) from 0; test_features: (n, F). The images of a seed's first trials do not depend
-    on the number of trials, and those of 5 shots are among those of 10. Raises UserError where a class has fewer
+    on the number of trials, and those of 5 shots are among those of 10. Raises UserError if a class has fewer
     images than shots.
     """
     chosen = draw_shots(labels, shots, trials, seed)
@@ -48,9 +48,9 @@ def few_shot(
 
 
 def draw_shots(labels: Tensor, shots: int, trials: int, seed: int = 0) -> Tensor:
-    """(T, C * shots) rows of labels (N,) from 0: in each trial ``shots`` images of each class, none twice.
+    """(T, C * shots) rows of labels (N,) from 0: in each trial ``shots`` images of each class, without repeats.
 
-    Raises UserError where a class has fewer images, or there is nothing to draw.
+    Raises UserError if a class has fewer images, or there is nothing to draw.
     """
     if min(shots, trials) < 1:
         raise UserError(f"{shots} labels a class in {trials} trials: take at least 1 of each")
@@ -87,9 +87,9 @@ def fit_trials(features: Tensor, labels: Tensor, lr: float = LR, iterations: int
     return weights.detach()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LabelFraction:
-    """Predictions of a linear probe from a part of the labels."""
+    """Predictions of a linear probe trained on a part of the labels."""
 
     fraction: float
     chosen: Tensor  # (M,) rows of train whose labels were used
@@ -105,13 +105,20 @@ def label_fraction(
     """A linear probe from 1 % or 10 % of the labels: the same part of each class, and at least one image of each.
 
     The settings are chosen on a fifth of the labelled images. features: (N, F); labels: (N,) from 0;
-    test_features: (n, F). Raises UserError where the fraction is not in (0, 1] or leaves too few images to choose on.
+    test_features: (n, F). Raises UserError if the fraction is not in (0, 1] or leaves too few images to choose on.
     """
     chosen = share_of_labels(labels, fraction, seed)
     if len(chosen) < 10:
         raise UserError(f"{len(chosen)} labelled images are too few to choose settings on: take a larger fraction")
     probe = linear_probe(features[chosen], labels[chosen], test_features, seed)
-    return LabelFraction(fraction, chosen, probe.predicted, probe.lr, probe.weight_decay, probe.validation_accuracy)
+    return LabelFraction(
+        fraction=fraction,
+        chosen=chosen,
+        predicted=probe.predicted,
+        lr=probe.lr,
+        weight_decay=probe.weight_decay,
+        validation_accuracy=probe.validation_accuracy,
+    )
 
 
 def share_of_labels(labels: Tensor, fraction: float, seed: int = 0) -> Tensor:
@@ -124,10 +131,10 @@ def share_of_labels(labels: Tensor, fraction: float, seed: int = 0) -> Tensor:
 
 
 @dataclass(frozen=True)
-class LinearFewShot(Repeated):
+class LinearFewShot(MultiTrialProtocol):
     """``few_shot`` as a protocol: the mean accuracy over trials, and its 95 % interval by Student's t.
 
-    The interval is over which images are labelled, for this one encoder and test set: not over trainings.
+    The interval covers the choice of labelled images, for this one encoder and test set, not trainings.
     """
 
     name: ClassVar[str] = "few-shot"

@@ -1,4 +1,4 @@
-"""Fine-tuning: the backbone is trained on with labels, all of them or a part; the run's own encoder stays as it is."""
+"""Fine-tuning: a copy of the backbone is trained with all or some labels; the run's encoder does not change."""
 
 import copy
 import math
@@ -23,7 +23,7 @@ from mixviz.evaluate.views import view_maker
 HEAD_FACTOR = 10  # of the classifier's learning rate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FineTuning(Protocol):
     """A linear classifier and a copy of the backbone, trained together on a share of the labels: 1, 0.1, 0.01.
 
@@ -36,7 +36,7 @@ class FineTuning(Protocol):
 
     share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the labels of each class
     epochs: Count = 20  # passes over the labelled images
-    least_steps: Count = 300  # more passes, if few are labelled
+    least_steps: Count = 300  # at least this number of steps, if few are labelled
     lr: Positive = 0.03  # of the backbone
     batch_size: Annotated[int, Field(ge=2)] = 64
 
@@ -50,7 +50,7 @@ class FineTuning(Protocol):
         return logits.argmax(dim=1), ranked_of(logits) | {"labels": len(rows)}
 
     def _train(self, embedder: Embedder, images: Dataset, labels: Tensor, classes: int, seed: int) -> nn.Linear:
-        """Train the embedder's backbone in its place; the classifier."""
+        """Train the embedder's backbone in place; returns the classifier."""
         device, generator = embedder.device, Generator(embedder.device).manual_seed(seed)
         view = view_maker("padded-crop", images.stored.shape[1]) if images.domain == "image" else None
         with torch.no_grad():

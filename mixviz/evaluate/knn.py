@@ -34,7 +34,7 @@ def knn_votes(
 ) -> Tensor:
     """Votes for each class, (n, C), of the k nearest of the bank.
 
-    Each votes with weight exp(similarity / temperature), or 1 where the temperature is None. The similarity is the
+    Each votes with weight exp(similarity / temperature), or 1 if the temperature is None. The similarity is the
     cosine or, for Euclidean distance d, -d² / 2, which on vectors of unit length differs from the cosine by a
     constant alone.
 

@@ -1,4 +1,4 @@
-"""Test labels under seal: predictions go in, and how often they are right comes out, once."""
+"""Sealed test labels: predictions go in, their accuracy comes out, once."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ from mixviz.result import BEST_ON_TEST, marked
 
 
 class SealRefused(UserError):
-    """Test labels were to be read a second time, or to choose by."""
+    """Test labels would be read a second time, or used to select."""
 
 
 class SealedLabels:
-    """The test labels of one result. No protocol is given them; they only judge what one has predicted.
+    """The test labels of one result. No protocol is given them; they only score its predictions.
 
-    labels: (n,) as in the data; classes: the values that predictions 0, 1, ... stand for. best_on_test: allow a
-    choice by these labels, which ``best_accuracy`` makes; the result's name then has to say so. repeated: allow
-    ``accuracies`` of several predictions, all of which the result tells.
+    labels: (n,) as in the data; classes: the values that predictions 0, 1, ... stand for. best_on_test: allow selection
+    by these labels, in ``best_accuracy``; the result's name then has to say so. repeated: allow ``accuracies`` of
+    several predictions, all of which the result reports.
     """
 
     def __init__(self, labels: np.ndarray, classes: np.ndarray, best_on_test: bool = False, repeated: bool = False):
@@ -36,20 +36,20 @@ class SealedLabels:
 
     @property
     def reads(self) -> int:
-        """How often the labels were looked at: at most once."""
+        """How often the labels were read: at most once."""
         return self.__reads
 
     def named(self, label: str) -> str:
-        """What a result is to be called: the label, which says ``best-on-test`` where these labels have chosen."""
+        """The label for the result: with ``best-on-test`` if these labels have selected."""
         return marked(label, self.__chose)
 
     @property
     def chose(self) -> bool:
-        """Whether these labels have chosen among predictions, whatever the protocol says of itself."""
+        """Whether these labels have selected among predictions, whatever the protocol's name says."""
         return self.__chose
 
     def accuracy(self, predicted: Tensor) -> float:
-        """The share of hits of (n,) predictions, in [0, 1]. Raises SealRefused from the second call on."""
+        """The accuracy of (n,) predictions, in [0, 1]. Raises SealRefused from the second call on."""
         return self.confusion(predicted).accuracy
 
     def confusion(self, predicted: Tensor, names: Sequence[str] = ()) -> Confusion:
@@ -59,7 +59,7 @@ class SealedLabels:
     def judged(
         self, predicted: Tensor, names: Sequence[str] = (), ranked: Tensor | None = None
     ) -> tuple[Confusion, float | None]:
-        """How often each class was taken for each, of (n,) predictions: one read, as ``accuracy``.
+        """The confusion matrix of (n,) predictions: one read, as ``accuracy``.
 
         And the share of labels that are among (n, k) ``ranked`` classes, if they are given.
 
@@ -89,18 +89,18 @@ class SealedLabels:
         return (own * (self.__classes[place] == self.__labels)).mean(axis=1)
 
     def accuracies(self, predictions: Tensor) -> np.ndarray:
-        """The shares of hits (M,) of M predictions (M, n), none of which is chosen: one read.
+        """The accuracies (M,) of M predictions (M, n), without selection: one read.
 
-        Raises SealRefused where the labels were not made for it, and from the second call on.
+        Raises SealRefused if the labels were not made for it, and from the second call on.
         """
         if not self.__repeated:
-            raise SealRefused(f"{len(predictions)} predictions for each test image: tell of one, or of all")
+            raise SealRefused(f"{len(predictions)} predictions for each test image: give one, or report all")
         return self.__hits(predictions)
 
     def best_accuracy(self, candidates: Tensor) -> tuple[float, int]:
-        """The highest accuracy of (M, n) predictions, and which of the M it is of: a number that flatters.
+        """The highest accuracy of (M, n) predictions, and which of the M has it: an optimistic number.
 
-        Raises SealRefused where the labels were not made for it, and from the second call on.
+        Raises SealRefused if the labels were not made for it, and from the second call on.
         """
         if not self.__best_on_test:
             raise SealRefused(f"a choice on test: choose on a split of train, or ask for {BEST_ON_TEST}")
@@ -111,12 +111,12 @@ class SealedLabels:
         return (self.__read(predictions) == self.__labels).mean(axis=1)
 
     def __read(self, predictions: Tensor) -> np.ndarray:
-        """Predictions (..., n) as labels of the data. Counts as the one read: called where labels are looked at."""
+        """Predictions (..., n) as labels of the data. Counts as the one read: called when labels are used."""
         self.__open(predictions.shape[-1])
         return self.__classes[predictions.cpu().numpy()]
 
     def __open(self, count: int) -> None:
-        """Count the one read. count: of the images that there are predictions for."""
+        """Count the one read. count: number of images with predictions."""
         if count != len(self):
             raise UserError(f"{count} predictions for {len(self)} test images: give one for each")
         if self.__reads:

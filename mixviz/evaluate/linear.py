@@ -14,9 +14,9 @@ WEIGHT_DECAYS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
 Setting = tuple[float, float]  # learning rate, weight decay
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Classifier:
-    """A linear read-out that can be asked again: (n, F) features -> (n,) classes from 0."""
+    """A linear classifier for further predictions: (n, F) features -> (n,) classes from 0."""
 
     mean: Tensor  # (F,) of the training features
     std: Tensor  # (F,)
@@ -33,9 +33,9 @@ class Classifier:
         return with_bias((features - self.mean) / self.std) @ self.weights[:, 0]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What a linear probe found."""
+    """The result of a linear probe."""
 
     predicted: Tensor  # (n,) classes of the test features
     logits: Tensor  # (n, C)
@@ -53,11 +53,16 @@ def linear_probe(
     batch_size: int = 1024,
     settings: Sequence[Setting] | None = None,
 ) -> Probe:
-    """The predictions of ``linear_classifier`` for test features (n, F); test labels are not even handed in."""
+    """The predictions of ``linear_classifier`` for test features (n, F); test labels are not passed in."""
     classifier = linear_classifier(features, labels, seed, epochs, batch_size, settings)
-    chosen = (classifier.lr, classifier.weight_decay, classifier.validation_accuracy)
     logits = classifier.logits(test_features)
-    return Probe(logits.argmax(dim=1), logits, *chosen)
+    return Probe(
+        predicted=logits.argmax(dim=1),
+        logits=logits,
+        lr=classifier.lr,
+        weight_decay=classifier.weight_decay,
+        validation_accuracy=classifier.validation_accuracy,
+    )
 
 
 def linear_classifier(
@@ -84,7 +89,8 @@ def linear_classifier(
     weights = fit(features[training], labels[training], settings, generator, epochs, batch_size)
     best, accuracy = best_of(weights, features[validation], labels[validation])
     final = fit(features, labels, [settings[best]], generator, epochs, batch_size)
-    return Classifier(mean, std, final, *settings[best], accuracy)
+    lr, weight_decay = settings[best]
+    return Classifier(mean=mean, std=std, weights=final, lr=lr, weight_decay=weight_decay, validation_accuracy=accuracy)
 
 
 def grid(lrs: Sequence[float], weight_decays: Sequence[float]) -> list[Setting]:
@@ -106,14 +112,14 @@ def standardised(features: Tensor, *others: Tensor) -> list[Tensor]:
 def split(n: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """Rows of n training images to train on, and the fifth of them, drawn at random, to choose settings on.
 
-    At least one is for choosing.
+    At least one is for selection.
     """
     order, fifth = torch.randperm(n, generator=generator), max(1, n // 5)
     return order[fifth:], order[:fifth]
 
 
 def best_of(weights: Tensor, features: Tensor, labels: Tensor) -> tuple[int, float]:
-    """Which of S settings is right most often on (n, F) held-out training features, and how often."""
+    """The best of S settings on (n, F) held-out training features, and its accuracy."""
     accuracies = (predict(weights, features) == labels.to(features.device)).cpu().double().mean(dim=1)
     return int(accuracies.argmax()), float(accuracies.max())
 
@@ -130,7 +136,7 @@ def fit(
     """Weights of one softmax regression for each (learning rate, weight decay), (F + 1, S, C); the last row is bias.
 
     All settings see the same batches, are independent of one another, and share each matrix product. The loss is
-    convex: they start at zero. watch: is shown the weights after every epoch.
+    convex: they start at zero. watch: called with the weights after every epoch.
     """
     features, classes = with_bias(features), int(labels.max()) + 1
     one_hot = F.one_hot(labels.to(features.device), classes).to(features)  # (N, C)
@@ -151,18 +157,18 @@ def fit(
     return weights
 
 
-def gradient(batch: Tensor, one_hot: Tensor, weights: Tensor, counted: Tensor | None = None) -> Tensor:
+def gradient(batch: Tensor, one_hot: Tensor, weights: Tensor, train_mask: Tensor | None = None) -> Tensor:
     """Of the mean cross entropy of S softmax regressions by their weights, (F + 1, S, C).
 
-    batch: (B, F + 1); one_hot: (B, C). counted: (B, S), which rows each regression learns from; None: all.
+    batch: (B, F + 1); one_hot: (B, C). train_mask: (B, S), which rows each regression learns from; None: all.
     The batch comes last in between: on a CPU, the softmax over classes is ten times as fast as over the last axis.
     """
     logits = (weights.flatten(1).T @ batch.T).unflatten(0, weights.shape[1:])  # (S, C, B)
     errors = logits.softmax(dim=1).sub_(one_hot.T)  # the cross entropy's gradient by the logits
-    if counted is None:
+    if train_mask is None:
         errors /= len(batch)
     else:
-        errors *= (counted / counted.sum(dim=0).clamp(min=1)).T[:, None]
+        errors *= (train_mask / train_mask.sum(dim=0).clamp(min=1)).T[:, None]
     return (errors.flatten(0, 1) @ batch).T.unflatten(1, weights.shape[1:])
 
 
@@ -170,8 +176,8 @@ def fit_lbfgs(features: Tensor, labels: Tensor, weight_decays: Sequence[float], 
     """As ``fit``, to the minimum of each weight decay by L-BFGS: (F + 1, S, C). No learning rate, no random choice.
 
     Minimises the mean cross entropy + decay / 2 times the squared weights, bias left out: scikit-learn's
-    LogisticRegression with C = 1 / (N decay). A path: the strongest decay starts at zero, each next one where the
-    last ended.
+    LogisticRegression with C = 1 / (N decay). A regularisation path: the strongest decay starts at zero, each next one
+    where the last ended.
     """
     features, labels, classes = with_bias(features), labels.to(features.device), int(labels.max()) + 1
     weights = features.new_zeros(features.shape[1], classes)

@@ -1,4 +1,4 @@
-"""Images that train and test share: a read-out of these says nothing of others."""
+"""Images that are both in train and in test: accuracy on them says nothing about new images."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from mixviz.data import Dataset
 from mixviz.data.fifth import eight_bytes
 from mixviz.errors import UserError
 
-TOLERATED = 0.01  # of the test images: well-known data sets have some
+TOLERATED = 0.01  # of the test images: even well-known data sets have some
 
 
 def images_in_both(train: Dataset, test: Dataset) -> int:
-    """How many test images are training images too, byte for byte. Raises UserError where they are over 1 %."""
+    """How many test images are training images too, byte for byte. Raises UserError if they are over 1 %."""
     if train.stored.shape[1:] != test.stored.shape[1:]:
         return 0
     key, test_key = eight_bytes(train.stored), eight_bytes(test.stored)

@@ -1,4 +1,4 @@
-"""The protocols by name, and how one is made from a name and options."""
+"""The protocols by name, and making one from a name and options."""
 
 from dataclasses import fields
 from typing import Any
@@ -20,7 +20,7 @@ KINDS = (
     *(Retrieval, FineTuning),
 )
 PROTOCOLS: dict[str, Protocol] = {kind.name: kind() for kind in KINDS}
-DEFAULTS = ("linear-features", "knn")  # read-outs that take seconds
+DEFAULTS = ("linear-features", "knn")  # protocols that take seconds
 
 
 def protocol(name: str, **options: Any) -> Protocol:

@@ -1,4 +1,4 @@
-"""Retrieval: test images look for training images of their own class by cosine similarity."""
+"""Retrieval: test images are queries for training images of their class, by cosine similarity."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,7 +14,7 @@ from mixviz.evaluate.base import Readout, Scored
 def retrieval(bank: Tensor, labels: Tensor, queries: Tensor, chunk: int = 256) -> tuple[Tensor, Tensor]:
     """Average precision and precision at 1 of each query for each class that it might have: (n, C) float64 both.
 
-    All of the bank is ranked by its cosine with the query; the average precision is scikit-learn's, the mean of the
+    The whole bank is ranked by cosine with the query; the average precision is scikit-learn's, the mean of the
     precision at each of the class's places. bank: (N, F); labels: (N,) from 0, each of them there; queries: (n, F).
     Works in chunks of queries: chunk * N memory.
     """

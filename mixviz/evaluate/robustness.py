@@ -1,4 +1,4 @@
-"""How strong corruptions are, what a read-out loses by them, and its corruption errors against a reference."""
+"""How strong corruptions are, how much accuracy a classifier loses, and its corruption errors against a reference."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,15 +12,16 @@ from pydantic import Field
 from torch import Tensor
 
 from mixviz.errors import UserError
-from mixviz.evaluate.base import Readout, Repeated
+from mixviz.evaluate.base import MultiTrialProtocol, Readout
 from mixviz.evaluate.corruptions import SEVERITIES, Corruption, corrupt
 from mixviz.evaluate.features import Inputs
 from mixviz.evaluate.linear import linear_classifier
 
 CLEAN = "clean"  # the kind of images that are not corrupted, at severity 0
 
-# What the severities come to: PSNR in dB on the 10,000 test images of CIFAR-10 (JPEG) with seed 0, as ``calibration``
-# gives it; lower is stronger. At one severity the kinds are not equal: blur and JPEG are milder than fog.
+# The strength of the severities: PSNR in dB on the 10,000 test images of CIFAR-10 (JPEG) with seed 0, as
+# ``calibration`` # gives it; lower is stronger. At one severity the kinds are not equal: blur and JPEG are milder than
+# fog.
 PSNR: dict[str, tuple[float, ...]] = {
     "gaussian_noise": (28.1, 24.6, 22.2, 21.2, 20.3),
     "shot_noise": (30.4, 27.4, 23.5, 22.3, 20.6),
@@ -38,7 +39,7 @@ PSNR: dict[str, tuple[float, ...]] = {
 
 
 def psnr(images: np.ndarray, corrupted: np.ndarray) -> np.ndarray:
-    """(N,) peak signal to noise ratio in dB of images (N, H, W, 3) uint8; higher is nearer, infinite where equal."""
+    """(N,) peak signal to noise ratio in dB of images (N, H, W, 3) uint8; higher is nearer, infinite if equal."""
     squared = np.mean((images.astype(np.float32) - corrupted) ** 2, axis=(1, 2, 3))
     with np.errstate(divide="ignore"):
         return 10 * np.log10(255**2 / squared)
@@ -59,11 +60,11 @@ def calibration(images: np.ndarray, kinds: Sequence[str] = tuple(SEVERITIES), se
 
 
 @dataclass(frozen=True)
-class LinearCorrupted(Repeated):
+class LinearCorrupted(MultiTrialProtocol):
     """The classifier of ``linear-features`` on corrupted test images (Hendrycks & Dietterich 2019, arXiv:1903.12261).
 
-    Encoder and classifier stay as they are: they were trained on clean images and never see a corrupted one before.
-    The accuracy is the mean over kinds and severities; that of clean images stands beside it as ``clean``. It costs a
+    Encoder and classifier do not change: they were trained on clean images only.
+    The accuracy is the mean over kinds and severities; that of clean images is in the settings as ``clean``. It costs a
     pass over the test images for each kind and severity.
     """
 
@@ -105,10 +106,9 @@ def compare_corruption_errors(table: pd.DataFrame, reference: pd.DataFrame) -> p
     table, reference: of protocol ``corruptions``, with the same kinds and severities. With E the error summed over
     the severities of a kind, and C the clean error at each of them:
     ``ce`` = E / E of the reference; below 1 is better than the reference.
-    ``relative_ce`` = (E - C) / (E - C) of the reference: what corruption adds to the clean error, alone; NaN where
-    the reference loses nothing, and of little worth where it loses little.
-    In the paper the reference is AlexNet; here it is whatever network is named beside.
-    Raises UserError where the two tables differ in kinds or severities.
+    ``relative_ce`` = (E - C) / (E - C) of the reference: only what corruption adds to the clean error; NaN if the
+    reference loses nothing, and unreliable if it loses little. In the paper the reference is AlexNet; here it is any
+    network. Raises UserError if the two tables differ in kinds or severities.
     """
     sums, reference_sums = _sums(table), _sums(reference)
     if not sums["cells"].equals(reference_sums["cells"]):
@@ -121,7 +121,7 @@ def compare_corruption_errors(table: pd.DataFrame, reference: pd.DataFrame) -> p
 
 
 def mean_corruption_error(table: pd.DataFrame, reference: pd.DataFrame) -> tuple[float, float]:
-    """mCE and relative mCE: the means over kinds of ``compare_corruption_errors``; kinds without a number left out."""
+    """mCE and relative mCE: the means over kinds of ``compare_corruption_errors``; without kinds that are NaN."""
     compared = compare_corruption_errors(table, reference)
     return float(compared["ce"].mean()), float(compared["relative_ce"].mean())
 

@@ -1,4 +1,4 @@
-"""What is evaluated: a frozen encoder, or features that it made, and the images that it is evaluated on."""
+"""What is evaluated: a frozen encoder, or its stored features, and the images on which it is evaluated."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,7 @@ Sets = tuple[Dataset, Dataset]  # train and test
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Source:
-    """What ``evaluate`` reads, and what its results call it."""
+    """What ``evaluate`` evaluates, and its name in results."""
 
     embedder: Embedder | None = None  # None: raw pixels, or ``features``
     train: Dataset
@@ -27,12 +27,12 @@ class Source:
     encoder: str = "backbone"  # backbone, random, pixels, ...
     seed: int = 0
     run: str = ""
-    features: tuple[Tensor, Tensor] | None = None  # if they are there already: (N, F) of train and (n, F) of test
+    features: tuple[Tensor, Tensor] | None = None  # if computed already: (N, F) of train and (n, F) of test
     settings: Mapping[str, Any] = field(default_factory=dict)  # for the results: those of a transfer
 
     @classmethod
     def of_run(cls, run: Run, sets: Sets, trained: bool = True, device: str = "auto") -> "Source":
-        """A run's encoder, or the same as it was before training. Raises UserError if there is none."""
+        """A run's encoder, or the same before training. Raises UserError if there is none."""
         return cls(
             embedder=run.encoder(trained, device),
             train=sets[0],
@@ -76,5 +76,5 @@ class Source:
                 )
 
     def inputs(self) -> Inputs:
-        """What protocols see of it: no label, no factor."""
+        """The part that protocols may see: no test label, no factor."""
         return Inputs(self.embedder, self.train, self.test, self.features)

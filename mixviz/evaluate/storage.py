@@ -1,4 +1,4 @@
-"""Results in a run's folder: evaluated once and stored, with the confusions and tables that they are made of.
+"""Results in a run's folder: evaluated once and stored, with their confusions and tables.
 
 evaluation.json    the results                       corruptions.json, few-shot.json      a row a prediction
 classes.json       how often each class was taken for each
@@ -24,7 +24,7 @@ from mixviz.result import IDENTITY, Result
 from mixviz.runs import Run
 
 CLASSES = "classes.json"
-KEYS = IDENTITY[:-1]  # of an entry: all that a folder holds is of its run
+KEYS = IDENTITY[:-1]  # left out of an entry, since a folder holds only its own run's
 
 
 def read_out(
@@ -34,9 +34,9 @@ def read_out(
     protocols: Sequence[str | Protocol] = DEFAULTS,
     trained: bool = True,
 ) -> list[Result]:
-    """The run's results for these targets and protocols: those in its folder; what is missing is evaluated and stored.
+    """The run's results for these targets and protocols: from its folder; missing ones are evaluated and stored.
 
-    trained: False for the encoder as it was before training. Raises UserError, NotFrozen.
+    trained: False for the encoder before training. Raises UserError, NotFrozen.
     """
     chosen, encoder = [as_protocol(given) for given in protocols], "backbone" if trained else "random"
     found = {target: run.own_results(target, encoder) for target in targets}
@@ -52,7 +52,7 @@ def read_out(
 def keep(run: Run, results: Sequence[Result], classes: bool = False) -> list[Result]:
     """Store results in the run's folder with their tables and, for ``classes``, their confusions; returns those stored.
 
-    Results for which test labels have chosen are left out.
+    Results that were selected by test labels are left out.
     """
     kept = [result for result in results if result.comparable]
     run.add_results(kept)
@@ -110,7 +110,7 @@ def _key(entry: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _add(path: Path, entries: list[dict[str, Any]]) -> None:
-    """Add entries, one a line; one of the same result takes the old one's place. The file is whole at any time."""
+    """Add entries, one per line; each replaces an older one of the same result. The file is complete at any time."""
     new = {_key(entry) for entry in entries}
     with results_locked(path):
         kept = [entry for entry in _read(path) if _key(entry) not in new]

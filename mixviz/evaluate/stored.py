@@ -25,12 +25,12 @@ from mixviz.evaluate.linear import (
 from mixviz.result import BEST_ON_TEST
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LinearFeatures(Protocol):
     """Softmax regression on stored, standardised features, without augmentation.
 
-    Stored features as in one of the read-outs of dkobak/simclr-cifar10. sgd: momentum 0.9, cosine schedule, every
-    learning rate with every weight decay. lbfgs: each weight decay to its minimum, bias not decayed.
+    Stored features as in one of the evaluations of dkobak/simclr-cifar10. sgd: momentum 0.9, cosine schedule, every
+    learning rate with every weight decay. lbfgs: each weight decay to convergence, bias not decayed.
     """
 
     name: ClassVar[str] = "linear-features"
@@ -52,7 +52,7 @@ class LinearFeatures(Protocol):
             settings = [(probe.lr, probe.weight_decay)]
             found = {"lr": probe.lr, "weight_decay": probe.weight_decay}
             about |= {"chosen_on": ON_TRAIN, **found, "validation_accuracy": probe.validation_accuracy}
-            if not self.peeks:
+            if not self.selects_on_test:
                 return probe.predicted.cpu(), about | ranked_of(probe.logits)
         candidates: list[Tensor] = []
         features, test_features = standardised(features, test_features)
@@ -79,7 +79,7 @@ class LinearFeatures(Protocol):
 class Logistic(Protocol):
     """scikit-learn's LogisticRegression on stored, standardised features, C chosen on a fifth of train.
 
-    Large C is a weak penalty. ``converged`` says whether the chosen one ended before ``iterations``.
+    Large C is a weak penalty. ``converged`` says whether the selected one converged before ``iterations``.
     """
 
     name: ClassVar[str] = "logistic"
@@ -103,19 +103,19 @@ class Logistic(Protocol):
 
     def _fit(self, penalty: float, features: Any, labels: Any) -> Any:
         from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression  # here, since it takes a second to import
+        from sklearn.linear_model import LogisticRegression  # slow to import
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the result says it
             return LogisticRegression(C=penalty, max_iter=self.iterations).fit(features, labels)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Knn(Protocol):
-    """Vote of the nearest training images (Wu et al. 2018, arXiv:1805.01978); nothing is chosen.
+    """Weighted vote of the nearest training images (Wu et al. 2018, arXiv:1805.01978); nothing is chosen.
 
-    k: None is 200, or a fiftieth of train where that is less (5 at least). temperature: each votes with weight
-    exp(similarity / temperature); None: with weight 1. metric: see ``knn_predict``.
+    k: None is 200, or a fiftieth of train if that is less (at least 5). temperature: votes have weight exp(similarity /
+    temperature); None: weight 1. metric: see ``knn_predict``.
     """
 
     name: ClassVar[str] = "knn"

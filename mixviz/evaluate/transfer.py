@@ -1,4 +1,4 @@
-"""What a transfer needs: images of the other data set in the size of the encoder's own, and classes that both have."""
+"""Transfer to another data set: resizing its images for the encoder, and the classes that both sets have."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from mixviz.data import Dataset
 
 
 def shared_classes(first: Dataset, second: Dataset) -> tuple[str, ...]:
-    """Names of classes that both sets have, in the first one's order; cases, blanks, - and _ make no difference.
+    """Names of classes that both sets have, in the first one's order; case, blanks, - and _ are ignored.
 
     Only names are compared: "automobile" and "car" count as two classes.
     """
@@ -19,14 +19,14 @@ def shared_classes(first: Dataset, second: Dataset) -> tuple[str, ...]:
 
 
 def plain(name: str) -> str:
-    """The name in small letters, words apart by one blank."""
+    """The name in lower case, words separated by one blank."""
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
 
 
 def resized(images: Dataset, size: tuple[int, int], batch_size: int = 1024) -> Dataset:
-    """The set with images of size (height, width), bilinear, with a filter that widens where they shrink.
+    """The set with images of size (height, width), bilinear, with antialiasing.
 
-    Images of another aspect are cut to it around their centre first. A set of this size is given back as it is.
+    Images of another aspect are cropped to it around their centre first. A set of this size is returned unchanged.
     """
     if images.stored.shape[1:3] == tuple(size):
         return images

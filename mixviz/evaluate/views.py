@@ -15,9 +15,9 @@ from mixviz.evaluate.linear import gradient, with_bias
 Views = Literal["resized-crop", "padded-crop", "pre-training"]
 
 
-@dataclass(frozen=True)
-class Passes:
-    """What the candidates that are trained together share."""
+@dataclass(frozen=True, kw_only=True)
+class ProbeSchedule:
+    """What candidates share that are trained together."""
 
     epochs: int
     batch_size: int
@@ -28,51 +28,52 @@ class Passes:
 def fit_on_views(
     inputs: Inputs,
     labels: Tensor,
-    passes: Passes,
+    schedule: ProbeSchedule,
     rates: Tensor,
     decays: Tensor,
-    counted: Tensor,
+    train_mask: Tensor,
     seed: int = 0,
     watch: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
     """Weights of S softmax regressions on a frozen encoder's features of augmented images, (F + 1, S, C).
 
-    SGD with momentum 0.9, weights drawn from N(0, 0.01) as in MoCo's probe. All see the same views in the same
-    batches, start alike, and are independent of one another: the encoder's passes, which are the price, are shared.
+    SGD with momentum 0.9, weights drawn from N(0, 0.01) as in MoCo's probe. All see the same views in the same batches,
+    have the same initial weights, and are independent of one another: they share the encoder's passes, which dominate
+    the cost.
 
-    labels: (N,) from 0; rates: (E, S), learning rate of each epoch; decays: (S,), weight decay; counted: (N, S) bool,
-    which images each learns from. watch: is shown the weights after every epoch. Raises NotFrozen.
+    labels: (N,) from 0; rates: (E, S), learning rate of each epoch; decays: (S,), weight decay; train_mask: (N, S)
+    bool, the images of each. watch: called with the weights after every epoch. Raises NotFrozen.
     """
     with frozen(inputs.embedder):
-        return _fit(inputs, labels, passes, rates, decays, counted, seed, watch)
+        return _fit(inputs, labels, schedule, rates, decays, train_mask, seed, watch)
 
 
 @torch.no_grad()
 def _fit(
     inputs: Inputs,
     labels: Tensor,
-    passes: Passes,
+    schedule: ProbeSchedule,
     rates: Tensor,
     decays: Tensor,
-    counted: Tensor,
+    train_mask: Tensor,
     seed: int,
     watch: Callable[[Tensor], None] | None,
 ) -> Tensor:
     device, generator = inputs.device, Generator(inputs.device).manual_seed(seed)
     pixels = inputs.train.tensor().to(device).permute(0, 3, 1, 2)
-    labels, counted, rates, decays = (part.to(device) for part in (labels, counted, rates, decays[:, None]))
+    labels, train_mask, rates, decays = (part.to(device) for part in (labels, train_mask, rates, decays[:, None]))
     one_hot = F.one_hot(labels).float()
-    width = inputs.features(passes.layer)[0].shape[1]
+    width = inputs.features(schedule.layer)[0].shape[1]
     weights = 0.01 * torch.randn(width + 1, 1, one_hot.shape[1], device=device, generator=generator)
     weights[-1] = 0
     weights = weights.repeat(1, rates.shape[1], 1)
     velocity = torch.zeros_like(weights)
-    views = view_maker(passes.views, pixels.shape[2])
-    for epoch in range(passes.epochs):
-        for index in torch.randperm(len(labels), device=device, generator=generator).split(passes.batch_size):
+    views = view_maker(schedule.views, pixels.shape[2])
+    for epoch in range(schedule.epochs):
+        for index in torch.randperm(len(labels), device=device, generator=generator).split(schedule.batch_size):
             images = views(pixels[index].float() / 255, generator)
-            batch = with_bias(read(inputs.embedder, images, passes.layer))
-            slope = gradient(batch, one_hot[index], weights, counted[index])
+            batch = with_bias(read(inputs.embedder, images, schedule.layer))
+            slope = gradient(batch, one_hot[index], weights, train_mask[index])
             velocity.mul_(0.9).add_(slope + decays * weights)
             weights -= rates[epoch][:, None] * velocity
         if watch:
@@ -90,14 +91,14 @@ def view_maker(views: Views, size: int) -> Callable[[Tensor, Generator], Tensor]
         flip = Augmentation((HorizontalFlip(),))
         return lambda images, generator: augmented(flip, padded_crop(images, max(1, size // 8), generator), generator)
     if views == "resized-crop":
-        augmentation = crop_and_flip(RandomResizedCrop(size, (0.08, 1.0)), HorizontalFlip())
+        augmentation = crop_and_flip(RandomResizedCrop(size=size, scale=(0.08, 1.0)), HorizontalFlip())
     else:
         augmentation = build_augmentation(size, blur=0.0)
     return lambda images, generator: augmented(augmentation, images, generator)
 
 
 def augmented(augmentation: Augmentation, images: Tensor, generator: Generator) -> Tensor:
-    """Images (n, C, H, W), each with random choices of its own."""
+    """Images (n, C, H, W), each with its own random choices."""
     return augmentation.apply(images, augmentation.sample(len(images), images.shape[1:], generator))
 
 

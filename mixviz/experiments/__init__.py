@@ -1,1 +1,1 @@
-"""Experiments of several runs, what is found by them, and how the README shows it."""
+"""Experiments of several runs, their results, and the README's tables."""

@@ -12,7 +12,7 @@ from mixviz.evaluate.source import Sets
 from mixviz.runs import Run, folder_name
 from mixviz.train import Watch, resume
 
-# On glyphs: hue jitter as strong as it can be, or instances are told apart by their colour.
+# On glyphs: hue jitter as strong as it can be, or instances can be distinguished by their colour.
 GLYPHS: dict[str, Any] = {"data": "glyphs", "batch_size": 128, "hue": 0.5, "temperature": 0.2, "knn_every": 0}
 # BatchNorm on the head's output, and a queue of two batches: with a longer one a run this short learns to tell new keys
 # from old, not images apart.
@@ -41,7 +41,7 @@ class Arm:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """Arms that are trained on the same images and measured alike."""
+    """Arms that are trained on the same images and measured in the same way."""
 
     name: str
     title: str
@@ -50,7 +50,7 @@ class Experiment:
 
     @property
     def config(self) -> RunConfig:
-        """Of the first arm, which shares its data with all others."""
+        """The first arm's config; all arms share its data."""
         return self.arms[0].config(seed=0)
 
     def chosen(self, names: Sequence[str]) -> tuple[Arm, ...]:
@@ -66,11 +66,11 @@ class Experiment:
         return f"{folder_name(arm.name)}-seed{seed}"
 
     def train(self, arm: Arm, run: Run, images: Dataset, watch: Watch | None) -> Run:
-        """Train a run that has its config, from its last epoch on."""
+        """Train a run that has a config, from its last epoch on."""
         return resume(run, images, progress=False, watch=watch)
 
     def measure(self, run: Run, sets: Sets) -> dict[str, float]:
-        """Every measure of a trained run, computed once and kept in its folder. Accuracies in %."""
+        """Every measure of a trained run, computed once and stored in its folder. Accuracies in %."""
         raise NotImplementedError
 
     def is_measured(self, run: Run) -> bool:
@@ -78,5 +78,5 @@ class Experiment:
         raise NotImplementedError
 
     def further(self, root: Path, seeds: Sequence[int]) -> dict[str, Any]:
-        """What else the result file says. root: of the run folders."""
+        """More entries of the result file. root: of the run folders."""
         return {}

@@ -1,4 +1,4 @@
-"""Results that the project shows: kept as files in ``data``, rendered into marked blocks of the README and other pages.
+"""The project's published results: files in ``data``, rendered into marked blocks of the README and other pages.
 
 A block begins with ``<!-- results: NAME -->`` and ends with ``<!-- /results -->``.
 ``python -m mixviz results`` fills it.
@@ -99,7 +99,7 @@ def render_study(folder: Path) -> str:
 
 
 def render_recordings(folder: Path) -> str:
-    """A row for each recorded run, with its checksum."""
+    """One row per recorded run, with its checksum."""
     rows = []
     for path in sorted(folder.glob("*/config.json")):
         run = Run(path.parent)
@@ -141,7 +141,7 @@ def render_headlines(path: Path) -> str:
 
 
 def render_ledger(path: Path) -> str:
-    """The headline claims of each paper; folded, how many claims have which verdict, and all others that were tried."""
+    """The headline claims of each paper; folded: the verdicts of all claims, and the other claims that were tried."""
     rows = read_ledger(path)
     parts = [f"**{paper}**, {line}.\n\n{_markdown(*table)}" for paper, (line, table) in headline_tables(rows).items()]
     others = others_tried(rows)
@@ -153,7 +153,7 @@ def render_ledger(path: Path) -> str:
 
 
 def render_failures(folder: Path) -> str:
-    """Each failure case with the number that tells it from its control run."""
+    """Each failure case with the number that distinguishes it from its control run."""
     table = _read(folder / "failure-cases.json")
     rows = []
     for case in [case for case in CASES if case.name in table["against"]]:
@@ -162,7 +162,7 @@ def render_failures(folder: Path) -> str:
         verdict = "shows" if reading.shows else "does not show"
         rows.append([f"**{case.title}.** {case.broken}", signature.quantity, signature.direction, *values, verdict])
     header = ["broken", "known by", "expected", "control", "broken", "here it"]
-    return f"{setting_of(table, ['network'])}. Each pair differs in one thing alone.\n\n{_markdown(header, rows)}"
+    return f"{setting_of(table, ['network'])}. Each pair differs in exactly one setting.\n\n{_markdown(header, rows)}"
 
 
 def claim_rows(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
@@ -203,7 +203,7 @@ def _folded(summary: str, content: str) -> str:
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; columns of numbers are flush right."""
+    """A Markdown table; columns of numbers are right-aligned."""
     rows = [[*row, *[""] * (len(header) - len(row))] for row in rows]
     numeric = [all(cell[:1] in "0123456789+-−–" for cell in column) for column in zip(*rows, strict=True)]
     rule = ["---:" if right else "---" for right in numeric] if rows else ["---"] * len(header)

@@ -1,4 +1,4 @@
-"""A table of ``reproduce`` for readers: caption, header and rows from its result file, which may be half done."""
+"""A table of ``reproduce`` for readers: caption, header and rows from its result file, which may be incomplete."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,10 +16,10 @@ Table = Mapping[str, Any]  # as in the file
 
 
 def reproduced_rows(table: Table) -> tuple[str, list[str], list[list[str]]]:
-    """Caption, header and rows: an arm's read-outs, its difference to its base, how far that spreads, the verdict.
+    """Caption, header and rows: an arm's accuracies, its difference to its base, its spread, the verdict.
 
-    What arms differ in besides their method has a column of its own; what is not done yet is a dash. Measures that are
-    no read-outs are in ``further_rows``.
+    Other settings in which arms differ have their own columns; a dash marks what is not done yet. Measures other than
+    accuracies are in ``further_rows``.
     """
     rows = _rows(table)
     measures, differing = [name for name in SHOWN if name in set(rows["measure"])], _differing(table)
@@ -34,7 +34,7 @@ def reproduced_rows(table: Table) -> tuple[str, list[str], list[list[str]]]:
 
 
 def further_rows(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the measures that are no read-outs: each arm beside its base, and the paired difference."""
+    """Header and rows of the other measures: each arm next to its base, and the paired difference."""
     rows, lines = _rows(table), []
     for measure in dict.fromkeys(rows.loc[~rows.measure.isin(SHOWN), "measure"]):
         for arm, against in table["against"].items():
@@ -49,7 +49,7 @@ def further_rows(table: Table) -> tuple[list[str], list[list[str]]]:
 
 
 def examples_of(table: Table) -> str:
-    """What the examples of its data are called; in files of before there were others, they are images."""
+    """The word for examples of its data; older files have images."""
     return table.get("examples", "images")
 
 
@@ -79,9 +79,9 @@ def _verdict(found: PairedDifference) -> str:
 
 
 def setting_of(table: Table, columns: Sequence[str] = ()) -> str:
-    """What stands beside every number of a result file: data, network, epochs, batch, seeds, device.
+    """The setting of a result file in words: data, network, epochs, batch, seeds, device.
 
-    columns: of ``ABOUT``, those that are left out since the table shows them for each arm.
+    columns: those of ``ABOUT`` to leave out, since the table shows them for each arm.
     """
     values = {name: _values(table, name) for name in ABOUT}
     training = "" if "train_images" in columns else f"{_join(values['train_images'])} training and "
@@ -108,7 +108,7 @@ def _caption(table: Table, columns: Sequence[str]) -> str:
 
 
 def _device(table: Table) -> str:
-    """The device, and in brackets what is known of it and of the time that it took."""
+    """The device, and in brackets its details and the training time."""
     runs = table.get("runs", [])
     notes = [table[name] for name in ("processor", "dtype") if table.get(name) not in (None, "", table["device"])]
     threads = sorted({run["threads"] for run in runs if run["threads"]})
@@ -124,7 +124,7 @@ def _device(table: Table) -> str:
 
 
 def _rounding(table: Table) -> str:
-    """What training again with other rounding did; empty where that was not tried."""
+    """The effect of other rounding on one difference; empty if that was not tried."""
     found = table.get("rounding")
     if not found:
         return ""
@@ -135,12 +135,12 @@ def _rounding(table: Table) -> str:
 
 
 def _differing(table: Table) -> list[str]:
-    """In which of ``ABOUT`` the arms differ."""
+    """Those of ``ABOUT`` in which the arms differ."""
     return [name for name in ABOUT if len(_values(table, name)) > 1]
 
 
 def _values(table: Table, name: str) -> list[Any]:
-    """Of one of ``ABOUT``: the value that all arms share, or each that one of them has."""
+    """For one of ``ABOUT``: the values that the arms have."""
     arms = table.get("arms", {}).values()
     return list(dict.fromkeys(arm[name] for arm in arms)) or [table[name]]
 

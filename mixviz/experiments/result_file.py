@@ -1,4 +1,4 @@
-"""The result file of an experiment: its rows, and of every run what it was trained with and how long it took."""
+"""The result file of an experiment: its rows and, for every run, its settings and training time."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -11,14 +11,14 @@ from mixviz.environment import environment
 from mixviz.experiments.arms import Experiment, Sets
 from mixviz.runs import Run
 
-MEASURES = "measures.json"  # in a run's folder: what was measured besides its results
+MEASURES = "measures.json"  # in a run's folder: measures besides its results
 KNOWN = ("device", "processor", "dtype", "threads", "commit")  # of a run's environment; older runs lack some
 
 
 def describe(experiment: Experiment, root: Path, rows: Sequence[dict[str, Any]], sets: Sets) -> dict[str, Any]:
-    """The result file from the rows of the runs that are done: one at least.
+    """The result file from the rows of finished runs, at least one.
 
-    root: of the run folders. Rows without a run, such as of raw pixels, are of what arms are compared with.
+    root: of the run folders. Rows without a run, such as of raw pixels, are baselines.
     """
     config, runs = experiment.config, [about_run(root, *key) for key in _keys(rows)]
     arms = {arm.name: _about_arm(arm.config(seed=0), experiment, len(sets[0])) for arm in experiment.arms}
@@ -47,7 +47,7 @@ def describe(experiment: Experiment, root: Path, rows: Sequence[dict[str, Any]],
 
 
 def about_run(root: Path, arm: str, seed: int, name: str) -> dict[str, Any]:
-    """What a run that is done was trained with, and its minutes of training."""
+    """The settings of a finished run, and its minutes of training."""
     run = Run(root / name)
     made = run.read_json("environment.json")
     read_out = next(iter(run.own_results().values()), None)
@@ -63,7 +63,7 @@ def about_run(root: Path, arm: str, seed: int, name: str) -> dict[str, Any]:
 
 
 def kept_measures(run: Run, name: str, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """The values of a measure: those in the run's folder, or else computed and added to it."""
+    """The values of a measure: from the run's folder, or computed and added to it."""
     kept = _kept(run)
     if name not in kept:
         kept[name] = compute()
@@ -81,7 +81,7 @@ def _kept(run: Run) -> dict[str, dict[str, float]]:
 
 
 def _about_arm(config: RunConfig, experiment: Experiment, images: int) -> dict[str, Any]:
-    """In what arms of one table may differ besides their method. images: of the experiment's training set."""
+    """Settings besides the method in which arms of one table may differ. images: of the experiment's training set."""
     own = config.data.train_images
     return {
         "network": config.encoder.backbone,
@@ -97,5 +97,5 @@ def _keys(rows: Iterable[dict[str, Any]]) -> list[tuple[str, int, str]]:
 
 
 def _one(values: Iterable[str]) -> str:
-    """The values that there are, once each: most often one."""
+    """The distinct values, most often one."""
     return " or ".join(dict.fromkeys(value for value in values if value))

@@ -1,4 +1,4 @@
-"""The runs of an experiment, trained and measured in turn or side by side, within a time if one is given."""
+"""The runs of an experiment, trained and measured one by one or side by side, within a time limit if given."""
 
 import json
 import math
@@ -31,11 +31,11 @@ def run_experiment(
     deadline: float = math.inf,
     progress: bool = True,
 ) -> dict[str, Any] | None:
-    """Train and measure what is not done yet, seed by seed; the table, which is written to ``out`` after each run.
+    """Train and measure the missing runs, seed by seed; returns the table, which is written to ``out`` after each run.
 
-    root: of the run folders. also: pieces of work that are no arms, done first. jobs: processes side by side, of one
-    thread each; 1: this process alone. deadline: of ``time.time()``; training stops at the end of an epoch near to it.
-    If it is cut short, the next call resumes it. None, and nothing is written, if no run is done.
+    root: of the run folders. also: tasks that are no arms, done first. jobs: processes side by side, of one
+    thread each; 1: this process alone. deadline: of ``time.time()``; training stops at the end of an epoch near it. If
+    it is interrupted, the next call resumes it. None, and nothing is written, if no run is done.
     """
     tasks = [*also, *tasks_of(experiment, seeds, root, deadline)]
     done = {task.name: task.carry_out(sets) or [] for task in tasks if task.is_done}
@@ -63,7 +63,7 @@ def tasks_of(experiment: Experiment, seeds: Sequence[int], root: Path, deadline:
 
 
 def write_table(tasks: Sequence[Task], done: Mapping[str, Rows], sets: Sets, out: Path) -> dict[str, Any] | None:
-    """Put the table of all runs that are done in place of the old one."""
+    """Replace the table by that of all finished runs."""
     rows = [{"arm": task.arm.name, "seed": task.seed, **row} for task in tasks for row in done.get(task.name, [])]
     if not rows:
         return None
@@ -75,7 +75,7 @@ def write_table(tasks: Sequence[Task], done: Mapping[str, Rows], sets: Sets, out
 
 
 def write_json(content: Any, out: Path) -> None:
-    """At once: whoever reads the file sees the old or the new content."""
+    """Atomic: readers see the old or the new content."""
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     write_whole(out, lambda part: part.write_text(text, encoding="utf-8"))
 
@@ -83,7 +83,7 @@ def write_json(content: Any, out: Path) -> None:
 def _carried_out(
     todo: Mapping[str, Task], sets: Sets, jobs: int, line: "Progress"
 ) -> Generator[tuple[Task, Rows | None], None, None]:
-    """Each task that is begun before its deadline, and its rows."""
+    """Each task begun before its deadline, and its rows."""
 
     def begun() -> Iterator[Task]:
         for task in todo.values():
@@ -98,14 +98,14 @@ def _carried_out(
 
 
 class Progress:
-    """One line for all runs of an experiment: how many are done, epochs trained of all, and what is at work."""
+    """One line for all runs of an experiment: how many are done, epochs trained of all, and the active runs."""
 
     def __init__(self, tasks: Sequence[Task], show: bool = True):
         self.tasks = {task.name: task for task in tasks}
         self.epochs = {name: task.epochs_done for name, task in self.tasks.items()}
         self.done = {name for name, task in self.tasks.items() if task.is_done}
         self.at_work: list[Task] = []
-        every = 0.5 if sys.stderr.isatty() else 30.0  # a log file needs no more
+        every = 0.5 if sys.stderr.isatty() else 30.0  # enough for a log file
         self.bar = tqdm(
             total=sum(task.epochs for task in self.tasks.values()),
             initial=sum(self.epochs.values()),
@@ -135,7 +135,7 @@ class Progress:
         self.update()
 
     def update(self) -> None:
-        """Look at the folders of the runs that are at work, and show how far they are."""
+        """Show the progress of the active runs, from their folders."""
         self.epochs |= {task.name: task.epochs_done for task in self.at_work}
         self.bar.set_description(f"{len(self.done)}/{len(self.tasks)} runs", refresh=False)
         self.bar.set_postfix_str("; ".join(task.label for task in self.at_work), refresh=False)

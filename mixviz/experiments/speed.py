@@ -1,4 +1,4 @@
-"""How fast the parts of training are on this machine, each beside something else in the same process."""
+"""How fast the parts of training are on this machine, each compared with an alternative in the same process."""
 
 import statistics
 import time
@@ -20,7 +20,7 @@ from mixviz.config import RunConfig
 from mixviz.domains import augmentation_of, domain_of, inputs_of
 from mixviz.train import optimize, sgd
 
-ROUNDS = 4  # the contestants take turns, so that whatever else the machine does slows all of them
+ROUNDS = 4  # the contestants take turns, so that other load on the machine slows all of them
 
 
 def augmentation_benchmark(batch: int = 256, size: int = 32, seconds_each: float = 2.0) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def augmentation_benchmark(batch: int = 256, size: int = 32, seconds_each: float
 
     batch: N, images that are augmented together. size: pixels a side. seconds_each: for each contestant.
     ``images_per_second`` has mixviz, torchvision image by image on PIL images and on tensors, and kornia's batched
-    pipeline with parameters for each image (None where kornia is not installed); ``times_as_fast`` mixviz's over
+    pipeline with parameters for each image (None if kornia is not installed); ``times_as_fast`` mixviz's over
     each of the others'; ``threads`` of torch; ``versions``.
     """
     shape = (batch, size, size, 3)
@@ -112,10 +112,10 @@ def _kornia(pixels: Tensor) -> Callable[[], Tensor]:
 
 
 def step_benchmark(config: RunConfig, seconds_each: float = 5.0) -> dict[str, Any]:
-    """A whole training step, from stored examples to the updated queue, beside the bare passes of the same networks.
+    """A whole training step, from stored examples to the updated queue, next to the bare passes of the same networks.
 
     config: its data and batch size say which examples. Bare: forward and backward of the queries and forward of the
-    keys, on tensors that are ready; nothing else. The two take turns. ``milliseconds`` are medians;
+    keys, on prepared tensors; nothing else. The two take turns. ``milliseconds`` are medians;
     ``times_the_bare_passes`` is their ratio, 1 at best.
     """
     train, batch = load_sets(config.data, progress=False).train, config.train.batch_size

@@ -1,7 +1,7 @@
-"""What the papers say of hardness, calibration and invariance, put to the test on glyphs, where the factors are known.
+"""The papers' claims on hardness, calibration and invariance, tested on glyphs, whose factors are known.
 
 Each claim is a difference of one measure between two arms, or two heads of one arm, seed by seed. Arms of one seed
-share initial weights, order and crops. Measures are taken on the test images; settings were chosen on another seed.
+share initial weights, order and crops. Measures are computed on the test images; settings were chosen on another seed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,8 @@ from mixviz.report.overview import LAMS, look
 from mixviz.runs import Run
 
 EPOCHS = {"epochs": 10}
-# Without flips: a flip turns "up" round on a glyph that lies on its side. All four orientations are equally likely.
+# Without flips: a flip reverses the orientation of a glyph that lies on its side. All four orientations are equally
+# likely.
 UPRIGHT = {**GLYPHS, **NPAIR, "epochs": 8, "flip": 0.0, "rotation": 0.0}
 ROTATED = {**UPRIGHT, "rotation": 0.75}
 BASE, PLAIN, TURNED_BASE = "moco-v2", "n-pair (not turned)", "n-pair (turned)"
@@ -42,13 +43,13 @@ ARMS = (
 )
 SHORT_ARMS, SHORT = (TURNED_BASE, COLOUR), {"epochs": 4, "train_images": 6000}  # for a first look
 PAIRS = 400  # of images that are blended
-MOVED = 500  # images that are moved by an augmentation
+MOVED = 500  # images that are changed by an augmentation
 NAMES = {"label": "shape", "rotation": "orientation"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One measure of one arm against that of another; ``sign`` says which way the paper has it."""
+    """One measure of one arm against that of another; ``sign`` is the paper's direction."""
 
     name: str
     paper: str
@@ -56,21 +57,21 @@ class Claim:
     against: tuple[str, str]
     sign: int
     unit: str = ""
-    margin: float = 0.0  # by how much, at least, for the claim to count as shown
+    margin: float = 0.0  # smallest difference for the claim to count as shown
 
 
 def against_base(name: str, paper: str, arm: str, measure: str, sign: int, base: str = BASE, **more: Any) -> Claim:
-    return Claim(name, paper, (arm, measure), (base, measure), sign, **more)
+    return Claim(name=name, paper=paper, measure=(arm, measure), against=(base, measure), sign=sign, **more)
 
 
 CLAIMS: tuple[Claim, ...] = (
     against_base("MoCHi makes the proxy task harder", "MoCHi", "moco-v2 + mochi", "proxy accuracy", -1, unit="points"),
     Claim(
-        "MoCHi's encoder ranks the key above real negatives less often",
-        "MoCHi",
-        ("moco-v2 + mochi", "proxy accuracy, real negatives"),
-        (BASE, "proxy accuracy"),
-        -1,
+        name="MoCHi's encoder ranks the key above real negatives less often",
+        paper="MoCHi",
+        measure=("moco-v2 + mochi", "proxy accuracy, real negatives"),
+        against=(BASE, "proxy accuracy"),
+        sign=-1,
         unit="points",
     ),
     against_base("MoCHi spreads the embedding wider (uniformity)", "MoCHi", "moco-v2 + mochi", "uniformity", -1),
@@ -95,70 +96,70 @@ CLAIMS: tuple[Claim, ...] = (
         for name in ("MixCo", "i-Mix")
     ),
     Claim(
-        "LooC's rotation head moves with rotation more than its other heads",
-        "LooC",
-        (COLOUR, "fall-off rotation: rotation"),
-        (COLOUR, "fall-off rotation: others"),
-        1,
+        name="LooC's rotation head moves with rotation more than its other heads",
+        paper="LooC",
+        measure=(COLOUR, "fall-off rotation: rotation"),
+        against=(COLOUR, "fall-off rotation: others"),
+        sign=1,
         margin=0.3,
     ),
     Claim(
-        "LooC's colour head moves with hue more than its other heads",
-        "LooC",
-        (COLOUR, "fall-off hue: color"),
-        (COLOUR, "fall-off hue: others"),
-        1,
+        name="LooC's colour head moves with hue more than its other heads",
+        paper="LooC",
+        measure=(COLOUR, "fall-off hue: color"),
+        against=(COLOUR, "fall-off hue: others"),
+        sign=1,
         margin=0.3,
     ),
     Claim(
-        "LooC's rotation head keeps orientation, its other head does not (kNN)",
-        "LooC",
-        (ROTATION, "orientation: rotation"),
-        (ROTATION, "orientation: all"),
-        1,
-        "points",
-        20,
+        name="LooC's rotation head keeps orientation, its other head does not (kNN)",
+        paper="LooC",
+        measure=(ROTATION, "orientation: rotation"),
+        against=(ROTATION, "orientation: all"),
+        sign=1,
+        unit="points",
+        margin=20,
     ),
     Claim(
-        "rotation among the augmentations takes orientation away from the head (kNN)",
-        "LooC",
-        (TURNED_BASE, "orientation: all"),
-        (PLAIN, "orientation: all"),
-        -1,
-        "points",
-        20,
+        name="rotation among the augmentations takes orientation away from the head (kNN)",
+        paper="LooC",
+        measure=(TURNED_BASE, "orientation: all"),
+        against=(PLAIN, "orientation: all"),
+        sign=-1,
+        unit="points",
+        margin=20,
     ),
     Claim(
-        "rotation among the augmentations takes orientation away from the backbone (linear)",
-        "LooC",
-        (TURNED_BASE, "orientation, linear: backbone"),
-        (PLAIN, "orientation, linear: backbone"),
-        -1,
-        "points",
+        name="rotation among the augmentations takes orientation away from the backbone (linear)",
+        paper="LooC",
+        measure=(TURNED_BASE, "orientation, linear: backbone"),
+        against=(PLAIN, "orientation, linear: backbone"),
+        sign=-1,
+        unit="points",
     ),
     Claim(
-        "LooC's backbone keeps the orientation that its base loses (linear)",
-        "LooC",
-        (ROTATION, "orientation, linear: backbone"),
-        (TURNED_BASE, "orientation, linear: backbone"),
-        1,
-        "points",
+        name="LooC's backbone keeps the orientation that its base loses (linear)",
+        paper="LooC",
+        measure=(ROTATION, "orientation, linear: backbone"),
+        against=(TURNED_BASE, "orientation, linear: backbone"),
+        sign=1,
+        unit="points",
     ),
     Claim(
-        "LooC's backbone keeps the hue that its base loses (linear)",
-        "LooC",
-        (COLOUR, "hue, linear: backbone"),
-        (TURNED_BASE, "hue, linear: backbone"),
-        1,
-        "points",
-        20,
+        name="LooC's backbone keeps the hue that its base loses (linear)",
+        paper="LooC",
+        measure=(COLOUR, "hue, linear: backbone"),
+        against=(TURNED_BASE, "hue, linear: backbone"),
+        sign=1,
+        unit="points",
+        margin=20,
     ),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study(Experiment):
-    """The arms of the papers' claims, and every measure that a claim may name."""
+    """The arms of the papers' claims, and every measure that a claim may use."""
 
     def measure(self, run: Run, sets: Sets) -> dict[str, float]:
         return kept_measures(run, self.name, partial(measure_run, run, sets))
@@ -200,9 +201,9 @@ def proxy_measures(run: Run) -> dict[str, float]:
 
 @torch.no_grad()
 def blend_measures(run: Run, test: Dataset) -> dict[str, float]:
-    """How a blend of two test images is read, against how much of each is in it; lower errors are better.
+    """How well a blend's similarities match the shares of its two test images; lower errors are better.
 
-    Without a temperature, as in BYOL, there are no shares but at the temperature that is fitted.
+    Without a temperature, as in BYOL, there are only shares at the fitted temperature.
     """
     embed, method = unit_embed(run.encoder()), run.config.method
     images = clean(test.sample(len(test)))  # in random order
@@ -240,7 +241,7 @@ def _factors(train_heads: Heads, test_heads: Heads, train: Dataset, test: Datase
 
 
 def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: Dataset) -> dict[str, float]:
-    """How far each head moves with rotation and hue, at the reference strength; and the mean of those not its own."""
+    """How far each head moves with rotation and hue, at the reference strength; and the mean of the other heads."""
     table = reference_table(embed_heads, clean(test.sample(MOVED)), ("rotation", "hue"))
     own = {f"fall-off {row['augmentation']}: {row['head']}": row["fall_off"] for row in table.to_dict("records")}
     margins = diagonal_margin(table).to_dict("records")
@@ -250,8 +251,8 @@ def head_measures(embed_heads: Callable[[torch.Tensor], Heads], test: Dataset) -
 def judge(rows: Sequence[Mapping[str, Any]], claims: Sequence[Claim] = CLAIMS) -> list[dict[str, Any]]:
     """For each claim whose arms are there: both means, the paired difference with its 95 % interval, and a verdict.
 
-    shown: the interval of the mean difference lies on the paper's side of 0, and the mean beyond the claim's margin.
-    refuted: the interval lies on the other side. not settled: anything else, as always below three seeds.
+    shown: the interval of the mean difference is on the paper's side of 0, and the mean beyond the claim's margin.
+    refuted: the interval is on the other side. not settled: anything else, as always below three seeds.
     """
     values = {(row["arm"], row["measure"], row["seed"]): row["value"] for row in rows}
     found = []

@@ -1,4 +1,4 @@
-"""The ceiling: the same backbone trained with labels, by the same parts of the loop."""
+"""The upper bound: the same backbone trained with labels, by the same parts of the loop."""
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from mixviz.train import batches, learning_rate, optimize, sgd
 def train_supervised(config: RunConfig, images: Dataset, progress: bool = True) -> Embedder:
     """An embedder whose backbone was trained by cross entropy on labels; config as for a run, its method unused.
 
-    It sees the images that a run of this config would see, one augmented view of each. Raises UserError without labels.
+    It is trained on the run's images, one augmented view of each. Raises UserError without labels.
     """
     classes = len(set(images.targets("label").tolist()))
     training = TrainSets(data=config.data, all_train=images).train

@@ -14,15 +14,15 @@ from mixviz.experiments.arms import Arm, Experiment
 from mixviz.labels import unique_labels
 from mixviz.runs import Run
 
-FIRST = ("mixing", "framework")  # in which arms are compared before any other setting
+FIRST = ("mixing", "framework")  # settings in which arms are compared first
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep(Experiment):
-    """Read out by linear probe and kNN."""
+    """Evaluated by linear probe and kNN."""
 
     def folder(self, arm: Arm, seed: int) -> str:
-        """By the method and a digest of all settings: the same run in any sweep that has it, and no other."""
+        """Named by the method and a digest of all settings: the same run in any sweep that contains it."""
         config = arm.config(seed=0)
         digest = blake2b(config.model_dump_json().encode(), digest_size=4).hexdigest()
         return f"{config.method.name.replace(' ', '')}-{digest}-seed{seed}"
@@ -35,15 +35,15 @@ class Sweep(Experiment):
 
 
 def sweep(grid: Mapping[str, Sequence[Any]]) -> Sweep:
-    """The sweep over every combination of values by flat name; one value: the same for all arms.
+    """The sweep over every combination of values by flat name; a single value applies to all arms.
 
     An arm's base differs from it in one setting, which has its first value there: the mixing, or the framework, or the
-    first of the others in which the arm has another one. Settings of mixings or frameworks that an arm does not
-    use are left out of it. Raises UserError, also if a setting has no effect in any arm or arms have different data.
+    first other setting in which the arm does not have the first value. Settings of mixings or frameworks that an arm
+    does not use are left out. Raises UserError, also if a setting has no effect in any arm or arms have different data.
     """
     names = sorted(grid, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
     combinations = [dict(zip(names, values, strict=True)) for values in product(*(grid[name] for name in names))]
-    kept: dict[str, dict[str, Any]] = {}  # by the config: what differs in idle settings alone is one arm
+    kept: dict[str, dict[str, Any]] = {}  # by the config: arms that differ only in unused settings are one
     used: set[str] = set()
     for values in combinations:
         config, settings = _without_idle(values)
@@ -65,7 +65,7 @@ def sweep(grid: Mapping[str, Sequence[Any]]) -> Sweep:
 
 
 def _without_idle(values: Mapping[str, Any]) -> tuple[RunConfig, dict[str, Any]]:
-    """The config of these values without those that have no effect in it, and the others."""
+    """The config of these values without those that have no effect in it, and the remaining values."""
     config = RunConfig.of(**values)
     settings = {name: value for name, value in values.items() if not config.idle(name)}
     return RunConfig.of(**settings), settings
@@ -81,7 +81,7 @@ def _base(settings: Mapping[str, Any], grid: Mapping[str, Sequence[Any]], names:
 
 
 def values_of(name: str, words: Sequence[str]) -> list[Any]:
-    """The values of a flag from the words behind it: of settings that are lists, ``+`` joins and ``none`` is empty."""
+    """The values of a flag from its words; for settings that are lists, ``+`` joins values and ``none`` is empty."""
     (flag,) = (flag for flag in flags() if flag.name == name)
     if not isinstance(flag.default, tuple):
         return list(dict.fromkeys(words))

@@ -1,4 +1,4 @@
-"""One run of an experiment as a piece of work: trained as far as the time allows, and measured."""
+"""One run of an experiment as a task: trained as far as the time allows, and measured."""
 
 import math
 import shutil
@@ -18,7 +18,7 @@ Rows = list[dict[str, Any]]  # a measure, its value and the run each
 
 
 class OutOfTime(Exception):
-    """The time is over; what is trained so far is kept."""
+    """The time is over; the training so far is kept."""
 
 
 @lru_cache(maxsize=3)
@@ -28,7 +28,7 @@ def load_data(data: DataConfig) -> Sets:
 
 
 def sets_for(config: RunConfig, experiment: Experiment, sets: Sets) -> Sets:
-    """The images of an arm: the experiment's, or its own if it takes others, such as fewer."""
+    """The images of an arm: the experiment's, or its own if it uses others, such as fewer."""
     return sets if config.data == experiment.config.data else load_data(config.data)
 
 
@@ -48,7 +48,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """Of the run's folder: tasks of the same name are one piece of work."""
+        """The name of the run's folder: tasks of the same name are one."""
         return self.experiment.folder(self.arm, self.seed)
 
     @property
@@ -57,12 +57,12 @@ class Task:
 
     @property
     def run(self) -> Run:
-        """Its folder, which may not be there yet."""
+        """Its folder, which may not exist yet."""
         return Run(self.root / self.name)
 
     @property
     def epochs(self) -> int:
-        """To be trained, those that are done included."""
+        """Epochs to train, including finished ones."""
         return self.config.train.epochs
 
     @property
@@ -78,7 +78,7 @@ class Task:
         return self.is_begun and self.epochs_done == self.epochs and self.experiment.is_measured(self.run)
 
     def carry_out(self, sets: Sets, on_epoch: Callable[[], None] = lambda: None) -> Rows | None:
-        """Train, or resume training, and measure; None if the time was over before.
+        """Train, or resume training, and measure; None if the time was over first.
 
         on_epoch: called at the beginning of each epoch.
         """
@@ -91,7 +91,7 @@ class Task:
         return [{"measure": name, "value": value, "run": run.name} for name, value in found.items()]
 
     def _trained(self, images: Sets, clock: "Clock") -> Run:
-        """The trained run; whatever else lay in its folder is removed."""
+        """The trained run; a folder without a finished first epoch is removed first."""
         if not self.is_begun:
             shutil.rmtree(self.run.path, ignore_errors=True)
             Run.create(self.config, self.name, self.root)
@@ -99,15 +99,15 @@ class Task:
 
 
 class Clock:
-    """Watches a training and ends it with the epoch whose end lies nearest to the deadline; one epoch at least."""
+    """Watches a training and ends it with the epoch whose end is nearest to the deadline; at least one epoch."""
 
     def __init__(self, deadline: float, epochs: int, on_epoch: Callable[[], None] = lambda: None):
         self.deadline, self.epochs, self.on_epoch = deadline, epochs, on_epoch
         self.epoch: int | None = None
-        self.began = 0.0  # when that epoch did
+        self.began = 0.0  # when this epoch began
 
     def __call__(self, seen: int, total: int) -> None:
-        """After each step. Raises OutOfTime in the first step of an epoch, when the one before is in the checkpoint."""
+        """After each step. Raises OutOfTime in the first step of an epoch, when the checkpoint has the one before."""
         epoch, now = (seen - 1) * self.epochs // total, time.time()
         if epoch == self.epoch:
             return
@@ -118,5 +118,5 @@ class Clock:
 
 
 def carry_out_apart(task: Task) -> Rows | None:
-    """A task in a process of its own, which loads the images itself."""
+    """A task in its own process, which loads the images itself."""
     return task.carry_out(load_data(task.experiment.config.data))

@@ -41,10 +41,10 @@ ARMS = (
     Arm("n-pair + looc (turned)", {**TURNED, **LOOC}, "n-pair (turned)"),
 )
 QUICK = {"epochs": 2, "train_images": 4000}
-BELOW, ABOVE = ("raw pixels", "random encoder"), ("supervised",)  # what the methods are compared with
+BELOW, ABOVE = ("raw pixels", "random encoder"), ("supervised",)  # baselines of the methods
 PROTOCOLS = ("linear-features", "knn")
 ONE_SEED = (
-    "One seed says nothing about which method is better: differences of a few points come and go with it. The tables "
+    "One seed says nothing about which method is better: differences of a few points change with the seed. The tables "
     "in data/results have differences over several seeds with their intervals."
 )
 PROTOCOL_NAMES = {"linear-features": "linear", "knn": "kNN"}
@@ -68,7 +68,7 @@ class Tour(Experiment):
 
 @dataclass(frozen=True, kw_only=True)
 class Reference(Task):
-    """An encoder that methods are compared with; it has no run, only a file with its accuracies."""
+    """A baseline encoder; it has no run, only a file with its accuracies."""
 
     experiment: Tour
 
@@ -89,10 +89,10 @@ class Reference(Task):
         return self._kept().get("config") == self.config.model_dump(mode="json")
 
     def carry_out(self, sets: Sets, on_epoch: Callable[[], None] = lambda: None) -> Rows:
-        """The accuracies: from the file, or else of an encoder that is built or trained now."""
+        """The accuracies: from the file, or of an encoder that is built or trained now."""
         if not self.is_done:
             raw = self.arm.name == "raw pixels"
-            targets = ["label"] if raw and self.experiment.quick else list(TARGETS)  # the slowest probe of all
+            targets = ["label"] if raw and self.experiment.quick else list(TARGETS)  # the slowest probe
             about = {"encoder": self.arm.name, "seed": self.seed}
             source = Source(embedder=self.encoder(sets[0]), train=sets[0], test=sets[1], **about)
             results = evaluate(source, targets, PROTOCOLS)
@@ -101,7 +101,7 @@ class Reference(Task):
         return [{"measure": name, "value": value, "run": ""} for name, value in self._kept()["measures"].items()]
 
     def encoder(self, images: Dataset) -> Embedder | None:
-        """Raw pixels are no encoder."""
+        """The embedder; None for raw pixels."""
         if self.arm.name == "raw pixels":
             return None
         if self.arm.name == "supervised":
@@ -124,7 +124,7 @@ def tour(quick: bool = False, **changes: Any) -> Tour:
 
 
 def references(made: Tour, seeds: Sequence[int], root: Path) -> list[Task]:
-    """What the methods are compared with, under the settings of the first of them."""
+    """The baselines, with the settings of the first method."""
     return [
         Reference(experiment=made, arm=replace(made.arms[0], name=name), seed=seed, root=root)
         for seed in seeds
@@ -143,13 +143,13 @@ def summary(table: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 
 def order_of(table: Mapping[str, Any]) -> list[str]:
-    """The arms of the table, between what stands below and above them."""
+    """The arms of the table, between the lower and the upper baselines."""
     there = {row["arm"] for row in table["rows"]}
     return [name for name in (*BELOW, *table["against"], *ABOVE) if name in there]
 
 
 def caption_of(table: Mapping[str, Any]) -> str:
-    """What stands beside every number of the tour."""
+    """The caption of the tour's table."""
     return (
         f"{setting_of(table)}. Test accuracy in %, frozen encoders; the settings of the linear probe were chosen on a "
         "fifth of train."
@@ -162,24 +162,24 @@ def _mean(values: pd.Series) -> str:
 
 
 def write_report(path: Path, table: Mapping[str, Any], root: Path, sets: Sets) -> Path:
-    """One HTML file with everything that the tour found. root: of the run folders."""
+    """One HTML file with all results of the tour. root: of the run folders."""
     runs = {run["arm"]: Run(root / run["run"]) for run in reversed(table["runs"])}
     config = next(iter(runs.values())).config
     report = Report("mixviz: a tour of mixing in contrastive learning")
     report.text(caption_of(table), note=True)
     report.heading("What the encoders see")
-    report.figure(lambda: draw_samples(sets[0]), "A row a shape, in any hue, texture and one of four orientations.")
+    report.figure(lambda: draw_samples(sets[0]), "One row per shape, in any hue, texture and one of four orientations.")
     report.figure(
         lambda: draw_views(sets[0], config),
-        "First row: images. Below: two views of each. A contrastive method calls the views of one image alike, so it "
+        "First row: images. Below: two views of each. A contrastive method makes the views of one image alike, so it "
         "learns to ignore what differs between them: place, size, blur and hue.",
     )
     report.heading("What they learned")
     report.table(*summary(table))
     report.text(ONE_SEED, note=True)
     report.text(
-        "Shape is what the views have in common. Hue is what colour jitter takes away, and orientation what rotation "
-        "takes away in the runs that are marked as turned; LooC gives each a space of its own, which keeps it."
+        "Shape is what the views have in common. Colour jitter removes hue, and in the runs marked as turned rotation "
+        "removes orientation; LooC gives each its own space, which keeps it."
     )
     for target, name in TARGETS.items():
         report.figure(lambda target=target, name=name: draw_bars(table, target, name), f"Linear probe of {name}.")

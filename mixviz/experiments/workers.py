@@ -1,7 +1,7 @@
-"""Work done side by side, each piece by a process of one thread.
+"""Tasks in parallel, each in a process of one thread.
 
-On a small network that is faster than threads: two runs of one thread beside one another on two cores take about 0.7 of
-the time that they take in turn with two threads each.
+On a small network that is faster than threads: two runs of one thread in parallel on two cores take about 0.7 of the
+time that they take one after the other with two threads each.
 """
 
 import os
@@ -23,7 +23,7 @@ MEMORY_OF_A_JOB = 1.5 * 2**30  # bytes; a training of the small network with its
 
 
 def default_jobs() -> int:
-    """As many processes as there are cores and free memory for; 1 on a GPU."""
+    """As many processes as cores and free memory allow; 1 on a GPU."""
     if find_device("auto").type != "cpu":
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -33,11 +33,11 @@ def default_jobs() -> int:
 def side_by_side(
     work: Callable[[Any], Any], pieces: Iterable[Any], jobs: int, on_wait: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[Any, Any]]:
-    """Each piece and what ``work`` makes of it, in the order in which they are done, by ``jobs`` processes at once.
+    """Each piece and the result of ``work`` on it, in the order of completion, by ``jobs`` processes at once.
 
-    work: a function of a module, since it is sent by name; pieces and results are pickled. A piece is drawn when a
-    process is free for it. on_wait: called about every second while all are at work. Closing the iterator, or whatever
-    error ends it, ends the processes. Raises what ``work`` raises, and UserError if a process died.
+    work: a module-level function, since it is pickled by name; pieces and results are pickled. The next piece is taken
+    when a process is free. on_wait: called about every second while all are busy. Closing the iterator, or any error,
+    ends the processes. Raises what ``work`` raises, and UserError if a process died.
     """
     pieces, idle, busy, processes = iter(pieces), [], {}, {}
     try:
@@ -99,10 +99,10 @@ def _received(near: Any, process: Any) -> Any:
 
 
 def _serve(far: Any, work: Callable[[Any], Any]) -> None:
-    """The life of a worker: a piece, its result, the next. It ends with the process that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the one that started this one ends it
+    """The loop of a worker: a piece, its result, the next. It ends with the process that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    tqdm.set_lock(threading.RLock())  # not one between processes, which would be left over when this one is ended
+    tqdm.set_lock(threading.RLock())  # a thread lock, since one between processes would leak when this process is ended
     torch.set_num_threads(1)
     while True:
         try:

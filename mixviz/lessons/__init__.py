@@ -1,1 +1,1 @@
-"""What the notebooks teach with: exercises that know the usual wrong answers, and what was found of each claim."""
+"""Exercises of the notebooks that recognise the usual wrong answers, and tables of what we measured for each claim."""

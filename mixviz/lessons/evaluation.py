@@ -1,4 +1,4 @@
-"""Exercises of notebook 07: what a test set can resolve, what may choose, and what seeds settle."""
+"""Exercises of notebook 07: what a test set can resolve, what may select, and what seeds settle."""
 
 import numpy as np
 
@@ -64,7 +64,7 @@ to_report = Exercise(
     solution=_to_report,
     wrong={
         "that is best-on-test: the test labels have chosen, and luck counts as skill.": _best_on_test,
-        "the split of train has chosen this setting, so it flatters it: report the test accuracy.": _best_on_validation,
+        "the split of train selected this setting, so it is optimistic: report the test accuracy.": _best_on_validation,
         "only one setting is used in the end: report that one.": _mean_on_test,
         "choose by the split of train and judge by the test set, not the other way round.": _chosen_by_test,
     },
@@ -73,7 +73,7 @@ to_report = Exercise(
         ([0.5, 0.4], [0.45, 0.55]),
         ([0.1, 0.2, 0.3, 0.2], [0.3, 0.2, 0.1, 0.4]),
     ),
-    why="Choose on train, judge once on test. It may cost a few tenths of a point, and they were never real.",
+    why="Choose on train, judge once on test. This may cost a few tenths of a point, which were never real.",
 )
 
 
@@ -103,8 +103,8 @@ half_width = Exercise(
     solution=_half_width,
     wrong={
         "that is the spread of single seeds: a mean of n is steadier by the square root of n.": _without_root,
-        "the runs are paired: take the difference seed by seed first, what both share drops out.": _unpaired,
-        "it is the difference to the base that is in question: subtract the base, seed by seed.": _of_the_method,
+        "the runs are paired: take the difference seed by seed first, so that what both share cancels.": _unpaired,
+        "the question is the difference to the base: subtract the base, seed by seed.": _of_the_method,
         "with few seeds divide by n − 1 inside the deviation (ddof=1).": _by_n,
     },
     cases=(

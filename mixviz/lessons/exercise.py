@@ -1,7 +1,7 @@
-"""Exercises of the notebooks: a stub to fill in, and a check that knows the usual wrong answers by name.
+"""Exercises of the notebooks: a stub to fill in, and a check that recognises the usual wrong answers.
 
-What is right is right in any natural form: numbers as arrays, tensors, ``"50%"`` or ``"1/2"``; booleans of NumPy and
-PyTorch; names as a list, tuple or set, in British or American spelling, with or without capitals.
+A right answer is accepted in any natural form: numbers as arrays, tensors, ``"50%"`` or ``"1/2"``; booleans of NumPy
+and PyTorch; names as a list, tuple or set, in British or American spelling, with or without capitals.
 """
 
 import ast
@@ -27,8 +27,8 @@ Answer = Any  # a value, or a function of the cases' arguments
 class Exercise:
     """A task whose answer is a value or a function; ``check`` tells right from wrong, and says what is wrong.
 
-    solution: the right answer. wrong: hint -> the wrong answer that meets it: what gives the same on all cases gets
-    the hint. cases: arguments to try a function with; a value has none. why: what a right answer is told.
+    solution: the right answer. wrong: hint -> the wrong answer it is for: an answer with the same results on all cases
+    gets the hint. cases: arguments to try a function with; a value has none. why: shown after a right answer.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Exercise:
     tolerance: float = 1e-3  # of each number, absolute
 
     def check(self, answer: Answer) -> None:
-        """Print whether the answer is right, and what to think of if it is not. Whatever it is, nothing is raised."""
+        """Print whether the answer is right, and a hint if it is not. No answer raises an error."""
         print(self.verdict(answer))
 
     def verdict(self, answer: Answer) -> str:
@@ -71,7 +71,7 @@ class Exercise:
         return f"Not yet{self._first_difference(given, wanted)}"
 
     def _outputs(self, answer: Answer) -> list[Any]:
-        """What a function gives for each case; of a value, the value itself, or the number that a text stands for."""
+        """What a function gives for each case; of a value, the value itself, or the number that a text means."""
         if callable(answer):
             return [_listed(answer(*copy.deepcopy(case))) for case in self.cases]
         is_number = isinstance(self.solution, int | float)
@@ -82,11 +82,11 @@ class Exercise:
 
     def _first_difference(self, given: Sequence[Any], wanted: Sequence[Any]) -> str:
         if not callable(self.solution):
-            return ": that is not it. Read the question once more."
+            return ": that is not right. Read the question again."
         pairs = zip(self.cases, given, wanted, strict=True)
         case, got, right = next(trio for trio in pairs if not _equal(trio[1], trio[2], self.tolerance))
         written = ", ".join(map(_written, case))
-        return f": for ({written}) it gives {_written(got)}, and {_written(right)} is wanted."
+        return f": for ({written}) it gives {_written(got)}, and {_written(right)} is right."
 
 
 def stub(*_: Any) -> None:
@@ -108,7 +108,7 @@ def _listed(value: Any) -> Any:
 
 
 def _number_of(text: str) -> float | str:
-    """The number that a text stands for, such as "0.5", "1/2", "50%" or "50 %"; the text itself if it is none."""
+    """The number that a text means, such as "0.5", "1/2", "50%" or "50 %"; the text itself if it is none."""
     written = text.strip().replace("−", "-")
     share = written.removesuffix("%").rstrip()
     try:
@@ -131,7 +131,7 @@ def _equal(given: Any, wanted: Any, tolerance: float) -> bool:
 
 
 def _is_bool(value: Any) -> bool:
-    """Whether it is one truth value: of Python, NumPy or PyTorch."""
+    """Whether it is a single boolean: of Python, NumPy or PyTorch."""
     return isinstance(value, bool | np.bool_) or (
         isinstance(value, np.ndarray) and value.shape == () and value.dtype == bool
     )

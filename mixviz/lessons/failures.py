@@ -1,4 +1,4 @@
-"""Exercises of notebook 08: what the loss tells, when a signature shows, and what freezes an encoder."""
+"""Exercises of notebook 08: what the loss shows, when a signature shows, and what freezes an encoder."""
 
 from mixviz.lessons.exercise import Exercise
 
@@ -39,10 +39,10 @@ shows = Exercise(
     name="shows",
     solution=_shows,
     wrong={
-        "a difference in the wrong direction is no sign of this fault: use the sign.": _either_way,
+        "a difference in the wrong direction does not indicate this fault: use the sign.": _either_way,
         "two healthy runs differ a little too: the difference must be larger than the margin.": _without_margin,
         "sign 1 means that the *broken* run has the higher value.": _other_way,
-        "some signatures go down: the sign tells which way.": _always_higher,
+        "some signatures go down: the sign gives the direction.": _always_higher,
     },
     cases=(
         (0.55, 0.35, -1, 0.05),
@@ -60,7 +60,7 @@ freezes = Exercise(
     name="freezes",
     solution="b",
     wrong={
-        "that gives the module an attribute of this name. No parameter hears of it.": "a",
+        "that sets an attribute of the module with this name. No parameter is affected.": "a",
         "evaluation mode stops dropout and holds BatchNorm's statistics, but gradients flow as before.": "c",
         "that is the same as eval(): a mode, and gradients flow as before.": "d",
     },

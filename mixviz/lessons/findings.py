@@ -1,4 +1,4 @@
-"""What the papers say and what was found here, side by side: the table that grows from notebook to notebook."""
+"""What the papers say and what we measured, side by side: the table that grows from notebook to notebook."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from mixviz.experiments.claims.tables import others_tried
 PAPERS = ("MoCHi", "MixCo", "i-Mix", "LooC")
 
 
-def said_and_found(*papers: str, every: bool = False, path: Path = ledger.PATH) -> pd.DataFrame:
+def claims_table(*papers: str, every: bool = False, path: Path = ledger.PATH) -> pd.DataFrame:
     """The headline claims of these papers: what each says, what was measured, on what, and the verdict.
 
-    papers: in the order in which they were met. every: all other claims that were tried as well, after the headline
-    claims of their paper. Differences come with their 95 % interval over paired seeds. Raises UserError.
+    papers: in the order of the rows. every: also all other claims that were tried, after the headline claims of their
+    paper. Differences come with their 95 % interval over paired seeds. Raises UserError.
     """
     for paper in papers:
         if paper not in PAPERS:
@@ -50,5 +50,5 @@ def _found(row: ledger.Row) -> str:
 
 
 def _on(row: ledger.Row) -> str:
-    """Data, network and epochs, or what it would need."""
+    """Data, network and epochs, or what a test would need."""
     return f"{row['on']}, {row['found_network']}, {row['found_epochs']} epochs" if row["file"] else row["reason"]

@@ -1,4 +1,4 @@
-"""Exercises of notebook 02: effective negatives, harder mixtures, false parents, and what MoCHi is when it is off."""
+"""Exercises of notebook 02: effective negatives, harder mixtures, false parents, MoCHi without mixtures."""
 
 import numpy as np
 
@@ -27,14 +27,14 @@ effective_negatives = Exercise(
     name="effective_negatives",
     solution=_effective,
     wrong={
-        "the key has a part of the mass: divide by the sum first, so that the negatives' shares sum to one.": (
+        "the key has part of the mass: divide by the sum first, so that the negatives' shares sum to one.": (
             _effective_without_shares
         ),
         "that is the entropy: its exponential is a number of negatives.": _entropy,
         "that counts all of them alike, however small their share is.": _count,
     },
     cases=(([0.1, 0.1, 0.1, 0.1],), ([0.5, 0.01, 0.01, 0.01],), ([0.2, 0.2, 0.001],), ([0.05, 0.1, 0.15],)),
-    why="Equal shares give their number; one negative that has nearly all of them gives nearly one.",
+    why="Equal shares give their number; one negative with nearly all of the mass gives nearly one.",
 )
 
 
@@ -96,7 +96,7 @@ with_false_parent = Exercise(
     },
     cases=((16, 64), (2, 4), (4, 10), (0, 8)),
     tolerance=0.02,
-    why="Where a few of the hardest are false, nearly twice as many of the mixtures have a false parent.",
+    why="If a few of the hardest are false, nearly twice that share of the mixtures has a false parent.",
 )
 
 
@@ -104,7 +104,7 @@ switched_off = Exercise(
     name="switched_off",
     solution=(64, 0, 0),
     wrong={
-        "N says whom to mix, s and s′ say how many mixtures there are: with none to mix, MoCHi refuses.": ((0, 64, 8)),
+        "N says what to mix, s and s′ how many mixtures to make: with none to mix, MoCHi fails.": ((0, 64, 8)),
         "mixtures with the query are still made: s′ counts them.": (64, 0, 8),
         "mixtures of two negatives are still made: s counts them.": (64, 64, 0),
     },

@@ -1,4 +1,4 @@
-"""Exercises of notebook 05: what LooC's views share, whom its spaces compare, and what flips do to orientation."""
+"""Exercises of notebook 05: what LooC's views share, what its spaces compare, and what flips do to orientation."""
 
 from mixviz.lessons.exercise import Exercise
 
@@ -27,7 +27,7 @@ copied = Exercise(
     name="copied",
     solution=_copied,
     wrong={
-        "the wrong way round: a key that shares all but the colour teaches its space to ignore colour.": _inverted,
+        "this is reversed: a key that shares all but the colour teaches its space to ignore colour.": _inverted,
         "each space has its own key view, which shares one augmentation with the query, not both.": _all_left_out,
         "then all spaces would learn to ignore everything: the key view of a space copies its own augmentation.": _none,
         "a view that copies everything is the query itself, and nothing is left to learn.": _everything,
@@ -70,14 +70,14 @@ compared = Exercise(
     solution=_compared,
     wrong={
         "the space that ignores everything is compared with one key view of each image.": _all_views_everywhere,
-        "there is one key view more than augmentations left out: the one that copies nothing.": _without_the_first_view,
-        "the other images bring all their key views as well.": _other_images_once,
+        "there is one more key view than augmentations left out: the one that copies nothing.": _without_the_first_view,
+        "all key views of the other images are candidates too.": _other_images_once,
         "without the image's own other views as negatives, nothing would make a space keep its factor.": (
             _one_view_everywhere
         ),
     },
     cases=(("all", 8, 2), ("color", 8, 2), ("rotation", 8, 2), ("color", 16, 1), ("all", 16, 1)),
-    why="The image's other views differ from it in one thing more: to push them away, a space must keep that thing.",
+    why="The image's other views also differ in the left-out augmentation: to push them away, a space must keep it.",
 )
 
 
@@ -106,10 +106,8 @@ flipped = Exercise(
     solution=_flipped,
     wrong={
         "an image that lies on its right side lies on its left side after a flip.": _unchanged,
-        "a flip swaps left and right, and leaves above and below as they are: what stands upright still does.": (
-            _upside_down
-        ),
-        "what stands upright, turned by 0, stays upright.": _reversed,
+        "a flip swaps left and right, not top and bottom: an upright image stays upright.": (_upside_down),
+        "an upright image, rotated by 0, stays upright.": _reversed,
         "that is a flip from top to bottom: this one goes from left to right.": _vertical,
     },
     cases=((0,), (1,), (2,), (3,)),
@@ -121,9 +119,9 @@ leave_out = Exercise(
     name="leave_out",
     solution="color",
     wrong={
-        "the way up does not matter here, so the network may well learn to ignore turns.": "rotation",
-        "where the flower is in the photograph does not tell its species: ignore crops.": "crop",
-        "then its colour would be ignored as well, and this tells species apart.": "none",
+        "orientation does not matter here, so the network may ignore rotation.": "rotation",
+        "the position of the flower in the photograph does not show its species: ignore crops.": "crop",
+        "then its colour would be ignored too, but it distinguishes species.": "none",
     },
     why="That is LooC's point: no list of augmentations is right for all tasks, and the task isn't known in advance.",
 )

@@ -1,4 +1,4 @@
-"""Exercises of notebook 01: targets, temperature, and who moves a query."""
+"""Exercises of notebook 01: targets, temperature, and what moves a query."""
 
 import numpy as np
 
@@ -41,7 +41,7 @@ target_row = Exercise(
         "an image may be blended with itself: add the two shares, so that the row still sums to one.": _written_over,
     },
     cases=((4, 0, 2, 0.7), (3, 1, 0, 0.55), (5, 4, 4, 0.8), (2, 0, 1, 1.0)),
-    why="A soft target is all that MixCo and i-Mix change in the table: the loss stays what it was.",
+    why="MixCo and i-Mix only change the targets in the table: the loss stays the same.",
 )
 
 
@@ -81,9 +81,9 @@ own_share = Exercise(
     solution=0.5,
     wrong={
         "the own key's gap is 1 − p, and all the others' gaps together are 1 − p as well.": 1.0,
-        "no candidate is spared: the gaps of a row sum to zero, so the two sides weigh the same.": 0.0,
-        "it doesn't matter how many candidates there are: one of them balances all the others.": 1 / 257,
-        "give a share between 0 and 1, or write the sign for per cent.": 50,
+        "no candidate is left out: the gaps of a row sum to zero, so both sides have the same weight.": 0.0,
+        "the number of candidates does not matter: one of them balances all the others.": 1 / 257,
+        "give a share between 0 and 1, or write a per cent sign.": 50,
     },
     why="Gaps sum to zero: the own key attracts exactly as much as all the others together repel.",
 )
@@ -109,12 +109,12 @@ candidates = Exercise(
     name="candidates",
     solution=_candidates,
     wrong={
-        "a clean query of MoCo-v2 meets its own key and the queue, not the rest of the batch.": _keys_of_batch,
+        "a clean query of MoCo-v2 is compared with its own key and the queue, not the batch.": _keys_of_batch,
         "in SimCLR a query is not compared with itself.": _with_itself,
         "its own key is a candidate too: count it.": _negatives_alone,
     },
     cases=(("n-pair", 8, 256), ("simclr", 8, 256), ("moco-v2", 8, 256), ("byol", 8, 256), ("moco-v2", 16, 1024)),
-    why="The queue makes the number of negatives independent of the batch: that is what MoCo is for.",
+    why="The queue makes the number of negatives independent of the batch: that is the point of MoCo.",
 )
 
 EXERCISES = (target_row, probabilities, own_share, candidates)

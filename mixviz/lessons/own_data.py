@@ -1,4 +1,4 @@
-"""Exercises of notebook 09, and the example of a mixing of one's own."""
+"""Exercises of notebook 09, and an example of your own mixing."""
 
 import torch
 from torch import Generator, Tensor
@@ -10,19 +10,19 @@ from mixviz.terms import Query
 
 
 class Halves(Mixing):
-    """Queries whose right half is another image's, so that each should match two keys by halves: an example."""
+    """Queries whose right half is another image's, so that each should match two keys, half each: an example."""
 
-    seam = "queries"
+    slot = "queries"
 
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
-        """(n,) whose right half each image gets."""
+        """(n,) the image from which each takes its right half."""
         return torch.randperm(n, generator=generator)
 
     def queries(self, view: Tensor, draw: Tensor) -> list[Query]:
         middle = view.shape[3] // 2
         pasted = torch.cat([view[..., :middle], view[draw][..., middle:]], dim=3)
         own = torch.eye(len(view))
-        return [Query(pasted, (own + own[draw]) / 2, mixed=True, candidates="batch")]
+        return [Query(inputs=pasted, targets=(own + own[draw]) / 2, mixed=True, candidates="batch")]
 
 
 def _images_seen(images: int, held_out: int, batch: int, epochs: int) -> int:
@@ -87,8 +87,8 @@ pooled = Exercise(
     name="pooled",
     solution=_pooled,
     wrong={
-        "that keeps every place apart, so F depends on the image's size: average over the places.": _flattened,
-        "average over the places (height and width), not over the channels.": _over_channels,
+        "that keeps every position separate, so F depends on the image's size: average over the positions.": _flattened,
+        "average over the positions (height and width), not over the channels.": _over_channels,
         "a sum grows with the image's size: take the mean.": _summed,
         "one feature for each channel must be left: (n, F).": _one_number,
     },
@@ -123,12 +123,12 @@ halves = Exercise(
     solution=_targets,
     wrong={
         "a row of targets sums to one: each half weighs one half.": _whole_images,
-        "the right half is of the partner: its key is a target too.": _own_alone,
-        "the left half is of the image itself: its own key is a target too.": _partner_alone,
+        "the right half is the partner's: its key is a target too.": _own_alone,
+        "the left half is the image's own: its own key is a target too.": _partner_alone,
         "rows are queries, columns are keys: row i has its partner's column.": _transposed,
     },
     cases=(([1, 2, 0],), ([0, 3, 1, 2],), ([1, 0],)),
-    why="This is all that a mixing at the query seam has to say: its inputs, and what they should match.",
+    why="This is all that a mixing at the query slot has to define: its inputs, and what they should match.",
 )
 
 EXERCISES = (images_seen, pooled, halves)

@@ -1,9 +1,9 @@
 """The full linear evaluation, base against method: of encoders that are trained here, and of recorded ones.
 
-``train_and_read_out`` trains both with paired seeds, at a size for a laptop, beside what long runs found.
-``linear_evaluation`` reads recorded encoders out live, on images that everybody has: the handwritten digits that come
-with scikit-learn are none of the images that the encoders were trained on, so this is a transfer. Beside it stands what
-they were read out at on the test images of their own data set when they were recorded.
+``train_and_read_out`` trains both with paired seeds, at a size for a laptop, next to the results of long runs.
+``linear_evaluation`` evaluates recorded encoders live, on images that everybody has: the handwritten digits of
+scikit-learn. The encoders were not trained on them, so this is a transfer. Next to it are the accuracies on the test
+images of their own data set, measured when they were recorded.
 """
 
 import json
@@ -29,13 +29,13 @@ from mixviz.train import train
 
 RESULTS = ledger.PATH.parent / "results"
 QUIET = {"knn_every": 0, "film_frames": 0, "dtype": "float32"}  # the same numbers with and without bfloat16
-LIVE = "≈ "  # before numbers that differ a little from processor to processor
+LIVE = "≈ "  # marks numbers that differ slightly between processors
 
 
 def pairs_of(base: str, method: str) -> list[tuple[Run, Run]]:
     """Recordings of base and method with the same seed, by the names that they have before ``-seed``.
 
-    Raises UserError where there is none.
+    Raises UserError if there is none.
     """
     by_name = {run.name: run for run in available()}
     seeds = [name.rpartition("-seed")[2] for name in by_name if name.rpartition("-seed")[0] == base]
@@ -70,10 +70,10 @@ def linear_evaluation(base: str, method: str, data: str = "optical-digits") -> p
 def train_and_read_out(
     table: str, method: str, seeds: Sequence[int], targets: Sequence[str] = ("label",), **changes: Any
 ) -> pd.DataFrame:
-    """Base and method trained here and read out in full, a row for each read-out; below, what long runs found.
+    """Base and method trained and evaluated here, one row per evaluation; below, the results of long runs.
 
     table: a result file with the long runs, such as "reproduce/mixco-table-laptop-digits". method: an arm of it, which
-    is trained as there, beside its base. targets: what is read out. changes: to the settings of both, such as fewer
+    is trained as there, with its base. targets: what is predicted. changes: to the settings of both, such as fewer
     epochs; None: as by default. Prints a line after each run. Columns as of ``linear_evaluation``; numbers that were
     measured here begin with "≈". Raises UserError.
     """

@@ -1,4 +1,4 @@
-"""Exercises of notebook 03: MixCo's targets, shares out of cosines, their error, and what a temperature can undo."""
+"""Exercises of notebook 03: MixCo's targets, shares from cosines, their error, and what a temperature can undo."""
 
 import numpy as np
 
@@ -40,7 +40,7 @@ blend_targets = Exercise(
         "image i is blended with image i + N/2, not with its neighbour.": _with_the_next,
         "λ is the share of the image of the *first* half: swap the two.": _shares_swapped,
         "N images give N/2 blends, so N/2 rows.": _for_every_image,
-        "every blend has a λ of its own: use lam[i].": _one_share_for_all,
+        "every blend has its own λ: use lam[i].": _one_share_for_all,
     },
     cases=((4, [0.7, 0.2]), (6, [0.5, 0.9, 0.1]), (2, [0.3])),
     why="Half a batch of blends is added to the N clean queries, and each has two semi-positives.",
@@ -71,7 +71,7 @@ share_of_first = Exercise(
     name="share_of_first",
     solution=_share,
     wrong={
-        "cosines may be negative, and are no shares: take exp of each over τ first.": _ratio,
+        "cosines may be negative and are not shares: take exp of each over τ first.": _ratio,
         "τ has no effect yet: divide both cosines by it before exp.": _without_temperature,
         "a small τ should make the share sharper: divide by the temperature.": _times_temperature,
         "that is the share of the second.": _of_the_second,
@@ -118,7 +118,7 @@ same_shares = Exercise(
         "a smaller difference needs a *smaller* τ to give the same shares.": 0.4,
         "the share depends on (c1 − c2) / τ: halve τ, not more.": 0.05,
     },
-    why="The share depends on (c1 − c2) / τ alone: a narrower range and a higher temperature look the same.",
+    why="The share depends only on (c1 − c2) / τ: a narrower range and a higher temperature look the same.",
 )
 
 EXERCISES = (blend_targets, share_of_first, calibration_error, same_shares)

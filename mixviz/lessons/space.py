@@ -1,4 +1,4 @@
-"""Exercises of notebook 06: uniformity, the point of collapse, what tells it, and the effective rank."""
+"""Exercises of notebook 06: uniformity, the collapse, how to detect it, and the effective rank."""
 
 import numpy as np
 
@@ -45,7 +45,7 @@ uniformity = Exercise(
         "the logarithm of the mean is missing.": _without_log,
         "take the mean of the exponentials, and only then the logarithm: near pairs should count most.": _log_first,
         "the distance is squared.": _not_squared,
-        "a point is no pair with itself: leave those out.": _with_itself,
+        "a point with itself is not a pair: leave those out.": _with_itself,
     },
     cases=(
         ([(1.0, 0.0), (-1.0, 0.0)],),
@@ -53,7 +53,7 @@ uniformity = Exercise(
         ([(1.0, 0.0), (1.0, 0.0), (0.6, 0.8), (0.0, -1.0)],),
         ([(0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)],),
     ),
-    why="Near pairs weigh most, so it asks first of all that no two points are close.",
+    why="Near pairs weigh most, so above all no two points should be close.",
 )
 
 
@@ -66,7 +66,7 @@ at_one_place = Exercise(
         "alignment is right; exp(0) is 1, and its logarithm is not.": (0.0, 1.0),
         "uniformity is right; alignment is a distance, and there is none.": (4.0, 0.0),
     },
-    why="The best alignment that there is, and the worst uniformity: alignment alone asks for a collapse.",
+    why="The best possible alignment, and the worst uniformity: alignment alone is optimal at a collapse.",
 )
 
 
@@ -74,11 +74,11 @@ tells_a_collapse = Exercise(
     name="tells_a_collapse",
     solution="uniformity",
     wrong={
-        "look at the curve once more: at the collapse the loss is lower than ever.": "loss",
-        "alignment is at its best when all points are one: it welcomes a collapse.": "alignment",
-        "the steps go on as if nothing had happened.": "step",
+        "look at the curve again: at the collapse the loss is lower than ever.": "loss",
+        "alignment is at its best when all points are the same: it does not penalise a collapse.": "alignment",
+        "the steps continue as if nothing had happened.": "step",
     },
-    why="BYOL's loss is an alignment. So what tells a collapse has to look at other pairs than those it is trained on.",
+    why="BYOL's loss is an alignment. So a measure of collapse has to use other pairs than those of the loss.",
 )
 
 
@@ -107,10 +107,10 @@ effective_rank = Exercise(
     name="effective_rank",
     solution=_effective_rank,
     wrong={
-        "that takes the shares of the squares: the measure takes the singular values as they are.": _of_variances,
+        "that takes the shares of the squares: the measure uses the singular values themselves.": _of_variances,
         "that is the entropy: its exponential is a number of directions.": _entropy,
         "the entropy is in nats, so the exponential has e for its base, not 2.": _in_bits,
-        "that counts every direction alike, however little there is of it.": _count,
+        "that counts every direction alike, however small its share.": _count,
     },
     cases=(([1.0, 1.0, 1.0],), ([4.0, 1.0],), ([10.0, 1.0, 1.0, 0.1],), ([2.0, 2.0, 0.5],)),
     why="Equal singular values give their number; one that is far above all others gives nearly one.",

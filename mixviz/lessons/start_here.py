@@ -1,4 +1,4 @@
-"""Exercises of notebook 00: what two views share, what guessing gets, and what an untrained network is good for."""
+"""Exercises of notebook 00: what two views share, the accuracy of guessing, and the use of an untrained network."""
 
 from mixviz.lessons.exercise import Exercise
 
@@ -6,11 +6,11 @@ survives = Exercise(
     name="survives",
     solution="orientation",
     wrong={
-        "colour jitter turns the hue at random, in each view anew: two views of one image differ in it.": "hue",
-        "the crop moves and enlarges the glyph in each view anew, so its place differs.": "place",
+        "colour jitter shifts the hue at random in each view: two views of one image differ in it.": "hue",
+        "the crop moves and enlarges the glyph differently in each view, so its position differs.": "place",
         "the crop enlarges by another factor in each view, so the size differs.": "size",
     },
-    why="No augmentation here turns an image by quarters, so both views show the same way up.",
+    why="No augmentation here rotates an image by quarter turns, so both views have the same orientation.",
 )
 
 
@@ -36,10 +36,10 @@ chance = Exercise(
     wrong={
         "give a share between 0 and 1, not per cent.": _per_cent,
         "a guess is right or wrong, but not half the time: there are more than two classes.": _one_half,
-        "that is how often a guess is wrong.": _others,
+        "that is the probability of a wrong guess.": _others,
     },
     cases=((16,), (8,), (4,)),
-    why="Always hold an accuracy against chance and against an untrained network.",
+    why="Always compare an accuracy with chance and with an untrained network.",
 )
 
 
@@ -63,7 +63,7 @@ learned = Exercise(
     name="learned",
     solution=_gains,
     wrong={
-        "that is what training threw away.": _losses,
+        "that is what training removed.": _losses,
         "a high accuracy isn't learned if the untrained network has it too: compare the two.": _high,
         "not everything got better: compare with the untrained network, factor by factor.": _all_names,
     },
@@ -71,7 +71,7 @@ learned = Exercise(
         ({"shape": 0.6, "hue": 0.7, "orientation": 0.8}, {"shape": 0.3, "hue": 0.99, "orientation": 0.7}),
         ({"shape": 0.2, "hue": 0.9, "texture": 0.4}, {"shape": 0.3, "hue": 0.8, "texture": 0.5}),
     ),
-    why="An untrained network is the floor: random features already tell a lot about simple images.",
+    why="An untrained network is the baseline: random features already say a lot about simple images.",
 )
 
 EXERCISES = (survives, chance, learned)

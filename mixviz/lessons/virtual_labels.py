@@ -1,4 +1,4 @@
-"""Exercises of notebook 04: virtual labels of blends, how much of itself a query keeps, BYOL's loss, a distance."""
+"""Exercises of notebook 04: virtual labels of blends, the share a query keeps of itself, BYOL's loss, a distance."""
 
 import numpy as np
 
@@ -38,10 +38,10 @@ mixed_labels = Exercise(
         "row i is blended with image partner[i]; you gave it to the image whose partner is i.": _inverse_permutation,
         "lam[i] is the share of image i itself: swap the two.": _own_share_swapped,
         "an image may be its own partner: add the two shares, so that the row still sums to one.": _written_over,
-        "every row has a λ of its own: use lam[i].": _one_share_for_all,
+        "every row has its own λ: use lam[i].": _one_share_for_all,
     },
     cases=(([0.9, 0.6, 0.7], [1, 2, 0]), ([0.8, 0.5], [1, 0]), ([0.7, 0.6, 0.8, 0.9], [0, 3, 1, 2])),
-    why="With the inverse permutation a network learns from wrong labels: the failure cases has such a run.",
+    why="With the inverse permutation a network learns from wrong labels: one of the failure cases is such a run.",
 )
 
 
@@ -50,9 +50,9 @@ kept_share = Exercise(
     solution=0.75,
     wrong={
         "that is the mean of λ before the larger of λ and 1 − λ is taken.": 0.5,
-        "that would be no blending at all.": 1.0,
+        "that would mean no blending at all.": 1.0,
         "that is the larger of two draws; λ and 1 − λ are one draw, and the larger is at least ½.": 2 / 3,
-        "give a share between 0 and 1, or write the sign for per cent.": 75,
+        "give a share between 0 and 1, or write a per cent sign.": 75,
     },
     why="λ ~ Beta(1, 1) is uniform, so max(λ, 1 − λ) is uniform between ½ and 1.",
     tolerance=0.011,
@@ -114,12 +114,12 @@ frechet_1d = Exercise(
     solution=_frechet,
     wrong={
         "Σ is the variance, and the root makes it a standard deviation: compare these.": _of_variances,
-        "two sets may have one mean and differ in spread: add the term of Σ.": _of_means,
+        "two sets may have the same mean but a different spread: add the term with Σ.": _of_means,
         "the last term is missing: − 2 (Σ_x Σ_y)^½, so that equal sets have distance 0.": _sum_of_variances,
-        "the square of the distance is meant: no root.": _root,
+        "the squared distance is asked for: no root.": _root,
     },
     cases=((0.0, 1.0, 1.0, 1.0), (0.2, 0.5, 0.2, 1.5), (-1.0, 2.0, 1.0, 0.5), (0.3, 0.7, 0.3, 0.7)),
-    why="In 128 dimensions it is the same, with matrices in place of variances.",
+    why="In 128 dimensions it is the same, with matrices instead of variances.",
 )
 
 EXERCISES = (mixed_labels, kept_share, byol_loss, frechet_1d)

@@ -29,9 +29,9 @@ kept_in_both = Exercise(
     name="kept_in_both",
     solution=_kept_in_both,
     wrong={
-        "that is one view: the other one drops features of its own.": _in_one,
+        "that is one view: the other one drops its own features.": _in_one,
         "some features are dropped in both views, and you count them twice.": _dropped_apart,
-        "those are the features that are kept in at least one view.": _not_dropped_in_both,
+        "those are the features kept in at least one view.": _not_dropped_in_both,
     },
     cases=((61, 0.2), (54, 0.5), (10, 0.0)),
     why="Both views must keep a feature, independently. Only these features can be compared at all.",
@@ -74,7 +74,7 @@ blended_row = Exercise(
         "λ is the share of the first row: swap the two.": _swapped,
     },
     cases=(((1.0, 0), (3.0, 2), 0.5), ((-1.0, 1), (2.0, 0), 0.8), ((0.5, 2), (1.5, 2), 0.9)),
-    why="In columns of 0 and 1 a blend says how much of each category there is, as the mixed virtual label does.",
+    why="In columns of 0 and 1 a blend gives the share of each category, as the mixed virtual label does.",
 )
 
 

@@ -1,1 +1,1 @@
-"""Pictures: ``plot_x(ax, data) -> Axes``. They draw and label; they never compute and never touch pyplot's state."""
+"""Pictures: ``plot_x(ax, data) -> Axes``. They draw and label; they compute nothing and never touch pyplot's state."""

@@ -11,14 +11,14 @@ from mixviz.confusion import Confusion
 from mixviz.plots.style import colour_of
 
 HIT, MISS = "#0091d5", "#d55e00"
-NUMBERED = 20  # classes up to which cells have room for their numbers
+NUMBERED = 20  # most classes for which cells have room for numbers
 
 
 def plot_confusion(ax: Axes, confusion: Confusion, title: str = "") -> Axes:
-    """Shares of each true class in per cent, one row a class: hits blue on the diagonal, mistakes orange beside it.
+    """Shares of each true class in per cent, one row a class: hits blue on the diagonal, mistakes orange elsewhere.
 
-    Each has a scale of its own, 100 % and the most frequent mistake being the full colour, so that mistakes can be
-    told apart. Numbers are written in up to 20 classes; those that round to 0 are left out.
+    Each has its own scale, with 100 % and the most frequent mistake as the full colour, so that mistakes can be
+    compared. Numbers are written in up to 20 classes; those that round to 0 are left out.
     """
     shares = 100 * np.nan_to_num(confusion.shares)
     hit = np.eye(len(shares), dtype=bool)
@@ -50,7 +50,7 @@ def plot_confusion(ax: Axes, confusion: Confusion, title: str = "") -> Axes:
 
 
 def plot_class_accuracies(ax: Axes, confusions: Mapping[str, Confusion]) -> Axes:
-    """Accuracy of each class, one dot a method; classes are sorted, the hardest for the first method above.
+    """Accuracy of each class, one dot a method; classes are sorted, the hardest for the first method on top.
 
     confusions: method -> its confusion, all of the same classes.
     """

@@ -1,4 +1,4 @@
-"""Pictures of corruptions: what they do to an image, and what they cost a read-out, by kind and severity."""
+"""Pictures of corruptions: what they do to an image, and how much accuracy they cost, by kind and severity."""
 
 from collections.abc import Mapping
 
@@ -25,7 +25,7 @@ def plot_corrupted(ax: Axes, corrupted: Mapping[str, np.ndarray]) -> Axes:
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.set_title("severity")
-    ax.set_anchor("W")  # a centred one would be laid out with too little room for the names
+    ax.set_anchor("W")  # with a centred one the layout leaves too little room for the names
     return ax
 
 
@@ -33,7 +33,7 @@ def plot_corruption_table(ax: Axes, table: pd.DataFrame, title: str = "") -> Axe
     """Accuracy in per cent by kind and severity as a heat map with its numbers; the clean accuracy is in the label.
 
     table: as of protocol ``corruptions``. The stronger a cell's colour, the more of the clean accuracy is lost. Kinds
-    are sorted, the most harmful on average above.
+    are sorted, the most harmful on average on top.
     """
     clean = 100 * float(table.loc[table["kind"] == CLEAN, "accuracy"].iloc[0])
     values = 100 * table[table["kind"] != CLEAN].pivot(index="kind", columns="severity", values="accuracy")

@@ -1,4 +1,4 @@
-"""Pictures of training: one line a run over its epochs."""
+"""Pictures of training: one line per run over its epochs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ MARKERS = "osD^vPX*"
 def plot_curves(ax: Axes, metrics: Mapping[str, pd.DataFrame], column: str) -> Axes:
     """metrics: method -> its log, one row an epoch; column: which of its columns. Shares are drawn in per cent.
 
-    Colour tells the mixing; MoCo-v2 is drawn solid, other frameworks dashed, what has a note in brackets dotted.
+    Colour shows the mixing; MoCo-v2 is solid, other frameworks dashed, methods with a note in brackets dotted.
     """
     share = "accuracy" in column
     for method, log in metrics.items():
@@ -42,7 +42,7 @@ def plot_curves(ax: Axes, metrics: Mapping[str, pd.DataFrame], column: str) -> A
 
 
 def plot_runs(ax: Axes, logs: Mapping[str, pd.DataFrame], column: str) -> Axes:
-    """As ``plot_curves``, for runs that may be of one method: each has a marker of its own, the last is drawn thick.
+    """Like ``plot_curves``, for runs that may share a method: each has its own marker, the last is thick.
 
     logs: label of a run -> its log; one without the column is left out. A log of one epoch is a dot.
     """

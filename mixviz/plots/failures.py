@@ -1,4 +1,4 @@
-"""Pictures of the failure cases: a broken run beside its healthy twin."""
+"""Pictures of the failure cases: a broken run next to its control run."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from mixviz.plots.style import COLOURS
 TWINS: Mapping[str, tuple[str, str]] = {
     "healthy": (COLOURS["plain"], "-"),
     "broken": ("#e0483e", "--"),
-    "run A": (COLOURS["imix"], "-"),  # before it is told which is which
+    "run A": (COLOURS["imix"], "-"),  # before it is revealed which is which
     "run B": (COLOURS["mixco"], "--"),
 }
 # curve -> label of its axis, and whether it is a share that is drawn in per cent
@@ -50,7 +50,7 @@ def plot_twins(ax: Axes, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], na
 
 
 def plot_gain(ax: Axes, accuracies: Mapping[str, tuple[float, float]]) -> Axes:
-    """Two read-outs of the same two encoders, as two dots each with the gain between them.
+    """Two evaluations of the same two encoders, as two dots each with the gain between them.
 
     accuracies: two of ``TWINS`` -> test accuracy, in [0, 1], of the random and of the trained encoder.
     """

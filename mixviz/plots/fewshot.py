@@ -1,4 +1,4 @@
-"""Pictures of few-shot results: a dot and an interval a method."""
+"""Pictures of few-shot results: a dot and an interval per method."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ Interval = tuple[float, float, float]  # mean, low and high of the accuracy, in 
 
 
 def plot_few_shot(ax: Axes, intervals: Mapping[str, Mapping[int, Interval]], title: str = "") -> Axes:
-    """Accuracy with its interval over trials, one row a method; fewer labels a class stand above, with open dots.
+    """Accuracy with its interval over trials, one row a method; fewer labels a class are above, with open dots.
 
-    intervals: method -> labels a class -> mean, low and high, as protocol ``few-shot`` tells them. The interval
-    is over which images are labelled, not over trainings.
+    intervals: method -> labels a class -> mean, low and high, from protocol ``few-shot``. The interval covers the
+    choice of labelled images, not trainings.
     """
     shots = sorted({number for of_method in intervals.values() for number in of_method})
     for row, (method, of_method) in enumerate(intervals.items()):

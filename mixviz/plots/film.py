@@ -1,4 +1,4 @@
-"""Pictures of films: curves over training, one line a run."""
+"""Pictures of films: curves over training, one line per run."""
 
 from collections.abc import Mapping
 
@@ -29,10 +29,10 @@ LABELS: Mapping[str, tuple[str, bool]] = {
 def plot_film_curve(
     ax: Axes, films: Mapping[str, Film], curve: str, with_synthetic: bool = False, named: bool = True
 ) -> Axes:
-    """One line a run over its epochs; epoch 0 is the untrained network.
+    """One line per run over its epochs; epoch 0 is the untrained network.
 
     films: method -> its film; those without the curve are left out. curve: a scalar one, such as
-    ``uniformity/backbone``. with_synthetic: also ``curve_with_synthetic``, dashed, where it is there.
+    ``uniformity/backbone``. with_synthetic: also ``curve_with_synthetic``, dashed, if it exists.
     named: write the methods' names at their lines.
     """
     name, _, where = curve.partition("/")
@@ -59,7 +59,7 @@ def plot_film_curve(
 
 
 def plot_parents(ax: Axes, film: Film) -> Axes:
-    """MoCHi's synthetic negatives beside what they were mixed of: mean cosine to the query, over training."""
+    """MoCHi's synthetic negatives and their parents: mean cosine to the query, over training."""
     ends = {}
     for name, label, line in (
         ("synthetic_similarity", "synthetic", "-"),

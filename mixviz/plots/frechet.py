@@ -1,4 +1,4 @@
-"""Pictures of i-Mix's regularisation: how far test embeddings are from training embeddings, over the noise floor."""
+"""Pictures of i-Mix's regularisation: the distance of test to training embeddings, and the noise floor."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ SCALE = 1e4  # i-Mix gives its distances × 10⁻⁴
 def plot_regularisation(ax: Axes, found: Mapping[str, Regularisation]) -> Axes:
     """One row a method: a filled dot for each draw's distance of train to test, a stroke for each draw's noise floor.
 
-    The accuracies of the linear probe stand under the method's name, where they are known.
+    The accuracies of the linear probe are under the method's name, if known.
     """
     ink = mpl.rcParams["text.color"]
     for place, (method, one) in enumerate(found.items()):

@@ -1,4 +1,4 @@
-"""Pictures of where embeddings lie: the alignment-uniformity plane, the spectrum, and classes one by one."""
+"""Pictures of the geometry of embeddings: the alignment-uniformity plane, the spectrum, and single classes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,14 +10,14 @@ from mixviz.analysis.geometry import Geometry
 from mixviz.plots.labels import label_at_right, line_of
 from mixviz.plots.style import colour_of, log_scale
 
-SMALLEST_SHARE = 1e-9  # of the variance; below lies rounding
+SMALLEST_SHARE = 1e-9  # of the variance; lower shares are rounding errors
 MARKERS = "osD^vPX*"
 
 
 def plot_alignment_uniformity(ax: Axes, paths: Mapping[str, pd.DataFrame], alignment: str = "alignment") -> Axes:
-    """One path a run over training, from a hollow start to a filled end (Wang & Isola 2020, Fig. 5).
+    """One path per run over training, from a hollow start to a filled end (Wang & Isola 2020, Fig. 5).
 
-    The horizontal axis is reversed, so that paths run to the right, towards their names.
+    The horizontal axis is reversed, so that paths go right, towards their names.
     paths: method -> table with the columns uniformity and alignment, one row an epoch in order; one row is a point.
     alignment: the column of the vertical axis, such as class_alignment.
     """
@@ -41,7 +41,8 @@ def plot_alignment_uniformity(ax: Axes, paths: Mapping[str, pd.DataFrame], align
 def plot_spectrum(ax: Axes, found: Mapping[str, Geometry]) -> Axes:
     """Shares of the variance by principal direction, on a log scale; effective ranks are in the labels.
 
-    found: method -> its geometry. Shares under 1e-9 are rounding and are not drawn: there the embedding has collapsed.
+    found: method -> its geometry. Shares under 1e-9 are rounding errors and are not drawn: the embedding has collapsed
+    in these directions.
     """
     ends = {}
     for method, one in found.items():

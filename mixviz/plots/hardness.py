@@ -30,8 +30,8 @@ def plot_matching_probabilities(
 ) -> Axes:
     """Fig. 2a: matching probability of the hardest negatives in decreasing order, one line an epoch.
 
-    ranks: (R,) from 1; probabilities: (E, R), means over queries; epochs: (E,), light early and dark late (the other
-    way round on dark paper).
+    ranks: (R,) from 1; probabilities: (E, R), means over queries; epochs: (E,), light early and dark late (reversed in
+    the dark theme).
     """
     colours, norm = epoch_colours(), Normalize(min(epochs), max(epochs))
     shown = np.where(probabilities > SMALLEST, probabilities, np.nan)
@@ -49,7 +49,7 @@ def plot_matching_probabilities(
 
 
 def plot_hardness(ax: Axes, films: Mapping[str, Film], epoch: float = np.inf, synthetic: bool = True) -> Axes:
-    """Matching probabilities of several runs at one epoch; dashed where synthetic negatives count as well.
+    """Matching probabilities of several runs at one epoch; dashed: with synthetic negatives.
 
     films: method -> its film. The ranks that all frames have are log-spaced.
     """
@@ -62,7 +62,7 @@ def plot_hardness(ax: Axes, films: Mapping[str, Film], epoch: float = np.inf, sy
 def draw_hardness(
     ax: Axes, films: Mapping[str, Film], epoch: float, synthetic: bool = True
 ) -> dict[str, tuple[float, float]]:
-    """The lines of ``plot_hardness`` alone; name -> where each ends."""
+    """Only the lines of ``plot_hardness``; name -> end point."""
     ends = {}
     for method, film in films.items():
         frame = film.at(min(epoch, film.epochs[-1]))
@@ -79,7 +79,7 @@ def draw_hardness(
 
 
 def name_hardness(ax: Axes) -> None:
-    """The axes of ``plot_hardness`` alone."""
+    """Only the axes of ``plot_hardness``."""
     log_scale(ax, "xy")
     ax.set_xlabel("rank of the negative, the hardest first")
     ax.set_ylabel("matching probability")
@@ -113,7 +113,7 @@ def plot_synthetic(ax: Axes, points: SyntheticPoints, title: str = "") -> Axes:
 
 
 def plot_temperature(ax: Axes, tables: Mapping[str, pd.DataFrame], marked: Mapping[str, float] | None = None) -> Axes:
-    """How many negatives share the pull, by temperature; a dot at each method's own.
+    """The effective number of negatives by temperature; a dot at each method's own.
 
     tables: method -> table of ``temperature_response``; marked: method -> its temperature, one of the table's.
     """

@@ -1,4 +1,4 @@
-"""Pictures of heads: how far each follows an augmentation, what can be read from it, who is near, what it decides."""
+"""Pictures of heads: movement under augmentation, what can be read from them, neighbours, contributions."""
 
 from collections.abc import Mapping
 
@@ -60,7 +60,7 @@ def plot_invariance(ax: Axes, table: pd.DataFrame) -> Axes:
         place = {"xytext": (1.02, height), "textcoords": ax.get_yaxis_transform(), "va": "center"}
         at = (strengths[-1], ends[head])
         ax.annotate(label_of_head(head), at, color=colour_of_head(head), annotation_clip=False, **place)
-    ax.set_xlim(strengths[0], strengths[-1])  # crops and factors weaken from 1: to the right is always stronger
+    ax.set_xlim(strengths[0], strengths[-1])  # crops and factors are stronger below 1: right is always stronger
     if find_factor(augmentation).kind == "classes":
         ax.set_xticks(strengths)
     ax.set_xlabel(f"{augmentation}, {find_factor(augmentation).unit}")
@@ -68,10 +68,10 @@ def plot_invariance(ax: Axes, table: pd.DataFrame) -> Axes:
     return ax
 
 
-def plot_followed(ax: Axes, table: pd.DataFrame) -> Axes:
+def plot_perturbed(ax: Axes, table: pd.DataFrame) -> Axes:
     """How far each head moves a single image at one strength, as rings over ``plot_invariance``.
 
-    table: of ``Followed.invariance``. What lies beyond the axes stands at their edge.
+    table: of ``PerturbedImage.invariance``. Values beyond the axes are at their edge.
     """
     colours = [colour_of_head(head) for head in table["head"]]
     rings = {"s": 110, "facecolors": "none", "edgecolors": colours, "linewidths": 2.5, "clip_on": False, "zorder": 4}
@@ -80,7 +80,7 @@ def plot_followed(ax: Axes, table: pd.DataFrame) -> Axes:
 
 
 def _apart(heights: Mapping[str, float], gap: float) -> dict[str, float]:
-    """Places of labels, as high as their lines end or just so much higher that no two overlap."""
+    """Positions of labels: at the ends of their lines, or higher so that no two overlap."""
     places: dict[str, float] = {}
     lowest = -np.inf
     for head, height in sorted(heights.items(), key=lambda item: item[1]):
@@ -91,7 +91,7 @@ def _apart(heights: Mapping[str, float], gap: float) -> dict[str, float]:
 def plot_fingerprint(ax: Axes, table: pd.DataFrame, column: str = "fall_off") -> Axes:
     """Heads x augmentations as a heat map with its numbers; cells of a head's own augmentation are framed.
 
-    table: as from ``fingerprint``; column: ``fall_off`` or ``readout``. In LooC the framed cells should stand out.
+    table: as from ``fingerprint``; column: ``fall_off`` or ``readout``. With LooC the framed cells should stand out.
     """
     heads, augmentations = (list(dict.fromkeys(table[key])) for key in ("head", "augmentation"))
     values = table.pivot(index="head", columns="augmentation", values=column).loc[heads, augmentations]
@@ -103,7 +103,7 @@ def plot_fingerprint(ax: Axes, table: pd.DataFrame, column: str = "fall_off") ->
 
 
 def plot_factor_readout(ax: Axes, table: pd.DataFrame) -> Axes:
-    """Heads x factors of the data as a heat map of test accuracies in per cent; chance stands below each factor.
+    """Heads x factors of the data as a heat map of test accuracies in per cent; chance is below each factor.
 
     table: as from ``factor_readout``, of one protocol.
     """
@@ -120,7 +120,7 @@ def plot_factor_readout(ax: Axes, table: pd.DataFrame) -> Axes:
 def _heat_map(
     ax: Axes, values: np.ndarray, rows: list[str], columns: list[str], number: str, framed: list, scale: float = 1.0
 ) -> None:
-    """Values (rows, columns) from 0, as the paper, to 1, and what is beyond as these; numbers in the cells."""
+    """Values (rows, columns) from 0 (background colour) to 1, values beyond clipped; numbers in the cells."""
     paper = mpl.rcParams["axes.facecolor"]
     shades = LinearSegmentedColormap.from_list("shades", [paper, "#0091d5"]).with_extremes(bad=paper)
     ax.imshow(values, cmap=shades, vmin=0, vmax=1, aspect="auto")

@@ -1,4 +1,4 @@
-"""Names beside what they name, so that nobody hunts for a legend."""
+"""Names next to what they name, instead of a legend."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -15,9 +15,9 @@ def line_of(method: str) -> Literal[":", "-"]:
 
 
 def label_at_right(ax: Axes, ends: Mapping[str, tuple[float, float]], colours: Sequence[str] = ()) -> None:
-    """Names in a column right of the axes, each level with its point where there is room, and a line to it.
+    """Names in a column right of the axes, each at the height of its point if there is room, and a line to it.
 
-    ends: name -> point in data. Call it when all is drawn: the limits are fixed here.
+    ends: name -> point in data. Call it after everything is drawn: the limits are fixed here.
     """
     ax.set_xlim(ax.get_xlim())
     ax.set_ylim(ax.get_ylim())
@@ -31,7 +31,7 @@ def label_at_right(ax: Axes, ends: Mapping[str, tuple[float, float]], colours: S
 
 
 def spread_apart(places: np.ndarray, width: float, height: float, rounds: int = 300) -> np.ndarray:
-    """Places (n, 2) of labels, moved up and down until none covers another; in fractions of the axes.
+    """Positions (n, 2) of labels, moved up and down until none covers another; in fractions of the axes.
 
     width, height: of a label.
     """

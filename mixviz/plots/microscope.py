@@ -1,7 +1,7 @@
-"""Pictures of one query looked at closely: who lies around it, who pushes it, and how many of these are false.
+"""Pictures of one query in detail: its surroundings, what pushes it, and how many of these negatives are false.
 
 Colours tell the class (blue: the query's own, a false negative; orange: another; grey: unknown), shapes the kind. Each
-picture has a part that stays as it is from query to query (``frame_...``) and one that is drawn over it.
+picture has a part that is the same for all queries (``frame_...``) and one that is drawn over it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ MARKERS = {OWN_KEY: "*", NEGATIVE: "o", PAIR: "D", TOWARDS: "^"}
 RINGS = (0.95, 0.8, 0.6, 0.4)  # cosines
 WIDEST = 70.0  # degrees around the query that are shown
 POINT_AREA = 8_000.0  # points² of a candidate that has all of the gradient; the own key's is fixed
-LEAST_SHARE = 1e-4  # of the gradient, that has a bar
+LEAST_SHARE = 1e-4  # smallest share of the gradient with a bar
 LINES = 4  # mixtures that are joined to their parents
 SHARES = (1e-4, 1e-3, 1e-2, 1e-1, 1)  # that are named
 LISTED = {OWN_KEY: 1, NEGATIVE: 6, PAIR: 4, TOWARDS: 3}  # how many of each kind are listed
@@ -39,12 +39,12 @@ GAP = 4  # pixels between images
 
 
 def colours_of(false: pd.Series) -> np.ndarray:
-    """A colour for each candidate: its own class, or that of a parent, is the query's; it isn't; nobody knows."""
+    """A colour for each candidate: it or a parent is of the query's class; it is not; unknown."""
     return np.select([false > 0, false == 0], [SAME, OTHER], COLOURS["plain"])
 
 
 def kind_marks() -> list[Line2D]:
-    """What shapes and colours stand for, for a legend."""
+    """The meaning of shapes and colours, for a legend."""
     ink, labels = mpl.rcParams["text.color"], {OWN_KEY: "own key", NEGATIVE: "real negative"}
     marks = [
         Line2D(
@@ -79,9 +79,9 @@ def frame_surroundings(ax: Axes) -> Axes:
 
 
 def plot_surroundings(ax: Axes, found: pd.DataFrame, layout: np.ndarray) -> Axes:
-    """Every candidate where it lies, its area by its share of the gradient; thin lines join mixtures to their parents.
+    """Every candidate at its position, area by share of the gradient; thin lines join mixtures to their parents.
 
-    found: of ``close_up``; layout: (M, 2) degrees, row by row, of ``azimuthal``.
+    found: of ``query_candidates``; layout: (M, 2) degrees, row by row, of ``azimuthal``.
     """
     kinds, shares, colours = found["kind"].to_numpy(), found["gradient_share"].to_numpy(), colours_of(found["false"])
     shown = np.linalg.norm(layout, axis=1) < WIDEST
@@ -101,7 +101,7 @@ def plot_surroundings(ax: Axes, found: pd.DataFrame, layout: np.ndarray) -> Axes
 
 
 def listed(found: pd.DataFrame) -> dict[int, int]:
-    """Which candidates of ``close_up`` are listed: row of the list -> row of the table; as many of a kind as LISTED."""
+    """The listed candidates: row of the list -> row of ``query_candidates``; as many of a kind as LISTED."""
     kinds, rows, first = found["kind"].to_numpy(), {}, 0
     for kind, count in LISTED.items():
         rows |= dict(enumerate(np.flatnonzero(kinds == kind)[:count].tolist(), start=first))
@@ -170,7 +170,7 @@ def frame_false_rates(ax: Axes, deepest: int) -> Axes:
 
 
 def plot_false_rates(ax: Axes, rates: np.ndarray, hardest: int, mixtures: Mapping[str, float]) -> Axes:
-    """False negatives among the 1, 2, ... hardest, with marks at N; the dotted line is the whole queue.
+    """False negatives among the 1, 2, ... hardest, with marks at N; the dotted line is for the whole queue.
 
     rates: (K,) of ``false_by_rank``, down to the last; mixtures: kind -> share of those with a parent of the query's
     class.

@@ -1,4 +1,4 @@
-"""Pictures of mix paths: a blend's similarity to its sources, and whether it matches them by their shares."""
+"""Pictures of mix paths: a blend's similarity to its sources, and whether it follows their shares."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,13 +15,13 @@ from mixviz.plots.style import COLOURS, colour_of, log_scale
 LINES = {"mixup": "-", "cutmix": "--"}
 LAM = "λ, share of the first image"
 ERROR = "mean |share − λ|"
-COLUMNS = (0.68, 0.82, 1.0)  # of the table below the curves: where error, temperature and range end
+COLUMNS = (0.68, 0.82, 1.0)  # right edges of error, temperature and range in the table below the curves
 
 
 def plot_mix_path(ax: Axes, path: MixPath, title: str = "") -> Axes:
     """Mean cosine of the blends to the first source, the second and the other images, against λ.
 
-    Coloured bands hold the middle half of the pairs. The grey band of the others goes from their mean to their 95 %
+    Coloured bands contain the middle half of the pairs. The grey band of the others is from their mean to their 95 %
     quantile: a source above it is nearer than 95 % of all other images. Networks drawn side by side share the axis.
     """
     lam = path.lam.mean(dim=0).cpu().numpy()
@@ -68,7 +68,7 @@ def name_calibration(ax: Axes) -> Axes:
 
 
 def draw_calibration(ax: Axes, calibrations: Mapping[str, Calibration | Mapping[str, Calibration]]) -> Axes:
-    """The lines of ``plot_calibration`` alone."""
+    """Only the lines of ``plot_calibration``."""
     for method, found in calibrations.items():
         for kind, result in found.items() if isinstance(found, Mapping) else {"mixup": found}.items():
             label = f"{method}, {kind}" if isinstance(found, Mapping) else method
@@ -101,7 +101,7 @@ def plot_calibration_errors(ax: Axes, temperatures: Tensor, errors: Mapping[str,
 
 
 def name_ranges(ax: Axes, ranges: Mapping[str, float]) -> Axes:
-    """A small table without its first two columns: method -> how far its cosines go, from ``cosine_range``."""
+    """A small table without its first two columns: method -> range of its cosines, from ``cosine_range``."""
     ax.set_axis_off()
     ax.set_xlim(0, 1)
     ax.set_ylim(len(ranges) - 0.4, -1.3)

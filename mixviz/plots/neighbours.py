@@ -25,7 +25,7 @@ def plot_neighbours(
     row_labels: Sequence[str] = (),
     gap: int = 6,
 ) -> Axes:
-    """One row a query: the query, then its neighbours, the nearest first; LooC's Fig. 3 (arXiv:2008.05659).
+    """One row per query: the query, then its neighbours, the nearest first; LooC's Fig. 3 (arXiv:2008.05659).
 
     A neighbour of the query's class is framed blue and solid, one of another class orange and dashed.
     queries: (n, H, W, 3); neighbours: (n, k, H, W, 3), uint8 or floats in [0, 1]; same: (n, k) bools.
@@ -64,10 +64,10 @@ def plot_purity(ax: Axes, tables: Mapping[str, pd.DataFrame], names: Sequence[st
 
 
 def plot_hubness(ax: Axes, found: Mapping[str, Hubness]) -> Axes:
-    """How many points are at least so often among the neighbours of others; a long tail to the right are hubs.
+    """How many points are at least this often among the neighbours of others; hubs make a long tail to the right.
 
-    found: method -> its hubness; all with the same k. The stroke is the mean, which is k. Without hubs the lines would
-    fall steeply there.
+    found: method -> its hubness; all with the same k. The stroke is the mean, k. Without hubs the lines fall steeply
+    there.
     """
     for method, one in found.items():
         times = one.occurrences.double().sort().values.cpu().numpy()
@@ -79,7 +79,7 @@ def plot_hubness(ax: Axes, found: Mapping[str, Hubness]) -> Axes:
     ax.annotate(f"mean {mean:.0f}", (mean, 0), (4, 4), ("data", "axes fraction"), "offset points")
     log_scale(ax, "y")
     ax.set_xlim(left=0)
-    ax.set_xlabel("at least so often among the nearest neighbours of others")
+    ax.set_xlabel("at least this often among the nearest neighbours of others")
     ax.set_ylabel("points, %")
     ax.legend(fontsize=8, loc="upper right")
     return ax

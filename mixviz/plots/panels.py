@@ -1,6 +1,6 @@
-"""Panels of a film that hold still while its epoch moves: each has what stays, and what is drawn over it.
+"""Panels of a film in axes that stay while the epoch changes: each has a static and an animated part.
 
-``still(ax)`` draws axes, ticks, names and limits that hold all epochs; ``draw(ax, epoch)`` adds the epoch's artists.
+``still(ax)`` draws axes, ticks, names and limits for all epochs; ``draw(ax, epoch)`` adds the epoch's artists.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from mixviz.plots.labels import line_of
 from mixviz.plots.projection import class_mark
 from mixviz.plots.style import colour_of
 
-FAINTEST = 1e-6  # matching probability that the panel of hardness goes down to, at most
+FAINTEST = 1e-6  # lowest matching probability in the panel of hardness
 
 
 class Panel(Protocol):
@@ -51,7 +51,7 @@ class HardnessPanel:
 
 @dataclass(frozen=True)
 class PathPanel:
-    """The way through the plane of alignment and uniformity (Wang & Isola 2020), up to the epoch; all of it is faint.
+    """The path in the plane of alignment and uniformity (Wang & Isola 2020) up to the epoch; the whole path is faint.
 
     paths: method -> table with the columns epoch, uniformity and alignment.
     """
@@ -112,7 +112,7 @@ class ProjectionPanel:
 
 @dataclass(frozen=True, kw_only=True)
 class PurityPanel:
-    """For each class, the share of its probes' nearest neighbours that have it; a stroke is chance.
+    """For each class, the share of its probes' nearest neighbours of the same class; a stroke is chance.
 
     shares: method -> (E, classes); chance: (classes,); names: of the classes; k: how many neighbours.
     """
@@ -163,12 +163,12 @@ class CurvePanel:
 
 
 def name_epoch(ax: Axes, epoch: float) -> None:
-    """Which epoch it is, above the axes at the right."""
+    """The epoch, above the axes at the right."""
     ax.text(1, 1.02, f"epoch {epoch:g}", transform=ax.transAxes, ha="right", va="bottom", weight="bold")
 
 
 def method_lines(films: Mapping[str, Film]) -> list[Line2D]:
-    """What each colour stands for, for a legend; dashed lines last where a film has synthetic negatives."""
+    """The meaning of the colours, for a legend; dashed lines last where a film has synthetic negatives."""
     lines = [Line2D([], [], linestyle=line_of(name), color=colour_of(name), label=name, linewidth=2) for name in films]
     if any("hardness_with_synthetic" in film.curves for film in films.values()):
         ink = mpl.rcParams["text.color"]

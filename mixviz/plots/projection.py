@@ -12,9 +12,10 @@ from torch import Tensor
 from mixviz.data.glyphs import HUES, oklch_to_srgb
 from mixviz.plots.labels import spread_apart
 
-# Eight colours that stay apart for the colour-blind, on white and on near-black; a new marker for every eight classes.
+# Eight colours that are distinct for the colour-blind, on white and on near-black; a new marker for every eight
+# classes.
 CLASS_COLOURS = ("#5fadf4", "#f2b727", "#17a070", "#bd4201", "#bb68aa", "#786cdd", "#979fa2", "#a89a01")
-CLASS_MARKERS = {"o": "●", "^": "▲", "s": "■", "D": "◆"}  # and how they are written
+CLASS_MARKERS = {"o": "●", "^": "▲", "s": "■", "D": "◆"}  # the same as text
 
 
 def class_mark(label: int) -> tuple[str, str]:
@@ -42,7 +43,7 @@ def plot_projection(
     """Points of a layout, class by class; no axes, as the directions of a projection have no unit.
 
     layout: (N, 2); labels: (N,) from 0; names: of the classes. trust: (N,) of ``trustworthiness``, its mean goes into
-    the title. limits: of both axes, to hold them still from frame to frame. marks: colour and marker of each class, by
+    the title. limits: of both axes, to keep them fixed from frame to frame. marks: colour and marker of each class, by
     default those of ``class_mark``.
     """
     points, of = layout.cpu().numpy(), labels.cpu().numpy()
@@ -74,7 +75,7 @@ def ring_point(ax: Axes, point: Tensor) -> Axes:
 
 
 def _name_classes(ax: Axes, medians: np.ndarray, marks: Sequence[tuple[str, str]], names: Sequence[str]) -> None:
-    """Marks and names at the medians (n, 2), moved up or down where they would cover one another, with a line back."""
+    """Marks and names at the medians (n, 2), moved up or down so that none covers another, with a line back."""
     ax.set_xlim(ax.get_xlim())
     ax.set_ylim(ax.get_ylim())
     places = (ax.transData + ax.transAxes.inverted()).transform(medians)

@@ -1,4 +1,4 @@
-"""Protocols compared: how far one checkpoint's number moves with the protocol alone."""
+"""Protocols compared: how much one checkpoint's accuracy depends on the protocol."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from matplotlib.lines import Line2D
 from mixviz.plots.style import COLOURS
 
 HONEST, PEEKING = COLOURS["imix"], COLOURS["mochi"]
-KINDS = {True: ("o", HONEST, "test labels judge"), False: ("D", PEEKING, "test labels also choose (best-on-test)")}
+KINDS = {True: ("o", HONEST, "test labels score"), False: ("D", PEEKING, "test labels also select (best-on-test)")}
 
 
 def plot_protocols(ax: Axes, table: pd.DataFrame) -> Axes:
-    """One dot a reading, the highest on top, with its accuracy; readings chosen on test have a marker of their own.
+    """One dot a reading, the highest on top, with its accuracy; readings selected on test have their own marker.
 
-    table: as from ``compare_protocols``. At the right stands who reports it; the line is at the first row, the
-    reference. Make the figure about 0.3 inches high for each row.
+    table: as from ``compare_protocols``. At the right is who reports it; the line is at the first row, the reference.
+    Make the figure about 0.3 inches high for each row.
     """
     order = table.sort_values("accuracy", kind="stable").reset_index(drop=True)
     reference = 100 * float(table["accuracy"].iloc[0])

@@ -1,4 +1,4 @@
-"""Pictures of results: accuracies as bars, with the spread over seeds where there is one."""
+"""Pictures of results: accuracies as bars, with one dot per seed."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -7,7 +7,7 @@ from mixviz.plots.style import colour_of
 
 
 def plot_accuracies(ax: Axes, table: pd.DataFrame, title: str = "") -> Axes:
-    """One bar a method, in the table's order, with its value and a dot for each seed.
+    """One bar per method, in the table's order, with its value and a dot for each seed.
 
     table: columns method and accuracy (in [0, 1]), one row a seed.
     """

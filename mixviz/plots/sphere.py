@@ -1,4 +1,4 @@
-"""Pictures of embeddings in two and three dimensions: the circle, the sphere, and how they got there."""
+"""Pictures of embeddings in two and three dimensions: the circle, the sphere, and curves over training."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,15 @@ from matplotlib.axes import Axes
 from mixviz.plots.projection import CLASS_COLOURS
 from mixviz.plots.style import colour_of
 
-SHAPES = "o^sDvP"  # one for each class, again and again
-VIEW = (-35.0, 20.0)  # degrees: from where the sphere is looked at, around and up
-HIGHEST = 0.55  # of the circle's radius: how far dots are stacked
+SHAPES = "o^sDvP"  # one for each class, repeated
+VIEW = (-35.0, 20.0)  # degrees: the viewpoint, around and up
+HIGHEST = 0.55  # of the circle's radius: the distance of stacked dots
 BINS = 90  # of the circle
 BEST = "spread evenly"
 
 
 def plot_sphere(ax: Axes, points: np.ndarray, labels: np.ndarray, view: tuple[float, float] = VIEW) -> Axes:
-    """Unit vectors on the circle, stacked outwards where they crowd, or on the sphere, pale where they are behind it.
+    """Unit vectors on the circle, stacked outwards if dense, or on the sphere, pale if behind it.
 
     points: (N, D), D 2 or 3; labels: (N,) from 0. view: degrees around and up, of the sphere.
     """
@@ -65,7 +65,7 @@ def plot_progress(
 
 
 def stacked(points: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(N,) radii from 1 at which points of the circle, (N, 2), do not hide one another: class by class, outwards."""
+    """(N,) radii from 1 at which points of the circle, (N, 2), do not overlap: class by class, outwards."""
     places = np.floor(np.arctan2(points[:, 1], points[:, 0]) / (2 * np.pi) * BINS).astype(int) % BINS
     order = np.lexsort((labels, places))
     counts = np.bincount(places, minlength=BINS)

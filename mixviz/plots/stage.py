@@ -1,4 +1,4 @@
-"""A figure whose still parts are drawn once, with what moves drawn over them again and again: fast enough to follow."""
+"""A figure whose static parts are drawn once, with animated parts drawn over them (blitting): fast."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 COLOURS = 256
-FASTEST = 1  # of PNG's compression levels that compress at all
+FASTEST = 1  # PNG's fastest compression
 
 
 class Stage:
-    """Axes, ticks, labels and whatever else stands still take most of the time of a picture; here they take it once.
+    """Axes, ticks, labels and other static parts take most of the time of a picture; here they are drawn once.
 
-    still: the figure with all that does not move, limits of its axes included. axes: those that are drawn over, by the
-    names under which ``shot`` hands them on.
+    still: the figure with everything static, including the limits of its axes. axes: those to draw over, by the names
+    that ``shot`` passes on.
     """
 
     def __init__(self, still: Figure, axes: Mapping[str, Axes]):
@@ -30,7 +30,7 @@ class Stage:
             one.autoscale(False)
 
     def shot(self, draw: Callable[..., object]) -> bytes:
-        """A PNG of the still parts and of all that ``draw`` adds to the axes, which leaves them again afterwards.
+        """A PNG of the static parts and of everything that ``draw`` adds to the axes, which is removed afterwards.
 
         draw: takes the figure, and each of the axes by its name.
         """
@@ -44,7 +44,7 @@ class Stage:
         return self._png()
 
     def _png(self) -> bytes:
-        """Of few colours, which takes half the time of true colour, and a third of the bytes."""
+        """With few colours, which takes half the time of true colour, and a third of the bytes."""
         buffer = io.BytesIO()
         pixels = np.asarray(self.canvas.buffer_rgba())[..., :3]
         picture = Image.fromarray(pixels.copy()).quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)

@@ -18,8 +18,8 @@ from mixviz.mixing import MIXINGS
 
 Theme = Literal["light", "dark"]
 
-# Near Okabe & Ito's colours, moved until all stand out on white and on near-black and any two stay apart (16 in CIELAB)
-# for those who see fewer colours.
+# Near Okabe & Ito's colours, adjusted until all stand out on white and near-black and any two are distinct (16 in
+# CIELAB) # for the colour-blind.
 COLOURS: Mapping[str, str] = {
     "plain": "#8d878a",
     **{name: kind.colour for name, kind in MIXINGS.items()},
@@ -34,7 +34,7 @@ INK = {"light": ("#1d2129", "#ffffff", "#d9dde3"), "dark": ("#e6e8eb", "#15181d"
 def colour_of(method: str) -> str:
     """The colour of a method such as ``moco-v2 + mixco``: its mixing's; plain frameworks share a grey.
 
-    What stands behind it in brackets is a note, and changes nothing.
+    A note in brackets after it is ignored.
     """
     mixings = [part for part in method.partition(" (")[0].split(" + ") if part in COLOURS]
     if method in COLOURS:
@@ -45,7 +45,7 @@ def colour_of(method: str) -> str:
 
 
 def epoch_colours() -> Colormap:
-    """A scale for epochs: early is pale, late stands out from the paper, in either theme."""
+    """A scale for epochs: early is pale, late stands out from the background, in either theme."""
     dark = mpl.rcParams["axes.facecolor"] == INK["dark"][1]
     shades = mpl.colormaps["viridis"](np.linspace(0.1, 1.0, 256) if dark else np.linspace(0.95, 0.0, 256))
     return ListedColormap(shades)
@@ -87,7 +87,7 @@ def figure(width: float = 7.0, height: float = 4.0) -> Figure:
 
 
 class PlainPowers(LogFormatterSciNotation):
-    """Powers in plain text, such as 10⁻³; matplotlib's own are formulas, and ``style`` draws none."""
+    """Powers in plain text, such as 10⁻³; matplotlib's own are mathtext, which ``style`` switches off."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         text = super().__call__(x, pos).removeprefix(r"$\mathdefault{").removesuffix("}$").replace(r"\times", "×")
@@ -111,7 +111,7 @@ def png(drawn: Figure) -> bytes:
 
 
 def smaller(picture: bytes) -> bytes:
-    """A PNG in 256 colours: a third of the bytes, and hardly another picture."""
+    """A PNG in 256 colours: a third of the bytes, with hardly a visible difference."""
     buffer = io.BytesIO()
     few = Image.open(io.BytesIO(picture)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     few.save(buffer, "png", optimize=True)

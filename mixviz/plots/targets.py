@@ -1,4 +1,4 @@
-"""Pictures of the contrast table: who is compared with whom, who should match, who does, and who moves the query."""
+"""Pictures of the contrast table: comparisons, targets, probabilities, and what moves the query."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -38,7 +38,7 @@ LABELS: Mapping[str, str] = {
 DECADES = (0.0001, 0.001, 0.01, 0.1, 1)
 TICKS = {"probabilities": DECADES, "gradient_share": DECADES, "gap": (-1, -0.1, -0.01, 0, 0.01, 0.1, 1)}
 NO_PROBABILITIES = "no negatives, so no probabilities"
-FLOOR = DECADES[0]  # smallest probability or share that has a colour of its own
+FLOOR = DECADES[0]  # smallest probability or share with a distinct colour
 
 
 def plot_contrast_table(
@@ -52,7 +52,7 @@ def plot_contrast_table(
     """A heat map of queries x candidates, with the column groups named above and the title above these.
 
     columns: which groups to show; None: all. count: of queue and synthetic each query's hardest are shown, sorted by
-    similarity, hardest first, so there a column is a rank, not one candidate. No candidate: grey. Colours of
+    similarity, hardest first, so a column there is a rank, not one candidate. No candidate: grey. Colours of
     probabilities and shares are logarithmic, those of the gap are so beyond ±0.001.
     """
     shown = hardest(table, count, columns)
@@ -63,7 +63,7 @@ def plot_contrast_table(
 def name_contrast_table(
     ax: Axes, queries: int, what: What = "targets", title: str = "", bar: Axes | None = None
 ) -> Axes:
-    """The axes of ``plot_contrast_table``, but for its columns: and the scale of colours, in ``bar`` if given."""
+    """The axes of ``plot_contrast_table`` without its columns, and the colour scale, in ``bar`` if given."""
     ax.set_facecolor(mpl.rcParams["grid.color"])
     ax.set_ylabel("query")
     ax.set_ylim(queries - 0.5, -0.5)
@@ -82,7 +82,7 @@ def name_contrast_table(
 
 
 def draw_contrast_table(ax: Axes, shown: ContrastTable, what: What = "targets") -> Axes:
-    """The heat map of ``plot_contrast_table`` alone, with the names of its columns.
+    """Only the heat map of ``plot_contrast_table``, with the names of its columns.
 
     shown: the part of a table that is drawn, from ``mixviz.analysis.targets.hardest``.
     """
@@ -104,7 +104,7 @@ def draw_contrast_table(ax: Axes, shown: ContrastTable, what: What = "targets") 
 
 
 def _scale(what: str) -> tuple[Normalize, Colormap]:
-    """Colours run from the paper's to the ink's, so that what is near zero steps back in light and dark alike."""
+    """Colours run from the background's to the text's, so that values near zero recede in light and dark alike."""
     paper, ink = mpl.rcParams["axes.facecolor"], mpl.rcParams["text.color"]
     rising = LinearSegmentedColormap.from_list("rising", [paper, "#0091d5", ink])
     if what == "gap":
@@ -116,7 +116,7 @@ def _scale(what: str) -> tuple[Normalize, Colormap]:
 
 
 def _name_columns(ax: Axes, table: ContrastTable) -> None:
-    """A bracket and a name above each group; below, numbers where a column is an image."""
+    """A bracket and a name above each group; below, numbers if a column is an image."""
     ax.set_xlim(-0.5, sum(table.groups.values()) - 0.5)
     place = blended_transform_factory(ax.transData, ax.transAxes)
     for name, where in table.slices.items():
@@ -153,7 +153,7 @@ def _numbers(table: ContrastTable, name: str, where: slice) -> dict[float, str]:
 
 
 def plot_loss_parts(ax: Axes, parts: pd.Series) -> Axes:
-    """The loss as one bar, shared out among the kinds of queries: ``mixviz.analysis.targets.loss_by_term``."""
+    """The loss as one bar, divided among the kinds of queries: ``mixviz.analysis.targets.loss_by_term``."""
     return draw_loss_parts(name_loss_parts(ax), parts)
 
 
@@ -169,7 +169,7 @@ def name_loss_parts(ax: Axes) -> Axes:
 
 
 def draw_loss_parts(ax: Axes, parts: pd.Series) -> Axes:
-    """The bar of ``plot_loss_parts`` alone; a part has its name where that fits."""
+    """Only the bar of ``plot_loss_parts``; a part has its name if that fits."""
     colours = [KIND_COLOURS["partner"] if name.startswith("blends") else KIND_COLOURS["batch"] for name in parts.index]
     widths = 100 * parts / parts.sum()
     starts = widths.cumsum() - widths
@@ -185,7 +185,7 @@ def plot_row(ax: Axes, row: pd.DataFrame) -> Axes:
     """One query's candidates: bars of the probability, coloured by kind, and a line with its value at each target.
 
     The axis is logarithmic, since thousands of candidates share what the target gives to one or two.
-    row: from ``mixviz.analysis.targets.query_row``. On BYOL, which has no probabilities, targets alone.
+    row: from ``mixviz.analysis.targets.query_row``. On BYOL, which has no probabilities, only targets.
     """
     draw_row(name_row(ax, row), row)
     _legend(ax)
@@ -207,7 +207,7 @@ def name_row(ax: Axes, row: pd.DataFrame) -> Axes:
 
 
 def draw_row(ax: Axes, row: pd.DataFrame) -> Axes:
-    """The bars and lines of ``plot_row`` alone."""
+    """Only the bars and lines of ``plot_row``."""
     tops, kinds = row["probability"].fillna(0).clip(lower=FLOOR).to_numpy(), row["kind"].to_numpy()
     left, right = np.arange(len(row)) - BAR / 2, np.arange(len(row)) + BAR / 2
     bars = np.array([[left, left, right, right], [np.full_like(tops, FLOOR), tops, tops, np.full_like(tops, FLOOR)]]).T
@@ -228,7 +228,7 @@ def plot_mass(
     masses: Mapping[str, pd.DataFrame],
     what: Literal["target", "probability", "gradient_share"] = "gradient_share",
 ) -> Axes:
-    """Mass by kind of candidate as one stacked bar a method, in per cent.
+    """Mass by kind of candidate as one stacked bar per method, in per cent.
 
     masses: method -> ``mixviz.analysis.targets.mean_mass`` of its table. A method without such mass has no bar.
     """

@@ -1,6 +1,6 @@
 """The verdict over seeds: each seed's difference with the interval of the mean, and the chance of more seeds.
 
-``name_x`` draws what holds while seeds come and go, ``draw_x`` what changes with them, ``plot_x`` both.
+``name_x`` draws what does not depend on the number of seeds, ``draw_x`` what does, ``plot_x`` both.
 """
 
 import matplotlib as mpl
@@ -14,7 +14,7 @@ TOP, BOTTOM, INTERVAL = 0.86, 0.2, 0.09  # of the axes' height: between them the
 
 
 def plot_differences(ax: Axes, found: Verdict) -> Axes:
-    """A dot a seed, the first on top; below them the mean with its interval, coloured by what it settles."""
+    """A dot per seed, the first on top; below them the mean with its interval, coloured by its verdict."""
     name_differences(ax, found)
     return draw_differences(ax, found)
 
@@ -45,7 +45,7 @@ def draw_differences(ax: Axes, found: Verdict) -> Axes:
 
 
 def plot_chances(ax: Axes, found: Verdict) -> Axes:
-    """The chance that so many seeds settle the sign; a line at the chance wanted, a dot where it is reached."""
+    """The probability that this number of seeds settles the sign; a line at the wanted one, a dot at its crossing."""
     name_chances(ax, found)
     return draw_chances(ax, found)
 
@@ -69,7 +69,7 @@ def draw_chances(ax: Axes, found: Verdict) -> Axes:
 
 
 def _with_room(ax: Axes) -> Axes:
-    """Leaves room for what is said above the axes."""
+    """Leave room for the text above the axes."""
     ax.set_title(" ")
     return ax
 

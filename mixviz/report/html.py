@@ -1,4 +1,4 @@
-"""A report: one HTML file that holds everything, pictures included, and reads well in light and dark."""
+"""A report: one HTML file with everything, including pictures, in a light and a dark theme."""
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ class Report:
         self.parts.append(f"<h2>{escape(text)}</h2>")
 
     def text(self, text: str, note: bool = False) -> None:
-        """A paragraph; `code` stands between backquotes. note: in a quieter colour."""
+        """A paragraph; `code` is between backquotes. note: in a muted colour."""
         pieces = escape(text).split("`")
         marked = "".join(f"<code>{piece}</code>" if i % 2 else piece for i, piece in enumerate(pieces))
         self.parts.append(f"<p{' class=note' if note else ''}>{marked}</p>")

@@ -1,7 +1,7 @@
-"""Every analysis of one run at once: what ``report`` draws, and what a notebook may take pieces of.
+"""All analyses of one run: what ``report`` draws, and what a notebook can use parts of.
 
-Images are those of the run's own data set. Test images are looked at, as in the papers, and nothing is chosen on them;
-if there are none, the training images that were held out.
+Images are those of the run's own data set: test images, on which nothing is selected; if there are none, the held-out
+training images.
 """
 
 from collections.abc import Sequence
@@ -46,9 +46,9 @@ from mixviz.terms import Term
 
 SHOWN = 16  # images of a contrast table
 PAIRS = 300  # of images that are blended
-MOVED = 500  # images that are moved by augmentations
-READ = 1000  # images that their parameters are read out of, in train and in test
-DECIDED = 3000  # images of train and of test that a classifier on the heads is trained and looked at with
+MOVED = 500  # images that are changed by augmentations
+READ = 1000  # images from which their parameters are predicted, in train and in test
+DECIDED = 3000  # images of train and of test for a classifier on the heads
 NEIGHBOURS = 10
 PROJECTED = 2000  # points of a projection
 LAMS = torch.linspace(0, 1, 11)
@@ -59,9 +59,9 @@ AUGMENTATIONS = ("rotation", "hue", "grayscale", "crop", "blur", "texture")
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """The proxy task as the last epoch has it, on one batch of held-out training images."""
+    """The proxy task of the last epoch, on one batch of held-out training images."""
 
-    table: ContrastTable  # of few queries: the blends where the method makes some, LooC's second space where it has it
+    table: ContrastTable  # of few queries: blends if the method makes some, LooC's second space if it has one
     mass: pd.DataFrame  # of a whole batch, by kind of candidate
     temperature: float  # of the queries
     response: pd.DataFrame | None  # to other temperatures; None without negatives
@@ -70,10 +70,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Blends:
-    """How the network reads blends of two images."""
+    """How the network responds to blends of two images."""
 
     paths: dict[str, MixPath]  # mixup, cutmix
-    calibrations: dict[str, Calibration]  # at the temperature at which the method reads blends
+    calibrations: dict[str, Calibration]  # at the temperature that the method uses for blends
     measures: dict[str, pd.DataFrame]  # one row a pair
 
 
@@ -88,12 +88,12 @@ class Neighbourhood:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """All that was found of a run; what needs labels is None without."""
+    """All analyses of a run; those that need labels are None without."""
 
     run: Run
     film: Film | None
     test: Dataset  # or the held-out images, if the data have no test split
-    exact: bool  # False: a recording, whose keys and queue were made anew by its encoder
+    exact: bool  # False: a recording, whose keys and queue were recomputed by its encoder
     task: Task
     geometry: dict[str, Geometry]  # by embedding
     neighbourhood: Neighbourhood
@@ -106,11 +106,11 @@ class Overview:
     invariance: pd.DataFrame | None  # head x augmentation; None if the data have no factors
     per_head: Heads  # nearest neighbours among the test images: head -> (SHOWN, k) rows
     contribution: HeadContribution | None  # to a classifier's decisions; None with one embedding space
-    factors: pd.DataFrame | None  # how well each factor of the data is read from each head; None where it has none
+    factors: pd.DataFrame | None  # how well each factor of the data can be read from each head; None without factors
 
 
 def overview(run: Run, images: int = 10_000, projection: str = "pca", device: str = "auto") -> Overview:
-    """Analyse a run or a recording, with at most so many images of test, and of train without the held-out ones.
+    """Analyse a run or a recording, on at most this number of images of test, and of train without the held-out ones.
 
     Raises UserError.
 
@@ -124,10 +124,10 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
     train, test = (
         sets.train.sample(images),
         sets.unseen.sample(images),
-    )  # in random order: any part is like all
+    )  # in random order: any part represents all
     if len(test) <= NEIGHBOURS:
         raise UserError(
-            f"{run.name} has {len(test)} images to look at, but a report needs more than {NEIGHBOURS}: add some, or "
+            f"{run.name} has {len(test)} images for analysis, but a report needs more than {NEIGHBOURS}: add some, or "
             "train with a larger --holdout, of which at most a tenth of the images is taken"
         )
     seen = {"train": look(embedder, train, names), "test": look(embedder, test, names)}
@@ -157,7 +157,7 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
 
 @torch.no_grad()
 def look(embedder: Embedder, images: Dataset, names: Sequence[str], batch_size: int = 512) -> Heads:
-    """Embeddings of a whole set in every space, without ever holding all of it as floats."""
+    """Embeddings of a whole set in every space, without converting all of it to floats at once."""
     with frozen(embedder):
         parts = [
             heads(embedder, clean(images, slice(start, start + batch_size)), names)
@@ -198,7 +198,7 @@ def typical(terms: list[Term]) -> Term:
 
 @torch.no_grad()
 def _geometry(method: Method, config: RunConfig, seen: Heads, test: Dataset) -> dict[str, Geometry]:
-    """By embedding; two views of the first images are the pairs of alignment."""
+    """By embedding; two views of the first images are the pairs for alignment."""
     embedder, names = method.framework.online, head_names(config)
     device = embedder.device
     inputs, augmentation = prepared(test, slice(PAIRS), device), augmentation_of(config.augment, test)
@@ -226,7 +226,7 @@ def _regularisation(seen: dict[str, Heads], train: Dataset, test: Dataset) -> Re
 
 @torch.no_grad()
 def _blends(method: Method, temperature: float, test: Dataset) -> Blends:
-    """Blends of test images, read against the network's own clean embeddings of them and of others."""
+    """Blends of test images, compared with the network's embeddings of the clean images and of others."""
     embedder = method.framework.online
     pairs = min(PAIRS, len(test) // 4)
     inputs = clean(test, slice(4 * pairs), embedder.device)
@@ -249,14 +249,14 @@ def _moved(embedder: Embedder, names: tuple[str, ...], test: Dataset) -> dict[st
 
 
 def heads_of_prepared(embedder: Embedder, names: tuple[str, ...], data: Dataset) -> EmbedHeads:
-    """Embeddings of examples as augmentation takes them, so that factors can move them first."""
+    """Embeddings of prepared examples, so that factors can change them first."""
     return lambda inputs: heads(embedder, domain_of(data).finish(inputs), names)
 
 
 def _contribution(
     seen: dict[str, Heads], names: tuple[str, ...], train: Dataset, test: Dataset
 ) -> HeadContribution | None:
-    """Of the embedding spaces; of few images, since the probe is the slow part."""
+    """Of the embedding spaces, on few images, since the probe is slow."""
     if len(names) < 2 or train.labels is None or test.labels is None:
         return None
     parts = [{name: seen[split][name][:DECIDED] for name in names} for split in ("train", "test")]
@@ -265,19 +265,19 @@ def _contribution(
 
 
 def _factors(seen: dict[str, Heads], train: Dataset, test: Dataset) -> pd.DataFrame | None:
-    """By kNN, which sees what varies much; a linear map finds directions in which a head hardly varies."""
+    """By kNN, which sees what varies most; a linear map also finds directions in which a head hardly varies."""
     if not train.factors:
         return None
     return factor_readout(seen["train"], seen["test"], train, test, ("label", *train.factors), "knn")
 
 
 def factors_of(data: Dataset) -> tuple[str, ...]:
-    """What is moved of such data: of images the factors of the papers, of others all that there are."""
+    """The factors to vary: for images those of the papers, for other data all."""
     return tuple(name for name in domain_of(data).factors if data.domain != "image" or name in AUGMENTATIONS)
 
 
 def _invariance(embedder: Embedder, names: tuple[str, ...], train: Dataset, test: Dataset) -> pd.DataFrame | None:
-    """None without factors. Glyphs are read out in one pose and colour: in all of them there is nothing to read."""
+    """None without factors. Glyphs have one pose and colour here: with uniform ones there is nothing to predict."""
     factors = factors_of(test)
     if not factors:
         return None

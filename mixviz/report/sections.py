@@ -1,4 +1,4 @@
-"""The sections of a report: what is told and shown of one run, or of several side by side."""
+"""The sections of a report, on one run or several side by side."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -51,7 +51,7 @@ NEAREST_OF = 3  # the test image whose neighbours are shown head by head
 
 
 def write_report(path: Path, found: Found) -> Path:
-    """One chapter a question."""
+    """One chapter per question."""
     report = Report("mixviz: " + ", ".join(found))
     films = {name: one.film for name, one in found.items() if one.film is not None}
     what_was_trained(report, found)
@@ -76,18 +76,18 @@ def what_was_trained(report: Report, found: Found) -> None:
         header = ["method", "data", "encoder", "protocol", "target", "test accuracy, %", "seed", "device"]
         report.table(header, rows)
     else:
-        report.text("Not read out yet: `python -m mixviz evaluate RUN`.", note=True)
+        report.text("Not evaluated yet: `python -m mixviz evaluate RUN`.", note=True)
     report.table(*differences({name: one.run.config for name, one in found.items()}))
     inexact = [name for name, one in found.items() if not one.exact]
     if inexact:
         report.text(
-            f"Of {', '.join(inexact)} the encoder alone is kept: it makes keys and queue anew, of training views.",
+            f"Of {', '.join(inexact)} only the encoder is stored: it recomputes keys and queue from training views.",
             note=True,
         )
 
 
 def how_it_is_read_out(report: Report, runs: Mapping[str, Run]) -> None:
-    """Pictures of the read-outs of labels that are in the run folders: few labels, corruptions, class by class."""
+    """Pictures of stored evaluations of labels: few labels, corruptions, class by class."""
     few = {name: few_shot_intervals(run) for name, run in runs.items()}
     if few := {name: intervals for name, intervals in few.items() if intervals}:
         report.heading("With few labels")
@@ -101,7 +101,7 @@ def how_it_is_read_out(report: Report, runs: Mapping[str, Run]) -> None:
     }
     if tables:
         report.heading("On corrupted images")
-        report.figure(drawing(plot_severities, tables), "The linear classifier was trained on clean images alone.")
+        report.figure(drawing(plot_severities, tables), "The linear classifier was trained on clean images only.")
     for name, table in tables.items():
         report.figure(drawing(plot_corruption_table, table, name, size=(7.5, 4.5)), f"{name}: kind by kind.")
     by_protocol: dict[str, dict[str, Confusion]] = {}
@@ -114,7 +114,7 @@ def how_it_is_read_out(report: Report, runs: Mapping[str, Run]) -> None:
         size = len(next(iter(confusions.values())).names)
         report.figure(drawing(plot_class_accuracies, confusions, size=(8, 0.3 * size + 1)), "The hardest class first.")
         for name, confusion in confusions.items():
-            report.figure(drawing(plot_confusion, confusion, name, size=(7, 6.5)), f"{name}: what is taken for what.")
+            report.figure(drawing(plot_confusion, confusion, name, size=(7, 6.5)), f"{name}: confused classes.")
 
 
 def few_shot_intervals(run: Run) -> dict[int, tuple[float, float, float]]:
@@ -128,7 +128,7 @@ def few_shot_intervals(run: Run) -> dict[int, tuple[float, float, float]]:
 
 
 def differences(configs: Mapping[str, RunConfig]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the settings: of several runs those in which they differ; of one those not the defaults.
+    """Header and rows of the settings: of several runs, the differing ones; of one, those that are not defaults.
 
     Settings of mixings that a run does not use are left out.
     """
@@ -141,7 +141,7 @@ def differences(configs: Mapping[str, RunConfig]) -> tuple[list[str], list[list[
 
 
 def in_use(config: RunConfig) -> dict[str, object]:
-    """The settings, but for those of mixings that are switched off."""
+    """The settings, without those of mixings that are off."""
     unused = tuple(f"{name}_" for name in MIXINGS if name not in config.method.mixing)
     return {name: value for name, value in config.flat().items() if not name.startswith(unused)}
 
@@ -160,7 +160,7 @@ def how_it_learned(report: Report, films: Mapping[str, Film]) -> None:
     curves = {
         "knn_accuracy/backbone": "Each probe by the majority of its nearest others: coarse, for comparing epochs.",
         "proxy_accuracy": "The contrastive task itself. Dashed: synthetic negatives compete as well.",
-        "effective_negatives": "How many negatives share the pull: the exponential of the entropy of their weights.",
+        "effective_negatives": "How many negatives push: the exponential of the entropy of their weights.",
         "false_negatives": "Negatives that are of the query's own class, among the hardest.",
         "effective_rank/all": "How many directions the embedding uses.",
     }
@@ -172,7 +172,7 @@ def how_it_learned(report: Report, films: Mapping[str, Film]) -> None:
         paths = {name: path for name, path in paths.items() if path is not None}
         if paths:
             report.figure(
-                drawing(plot_alignment_uniformity, paths, alignment), "The way over training, from hollow to filled."
+                drawing(plot_alignment_uniformity, paths, alignment), "The path over training, from hollow to filled."
             )
     for name, film in films.items():
         if "hardness" in film.curves:
@@ -195,9 +195,9 @@ def alignment_path(film: Film, alignment: str) -> pd.DataFrame | None:
 
 
 def the_task(report: Report, found: Found) -> None:
-    report.heading("The task as the last epoch has it")
+    report.heading("The task in the last epoch")
     report.text(
-        "Queries are rows, candidates columns. What the loss asks for are the targets; what the network says, the "
+        "Queries are rows, candidates columns. The loss asks for the targets; the network's answers are the "
         "probabilities. Their gap moves the query: candidates above their target push it away."
     )
     for name, one in found.items():
@@ -206,7 +206,7 @@ def the_task(report: Report, found: Found) -> None:
                 drawing(plot_contrast_table, one.task.table, what, title=name, size=(9, 4)), f"{name}: {what}."
             )
     masses = {name: one.task.mass for name, one in found.items()}
-    report.figure(drawing(plot_mass, masses, size=(8, 0.45 * len(found) + 1.2)), "Who moves the query.")
+    report.figure(drawing(plot_mass, masses, size=(8, 0.45 * len(found) + 1.2)), "What moves the query.")
     for name, one in found.items():
         if beside := FRAMEWORKS[one.run.config.method.framework].beside:
             report.text(f"{name}: {beside}", note=True)
@@ -249,7 +249,7 @@ def the_neighbours(report: Report, found: Found) -> None:
         height = 0.3 * len(next(iter(tables.values()))) + 1
         report.figure(drawing(plot_purity, tables, names, NEIGHBOURS, size=(8, height)), "By the backbone.")
     hubs = {name: one.neighbourhood.hubs for name, one in found.items()}
-    report.figure(drawing(plot_hubness, hubs), "Points that are everybody's neighbour, and points that are nobody's.")
+    report.figure(drawing(plot_hubness, hubs), "Points that are neighbours of many or of none.")
     for name, one in found.items():
         known = one.test.numbered_labels
         labels = torch.zeros(len(one.test)) if known is None else known
@@ -301,8 +301,8 @@ def measure_table(name: str, one: Overview, measure: str) -> pd.DataFrame:
 def the_invariances(report: Report, found: Found) -> None:
     report.heading("What each embedding ignores")
     report.text(
-        "An embedding that does not move with an augmentation is invariant to it. One that moves may still not tell by "
-        "how much: the read-out asks a linear map for the augmentation's own parameter."
+        "An embedding that does not move with an augmentation is invariant to it. One that moves may still not show by "
+        "how much: the readout predicts the augmentation's parameter by a linear map."
     )
     for name, one in found.items():
         size = (7.5, 0.45 * len(one.per_head) + 1.4)
@@ -315,12 +315,12 @@ def the_invariances(report: Report, found: Found) -> None:
         if one.factors is not None:
             report.figure(drawing(plot_factor_readout, one.factors, size=size), f"{name}: what each head keeps.")
         if one.contribution is not None:
-            report.figure(drawing(plot_contributions, one.contribution, size=(7, 3.5)), f"{name}: who decides.")
+            report.figure(drawing(plot_contributions, one.contribution, size=(7, 3.5)), f"{name}: parts of decisions.")
             pictures = domain_of(one.test).thumbnail(one.test.stored)
             nearest = {head: index[NEAREST_OF] for head, index in one.per_head.items()}
             report.figure(
                 drawing(plot_neighbours_per_head, pictures, NEAREST_OF, nearest, size=(7, 0.9 * len(nearest))),
-                f"{name}: the nearest images as each head has it.",
+                f"{name}: the nearest images in each head.",
             )
 
 
@@ -329,7 +329,7 @@ def the_regularisation(report: Report, found: Found) -> None:
     parts = {name: one.regularisation for name, one in found.items()}
     report.figure(
         drawing(plot_regularisation, parts, size=(7.5, 0.8 * len(found) + 1)),
-        "The less an encoder knows its training images by heart, the nearer the dots are to the noise floor.",
+        "The less an encoder memorises its training images, the nearer the dots are to the noise floor.",
     )
 
 
@@ -344,7 +344,7 @@ def _unseen(images: Dataset) -> str:
 
 
 def drawing(plot: Callable[..., Axes], *parts: object, size: tuple[float, float] = (7.5, 4), **options: object):
-    """Draws a figure with this plot alone, when it is asked for."""
+    """Draw a figure with just this plot, when it is needed."""
 
     def draw() -> Figure:
         drawn = figure(*size)

@@ -1,8 +1,8 @@
-"""Training beside the main thread, so that a notebook stays alive: one run at a time, stopped cleanly, never orphaned.
+"""Training in a background thread, so that a notebook stays responsive: one run at a time, stopped cleanly.
 
-It is a thread and not a process of its own: PyTorch computes without Python's lock, so the notebook answers as fast
-(on two busy cores its event loop woke up 9 ms late in the median under either), encoders and mixings that are defined
-in the notebook can be trained, nothing is imported or decoded twice, and it cannot outlive the kernel.
+It is a thread, not a process: PyTorch releases Python's lock, so the notebook responds as fast (on two busy cores its
+event loop woke up 9 ms late in the median with either), encoders and mixings defined in the notebook can be trained,
+nothing is imported or decoded twice, and it cannot outlive the kernel.
 """
 
 import atexit
@@ -31,9 +31,9 @@ class _Stopped(Exception):
 
 
 class Training:
-    """A run that is trained beside the main thread, from ``begin`` or ``go_on``; ``stop`` ends it after a step.
+    """A run trained in a background thread, started by ``begin`` or ``resume``; ``stop`` ends it after a step.
 
-    What the last whole epoch left is kept, and can be gone on with.
+    The last complete epoch is kept, and training can be resumed from it.
     """
 
     latest: ClassVar["Training | None"] = None
@@ -52,12 +52,12 @@ class Training:
 
     @classmethod
     def begin(cls, config: RunConfig, name: str, root: Path) -> Self:
-        """Train a new run. Raises UserError where its name is taken, or while another one is trained."""
+        """Train a new run. Raises UserError if its name is taken, or while another one is trained."""
         return cls(Run.check_new(config, name, root), config)._start()
 
     @classmethod
-    def go_on(cls, run: Run) -> Self:
-        """Go on with a run that was stopped. Raises UserError while another one is trained."""
+    def resume(cls, run: Run) -> Self:
+        """Resume a run that was stopped. Raises UserError while another one is trained."""
         return cls(run, run.config)._start()
 
     @property
@@ -66,17 +66,17 @@ class Training:
 
     @property
     def images_per_second(self) -> float:
-        """Since it began or went on, pauses for monitor and film included; 0 where that is not known yet."""
+        """Since it began or was resumed, including pauses for monitor and film; 0 if not known yet."""
         return self._rate
 
     @property
     def seconds_left(self) -> float | None:
-        """None where it is not known yet."""
+        """None if not known yet."""
         return (self.total - self.done) / self._rate if self._rate else None
 
     @property
     def told(self) -> str:
-        """How far it is, in a line."""
+        """The progress in one line."""
         name, epochs = self.run.name, self.config.train.epochs
         if self.state == "failed":
             return f"{name} failed: {self.failure}"
@@ -94,7 +94,7 @@ class Training:
         self._thread.join()
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until it ends, or for so many seconds."""
+        """Wait until it ends, for at most this number of seconds."""
         self._thread.join(seconds)
 
     def _start(self) -> Self:
@@ -106,7 +106,7 @@ class Training:
         return self
 
     def _work(self, threads: int) -> None:
-        torch.set_num_threads(threads)  # each thread has a number of its own
+        torch.set_num_threads(threads)  # set per thread
         try:
             images = _images(self.config.data)
             if (self.run.path / "config.json").exists():
@@ -116,7 +116,7 @@ class Training:
             self.state = "finished"
         except _Stopped:
             self.state = "stopped"
-        except Exception as error:  # told by whoever waits: nobody sees what a thread raises
+        except Exception as error:  # raised by ``wait``, since a thread's exceptions are lost
             self.failure, self.state = error, "failed"
 
     def _watch(self, done: int, total: int) -> None:
@@ -132,13 +132,13 @@ class Training:
 
 @lru_cache(maxsize=1)
 def _images(config: DataConfig) -> Dataset:
-    """Training images; kept, since the next run is mostly trained on the same."""
+    """Training images; cached, since the next run usually has the same."""
     return load_sets(config, progress=False).all_train
 
 
 @atexit.register
 def _end() -> None:
-    """Let the last step end before the interpreter does."""
+    """Let the last step end before the interpreter exits."""
     if Training.latest is not None and Training.latest.is_on:
         Training.latest._halt.set()
         Training.latest.wait(LONGEST_WAIT)

@@ -1,4 +1,4 @@
-"""What every widget is: controls, the numbers behind a picture, and the picture, drawn anew as a control moves."""
+"""The base of all widgets: controls, the numbers behind a picture, and the picture, redrawn when a control moves."""
 
 import base64
 import os
@@ -24,19 +24,19 @@ SENTENCE = "<p style='max-width: 60em; line-height: 1.4; margin: 0.2em 0'>{}</p>
 
 
 class Widget:
-    """Controls over a picture and a sentence; a subclass says what is looked at, and how it is drawn.
+    """Controls, a picture and a sentence; a subclass defines the analysis and the drawing.
 
-    ``look(**values)`` makes an analysis of the controls' values, ``numbers()`` tells what it shows, ``draw(figure)``
-    draws it, ``caption()`` says it in a sentence. Display it as the last expression of a cell. ``set(lam=0.3)`` moves
-    controls from code, ``state()`` is a short text from which ``from_state`` makes the widget as it stands.
+    ``look(**values)`` analyses the controls' values, ``numbers()`` are the numbers shown, ``draw(figure)`` draws them,
+    ``caption()`` says them in a sentence. Display it as the last expression of a cell. ``set(lam=0.3)`` moves controls
+    from code; ``state()`` is a short string from which ``from_state`` restores the widget.
 
-    controls: by name. values: of controls, in place of their defaults. Raises UserError on any that cannot be.
+    controls: by name. values: of controls, instead of their defaults. Raises UserError for impossible ones.
     """
 
     size: ClassVar[tuple[float, float]] = (7.0, 3.6)  # inches of the picture
-    moving: ClassVar[frozenset[str]] = frozenset()  # controls that leave what ``set_stage`` draws as it is
+    moving: ClassVar[frozenset[str]] = frozenset()  # controls that do not change what ``set_stage`` draws
 
-    theme: Theme = "light"  # of pictures; ``Widget.theme = "dark"`` before widgets are made suits a dark page
+    theme: Theme = "light"  # of pictures; for a dark page, set ``Widget.theme = "dark"`` before making widgets
 
     def __init__(self, controls: Mapping[str, Control], values: Mapping[str, Any]):
         self.controls = dict(controls)
@@ -58,7 +58,7 @@ class Widget:
         self.set(**values)
 
     def look(self, **values: Any) -> Any:
-        """The analysis of the controls' values, kept in ``seen``. Raises UserError where these have no meaning."""
+        """The analysis of the controls' values, stored in ``seen``. Raises UserError for impossible values."""
         raise NotImplementedError
 
     def numbers(self) -> dict[str, Any]:
@@ -66,35 +66,35 @@ class Widget:
         raise NotImplementedError
 
     def draw(self, figure: Figure, **axes: Axes) -> None:
-        """Draw ``seen``: into an empty figure, or into the axes that ``set_stage`` returned, over what it drew."""
+        """Draw ``seen``: into an empty figure, or over the axes that ``set_stage`` returned."""
         raise NotImplementedError
 
     def set_stage(self, figure: Figure) -> dict[str, Axes]:
-        """Draw what stays as it is while the controls in ``moving`` move. Returns the axes, by name, for ``draw``.
+        """Draw what does not depend on the controls in ``moving``. Returns the axes, by name, for ``draw``.
 
-        A picture with little that moves is drawn several times as fast so. Not called without ``moving``.
+        This draws a picture with few changing parts several times as fast. Not called without ``moving``.
         """
         raise NotImplementedError
 
     def staged_for(self) -> Hashable:
-        """What else the stage shows beside where controls stand; where that is another, the stage is set anew."""
+        """What else the static part depends on besides the controls; if it changes, the static part is redrawn."""
         return None
 
     def caption(self) -> str:
-        """What the picture says, in a sentence."""
+        """The picture's message in a sentence."""
         return ""
 
     def unused(self, **values: Any) -> Mapping[str, str]:
-        """Controls that change nothing at these values, each with the reason; they are greyed out."""
+        """Controls without effect at these values, each with the reason; they are greyed out."""
         return {}
 
     @property
     def values(self) -> dict[str, Any]:
-        """Where the controls stand, by name."""
+        """The values of the controls, by name."""
         return {name: control.value for name, control in self.controls.items()}
 
     def set(self, **values: Any) -> Self:
-        """Move controls, and draw once. Raises UserError on a control or a value that there is not."""
+        """Move controls, and draw once. Raises UserError for an unknown control or an impossible value."""
         with self._hold():
             for name, value in values.items():
                 if name not in self.controls:
@@ -105,7 +105,7 @@ class Widget:
         return self
 
     def refresh(self) -> None:
-        """Look and draw anew."""
+        """Analyse and draw again."""
         values = self.values
         unused = self.unused(**values)
         for name, control in self.controls.items():
@@ -124,7 +124,7 @@ class Widget:
                 return self._staged().shot(self.draw)
             drawn = self._drawn()
             places = self._places.get(len(drawn.axes))
-            if places is None:  # fit the axes to their labels once, then leave them: fitting takes longer than drawing
+            if places is None:  # fit the axes to their labels only once: fitting takes longer than drawing
                 drawn = self._drawn("constrained")
                 drawn.draw_without_rendering()
                 places = self._places[len(drawn.axes)] = [axes.get_position() for axes in drawn.axes]
@@ -134,12 +134,12 @@ class Widget:
             return png(drawn)
 
     def state(self) -> str:
-        """Where the controls stand, where that is not the default: ``framework=byol&lam=0.3``."""
+        """The controls' values that are not defaults: ``framework=byol&lam=0.3``."""
         return urlencode({name: written(value) for name, value in self.values.items() if value != self.defaults[name]})
 
     @classmethod
     def from_state(cls, state: str, *args: Any, **more: Any) -> Self:
-        """A widget whose controls stand as ``state()`` says. args, more: what else makes it, such as its run."""
+        """A widget with the controls of ``state()``. args, more: its other arguments, such as its run."""
         widget = cls(*args, **more)
         pairs = dict(parse_qsl(state, keep_blank_values=True))
         for name in pairs.keys() - widget.controls.keys():
@@ -147,7 +147,7 @@ class Widget:
         return widget.set(**{name: parse(widget.controls[name], text) for name, text in pairs.items()})
 
     def drive(self) -> "Drive":
-        """Move every control to its ends and back, one by one: the numbers at each stop."""
+        """Move every control to its ends and back, one by one; returns the numbers at each stop."""
         lines = [f"as it is: {self._line()}"]
         for name, control in self.controls.items():
             before: Any = control.value
@@ -162,7 +162,7 @@ class Widget:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """The live widget; and, for a reader without a kernel, its picture as it stands, or its page in an export."""
+        """The live widget and, for a reader without a kernel, its current picture, or its page in an export."""
         if os.environ.get(SWITCH):
             return {"text/plain": repr(self), "text/html": page(self)}
         bundle = dict(self.box._repr_mimebundle_() or {})
@@ -176,7 +176,7 @@ class Widget:
         return screen
 
     def _show(self) -> None:
-        """Bring what is seen to the page."""
+        """Update the page."""
         assert isinstance(self.picture_widget, ipywidgets.Image)
         self.picture_widget.value = self.picture()
 
@@ -189,7 +189,7 @@ class Widget:
         if self._held:
             return
         if isinstance(change["owner"], (ipywidgets.Dropdown, ipywidgets.Checkbox)):
-            self._places.clear()  # other labels may stand in the picture now
+            self._places.clear()  # the picture may have other labels now
         self.refresh()
 
     @contextmanager
@@ -201,7 +201,7 @@ class Widget:
             self._held = False
 
     def _staged(self) -> Stage:
-        """The stage for where the controls stand that do not move on it; the latest ones are kept."""
+        """The static part for the current values of the controls not in ``moving``; the latest ones are cached."""
         stands = self.theme, self.staged_for(), *(v for name, v in self.values.items() if name not in self.moving)
         stage = self._stages.pop(stands, None)
         if stage is None:
@@ -222,7 +222,7 @@ class Widget:
 
 
 class Drive(list[str]):
-    """What a widget says at each stop of a drive, one line each; folded up where it is shown."""
+    """What a widget says at each stop of a drive, one line each; folded when displayed."""
 
     def __repr__(self) -> str:
         return "\n".join(self)

@@ -1,4 +1,4 @@
-"""What is a blend of two sounds? To the ear, as a spectrogram, and to a network that was trained with and without."""
+"""What is a blend of two sounds? To the ear, as a spectrogram, and to networks trained with and without blends."""
 
 import io
 import wave
@@ -34,13 +34,13 @@ HEARD = ("first", "blend", "second")
 QUEUE = 256
 NOT_THE_SAME = (
     "You hear λ times the first wave plus 1 − λ times the second. The network is given the blend of the two "
-    "spectrograms instead, as i-Mix blends what an encoder takes; this is no spectrogram of any sound."
+    "spectrograms instead, as i-Mix blends an encoder's inputs; no sound has this spectrogram."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SoundBlend:
-    """What is heard and seen of one blend."""
+    """One blend, heard and seen."""
 
     waves: tuple[np.ndarray, np.ndarray, np.ndarray]  # first, blend, second: int16 (T,), a second each
     spectrograms: dict[str, Tensor]  # title -> (1, mels, frames)
@@ -52,10 +52,10 @@ class SoundBlend:
 
 
 class BlendedSounds(Widget):
-    """Two sounds and their blend: heard, as spectrograms, and as the row of a network under i-Mix.
+    """Two sounds and their blend: to hear, as spectrograms, and as a network's row of the contrast table under i-Mix.
 
-    run: whose encoder, or several to compare; by default two recordings on the built-in tones, without and with i-Mix.
-    Every network is asked on the framework that it was trained on.
+    run: the encoder's, or several to compare; by default two recordings on the built-in tones, without and with i-Mix.
+    Every network is used with the framework that it was trained on.
     """
 
     size = (9.0, 4.4)
@@ -109,7 +109,7 @@ class BlendedSounds(Widget):
         return {"network": networks.ONLY_ONE} if len(self.networks) == 1 else {}
 
     def refresh(self) -> None:
-        """Look and draw anew, and hand the sounds to their players."""
+        """Analyse and draw again, and pass the sounds to their players."""
         super().refresh()
         for name, sound in zip(HEARD, self.seen.waves if self.seen else (), strict=False):
             self.players[name].value = wav(sound)
@@ -157,7 +157,7 @@ def wav(sound: np.ndarray) -> bytes:
 
 
 def _names(network: Network, rows: Sequence[int]) -> list[str]:
-    """What each sound of the batch is: its class, or its number where there are no classes."""
+    """What each sound of the batch is: its class, or its number if there are no classes."""
     data = network.held_out
     if data.labels is None:
         return [f"sound {row}" for row in rows]
@@ -165,7 +165,7 @@ def _names(network: Network, rows: Sequence[int]) -> list[str]:
 
 
 def _named(row: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The query's row with the two sounds called so, and the others of the batch by their names."""
+    """The query's row, with the two sounds marked and the others of the batch by their names."""
     called = {f"key {place}": name for place, name in enumerate(names)}
     called |= {f"key {place}": which for place, which in zip(BOTH, ("first", "second"), strict=True)}
     return row.assign(candidate=row["candidate"].replace(called))

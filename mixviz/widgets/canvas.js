@@ -11,7 +11,7 @@ export const integers = (view) => new Int32Array(view.buffer.slice(view.byteOffs
  *
  * draw(context, width, height, colours): on empty paper, always of the size that the model has; narrow pages shrink it.
  * point(x, y, event), leave(), press(event): the pointer moved or went down there, or left; a key went down. press says
- * true where it took the key.
+ * true if it handled the key.
  * Gives the canvas, redraw(), and remove(), which render should return.
  */
 export function mount({ model, el }, draw, { point, leave, press } = {}) {

@@ -1,4 +1,4 @@
-"""Widgets that are drawn in the page itself, on a canvas that answers the pointer and the keyboard without delay."""
+"""Widgets drawn in the page itself, on a canvas that responds to pointer and keyboard without delay."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ IMPORT = re.compile(r"^import .+ from \"\./canvas\.js\";$", re.MULTILINE)
 
 
 def script(name: str) -> str:
-    """A canvas's module and ``canvas.js``, which it imports, as one: a browser is sent one module and can load no more.
+    """A canvas's module joined with ``canvas.js``, which it imports, since a browser gets a single module.
 
     Top-level names of both must differ.
     """
@@ -27,32 +27,32 @@ def script(name: str) -> str:
 
 
 def packed(values: Any) -> bytes:
-    """Numbers as the bytes that ``floats`` and ``integers`` of the script read: float32, or int32 of whole ones."""
+    """Numbers as bytes for the script's ``floats`` and ``integers``: float32, or int32 for integers."""
     array = np.asarray(values)
     return array.astype("<f4" if array.dtype.kind == "f" else "<i4").tobytes()
 
 
 class Canvas(anywidget.AnyWidget):
-    """What every canvas is told. A subclass sets ``_esm = script("its.js")``, and adds what that draws as traits."""
+    """The traits of every canvas. A subclass sets ``_esm = script("its.js")`` and adds its data as traits."""
 
-    about = traitlets.Unicode().tag(sync=True)  # what is to be seen, for screen readers
-    problem = traitlets.Unicode().tag(sync=True)  # is said in the picture's place
+    about = traitlets.Unicode().tag(sync=True)  # description for screen readers
+    problem = traitlets.Unicode().tag(sync=True)  # shown instead of the picture
     colours = traitlets.Dict().tag(sync=True)  # ink, paper and line of the theme
     size = traitlets.List().tag(sync=True)  # width and height in px: the shape of the canvas, and how wide it grows
 
 
 class CanvasWidget(Widget):
-    """A widget whose picture is a canvas; ``draw`` makes the still one for a reader without a kernel.
+    """A widget whose picture is a canvas; ``draw`` makes a static one for a reader without a kernel.
 
-    A subclass names its ``canvas``, and gives in ``scene()`` what this draws. What the reader does on the canvas comes
-    back as a trait of it: observe that of ``picture_widget``, and ``set`` a control.
+    A subclass names its ``canvas``, whose data ``scene()`` returns. Actions on the canvas change a trait of it: observe
+    that of ``picture_widget``, and ``set`` a control.
     """
 
     canvas: ClassVar[type[Canvas]]
     picture_widget: Canvas
 
     def scene(self) -> Mapping[str, Any]:
-        """Traits of the canvas as ``seen`` has them. Of these, only what changed is sent."""
+        """Traits of the canvas from ``seen``. Only changes are sent."""
         raise NotImplementedError
 
     def _screen(self) -> Canvas:

@@ -1,4 +1,4 @@
-"""Who is compared with whom: the contrast table of any framework under any mixing, on a trained network."""
+"""What is compared with what: the contrast table of any framework under any mixing, on a trained network."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
@@ -25,22 +25,22 @@ from mixviz.widgets.fields import idle_controls, only_for
 from mixviz.widgets.networks import GLYPHS, GLYPHS_LOOC, Network
 
 FEW = [4, 8, 16, 32, 64, 128]
-BLENDING = [kind for kind in MIXINGS.values() if kind.seam == "queries"]
+BLENDING = [kind for kind in MIXINGS.values() if kind.slot == "queries"]
 OF_FRAMEWORKS = {"temperature": "temperature", "queue": "queue_length"}  # control -> setting
 OF_MIXINGS = {"weight": "weight", "hardest": "hardest", "pairs": "pairs", "towards": "towards_query"}
 
 
 class Seen(NamedTuple):
-    """The table of the queries that tell a mixing from its base, and what all kinds of queries add to the loss."""
+    """The table of the queries that distinguish a mixing from its base, and the loss of all kinds of queries."""
 
     table: Table
     loss: pd.Series
 
 
 class ContrastTable(Widget):
-    """A batch of queries against all their candidates, for one network asked by any framework under any mixing.
+    """A batch of queries and all their candidates, for one network with any framework and any mixing.
 
-    run: whose encoder; by default a recording on glyphs, for LooC one that has LooC's spaces.
+    run: the encoder's; by default a recording on glyphs, for LooC one with LooC's spaces.
     """
 
     size = (8.0, 4.0)
@@ -53,7 +53,7 @@ class ContrastTable(Widget):
             "mixing": choice("mixing", ["none", *MIXINGS], "none", "what is mixed"),
             "what": choice("shown", {label.partition("\n")[0]: name for name, label in LABELS.items()}, "targets"),
             "batch": steps("batch N", [4, 8, 16], 8, "images in the batch"),
-            "temperature": slider("temperature τ", 0.02, 1.0, 0.2, 0.02, "of the queries; small is sharp"),
+            "temperature": slider("temperature τ", 0.02, 1.0, 0.2, 0.02, "of the queries; small values are sharp"),
             "lam": slider("share λ", 0.0, 1.0, 0.7, 0.05, "weight of the first image of every blend"),
             "weight": slider("MixCo's weight β", 0.0, 2.0, 1.0, 0.1, "of the blends' loss"),
             "queue": steps("queue length K", [16, 64, 256, 1024, 2048], 256, "MoCo's stored keys of other images"),
@@ -93,7 +93,7 @@ class ContrastTable(Widget):
         return found | {f"loss of {name}": float(part) for name, part in loss.items()}
 
     def set_stage(self, figure: Figure) -> dict[str, Axes]:
-        figure.set_layout_engine("none")  # all places are known, and looking for them takes longer than drawing
+        figure.set_layout_engine("none")  # all positions are known, and computing them takes longer than drawing
         rows = {"height_ratios": [1, 0.07], "hspace": 0.22, "top": 0.87, "bottom": 0.13}
         (table, bar), (loss, rest) = figure.subplots(
             2, 2, gridspec_kw=rows | {"width_ratios": [1, 0.025], "wspace": 0.04, "left": 0.07, "right": 0.87}
@@ -124,8 +124,8 @@ class ContrastTable(Widget):
         return f"{said} {beside}".rstrip()
 
     def _network(self, mixing: str) -> Network:
-        """The reader's run; or a recording that has the spaces that the mixing wants. Raises UserError."""
+        """The given run, or a recording with the spaces that the mixing needs. Raises UserError."""
         found = networks.network(self.run or (GLYPHS_LOOC if mixing == "looc" else GLYPHS))
         if mixing == "looc" and "looc" not in found.run.config.method.mixing:
-            raise UserError(f"the run {found.run.name} has one embedding space: LooC is to be seen on a run with LooC")
+            raise UserError(f"the run {found.run.name} has one embedding space: LooC needs a run with LooC")
         return found

@@ -1,4 +1,4 @@
-"""Controls of widgets: each with a name that is read out, reachable by keyboard, and ends that can be tried."""
+"""Controls of widgets: each with a name for screen readers, keyboard access, and ends for tests."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,20 +15,20 @@ WIDTH = "23em"
 
 
 def slider(label: str, low: float, high: float, value: float, step: float = 0.01, about: str = "") -> Slider:
-    """A slider over real numbers, or over whole ones where ends, value and step are whole. about: its tooltip."""
+    """A slider over real numbers, or over integers if ends, value and step are integers. about: its tooltip."""
     whole = all(isinstance(number, int) for number in (low, high, value, step))
     kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
     return kind(value=value, min=low, max=high, step=step, **_named(label, about))
 
 
 def steps(label: str, values: Iterable[Any], value: Any, about: str = "") -> ipywidgets.SelectionSlider:
-    """A slider over a few values, such as powers of two, shown as they are written."""
+    """A slider over a few values, such as powers of two."""
     options = [(written(option), option) for option in values]
     return ipywidgets.SelectionSlider(options=options, value=value, **_named(label, about))
 
 
 def choice(label: str, options: Iterable[str] | Mapping[str, Any], value: Any, about: str = "") -> ipywidgets.Dropdown:
-    """A list to choose one from. options: what may be chosen, or what is shown -> what is chosen."""
+    """A list to choose one from. options: the values, or label -> value."""
     listed = list(options.items()) if isinstance(options, Mapping) else list(options)
     return ipywidgets.Dropdown(options=listed, value=value, **_named(label, about))
 
@@ -39,19 +39,19 @@ def toggle(label: str, value: bool = False, about: str = "") -> ipywidgets.Check
 
 
 def text(label: str, value: str = "", suggestions: Iterable[str] = (), about: str = "") -> ipywidgets.Combobox:
-    """A line to write in, with suggestions; it counts when it is left or Enter is pressed."""
+    """A text field with suggestions; its value counts when it loses focus or Enter is pressed."""
     return ipywidgets.Combobox(
         value=value, options=list(suggestions), ensure_option=False, continuous_update=False, **_named(label, about)
     )
 
 
 def written(value: Any) -> str:
-    """A value as controls, states and drives write it."""
+    """A value as text in controls, states and drives."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def choices(control: Control) -> list[Any] | None:
-    """What may be chosen of a list; None where the control is no list, or takes other words as well."""
+    """The choices of a list; None if the control is no list, or takes other words as well."""
     return _listed(control) if isinstance(control, Listed) else None
 
 
@@ -60,9 +60,9 @@ def _listed(control: Listed) -> list[Any]:
 
 
 def stops(control: Control) -> list[Any]:
-    """Where a drive takes a control: to all of a list's choices, to both of a box's, to both ends of a slider.
+    """The values in a drive: all of a list's choices, both of a box's, both ends of a slider.
 
-    A line of text is taken to all that is suggested.
+    A text field takes all its suggestions.
     """
     if isinstance(control, ipywidgets.Combobox):
         return list(control.options)
@@ -75,7 +75,7 @@ def stops(control: Control) -> list[Any]:
 
 
 def put(name: str, control: Control, value: Any) -> None:
-    """Set a control to a value that it can have. Raises UserError, with those that it can have."""
+    """Set a control to a possible value. Raises UserError with the possible ones."""
     listed = choices(control)
     if listed is not None:
         if value not in listed:
@@ -86,7 +86,7 @@ def put(name: str, control: Control, value: Any) -> None:
 
 
 def parse(control: Control, text: str) -> Any:
-    """The value that is written so, or the text itself where there is none."""
+    """The value with this text, or the text itself if there is none."""
     listed = choices(control)
     if listed is not None:
         return next((option for option in listed if written(option) == text), text)
@@ -97,7 +97,7 @@ def parse(control: Control, text: str) -> Any:
     try:
         return int(text) if isinstance(control, ipywidgets.IntSlider) else float(text)
     except ValueError as error:
-        raise UserError(f"{text!r} is no number for {control.description}: write one") from error
+        raise UserError(f"{text!r} is not a number for {control.description}: give one") from error
 
 
 def _named(label: str, about: str) -> dict[str, Any]:

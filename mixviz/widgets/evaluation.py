@@ -1,4 +1,4 @@
-"""What does a number measure? One checkpoint under every protocol, and a gain under more or fewer seeds."""
+"""What does a number measure? One checkpoint under every protocol, and a gain over more or fewer seeds."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,14 +22,14 @@ from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, slider, steps, toggle
 from mixviz.widgets.networks import GLYPHS, network
 
-FEW = 1000  # images of train and of test that a run is read with where it has no table yet
+FEW = 1000  # images of train and of test for a run that has no table yet
 ANYONE = "anyone"
-PRETENDED, PRETENDED_SPAN = "pretended", (-6.0, 6.0)  # points that are drawn, whatever the sliders say
+PRETENDED, PRETENDED_SPAN = "pretended", (-6.0, 6.0)  # points on the axis, whatever the sliders say
 TABLES = LEDGER.parent / "results" / "reproduce"
 
 
 class ProtocolComparison(Widget):
-    """One checkpoint, read out by the protocols that papers and libraries report, side by side.
+    """One checkpoint under the protocols that papers and libraries report, side by side.
 
     run: by default a recording on glyphs. Its table is that of ``python -m mixviz evaluate RUN --compare-protocols`` if
     that was called before; else it is made of ``images`` training and test images when it is first shown, which takes
@@ -42,10 +42,10 @@ class ProtocolComparison(Widget):
         self.run, self.images = find(run or GLYPHS), images
         peers = list(dict.fromkeys(reading.reported_by for reading in NAMED_PROTOCOLS))
         controls = {
-            "family": choice("read-outs", ["all", "linear", "nearest neighbours"], "all", "what reads the features"),
+            "family": choice("read-outs", ["all", "linear", "nearest neighbours"], "all", "kind of evaluation"),
             "reported_by": choice("reported by", [ANYONE, *peers], ANYONE, "the reference stays, to compare with"),
-            "peeking": toggle("chosen on test", True, "read-outs in which test labels also choose (best-on-test)"),
-            "head": toggle("read at the head", True, "read-outs of the embedding, which is thrown away elsewhere"),
+            "peeking": toggle("selected on test", True, "evaluations in which test labels also select (best-on-test)"),
+            "head": toggle("of the head", True, "evaluations of the embedding, which is usually discarded"),
         }
         self._pictures: dict[Any, bytes] = {}
         super().__init__(controls, values)
@@ -69,7 +69,7 @@ class ProtocolComparison(Widget):
         }
 
     def picture(self) -> bytes:
-        """The picture as a PNG; kept, since it holds many words."""
+        """The picture as a PNG; cached, since it has much text."""
         if self.problem:
             return super().picture()
         shown = self.theme, tuple(self.seen.index)
@@ -93,11 +93,11 @@ class ProtocolComparison(Widget):
 
 
 class SeedVerdict(Widget):
-    """Is a gain real? Paired differences of a method to its base, pretended or measured, under n seeds.
+    """Is a gain real? Paired differences of a method to its base, simulated or measured, over n seeds.
 
-    tables: differences of your own, "arm, against base" -> points, one a seed; by default those of the tables that
-    ``python -m mixviz reproduce`` made. live: they come from runs of this session, so they differ a little from machine
-    to machine: they alone are shown, without pretended ones, and ``numbers`` has only how many there are.
+    tables: your own differences, "arm, against base" -> points, one a seed; by default those of the tables that
+    ``python -m mixviz reproduce`` made. live: they come from runs of this session, so they differ slightly between
+    machines: only they are shown, without simulated ones, and ``numbers`` has only their count.
     """
 
     size = (8.5, 3.6)
@@ -113,10 +113,12 @@ class SeedVerdict(Widget):
             "draw": slider("another draw", 0, 20, 0, 1, "the same truth, other seeds"),
         }
         controls = {
-            "source": choice("differences", sources, sources[0], "of a known truth, or measured"),
+            "source": choice("differences", sources, sources[0], "simulated or measured"),
             "seeds": slider("seeds n", 1, most, min(3, most), 1, "paired runs of method and base"),
             **({} if live else pretended),
-            "confidence": steps("confidence", [0.8, 0.9, 0.95, 0.99], 0.95, "how often such intervals hold the truth"),
+            "confidence": steps(
+                "confidence", [0.8, 0.9, 0.95, 0.99], 0.95, "how often such intervals contain the truth"
+            ),
             "wanted": steps("chance wanted", [0.5, 0.8, 0.9, 0.95], 0.8, "of settling the sign"),
         }
         super().__init__(controls, values)
@@ -163,7 +165,7 @@ class SeedVerdict(Widget):
 
 
 def table_of(run: Run, images: int) -> pd.DataFrame:
-    """The comparison for a run: as it is written, or made of so many images. Raises UserError."""
+    """The comparison for a run: from its file, or made with this number of images. Raises UserError."""
     path = run.path / "protocols.csv"
     return pd.read_csv(path) if path.exists() else _made(run.path, images)
 
@@ -177,7 +179,7 @@ def _made(path: Path, images: int) -> pd.DataFrame:
 
 @cache
 def _made_here() -> dict[str, tuple[float, ...]]:
-    """Every comparison in the tables that come with the project."""
+    """Every comparison in the project's tables."""
     found: dict[str, tuple[float, ...]] = {}
     for path in sorted(TABLES.glob("*.json")):
         table = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A notebook as one static HTML file: run from top to bottom, its widgets drawn beforehand for where they can stand."""
+"""A notebook as one static HTML file: run from top to bottom, its widgets drawn in advance for their controls."""
 
 import os
 from pathlib import Path

@@ -36,7 +36,7 @@ BROKEN = "BAABABBAB"  # which run of each pair
 
 
 class FailureCases(Widget):
-    """Two runs, A and B, that differ in one thing: look at whatever was measured, say what is wrong, then reveal it.
+    """Two runs, A and B, that differ in one thing: look at what was measured, say what is wrong, then reveal it.
 
     root: the folder of runs that the command ``failures`` has trained, ``runs_root() / "failure-cases"``; by default
     recordings.
@@ -66,7 +66,7 @@ class FailureCases(Widget):
 
     @property
     def runs(self) -> dict[str, RunEvidence]:
-        """Both runs by the names under which they are shown: A first, or the healthy one first once it is revealed."""
+        """Both runs by their displayed names: A first, or the healthy one first once it is revealed."""
         if self.values["reveal"]:
             return {"healthy": self.seen.healthy, "broken": self.seen.broken}
         pair = [self.seen.healthy, self.seen.broken]
@@ -74,11 +74,11 @@ class FailureCases(Widget):
 
     @property
     def broken(self) -> str:
-        """A or B: which of them is the broken run."""
+        """The broken run: A or B."""
         return BROKEN[CASES.index(self.seen.case)]
 
     def unused(self, reveal: bool, **_: Any) -> Mapping[str, str]:
-        return dict.fromkeys(("guess", "cause"), "it is told already") if reveal else {}
+        return dict.fromkeys(("guess", "cause"), "it is revealed already") if reveal else {}
 
     def numbers(self) -> dict[str, Any]:
         found: dict[str, Any] = {"shown": list(self.runs)}
@@ -86,7 +86,7 @@ class FailureCases(Widget):
             found[self.values[side]] = self._ends(self.values[side])
         if self.values["reveal"]:
             reading, story = self.seen.reading, self.seen.case
-            found |= {"exhibit": story.name, "broken": self.broken, "signature": [reading.healthy, reading.broken]}
+            found |= {"case": story.name, "broken": self.broken, "signature": [reading.healthy, reading.broken]}
             found |= {"margin": story.signature.margin, "shows": str(reading.shows)}
         return found
 
@@ -106,11 +106,11 @@ class FailureCases(Widget):
         shows = "It shows." if reading.shows else "It does not show in runs this short."
         return (
             f"Run {self.broken} is the broken one{self._judged()}. {story.broken} Its signature: {signature.quantity}, "
-            f"{signature.direction} than in the twin: {values}. {shows} {story.explanation}"
+            f"{signature.direction} than in the control run: {values}. {shows} {story.explanation}"
         )
 
     def _title(self) -> str:
-        """What is known; before it is told, what you think."""
+        """What is known; before it is revealed, what you think."""
         if self.values["reveal"]:
             return self.seen.case.title
         guess, cause = self.values["guess"], self.values["cause"]
@@ -119,7 +119,7 @@ class FailureCases(Widget):
         return f"You think: {': '.join(told)}" if told else "Two runs that differ in one thing"
 
     def _ends(self, picture: str) -> list[float] | str:
-        """The last values of both runs; of what was not measured, that it was not."""
+        """The last values of both runs, if measured."""
         try:
             return [self._end(picture, run) for run in self.runs.values()]
         except UserError as error:
@@ -129,18 +129,18 @@ class FailureCases(Widget):
         if picture in CURVES:
             return float(self._curve(picture, run)[1][-1])
         if picture == HEADS and run.invariance.empty:
-            raise UserError("heads are compared where there are several: that is LooC's pair")
+            raise UserError("heads are compared only if there are several: in LooC's pair")
         return failure_case({GAIN: "unfrozen-probe", HEADS: "inverted-views"}[picture]).signature.measure(run)
 
     def _curve(self, picture: str, run: RunEvidence) -> tuple[np.ndarray, np.ndarray]:
         return run.curve(self._name(picture))
 
     def _name(self, picture: str) -> str:
-        """The curve's own name, the first that the healthy run has. Raises UserError where it has none."""
+        """The curve's own name, the first that the healthy run has. Raises UserError if it has none."""
         there = {TRAINING_LOSS, *self.seen.healthy.film.curves, *self.seen.healthy.metrics}
         found = next((name for name in CURVES[picture] if name in there), None)
         if found is None:
-            raise UserError("these runs have no queue: that is MoCo-v2's pairs")
+            raise UserError("these runs have no queue: only MoCo-v2's pairs have one")
         return found
 
     def _draw(self, figure: Figure, place: SubplotSpec, picture: str) -> None:

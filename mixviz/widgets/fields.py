@@ -1,4 +1,4 @@
-"""Controls made from the fields of a config: type and bounds of a field say which control it gets."""
+"""Controls made from the fields of a config: a field's type and bounds determine its control."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, get_origin
@@ -20,18 +20,18 @@ SUGGESTED: Mapping[str, Iterable[str]] = {  # fields that take other words as we
     "device": ("auto", "cpu", "cuda"),
     "looc_left_out": ("color", "rotation", "color rotation"),
 }
-USUAL = {"image_size": 32, "train_images": 4000, "hidden": 256}  # where neither config nor framework has a default
-DEFAULT = "default"  # stands for None, which is the framework's
-LONGEST, STEP = 1000, 0.01  # bounds that are further apart are no help in choosing
+USUAL = {"image_size": 32, "train_images": 4000, "hidden": 256}  # for fields without a default in config or framework
+DEFAULT = "default"  # for None, which means the framework's
+LONGEST, STEP = 1000, 0.01  # wider bounds do not help in choosing
 RATIOS = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)
 NEAR_ONE, NEAR_ZERO = (0.0, 0.5, 0.9, 0.99, 0.996, 0.999), (0, 1, 2, 3, 5, 10)
 
 
 def control_of(flag: Flag) -> Control:
-    """A box for yes and no, a list for words, a slider between bounds, elsewhere steps around the usual value.
+    """A box for booleans, a list for words, a slider between bounds, else steps around the usual value.
 
-    "default" stands for the framework's, as on the command line. Words that may be anything, and several of them, are
-    written in a line, with spaces between.
+    "default" means the framework's, as on the command line. Free words, and several of them, are entered as text,
+    separated by spaces.
     """
     label, about = flag.name.replace("_", " "), flag.field.description or ""
     kinds, default, bounds = flag.kinds, flag.default, flag.bounds
@@ -52,10 +52,10 @@ def control_of(flag: Flag) -> Control:
     return steps(label, [*optional, *sorted(_rungs(flag))], DEFAULT if optional else default, about)
 
 
-def admit(flag: Flag, control: Control, value: Any) -> Any:
-    """The value as the control takes it; steps get one more where it lies between two. Raises UserError.
+def coerce(flag: Flag, control: Control, value: Any) -> Any:
+    """The value for the control; steps get an additional one for a value between two. Raises UserError.
 
-    value: as the config or the command line takes it, or DEFAULT.
+    value: as in the config or on the command line, or DEFAULT.
     """
     if isinstance(control, ipywidgets.Combobox):
         return as_line(value)
@@ -82,7 +82,7 @@ def has(kind: type | None, name: str) -> bool:
 
 
 def only_for(kinds: Iterable[type]) -> str:
-    """Why a control changes nothing: the frameworks or mixings for which it does."""
+    """Why a control has no effect: the frameworks or mixings for which it has."""
     *labels, last = (kind.label for kind in kinds)
     return f"only for {', '.join(labels)} and {last}" if labels else f"only for {last}"
 
@@ -90,21 +90,21 @@ def only_for(kinds: Iterable[type]) -> str:
 def idle_controls(chosen: type | None, kinds: Iterable[type], names: Mapping[str, str]) -> dict[str, str]:
     """Controls for settings that the chosen framework or mixing does not have, with the reason.
 
-    kinds: those that can be chosen. names: control -> the setting that it stands for.
+    kinds: those that can be chosen. names: control -> its setting.
     """
     missing = {control: name for control, name in names.items() if not has(chosen, name)}
     return {control: only_for(kind for kind in kinds if has(kind, name)) for control, name in missing.items()}
 
 
 def as_line(value: Any) -> str:
-    """Words as they are written in a line; nothing for None."""
+    """Words as text in a field; empty for None."""
     if value is None:
         return ""
     return value if isinstance(value, str) else " ".join(map(str, value))
 
 
 def setting(flag: Flag, value: Any) -> Any:
-    """What the config is given for a control's value."""
+    """A control's value as a value for the config."""
     if isinstance(value, str) and any(get_origin(kind) is tuple for kind in flag.kinds):
         return tuple(value.split())
     if isinstance(value, float):
@@ -113,7 +113,7 @@ def setting(flag: Flag, value: Any) -> Any:
 
 
 def _rungs(flag: Flag) -> set[float]:
-    """Steps around the usual value, by factors of two; towards 1 where that is the end."""
+    """Steps around the usual value, by factors of two; approaching 1 if that is the bound."""
     default, bounds, number = flag.default, flag.bounds, int if int in flag.kinds else float
     if bounds.get("lt") == 1:
         return set(NEAR_ONE)

@@ -1,4 +1,4 @@
-"""Training as a film: an epoch slider and a play button over what was recorded of one run, or of several."""
+"""Training as a film: an epoch slider and a play button over the films of one run or of several."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,10 +30,10 @@ NO_OTHER, ALL_OTHERS = "no other", "all others"
 
 
 class FilmScrubber(Widget):
-    """Three pictures of one epoch of training side by side, which move with the epoch; drag it, or play the film.
+    """Three pictures of one epoch of training side by side; drag the epoch, or play the film.
 
-    runs: whose films; by default those of MoCo-v2 on CIFAR-10 (JPEG), plain and under each mixing. Films need neither
-    images nor networks. Raises UserError where a run has no film.
+    runs: the films'; by default those of MoCo-v2 on CIFAR-10 (JPEG), plain and under each mixing. Films need neither
+    images nor networks. Raises UserError if a run has no film.
     """
 
     size = (11.0, 3.8)
@@ -47,7 +47,7 @@ class FilmScrubber(Widget):
         controls = {
             "epoch": steps("epoch", epochs, epochs[-1], "how many epochs were trained; 0 is before training"),
             "film": choice("film", names, names[:2][-1], "whose points are projected"),
-            "beside": choice("beside it", [NO_OTHER, names[0], ALL_OTHERS], names[0], "whose curves are shown as well"),
+            "beside": choice("next to it", [NO_OTHER, names[0], ALL_OTHERS], names[0], "whose curves are also shown"),
             "space": choice("space", {SPACES.get(space, space): space for space in spaces}, spaces[-1], "whose points"),
             **{place: choice(place, PANELS, panel) for place, panel in zip(PLACES, PANELS, strict=False)},
         }
@@ -59,7 +59,7 @@ class FilmScrubber(Widget):
 
     @property
     def shown(self) -> dict[str, Film]:
-        """Those beside the film that is looked at, and this one last, so that it lies on top."""
+        """The other films, and the selected one last, so that it is on top."""
         chosen, beside = self.values["film"], self.values["beside"]
         others = {NO_OTHER: (), ALL_OTHERS: tuple(self.films)}.get(beside, (beside,))
         return {name: self.films[name] for name in (*(name for name in others if name != chosen), chosen)}
@@ -90,7 +90,7 @@ class FilmScrubber(Widget):
         return found
 
     def _measures(self, panel: str) -> dict[str, Any]:
-        """What a panel shows at the epoch, film by film."""
+        """The numbers of a panel at the epoch, film by film."""
         epoch, space, film = self.values["epoch"], self.values["space"], self.films[self.values["film"]]
         if panel == "projection":
             return {"trustworthiness": layout_trust(film, space, film.at(epoch))}
@@ -109,7 +109,7 @@ class FilmScrubber(Widget):
         return {name: self._at(f"{name}/{{}}") for name in ("alignment", "uniformity")}
 
     def _at(self, curve: str) -> list[float]:
-        """A curve at the epoch, film by film, of one over ranks the first; NaN where a film has none."""
+        """A curve at the epoch, film by film, at the first rank if it is over ranks; NaN if a film has none."""
         curve, epoch = curve.format(self.values["space"]), self.values["epoch"]
         found = [film.curves[curve][film.at(epoch)] if curve in film.curves else np.nan for film in self.shown.values()]
         return [float(np.ravel(value)[0]) for value in found]
@@ -138,7 +138,7 @@ class FilmScrubber(Widget):
         return f"After epoch {self.values['epoch']}, {'; '.join(said)}."
 
     def _played(self, change: Mapping[str, Any]) -> None:
-        """Start, from the first epoch where the film is at its end; or stop."""
+        """Start, from the first epoch if the film is at its end; or stop."""
         epoch = self.controls["epoch"]
         assert isinstance(epoch, ipywidgets.SelectionSlider)
         self.play.description = "pause" if change["new"] else "play"
@@ -150,7 +150,7 @@ class FilmScrubber(Widget):
         self.ticker.start()
 
     def _next(self) -> None:
-        """One epoch on; the last one ends it."""
+        """Advance by one epoch; stop at the last one."""
         epoch = self.controls["epoch"]
         assert isinstance(epoch, ipywidgets.SelectionSlider)
         epoch.index = min(epoch.index + 1, len(epoch.options) - 1)
@@ -158,13 +158,13 @@ class FilmScrubber(Widget):
 
 
 def films_of(*runs: Run | str) -> dict[str, Film]:
-    """Method -> film; with the run's name where several have one method. Raises UserError where one has no film."""
+    """Method -> film; with the run's name if several share a method. Raises UserError if one has no film."""
     found = list({run.name: run for run in map(find, runs)}.values())
     return {name: run.film for name, run in zip(short_names(found), found, strict=True)}
 
 
 def purity_panel(shown: Mapping[str, Film], space: str) -> panels.PurityPanel:
-    """Of the films whose probes have the first one's classes. Raises UserError without labels."""
+    """The purity tables of films whose probes have the first one's classes. Raises UserError without labels."""
     tables = {name: purities(film, space, NEIGHBOURS) for name, film in shown.items()}
     first = next(iter(tables.values()))[0]
     alike = {name: film for name, film in shown.items() if tables[name][0]["label"].equals(first["label"])}

@@ -1,4 +1,4 @@
-"""What makes a negative hard: one query, its hardest real negatives, and what MoCHi mixes of them."""
+"""What makes a negative hard: one query, its hardest real negatives, and MoCHi's mixtures of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,10 +18,10 @@ from mixviz.analysis.microscope import (
     OWN_KEY,
     PAIR,
     TOWARDS,
-    close_up,
     false_by_rank,
     false_mixtures,
-    who_pushes,
+    gradient_by_kind,
+    query_candidates,
 )
 from mixviz.analysis.projection import azimuthal
 from mixviz.data import Dataset
@@ -37,10 +37,10 @@ from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import slider, steps, toggle
 from mixviz.widgets.networks import LONGEST_QUEUE
 
-QUERIES = 32  # that rates are means of
+QUERIES = 32  # over which rates are averaged
 POWERS = [2**power for power in range(1, 9)]
 SAID = {NEGATIVE: "real negatives", PAIR: "mixtures of two", TOWARDS: "mixtures with the query"}
-LOOKED_FROM = 64  # hardest negatives that say from which side the surroundings are looked at
+LOOKED_FROM = 64  # hardest negatives that determine the projection of the surroundings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,17 +58,17 @@ class Asked:
 class CloseUp:
     """One query and all of its candidates; rates and mixtures as in ``Asked``."""
 
-    candidates: pd.DataFrame  # of ``close_up``
+    candidates: pd.DataFrame  # of ``query_candidates``
     layout: np.ndarray  # (M, 2) degrees around the query
-    pushes: pd.DataFrame  # of ``who_pushes``
+    pushes: pd.DataFrame  # of ``gradient_by_kind``
     rates: np.ndarray | None
     mixtures: dict[str, float]
 
 
 class HardnessMicroscope(Widget):
-    """A held-out query of MoCo-v2 in a queue of training images: who pushes it, and who of them is of its own class.
+    """A held-out query of MoCo-v2 and a queue of training images: which negatives push it, and which are of its class.
 
-    run: whose encoder, whatever it was trained with; by default a recording on glyphs.
+    run: the encoder's, of any framework; by default a recording on glyphs.
     """
 
     size = (11.0, 4.6)
@@ -79,17 +79,17 @@ class HardnessMicroscope(Widget):
         self.bank = self.network.train.select(self.network.bank_rows)
         count = min(QUERIES, len(self.network.held_out))
         if not count:
-            raise UserError(f"the run {self.network.run.name} holds no images out: train one with --holdout over 0")
+            raise UserError(f"the run {self.network.run.name} has no held-out images: train one with --holdout above 0")
         labels = self.network.held_out.labels
         self.labels = None if labels is None else torch.as_tensor(labels[:count])
         self.views = self.network.views(list(range(count)))[:2]
         self.embedded = self.network.embedded(list(range(count)))
         controls = {
-            "query": slider("query", 0, count - 1, 0, 1, "which held-out image is looked at"),
+            "query": slider("query", 0, count - 1, 0, 1, "number of the held-out image"),
             "hardest": steps("MoCHi's N", POWERS, 64, "how many of the hardest negatives are mixed"),
             "pairs": steps("MoCHi's s", [0, *POWERS], 64, "mixtures of two hard negatives"),
             "towards": steps("MoCHi's s′", [0, *POWERS], 8, "mixtures of the query and a hard negative"),
-            "temperature": slider("temperature τ", 0.02, 1.0, 0.2, 0.02, "small: the hardest take all"),
+            "temperature": slider("temperature τ", 0.02, 1.0, 0.2, 0.02, "small: only the hardest count"),
             "queue": steps("queue length K", [512, 1024, LONGEST_QUEUE], LONGEST_QUEUE, "keys of other images"),
             "oracle": toggle("class oracle", False, "leave out negatives of the query's class, by its label"),
         }
@@ -99,7 +99,7 @@ class HardnessMicroscope(Widget):
     def look(self, query: int, temperature: float, **setting: Any) -> CloseUp:
         asked = self._ask(**setting)
         term = replace(asked.term, query=replace(asked.term.query, temperature=temperature))
-        found = close_up(asked.method, term, query, self.labels, asked.points)
+        found = query_candidates(asked.method, term, query, self.labels, asked.points)
         framework = asked.method.framework
         assert isinstance(framework, MoCoV2)
         keys = framework.queue.keys[0]
@@ -109,13 +109,13 @@ class HardnessMicroscope(Widget):
         return CloseUp(
             candidates=found,
             layout=layout.numpy(),
-            pushes=who_pushes(found),
+            pushes=gradient_by_kind(found),
             rates=asked.rates,
             mixtures=asked.mixtures,
         )
 
     def _made(self, hardest: int, pairs: int, towards: int, queue: int, oracle: bool) -> Asked:
-        """What does not depend on the query that is looked at, nor on the temperature. Raises UserError."""
+        """What depends neither on the selected query nor on the temperature. Raises UserError."""
         mixing = MoCHi(hardest=hardest, pairs=pairs, towards_query=towards)
         method = self.network.method(
             "moco-v2", mixing, temperature=1.0, queue_length=queue, oracle=oracle, embedded=True
@@ -175,11 +175,11 @@ class HardnessMicroscope(Widget):
         kind = self._class(self.network.held_out, self.values["query"])
         said = [f"This query ({kind}) is pulled by its key with {pulled:.0%} of the gradient, pushed with {pushed}."]
         if self.labels is not None:
-            said.append(f"{table['false'].sum():.0%} come from what is of its own class, or mixed of it.")
+            said.append(f"{table['false'].sum():.0%} come from negatives of its own class, or mixed from one.")
         return " ".join([*said, self.network.note]).rstrip()
 
     def _images(self) -> dict[int, list[np.ndarray]]:
-        """For each row of the list: of the own key both views, of a negative its image, of a mixture its parents."""
+        """For each row of the list: both views for the own key, the image of a negative, the parents of a mixture."""
         images = {0: [view[self.values["query"]].permute(1, 2, 0).numpy() for view in self.views]}
         parents = self.seen.candidates[["first", "second"]].to_numpy()
         for row, place in list(microscope.listed(self.seen.candidates).items())[1:]:

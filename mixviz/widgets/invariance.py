@@ -1,4 +1,4 @@
-"""What does each head ignore? One image, one augmentation turned up, and how far each embedding space follows it."""
+"""What does each head ignore? One image under one augmentation, and how far it moves in each embedding space."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mixviz.analysis.heads import BACKBONE, Heads, heads, nearest_per_head
-from mixviz.analysis.invariance import EmbedHeads, Followed, follow, invariance, reference_table
+from mixviz.analysis.invariance import EmbedHeads, PerturbedImage, invariance, perturb, reference_table
 from mixviz.analysis.neighbours import purity
 from mixviz.domains import find_factor
 from mixviz.plots.images import plot_sheet
@@ -21,9 +21,9 @@ from mixviz.plots.invariance import (
     FACTORS,
     label_of_head,
     plot_fingerprint,
-    plot_followed,
     plot_invariance,
     plot_neighbours_per_head,
+    plot_perturbed,
 )
 from mixviz.report.overview import AUGMENTATIONS
 from mixviz.runs import Run
@@ -35,26 +35,26 @@ from mixviz.widgets.networks import GLYPHS_LOOC, Network
 GLYPHS_TURNED = "glyphs-n-pair-turned-seed1"  # the same recording without LooC
 PANELS = {"distance over strength": "curve", "nearest images": "neighbours", "all augmentations": "fingerprint"}
 OWN_FACTOR = {"rotation": "rotation", "hue": "hue", "grayscale": "hue", "texture": "texture"}  # what it changes
-MOVED = 100  # images whose means are shown, and of which one is picked
-AMONG = 400  # images that neighbours are found among
+MOVED = 100  # images whose means are shown, and from which one is picked
+AMONG = 400  # images among which neighbours are found
 NEAREST = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """One image under one augmentation, beside what is shown of many."""
+    """One image under one augmentation, and the results of many."""
 
     network: Network
     image: Tensor  # (C, H, H)
-    followed: Followed
+    perturbed: PerturbedImage
     table: pd.DataFrame | None  # one row a head and strength, or a head and augmentation
     neighbours: Mapping[str, Tensor]  # head -> (k,) test images nearest to the changed one; empty in other panels
 
 
 class InvarianceFingerprint(Widget):
-    """An image and the same image changed: how far each head moves it, and beside whom each head puts it.
+    """An image and its changed version: how far it moves in each head, and its neighbours there.
 
-    run: whose encoder; by default a recording with LooC's spaces. base: a second one to compare it with; by default
+    run: the encoder's; by default a recording with LooC's spaces. base: a second one to compare it with; by default
     the same recording without LooC.
     """
 
@@ -71,10 +71,10 @@ class InvarianceFingerprint(Widget):
             "network": choice(
                 "network", short if len(short) > 1 else list(self.networks), found[0].run.name, "whose heads"
             ),
-            "augmentation": choice("augmentation", AUGMENTATIONS, "rotation", "what is changed, and nothing else"),
-            "strength": slider("strength", 0.0, 1.0, 0.4, 0.1, "from nothing to the strongest"),
+            "augmentation": choice("augmentation", AUGMENTATIONS, "rotation", "the only thing that is changed"),
+            "strength": slider("strength", 0.0, 1.0, 0.4, 0.1, "from none to the strongest"),
             "image": slider("image", 0, last, min(13, last), 1, "which of the test images"),
-            "panel": choice("shown", PANELS, "curve", "what is shown of the heads"),
+            "panel": choice("shown", PANELS, "curve", "the picture of the heads"),
         }
         super().__init__(controls, values)
 
@@ -83,13 +83,13 @@ class InvarianceFingerprint(Widget):
         embedded = networks.seen(asked, AMONG)
         before = {head: embedding[:MOVED] for head, embedding in embedded.items()}
         picked = asked.pixels([image], test=True)[0]
-        followed = follow(_embed(asked), picked, before, image, augmentation, find_factor(augmentation).at(strength))
-        neighbours = _nearest(embedded, followed.embeddings) if panel == "neighbours" else {}
+        perturbed = perturb(_embed(asked), picked, before, image, augmentation, find_factor(augmentation).at(strength))
+        neighbours = _nearest(embedded, perturbed.embeddings) if panel == "neighbours" else {}
         tables = {"curve": lambda: _curve(asked, augmentation), "fingerprint": lambda: _all(asked)}
         return Seen(
             network=asked,
             image=picked,
-            followed=followed,
+            perturbed=perturbed,
             table=tables[panel]() if panel in tables else None,
             neighbours=neighbours,
         )
@@ -99,9 +99,9 @@ class InvarianceFingerprint(Widget):
         return alone if len(self.networks) == 1 else {}
 
     def numbers(self) -> dict[str, Any]:
-        found: dict[str, Any] = {self._unit: self.seen.followed.invariance.strengths[0]}
+        found: dict[str, Any] = {self._unit: self.seen.perturbed.invariance.strengths[0]}
         row: Any
-        for row in self._followed.itertuples():
+        for row in self._perturbed.itertuples():
             found[f"{row.head}: cosine, distance"] = [round(row.similarity, 2), round(row.fall_off, 2)]
         if self.values["panel"] == "neighbours":
             return found | {f"{head}: {name}": share for (head, name), share in self._shares().items()}
@@ -123,21 +123,21 @@ class InvarianceFingerprint(Widget):
     def draw(self, figure: Figure, pair: Axes, beside: Axes) -> None:
         self._draw_pair(pair)
         if self.values["panel"] == "curve":
-            plot_followed(beside, self._followed)
+            plot_perturbed(beside, self._perturbed)
         elif self.values["panel"] == "neighbours":
             self._draw_neighbours(beside)
 
     def caption(self) -> str:
-        moved = self._followed.set_index("head")["fall_off"].sort_values(ascending=False)
+        moved = self._perturbed.set_index("head")["fall_off"].sort_values(ascending=False)
         order = ", ".join(f"{label_of_head(str(head))} {distance:.2f}" for head, distance in moved.items())
-        strength = self.seen.followed.invariance.strengths[0]
+        strength = self.seen.perturbed.invariance.strengths[0]
         said = f"{self.values['augmentation'].capitalize()}: {strength:.2g} ({self._unit}). How far the image moves "
         said += f"(0: not at all, 1: as far as to a different image): {order}."
         factor = OWN_FACTOR.get(self.values["augmentation"], "label")
         shares = {head: share for (head, name), share in self._shares().items() if name == _same(factor)}
         if shares:
             counts = ", ".join(f"{label_of_head(head)} {NEAREST * share:.0f}" for head, share in shares.items())
-            said += f" Of its {NEAREST} nearest images, so many have the {_same(factor)} as before: {counts}."
+            said += f" Of its {NEAREST} nearest images, these numbers have the {_same(factor)} as before: {counts}."
         return said
 
     @property
@@ -145,16 +145,16 @@ class InvarianceFingerprint(Widget):
         return find_factor(self.values["augmentation"]).unit
 
     @property
-    def _followed(self) -> pd.DataFrame:
-        return self.seen.followed.invariance.table()
+    def _perturbed(self) -> pd.DataFrame:
+        return self.seen.perturbed.invariance.table()
 
     def _draw_pair(self, ax: Axes) -> None:
-        images = (self.seen.image, self.seen.followed.image)
+        images = (self.seen.image, self.seen.perturbed.image)
         plot_sheet(ax, [image.permute(1, 2, 0).numpy()[None] for image in images], ["image", "changed"])
 
     def _draw_neighbours(self, ax: Axes) -> None:
         shown = _first(self.seen.network, AMONG)
-        together = torch.cat([shown, self.seen.followed.image[None]]).permute(0, 2, 3, 1).numpy()
+        together = torch.cat([shown, self.seen.perturbed.image[None]]).permute(0, 2, 3, 1).numpy()
         plot_neighbours_per_head(ax, together, len(shown), self.seen.neighbours)
 
     def _shares(self) -> dict[tuple[str, str], float]:
@@ -193,7 +193,7 @@ def _all(network: Network) -> pd.DataFrame:
 
 
 def _nearest(embedded: Heads, changed: Heads) -> dict[str, Tensor]:
-    """Head -> the test images nearest to a changed one, which is put behind them."""
+    """Head -> the test images nearest to a changed one, which comes last."""
     together = {head: torch.cat([embedding, changed[head]]) for head, embedding in embedded.items()}
     last = torch.tensor([len(together[BACKBONE]) - 1])
     return {head: index[0] for head, index in nearest_per_head(together, last, NEAREST).items()}

@@ -1,4 +1,4 @@
-"""What is a blend of two images to a trained network? Its target, the network's answer, and whether it keeps shares."""
+"""What is a blend of two images to a trained network? Its target, the network's answer, and the shares."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,22 +50,22 @@ from mixviz.widgets.networks import Network
 RECORDED = tuple(f"cifar-10-jpeg-moco-v2{mixing}-seed1" for mixing in ("", "+mixco", "+imix"))
 PANELS = {"share of the first image": "shares", "cosines to both images": "cosines"}
 BATCH = 8  # images: the two, and six others
-BOTH = [0, BATCH // 2]  # where the two stand in the batch, as MixCo pairs the halves of a batch
-CHOICE = 40  # images that each of the two is picked from, at most
-PAIRS = 100  # of images that the curves are a mean of, at most
+BOTH = [0, BATCH // 2]  # positions of the two in the batch, as MixCo pairs the halves of a batch
+CHOICE = 40  # most images from which each of the two is picked
+PAIRS = 100  # most pairs over which the curves are averaged
 QUEUE = 256
 QUERIES = {
     "mixco": "MixCo adds such blends to the plain queries, with a loss and a temperature of their own.",
-    "imix": "i-Mix trains on such blends alone, in place of the plain queries.",
+    "imix": "i-Mix trains only on such blends, instead of the plain queries.",
 }
 SHEET = ("first", "query", "second")
 LAMS = torch.linspace(0, 1, 11)
-TEMPERATURES = torch.arange(0.02, 1.01, 0.02)  # where the slider can stand, so that a fit can be found by hand
+TEMPERATURES = torch.arange(0.02, 1.01, 0.02)  # values of the slider, so that a fit can be found by hand
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blend:
-    """What is seen of one blend by one network, and of many blends by all networks."""
+    """One blend seen by one network, and many blends by all networks."""
 
     images: list[Tensor]  # first, what is queried, second; (C, H, W) each
     row: pd.DataFrame  # the query's candidates
@@ -78,9 +78,9 @@ class Blend:
 
 
 class MixingLab(Widget):
-    """Two images and their blend: the target that a mixing gives it, and how trained networks answer.
+    """Two images and their blend: its target under a mixing, and the answers of trained networks.
 
-    run: whose encoder, or several to compare; by default three recordings, without a mixing, with MixCo, with i-Mix.
+    run: the encoder's, or several to compare; by default three recordings, without a mixing, with MixCo, with i-Mix.
     """
 
     size = (9.0, 4.2)
@@ -95,16 +95,16 @@ class MixingLab(Widget):
         controls = {
             "network": choice("network", list(self.networks), next(iter(self.networks)), "which one answers"),
             "framework": choice("framework", list(FRAMEWORKS), "moco-v2", "what the blend is compared with"),
-            "mixing": choice("mixing", ["plain", "mixco", "imix"], "mixco", "what is asked of a blend"),
+            "mixing": choice("mixing", ["plain", "mixco", "imix"], "mixco", "which mixing sets the blend's target"),
             "kind": choice("kind of blend", ["mixup", "cutmix"], "mixup", "blend all pixels, or paste a box"),
             "first": slider("first image", 0, last, 0, 1, "the query's own"),
             "second": slider("second image", 0, last, 0, 1, "its partner"),
-            "lam": slider("share λ", 0.0, 1.0, 0.7, 0.05, "of the first image; i-Mix never draws less than ½"),
+            "lam": slider("share λ", 0.0, 1.0, 0.7, 0.05, "share of the first image; i-Mix never draws less than ½"),
             "down": slider("box, down", 0.0, 1 - pixel, 0.5, pixel, "CutMix: the centre of the box, from the top"),
             "across": slider("box, across", 0.0, 1 - pixel, 0.5, pixel, "CutMix: the centre of the box, from the left"),
-            "temperature": slider("temperature τ", 0.02, 1.0, 0.1, 0.02, "at which cosines become shares"),
-            "fitted": toggle("each at its best τ", False, "in the curves, each network at the τ that suits it best"),
-            "panel": choice("curve of", PANELS, "shares", "what is drawn over λ, a mean of many pairs"),
+            "temperature": slider("temperature τ", 0.02, 1.0, 0.1, 0.02, "with which cosines become shares"),
+            "fitted": toggle("each at its best τ", False, "in the curves, each network at its best τ"),
+            "panel": choice("curve of", PANELS, "shares", "the curves over λ, means of many pairs"),
         }
         super().__init__(controls, values)
 
@@ -136,7 +136,7 @@ class MixingLab(Widget):
         if len(self.networks) == 1:
             reasons["network"] = networks.ONLY_ONE
         if mixing == "plain":
-            reasons["lam"] = "without a mixing the first image alone is the query"
+            reasons["lam"] = "without a mixing only the first image is the query"
         if mixing != "imix":
             reasons["kind"] = "only i-Mix pastes boxes"
         if mixing != "imix" or kind == "mixup":
@@ -199,7 +199,7 @@ class MixingLab(Widget):
 
 @lru_cache(maxsize=16)
 def blend_path(network: Network, kind: Kind) -> MixPath:
-    """Blends of many pairs of held-out images, computed once a network and kind."""
+    """Blends of many pairs of held-out images, computed once per network and kind."""
     pairs = min(PAIRS, len(network.held_out) // 4)
     first, second, others = network.pixels(list(range(4 * pairs))).split([pairs, pairs, 2 * pairs])
     embed = unit_embed(network.encoder)
@@ -208,14 +208,14 @@ def blend_path(network: Network, kind: Kind) -> MixPath:
 
 
 def _calibration(path: MixPath, temperature: float | None) -> Calibration:
-    """At one temperature, or at the best, None; of the same pairs in both cases, those that nothing is fitted on."""
+    """At one temperature, or at the best if None; always on the pairs that are not used for fitting."""
     if temperature is None:
         return fitted_calibration(path, TEMPERATURES)
     return calibration(path.select(slice(1, None, 2)), temperature)
 
 
 def _draw(mixing: Mixing, lam: float, centre: tuple[float, float]) -> Any:
-    """What the mixing would draw, set by hand: query 0 is made of the images at BOTH."""
+    """The mixing's draw, set by hand: query 0 is made from the images at BOTH."""
     if isinstance(mixing, MixCo):
         return torch.full((BATCH // 2,), lam)
     if isinstance(mixing, IMix):
@@ -226,27 +226,29 @@ def _draw(mixing: Mixing, lam: float, centre: tuple[float, float]) -> Any:
 
 
 def pairs_of(network: Network) -> int:
-    """From how many examples each of the two can be picked. Raises UserError where there are too few."""
+    """The number of examples from which each of the two can be picked. Raises UserError if there are too few."""
     held, what = len(network.held_out), domain_of(network.held_out).examples
     if held < BATCH:
-        raise UserError(f"{network.run.name} holds out {held} {what}, {BATCH} are wanted: train it with more of them")
+        raise UserError(
+            f"{network.run.name} holds out {held} {what}, {BATCH} are needed: train with a larger --holdout"
+        )
     return (held - BATCH + 2) // 2
 
 
 def looc(network: Network) -> list[Mixing]:
-    """LooC where the network has its spaces: a blend is looked at in the first."""
-    return [mixing for mixing in network.run.config.method.mixings() if mixing.seam == "views"]
+    """LooC if the network has its spaces; a blend is shown in the first."""
+    return [mixing for mixing in network.run.config.method.mixings() if mixing.slot == "views"]
 
 
 def batch_of(network: Network, first: int, second: int) -> list[int]:
-    """A batch of held-out examples: the first in front, the second half-way, the last ones between."""
+    """A batch of held-out examples: the first at the start, the second half-way, the others between."""
     others = list(range(len(network.held_out) - BATCH + 2, len(network.held_out)))
     half = BATCH // 2 - 1
     return [2 * first, *others[:half], 2 * second + 1, *others[half:]]
 
 
 def _told(row: pd.DataFrame) -> pd.DataFrame:
-    """The query's row with the two images called so."""
+    """The query's row, with the two images marked."""
     names = {f"key {BOTH[0]}": "first", f"key {BOTH[1]}": "second"}
     told = row["candidate"].replace(names).str.replace(r"^key \d+$", "other", regex=True)
     return row.assign(candidate=told.str.replace(r", other.*", ", rest", regex=True))

@@ -1,4 +1,4 @@
-"""Trained networks for widgets to ask, each with images that it was not trained on."""
+"""Trained networks for widgets, each with images that it was not trained on."""
 
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -25,20 +25,20 @@ from mixviz.pretrained import bank_keys, bank_rows, find
 from mixviz.runs import Run, short_names
 from mixviz.terms import replace_known
 
-GLYPHS = "glyphs-moco-v2-seed1"  # the recording that widgets look at where nothing else is asked for
+GLYPHS = "glyphs-moco-v2-seed1"  # the default recording of widgets
 GLYPHS_LOOC = "glyphs-n-pair+looc-turned-seed1"  # the one that has LooC's spaces, for colour and for rotation
 LONGEST_QUEUE = 2048
-ONLY_ONE = "there is one network: hand in several to compare them"  # why a choice of networks is off
+ONLY_ONE = "there is only one network: give several to compare them"  # why a choice of networks is disabled
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Network:
-    """A run's encoder, in float32 on the CPU so that it says the same everywhere, and its images."""
+    """A run's encoder, in float32 on the CPU so that results are the same everywhere, and its images."""
 
     run: Run
     encoder: Embedder
     sets: TrainSets
-    stand_in: bool  # the run's own images are not on this machine, and glyphs stand in for them
+    stand_in: bool  # the run's own images are not on this machine, and glyphs replace them
 
     @property
     def train(self) -> Dataset:
@@ -47,12 +47,13 @@ class Network:
 
     @cached_property
     def held_out(self) -> Dataset:
-        """Training images that the run has never seen, their classes mixed."""
+        """Training images that the run has never seen, in mixed order of classes."""
         return self.sets.held_out.mixed()
 
     @cached_property
     def test(self) -> Dataset:
-        """Test images, their classes mixed; the held-out images if the data have no test split. Raises UserError."""
+        """Test or, without a test split, held-out images, classes in mixed order. Raises
+        UserError."""
         return self.sets.unseen.mixed()
 
     @property
@@ -62,11 +63,11 @@ class Network:
 
     @property
     def note(self) -> str:
-        """What a caption says where other images stand in for the run's own; else nothing."""
+        """A note for captions if other images replace the run's own; else empty."""
         if not self.stand_in:
             return ""
         own = self.run.config.data.shown
-        return f"The network was trained on {own}, which is not on this machine: glyphs stand in."
+        return f"The network was trained on {own}, which is not on this machine: glyphs replace it."
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -75,7 +76,7 @@ class Network:
 
     @cached_property
     def augmentation(self) -> Augmentation:
-        """What the run was trained with."""
+        """The run's config."""
         return augmentation_of(self.run.config.augment, self.train)
 
     def pixels(self, rows: np.ndarray | list[int], test: bool = False) -> Tensor:
@@ -113,11 +114,11 @@ class Network:
         oracle: bool = False,
         embedded: bool = False,
     ) -> Method:
-        """This encoder in any framework, under any mixings: in place of the momentum encoder and the prediction too.
+        """A method with this encoder, and any framework and mixings; it also replaces momentum encoder and predictor.
 
         queue_length: K, at most 2048 keys of training images. embedded: the views of ``Method.terms`` are those of
-        ``embedded``, which saves embedding images again and again. Methods share their encoder and queue, so they are
-        to be looked at, not trained. Raises UserError, IncompatibleMixing.
+        ``embedded``, which saves embedding images repeatedly. Methods share their encoder and queue, so do not train
+        them. Raises UserError, IncompatibleMixing.
         """
         built = copy(_framework(self, framework, queue_length, embedded))
         built.settings = replace_known(built.settings, temperature=temperature)
@@ -125,7 +126,7 @@ class Network:
 
 
 class Embedded(Embedder):
-    """An embedder of what is embedded already, without backbone and heads: (n, D) -> (n, 1, D)."""
+    """An embedder for inputs that are embeddings already: (n, D) -> (n, 1, D)."""
 
     def __init__(self, dim: int):
         nn.Module.__init__(self)
@@ -137,7 +138,7 @@ class Embedded(Embedder):
 
 @lru_cache(maxsize=8)
 def network(run: Run | str | Path = GLYPHS) -> Network:
-    """The network of a recording or of a run of yours, by name, path or ``Run``. Raises UserError.
+    """The network of a recording or of your own run, by name, path or ``Run``. Raises UserError.
 
     If the run's images are not on this machine, glyphs are shown instead.
     """
@@ -149,12 +150,12 @@ def network(run: Run | str | Path = GLYPHS) -> Network:
 
 
 def image_network(run: Run | str | Path = GLYPHS) -> Network:
-    """As ``network``, for what shows and changes images. Raises UserError if the run is of other data."""
+    """Like ``network``, for widgets that show and change images. Raises UserError if the run is of other data."""
     return _of("image", run, "this shows images: take ContrastTable or ProjectionExplorer, or python -m mixviz report")
 
 
 def sound_network(run: Run | str | Path) -> Network:
-    """As ``network``, for what plays sounds. Raises UserError if the run is of other data."""
+    """Like ``network``, for widgets that play sounds. Raises UserError if the run is of other data."""
     return _of("audio", run, "this plays sounds: take MixingLab for images, or train with --data tones")
 
 
@@ -181,7 +182,7 @@ def _of(domain: str, run: Run | str | Path, instead: str) -> Network:
 
 @lru_cache(maxsize=16)
 def _framework(network: Network, name: str, queue_length: int, embedded: bool) -> Framework:
-    """The framework of ``Network.method`` at any temperature; to make it takes longer than a look at a batch."""
+    """The framework of ``Network.method`` at any temperature; cached, since making it takes longer than a batch."""
     encoder = Embedded(network.encoder.dim) if embedded else network.encoder
     kind, length = FRAMEWORKS[name], min(queue_length, len(network.bank_rows))
     built = kind(encoder, replace_known(kind.Settings(symmetric=False), queue_length=length))
@@ -194,7 +195,7 @@ def _framework(network: Network, name: str, queue_length: int, embedded: bool) -
 
 @lru_cache(maxsize=8)
 def seen(network: Network, n: int) -> Heads:
-    """Embeddings of the first n test images, or of all where there are fewer, in every head; computed once."""
+    """Embeddings of the first n test images, or of all if there are fewer, in every head; computed once."""
     return heads(network.encoder, network.pixels(np.arange(len(network.test))[:n], test=True), network.heads)
 
 

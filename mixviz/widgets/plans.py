@@ -1,4 +1,4 @@
-"""What the controls of a training panel ask for: a config, or why there is none, and which of them have no say."""
+"""The config that a training panel's controls describe, or why there is none, and which controls have no effect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from mixviz.mixing import MIXINGS
 from mixviz.widgets.controls import Control, steps, toggle, written
 from mixviz.widgets.fields import control_of, setting
 
-FLAGS = {flag.name: flag for flag in flags() if flag.name != "mixing"}  # each mixing has a box to tick instead
-SWITCHES = {  # settings that matter only where another one is on, and the reason where it is not
+FLAGS = {flag.name: flag for flag in flags() if flag.name != "mixing"}  # each mixing has its own box instead
+SWITCHES = {  # settings that need another one, and the reason if that is off
     "jitter": (("brightness", "contrast", "saturation", "hue"), "there is no colour jitter"),
     "imix_inputmix": (("imix_inputmix_alpha",), "InputMix is off"),
 }
@@ -22,19 +22,19 @@ SWITCHES = {  # settings that matter only where another one is on, and the reaso
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is to be trained; where that cannot be, why."""
+    """What would be trained, or why it cannot be."""
 
     method: str
-    changed: str  # settings beside framework and mixing that have a say and are not the defaults
+    changed: str  # settings besides framework and mixing that have an effect and are not defaults
     config: RunConfig | None
     problem: str = ""
     warning: str = ""  # it can be trained, but should not be
 
 
 def controls() -> dict[str, Control]:
-    """One for each mixing and each other field of the config, and how many earlier runs are drawn beside."""
+    """One for each mixing and each other field of the config, and the number of earlier runs to draw."""
     fields = {name: control_of(flag) for name, flag in FLAGS.items()}
-    boxes = {name: toggle(called_of(name), False, f"changes the {kind.seam}") for name, kind in MIXINGS.items()}
+    boxes = {name: toggle(called_of(name), False, f"changes the {kind.slot}") for name, kind in MIXINGS.items()}
     for box in boxes.values():
         box.indent, box.layout.width = False, "7em"
     beside = steps("earlier runs beside", range(9), 3, "how many earlier runs on the same data are drawn")
@@ -47,7 +47,7 @@ def called_of(mixing: str) -> str:
 
 
 def plan(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Plan:
-    """What the controls' values ask for."""
+    """The plan for the controls' values."""
     mixing = [name for name in MIXINGS if values[name]]
     wanted = {name: setting(flag, values[name]) for name, flag in FLAGS.items()}
     settings = {name: value for name, value in wanted.items() if value != FLAGS[name].default}
@@ -65,7 +65,7 @@ def plan(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> Plan:
 
 
 def _of_other_data(values: Mapping[str, Any]) -> dict[str, str]:
-    """Settings for data of another domain than those that are named, each with the reason."""
+    """Settings of other domains than the named data's, each with the reason."""
     try:
         domain = find_source(values["data"]).domain
     except UserError:  # the plan says so
@@ -82,7 +82,7 @@ def undefined(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _why_not(framework: str, *mixings: str) -> str:
-    """Why these mixings have no meaning together on the framework; empty where they have one."""
+    """Why these mixings cannot be combined on the framework; empty if they can."""
     try:
         check_compatible(FRAMEWORKS[framework], [MIXINGS[name]() for name in mixings])
     except UserError as error:
@@ -91,7 +91,7 @@ def _why_not(framework: str, *mixings: str) -> str:
 
 
 def idle(values: Mapping[str, Any]) -> dict[str, str]:
-    """Settings that change nothing at these values, each with the reason."""
+    """Settings without effect at these values, each with the reason."""
     framework, reasons = values["framework"], {}
     own = {name: kind.defaults()["method"].keys() for name, kind in FRAMEWORKS.items()}
     reasons |= dict.fromkeys(set().union(*own.values()) - own[framework], f"{framework} has none")

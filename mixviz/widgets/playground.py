@@ -1,4 +1,4 @@
-"""A world small enough to train on while one watches: images of eight numbers, and an encoder onto circle or sphere."""
+"""A toy world to train on live: images of eight numbers, and an encoder onto circle or sphere."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ from mixviz.terms import replace_known
 from mixviz.widgets.fields import has
 
 CLASSES = 6  # the corners of an octahedron
-CONTENT, STYLE = 3, 5  # numbers that say what is on an image, and numbers that every view draws anew
+CONTENT, STYLE = 3, 5  # numbers for the content of an image, and numbers that every view redraws
 IMAGES, PROBES, BATCH, NEIGHBOURS = 1200, 240, 64, 10
 WIDTH = 64
 LONGEST_HISTORY = 200
-MIXABLE = {name: kind for name, kind in MIXINGS.items() if kind.seam != "views"}  # those need augmentations
+MIXABLE = {name: kind for name, kind in MIXINGS.items() if kind.slot != "views"}  # those need augmentations
 OF_FRAMEWORKS = {"temperature": "temperature", "momentum": "momentum", "queue": "queue_length"}  # setting here -> there
 OF_MIXINGS = {"hardest": "hardest", "pairs": "pairs", "towards": "towards_query"}
 REBUILT = ("framework", "queue", "predictor")  # settings that are built into a framework
@@ -30,7 +30,7 @@ REBUILT = ("framework", "queue", "predictor")  # settings that are built into a 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that can be changed while it trains; ``dim`` and ``seed`` start it anew."""
+    """Everything that can be changed during training; ``dim`` and ``seed`` restart it."""
 
     framework: str = "n-pair"
     mixing: str = "none"
@@ -38,7 +38,7 @@ class Settings:
     temperature: float = 0.2
     rate: float = 0.005  # Adam's learning rate
     momentum: float = 0.9  # of the key encoder, if there is one
-    predictor: bool = True  # of a framework that has one; without it the query is compared as it is
+    predictor: bool = True  # of a framework that has one; without it the query itself is compared
     queue: int = 64
     hardest: int = 16
     pairs: int = 16
@@ -47,7 +47,7 @@ class Settings:
 
     @property
     def title(self) -> str:
-        """Everything that counts, in a line."""
+        """All relevant settings in one line."""
         name = self.framework if self.mixing == "none" else f"{self.framework} + {self.mixing}"
         counts = [getattr(self, count) for count, field in OF_MIXINGS.items() if has(MIXINGS.get(self.mixing), field)]
         if counts:
@@ -63,7 +63,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """What is known of the probes after so many steps."""
+    """Measures of the probes after a number of steps."""
 
     step: int
     loss: float  # mean of the last steps; NaN before the first
@@ -75,14 +75,14 @@ class Measure:
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """Images and their classes. A view keeps the content, but for a little noise, and draws the style anew."""
+    """Images and their classes. A view keeps the content, with a little noise, and redraws the style."""
 
     images: Tensor  # (N, 8): content first, then style
     labels: Tensor  # (N,)
 
     @classmethod
     def draw(cls, n: int, seed: int) -> "World":
-        """n images, as many of each class: a corner of the octahedron and some scatter around it."""
+        """n images, equally many of each class: a corner of the octahedron with some scatter."""
         generator = Generator().manual_seed(seed)
         labels = torch.arange(n) % CLASSES
         corners = torch.cat([torch.eye(CONTENT), -torch.eye(CONTENT)])
@@ -100,7 +100,7 @@ class World:
 
 
 def normal(n: int, size: int, generator: Generator) -> Tensor:
-    """(n, size) standard normal numbers in float64, which are drawn alike on every machine."""
+    """(n, size) standard normal numbers in float64, which are the same on every machine."""
     return torch.randn(n, size, generator=generator, dtype=torch.float64)
 
 
@@ -115,7 +115,7 @@ class SmallEmbedder(Embedder):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Frame:
-    """What is to be seen after so many steps."""
+    """The state shown after a number of steps."""
 
     points: Tensor  # (P, D) unit vectors of the probes
     labels: Tensor  # (P,)
@@ -124,9 +124,9 @@ class Frame:
 
 
 class Playground:
-    """Training that can be changed while it runs, and looked at after any step.
+    """Training that can be changed while it runs, and shown after any step.
 
-    It computes in float64, so that it does the same on every machine.
+    It computes in float64, so that results are the same on every machine.
     """
 
     def __init__(self, settings: Settings):
@@ -142,9 +142,9 @@ class Playground:
         self.history.append(self.frame().now)
 
     def change(self, settings: Settings) -> None:
-        """Go on with other settings; a new framework or queue starts from the embedder as it is.
+        """Continue with other settings; a new framework or queue starts from the current embedder.
 
-        Raises UserError, and IncompatibleMixing, where they do not fit; then all stays as it was.
+        Raises UserError, and IncompatibleMixing, if they do not fit; then nothing changes.
         """
         if any(getattr(settings, name) != getattr(self.settings, name) for name in REBUILT):
             method, optimizer = self._build(settings)
@@ -155,13 +155,13 @@ class Playground:
         self.settings, self.method, self.optimizer = settings, method, optimizer
 
     def run(self, steps: int) -> None:
-        """Train. Raises UserError where the loss is no number any more, or a mixing asks for too many negatives."""
+        """Train. Raises UserError if the loss is not finite any more, or a mixing needs too many negatives."""
         self.method.train()
         for _ in range(steps):
             rows = torch.randint(IMAGES, (BATCH,), generator=self.generator)
             output = self.method.training_step(self.train.views(rows, self.generator), self.generator)
             if not output.loss.isfinite():
-                raise UserError("the loss is no number any more: lower the learning rate, then reset")
+                raise UserError("the loss is not finite any more: lower the learning rate, then reset")
             self.optimizer.zero_grad()
             output.loss.backward()
             self.optimizer.step()
@@ -172,7 +172,7 @@ class Playground:
                 self._remember()
 
     def frame(self) -> Frame:
-        """The probes as they lie now, and what was measured on the way."""
+        """The current probes, and the measures so far."""
         points, first, second = self._embed(self.probes.images, *self.pairs)
         now = Measure(
             step=self.step,
@@ -187,7 +187,7 @@ class Playground:
 
     def _remember(self) -> None:
         self.history.append(self.frame().now)
-        if len(self.history) > LONGEST_HISTORY:  # every second measure tells the same
+        if len(self.history) > LONGEST_HISTORY:  # every second measure suffices
             self.history, self.every = self.history[::2], 2 * self.every
 
     @torch.no_grad()
@@ -199,7 +199,7 @@ class Playground:
         return list(embedded.split([len(batch) for batch in batches]))
 
     def _build(self, settings: Settings) -> tuple[Method, torch.optim.Optimizer]:
-        """A framework around the embedder as it is; momentum encoder, predictor and queue begin anew."""
+        """A framework around the current embedder; momentum encoder, predictor and queue are new."""
         with seeded(settings.seed + 1):
             method = Method(framework_of(settings, self.embedder), *mixings(settings)).double()
         trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
@@ -221,7 +221,7 @@ def framework_settings(settings: Settings) -> FrameworkSettings:
 
 
 def mixings(settings: Settings) -> list[Mixing]:
-    """The mixing that the settings name, or none; a temperature of its own is the framework's."""
+    """The mixing that the settings name, or none; its own temperature is the framework's."""
     if settings.mixing == "none":
         return []
     own = {field: getattr(settings, name) for name, field in OF_MIXINGS.items()}

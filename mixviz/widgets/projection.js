@@ -194,7 +194,7 @@ function trace(context, marker, x, y, r) {
   context.closePath();
 }
 
-/** Text that stands out from whatever lies below it. */
+/** Text with an outline, readable on any background. */
 function written(context, text, x, y, colour, paper) {
   context.strokeStyle = paper;
   context.lineWidth = 4;

@@ -1,4 +1,4 @@
-"""Where does every image lie, and beside whom? A map of embeddings to point at: images, neighbours, hard negatives."""
+"""A map of embeddings to explore with the pointer: images, their neighbours and hard negatives."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from mixviz.widgets.networks import GLYPHS_LOOC, Network
 
 POINTS = 600
 NEAREST = 6
-COLUMNS = 25  # of the sheet that all images are sent in
+COLUMNS = 25  # of the sheet of all images
 TILE = 64  # pixels of a side there, at most
 LAYOUTS = {"pca": pca, "umap": project_umap}
 ONE_LAYOUT = "UMAP takes some ten seconds the first time: ask for it with layouts=('pca', 'umap')"
@@ -39,20 +39,20 @@ ONE_LAYOUT = "UMAP takes some ten seconds the first time: ask for it with layout
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Map:
-    """Images as one head lays them out, and who is near whom."""
+    """The map of one head's embeddings, and each image's neighbours."""
 
     layout: Tensor  # (N, 2)
     trust: float  # mean trustworthiness of the layout
     nearest: Neighbours  # (N, k)
     labels: Tensor  # (N,) from 0
-    names: tuple[str, ...] = ()  # of the classes; none where there are no classes
+    names: tuple[str, ...] = ()  # of the classes; none if there are no classes
     negatives: Neighbours | None = None  # (N, k) of other classes
     marks: tuple[tuple[str, str], ...] = ()  # colour and marker of each class
     purity: Tensor | None = None  # (N,) share of the nearest that have the image's class
 
 
 class ProjectionCanvas(Canvas):
-    """Points to hover over and to pick from, and the images that belong to one."""
+    """Points to hover over and to pick, and their images."""
 
     _esm = script("projection.js")
     sheet = traitlets.Bytes().tag(sync=True)  # PNG of all images
@@ -66,15 +66,15 @@ class ProjectionCanvas(Canvas):
     far = traitlets.Bytes().tag(sync=True)  # the same of the hardest negatives
     far_cosine = traitlets.Bytes().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
-    factor = traitlets.Unicode().tag(sync=True)  # what makes images alike, in words
+    factor = traitlets.Unicode().tag(sync=True)  # which images count as alike, in words
     marks = traitlets.List([SAME, OTHER]).tag(sync=True)  # colours of frames
     picked = traitlets.Int().tag(sync=True)
 
 
 class ProjectionExplorer(CanvasWidget):
-    """A map of one head's embeddings: hover over a point, pick one, or walk to one with the arrow keys.
+    """A map of one head's embeddings: hover over a point, pick one, or move to one with the arrow keys.
 
-    run: whose encoder; by default a recording with LooC's spaces. layouts: ``pca``, ``umap``, or both.
+    run: the encoder's; by default a recording with LooC's spaces. layouts: ``pca``, ``umap``, or both.
     """
 
     size: ClassVar = (8.2, 4.4)
@@ -95,8 +95,8 @@ class ProjectionExplorer(CanvasWidget):
         controls = {
             "head": choice("embeddings", spaces, BACKBONE, "of the backbone or of a head"),
             "layout": choice("laid out by", {name.upper(): name for name in layouts}, layouts[0], "in two dimensions"),
-            "factor": choice("coloured by", shown, factors[0], "what makes images alike"),
-            "pick": slider("image", 0, last, min(13, last), 1, "the one that is looked at"),
+            "factor": choice("coloured by", shown, factors[0], "which images count as alike"),
+            "pick": slider("image", 0, last, min(13, last), 1, "number of the picked image"),
         }
         super().__init__(controls, values)
         self.picture_widget.observe(self._picked, "picked")
@@ -146,7 +146,7 @@ class ProjectionExplorer(CanvasWidget):
         pick, seen = self.values["pick"], self.seen
         kind = "test" if self.images.split == "test" else "held-out"
         said = f"Image {pick} of {len(seen.labels)} {kind} images"
-        said += " (glyphs, which stand in for the run's own)" if self.network.stand_in else ""
+        said += " (glyphs, which replace the run's own)" if self.network.stand_in else ""
         if not seen.names:
             return f"{said}: its nearest image has a cosine of {seen.nearest.similarity[pick, 0]:.2f}."
         hardest = self._name(int(seen.negatives.index[pick, 0]))
@@ -219,7 +219,7 @@ def _map(network: Network, head: str, layout: str, factor: str) -> Map:
 
 @lru_cache(maxsize=64)
 def _sent(seen: Map) -> dict[str, Any]:
-    """The traits of the canvas that stay while another image is picked."""
+    """The traits of the canvas that do not depend on the picked image."""
     unit = _unit(seen.layout)
     near, far = seen.nearest, seen.negatives or Neighbours(torch.zeros(0), torch.zeros(0, dtype=torch.long))
     arrays = {"points": unit, "labels": seen.labels, "near": near.index, "near_cosine": near.similarity}
@@ -228,14 +228,14 @@ def _sent(seen: Map) -> dict[str, Any]:
 
 
 def _unit(layout: Tensor) -> Tensor:
-    """Points (N, 2) as a canvas counts: in [0, 1], from the upper left."""
+    """Points (N, 2) in a canvas's coordinates: in [0, 1], from the upper left."""
     unit = layout - layout.amin(dim=0)
     unit = unit / unit.amax(dim=0).clamp(min=1e-9)
     return torch.stack([unit[:, 0], 1 - unit[:, 1]], dim=1)
 
 
 def _classes(unit: Tensor, seen: Map) -> list[dict[str, Any]]:
-    """What the canvas writes at the median of each class; a class without a name is only coloured."""
+    """The canvas's label at the median of each class; a class without a name is only coloured."""
     names = seen.names or ("",)
     medians = np.stack([unit[seen.labels == label].median(dim=0).values.numpy() for label in range(len(names))])
     described = []

@@ -1,4 +1,4 @@
-// The circle or the sphere with its points, and three curves beside; the sphere is turned by pointer and arrow keys.
+// The circle or the sphere with its points, next to three curves; the sphere is rotated by pointer and arrow keys.
 
 import { FONT, floats, integers, mount } from "./canvas.js";
 
@@ -39,7 +39,7 @@ function turning({ around, up }) {
 
 function render({ model, el }) {
   let eye = { ...START };
-  let held = null; // where the pointer took hold of the sphere
+  let held = null; // where the pointer grabbed the sphere
 
   function draw(context, width, height, colours) {
     const dim = model.get("dim");
@@ -130,7 +130,7 @@ function trace(context, places, radius, colour, width) {
   context.stroke();
 }
 
-/** A circle on the sphere, pale where it is behind. */
+/** A circle on the sphere, pale behind the sphere. */
 function drawCircle(context, places, radius) {
   for (let i = 1; i < places.length; i++) {
     context.globalAlpha = places[i][2] < 0 ? 0.25 : 0.7;
@@ -144,7 +144,7 @@ function drawCurve(context, { left, top, width, height }, steps, values, { name,
   const known = Array.from(values).filter(Number.isFinite);
   const ceiling = Math.max(high ?? -Infinity, ...known);
   let bottom = Math.min(low ?? Infinity, ...known);
-  if (best !== null) bottom = Math.min(bottom, best - 0.2 * (ceiling - best)); // its name stands below
+  if (best !== null) bottom = Math.min(bottom, best - 0.2 * (ceiling - best)); // its name is below
   const across = (step) => left + (width * step) / Math.max(steps[steps.length - 1], 1);
   const up = (value) => top + height * (1 - (value - bottom) / Math.max(ceiling - bottom, 1e-6));
   context.strokeStyle = colours.line;

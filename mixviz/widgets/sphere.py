@@ -1,4 +1,4 @@
-"""Where contrastive learning puts its points: a small encoder trained live on the circle or the sphere."""
+"""How contrastive learning arranges points: a small encoder trained live on the circle or the sphere."""
 
 import os
 import time
@@ -35,13 +35,13 @@ from mixviz.widgets.ticker import Ticker
 
 INTERVAL = 0.04  # seconds from frame to frame while it plays
 PACE = 4  # steps a frame
-AHEAD = 3  # frames that may be on their way to the page
-PATIENCE = 5.0  # seconds after which it pauses where no page draws its frames
-CAPTIONED = 10  # frames from sentence to sentence
+AHEAD = 3  # most frames on their way to the page
+PATIENCE = 5.0  # seconds after which it pauses if no page draws its frames
+CAPTIONED = 10  # frames between updates of the caption
 STILL = {"drive": 16, "page": 100}  # steps from the start at each stop
 COUNTS = [0, 8, 16, 32, 64, 128]
-COLLAPSED = -0.1  # uniformity above which all points lie at nearly one place
-CURVES = {  # measure -> name, lowest and highest value that its axis holds at least
+COLLAPSED = -0.1  # uniformity above which all points are nearly the same
+CURVES = {  # measure -> name, and the smallest range of its axis
     "loss": ("loss", None, None),
     "alignment": ("alignment (lower is better)", 0.0, 0.6),
     "uniformity": ("uniformity (lower is better)", None, 0.0),
@@ -59,14 +59,14 @@ class SphereCanvas(Canvas):
     inks = traitlets.List(list(CLASS_COLOURS)).tag(sync=True)  # of the classes
     history = traitlets.Bytes().tag(sync=True)  # (1 + curves, measures), the steps first
     curves = traitlets.List().tag(sync=True)  # name, low, high, best of each
-    frame = traitlets.Int().tag(sync=True)  # counts while it plays
+    frame = traitlets.Int().tag(sync=True)  # increases while it plays
     drawn = traitlets.Int().tag(sync=True)  # the last frame that a page drew
 
 
 class SphereLab(CanvasWidget):
     """Play, and move the controls while it trains: points move, alignment and uniformity follow.
 
-    Images are eight numbers, three of content in six classes and five of style, which every view draws anew. A small
+    Images are eight numbers, three of content in six classes and five of style, which every view redraws. A small
     network is trained on them by the project's own frameworks and mixings. ``run(steps)`` trains without a page.
     """
 
@@ -76,14 +76,14 @@ class SphereLab(CanvasWidget):
     _made: ClassVar[WeakSet["SphereLab"]] = WeakSet()
 
     def __init__(self, **values: Any):
-        for other in SphereLab._made:  # this cell was run before
+        for other in SphereLab._made:  # the cell was run before
             other.pause()
         start = Settings()
         controls = {
             "framework": choice("framework", list(FRAMEWORKS), start.framework, "what a query is compared with"),
             "mixing": choice("mixing", ["none", *MIXABLE], start.mixing, "what is mixed"),
-            "dim": choice("trained on", {"the circle": 2, "the sphere": 3}, start.dim, "starts anew"),
-            "temperature": slider("temperature τ", 0.02, 1.0, start.temperature, 0.02, "small is sharp"),
+            "dim": choice("trained on", {"the circle": 2, "the sphere": 3}, start.dim, "restarts training"),
+            "temperature": slider("temperature τ", 0.02, 1.0, start.temperature, 0.02, "small values are sharp"),
             "rate": steps("learning rate", [0.001, 0.002, 0.005, 0.01, 0.02], start.rate, "of Adam"),
             "momentum": steps("momentum", [0.0, 0.5, 0.9, 0.99, 0.999], start.momentum, "of the key encoder"),
             "queue": steps("queue length K", [64, 128, 256, 512, 1024], start.queue, "MoCo's stored keys"),
@@ -91,17 +91,17 @@ class SphereLab(CanvasWidget):
             "hardest": steps("MoCHi's N", [2, 4, 8, 16, 32], start.hardest, "how many of the hardest are mixed"),
             "pairs": steps("MoCHi's s", COUNTS, start.pairs, "mixtures of two hard negatives"),
             "towards": steps("MoCHi's s′", COUNTS, start.towards, "mixtures of the query and a hard negative"),
-            "seed": slider("seed", 0, 9, start.seed, 1, "of weights and batches; starts anew"),
+            "seed": slider("seed", 0, 9, start.seed, 1, "of weights and batches; restarts training"),
         }
         self.playground = Playground(start)
         self.ticker = Ticker(self._tick, INTERVAL)
-        self._from_start = 0  # steps that every look trains from the start; 0: it goes on from where it is
-        self._frames, self._drew_at = 0, 0.0  # frames that were played, and when a page drew the last that it drew
+        self._from_start = 0  # steps that every analysis trains from the start; 0: it continues from the current state
+        self._frames, self._drew_at = 0, 0.0  # frames played, and when a page drew its last one
         self._failure = ""
         super().__init__(controls, values)
         self.play = ipywidgets.ToggleButton(description="play", tooltip="train, until pressed again")
         self.once = ipywidgets.Button(description="10 steps", tooltip="train ten steps")
-        self.again = ipywidgets.Button(description="reset", tooltip="start anew with this seed")
+        self.again = ipywidgets.Button(description="reset", tooltip="restart with this seed")
         self.play.observe(self._played, "value")
         self.once.on_click(lambda _: self._train(10))
         self.again.on_click(lambda _: self.reset())
@@ -128,7 +128,7 @@ class SphereLab(CanvasWidget):
         return reasons | idle_controls(MIXABLE.get(mixing), MIXABLE.values(), OF_MIXINGS)
 
     def run(self, steps: int = 100) -> Self:
-        """Train so many steps, and show where that led. Raises UserError."""
+        """Train this number of steps, and show the result. Raises UserError."""
         self.pause()
         self.playground.run(steps)
         self.refresh()
@@ -145,7 +145,7 @@ class SphereLab(CanvasWidget):
         self.play.value = False
 
     def close(self) -> None:
-        """Stop playing, and take the widget off the page."""
+        """Stop playing, and remove the widget from the page."""
         self.pause()
         for part in (*self.controls.values(), self.play, self.once, self.again, self.picture_widget, self.box):
             part.close()
@@ -195,10 +195,10 @@ class SphereLab(CanvasWidget):
             f"(points that are spread evenly have {even_uniformity(dim):.2f}). Of an image's {NEIGHBOURS} nearest "
             f"neighbours {now.purity:.0%} are of its class."
         )
-        return f"{said} All points lie at nearly one place: a collapse." if now.uniformity > COLLAPSED else said
+        return f"{said} All points are nearly the same: a collapse." if now.uniformity > COLLAPSED else said
 
     def drive(self) -> Drive:
-        """At each stop it is trained a few steps from the start. Afterwards it is where it was."""
+        """At each stop it is trained a few steps from the start. Afterwards its state is restored."""
         with self._rehearsed(STILL["drive"]):
             return super().drive()
 
@@ -213,7 +213,7 @@ class SphereLab(CanvasWidget):
 
     @contextmanager
     def _rehearsed(self, steps: int) -> Iterator[None]:
-        """What is shown depends on the controls alone: it is trained so many steps from the start."""
+        """The result depends only on the controls: it is trained this number of steps from the start."""
         self.pause()
         kept, self._from_start = self.playground, steps
         self.refresh()
@@ -252,7 +252,7 @@ class SphereLab(CanvasWidget):
             self._train(PACE)
 
     def _train(self, steps: int) -> None:
-        """Train where nobody catches what is raised."""
+        """Train where no caller catches errors: show them."""
         try:
             self.playground.run(steps)
         except Exception as error:
@@ -265,7 +265,7 @@ class SphereLab(CanvasWidget):
             self.refresh()
 
     def _tell(self, error: Exception) -> None:
-        """Stop, and say why in the picture's place; the next move of a control clears it."""
+        """Stop, and show the reason instead of the picture; the next move of a control clears it."""
         self.pause()
         said = str(error).partition("\n")[0]
         self._failure = said if isinstance(error, UserError) else f"training stopped, {type(error).__name__}: {said}"

@@ -1,4 +1,4 @@
-// Shows the frame that was drawn for where the controls stand; where there is none, puts the other controls back.
+// Shows the frame drawn for the values of the controls; if there is none, resets the other controls.
 (() => {
   const root = document.currentScript.previousElementSibling;
   const { rest, partner, controls, frames } = JSON.parse(root.querySelector("script").textContent);

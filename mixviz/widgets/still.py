@@ -1,4 +1,4 @@
-"""A widget without a kernel: what its controls show, drawn beforehand, in a piece of HTML that needs nothing else."""
+"""A widget without a kernel: its pictures for its controls' values, drawn in advance, in self-contained HTML."""
 
 import base64
 import io
@@ -24,15 +24,15 @@ STYLE = """
 .mixviz-still img { width: 100%; height: auto; background: white }
 .mixviz-still p { margin: 0; line-height: 1.4 }
 """
-SWITCH = "MIXVIZ_EXPORT"  # where this is set, widgets show themselves as pages
-RUNGS = 9  # places of a slider that are drawn, ends and rest among them
+SWITCH = "MIXVIZ_EXPORT"  # if set, widgets are displayed as pages
+MAX_STEPS = 9  # most drawn values of a slider, including its ends and its current one
 MOST = 160  # frames of a widget
 
-Places = tuple[int, ...]  # of every control, on its ladder
+Places = tuple[int, ...]  # of every control, on its grid
 
 
-class Pictured(Protocol):
-    """What a widget has to have."""
+class Drawable(Protocol):
+    """The interface of a widget."""
 
     controls: dict[str, Control]
     problem: str
@@ -45,50 +45,50 @@ class Pictured(Protocol):
     def picture(self) -> bytes: ...
 
 
-def ladder(control: Control) -> list[Any]:
+def grid(control: Control) -> list[Any]:
     """The values at which a control is drawn: all of a list's, both of a box's, some of a slider's."""
     if not isinstance(control, Slider):
         return choices(control) or stops(control)
     assert control.step is not None
     steps = round((control.max - control.min) / control.step)
-    places = {round(place) for place in np.linspace(0, steps, min(RUNGS, steps + 1))}
+    places = {round(place) for place in np.linspace(0, steps, min(MAX_STEPS, steps + 1))}
     places.add(round((control.value - control.min) / control.step))
     kind = type(control.value)
     return [kind(round(control.min + place * control.step, 10)) for place in sorted(places)]
 
 
-def combinations(ladders: list[list[Any]], rest: Places, partner: int | None) -> list[Places]:
-    """Which places are drawn: each control along its ladder with the others at rest.
+def combinations(grids: list[list[Any]], rest: Places, partner: int | None) -> list[Places]:
+    """Which places are drawn: each control along its grid with the others at rest.
 
-    Where a partner is named, a control with few values, all of this at each of its values, as far as ``MOST`` goes.
+    If a partner is named, a control with few values, all of this at each of its values, up to ``MOST`` frames.
     """
 
     def star(centre: Places) -> Iterator[Places]:
-        for which, values in enumerate(ladders):
+        for which, values in enumerate(grids):
             for place in range(len(values)):
                 yield (*centre[:which], place, *centre[which + 1 :])
 
     single = list(dict.fromkeys([rest, *star(rest)]))
     if partner is None:
         return single
-    centres = [(*rest[:partner], place, *rest[partner + 1 :]) for place in range(len(ladders[partner]))]
+    centres = [(*rest[:partner], place, *rest[partner + 1 :]) for place in range(len(grids[partner]))]
     paired = list(dict.fromkeys([*single, *(places for centre in centres for places in star(centre))]))
     return paired if len(paired) <= MOST else single
 
 
-def frames(widget: Pictured) -> dict[str, Any]:
-    """What is drawn: the controls with their ladders, where they rest, and a frame for each combination of places.
+def frames(widget: Drawable) -> dict[str, Any]:
+    """What is drawn: the controls with their grids, their current places, and a frame for each combination of places.
 
-    A frame: image (a data URL), caption, numbers, and which controls change nothing there. The widget stays as it is.
+    A frame: image (a data URL), caption, numbers, and which controls have no effect there. The widget does not change.
     """
     before = dict(widget.values)
     controls = {name: control for name, control in widget.controls.items() if hasattr(control, "description")}
-    ladders = [ladder(control) for control in controls.values()]
-    rest = tuple(values.index(control.value) for values, control in zip(ladders, controls.values(), strict=True))
+    grids = [grid(control) for control in controls.values()]
+    rest = tuple(values.index(control.value) for values, control in zip(grids, controls.values(), strict=True))
     lists = [which for which, control in enumerate(controls.values()) if isinstance(control, ipywidgets.Dropdown)]
     drawn = {}
-    for places in combinations(ladders, rest, lists[0] if lists else None):
-        chosen = {name: values[place] for name, values, place in zip(controls, ladders, places, strict=True)}
+    for places in combinations(grids, rest, lists[0] if lists else None):
+        chosen = {name: values[place] for name, values, place in zip(controls, grids, places, strict=True)}
         widget.set(**chosen)
         drawn[",".join(map(str, places))] = {
             "image": _data_url(widget.picture()),
@@ -97,12 +97,12 @@ def frames(widget: Pictured) -> dict[str, Any]:
             "disabled": [which for which, control in enumerate(controls.values()) if control.disabled],
         }
     widget.set(**before)
-    shown = [_shown(control, values) for control, values in zip(controls.values(), ladders, strict=True)]
+    shown = [_shown(control, values) for control, values in zip(controls.values(), grids, strict=True)]
     return {"controls": shown, "rest": list(rest), "partner": lists[0] if lists else None, "frames": drawn}
 
 
-def page(widget: Pictured) -> str:
-    """The widget as HTML: controls of the browser's own, the picture, the sentence; without any request."""
+def page(widget: Drawable) -> str:
+    """The widget as HTML: native controls, the picture, the caption; without any request."""
     content = frames(widget)
     controls = "".join(
         _control(which, shown, content["rest"][which]) for which, shown in enumerate(content["controls"])
@@ -142,14 +142,14 @@ def _control(which: int, shown: dict[str, Any], rest: int) -> str:
 
 
 def _data_url(png: bytes) -> str:
-    """Smaller than PNG, and equal to it pixel for pixel."""
+    """Smaller than PNG, and pixel for pixel the same."""
     buffer = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").save(buffer, "webp", lossless=True)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can say: no NaN."""
+    """A value for JSON, which has no NaN."""
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""A panel to train from: every setting is a control, and curves grow while the notebook stays alive."""
+"""A training panel: every setting is a control, and curves grow while the notebook stays responsive."""
 
 import asyncio
 from collections.abc import Callable, Hashable, Mapping
@@ -23,7 +23,7 @@ from mixviz.runs import Run, default_name
 from mixviz.widgets.background import Training
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import Control
-from mixviz.widgets.fields import admit
+from mixviz.widgets.fields import coerce
 from mixviz.widgets.history import History, log_of
 from mixviz.widgets.plans import FLAGS, Plan, called_of, controls, idle, plan, undefined
 
@@ -34,11 +34,11 @@ COLUMNS = 2  # of the curves' legend
 
 
 class TrainingPanel(Widget):
-    """Choose a config, start, watch, stop, go on, and compare with the runs that are below the same root.
+    """Choose a config, start, watch, stop, resume, and compare with other runs below the same root.
 
     data: as ``--data``: glyphs, cifar10, folder:PATH, numpy:PATH.npz. root: folder of the runs; by default that of
     the command line, which then evaluates and reports them. values: of controls; settings by their flat names.
-    ``start``, ``wait``, ``stop`` and ``go_on`` do what the buttons do.
+    ``start``, ``wait``, ``stop`` and ``resume`` do what the buttons do.
     """
 
     size = (8.0, 3.5)
@@ -50,12 +50,12 @@ class TrainingPanel(Widget):
         self.training: Training | None = None
         self._task: asyncio.Task | None = None
         self._drawn_runs: Hashable = None
-        self._buttons = {name: ipywidgets.Button(description=name) for name in ("Start", "Stop", "Go on")}
-        for button, work in zip(self._buttons.values(), (self.start, self.stop, self.go_on), strict=True):
+        self._buttons = {name: ipywidgets.Button(description=name) for name in ("Start", "Stop", "Resume")}
+        for button, work in zip(self._buttons.values(), (self.start, self.stop, self.resume), strict=True):
             button.add_class(f"mixviz-{button.description.lower().replace(' ', '-')}")
             button.on_click(lambda _, work=work: self._press(work))
         self._bar = ipywidgets.FloatProgress(max=1.0, layout={"width": "100%", "max_width": "40em"})
-        self._told, self._reasons = ipywidgets.HTML(), ipywidgets.HTML()  # how far it is; what cannot be, and why
+        self._told, self._reasons = ipywidgets.HTML(), ipywidgets.HTML()  # progress and errors
         self._error = ""
         super().__init__(controls(), values | ({"data": data} if data else {}))
         first, folded = self._layout()
@@ -124,21 +124,21 @@ class TrainingPanel(Widget):
         return f"Start trains {self.seen.method} for {epochs}, in batches of {config.train.batch_size}.{note}"
 
     def set(self, **values: Any) -> Self:
-        """Move controls, and draw once. A setting may have any value that the config takes. Raises UserError."""
+        """Move controls, and draw once. A setting can have any value that the config takes. Raises UserError."""
         if "mixing" in values:
             chosen = values.pop("mixing")
             values |= {name: name in chosen for name in MIXINGS}
         with self._hold():
-            values = {n: admit(FLAGS[n], self.controls[n], v) if n in FLAGS else v for n, v in values.items()}
+            values = {n: coerce(FLAGS[n], self.controls[n], v) if n in FLAGS else v for n, v in values.items()}
         return super().set(**values)
 
     def refresh(self) -> None:
-        """Look and draw anew, and say how far training is."""
+        """Analyse and draw again, and show the progress of training."""
         super().refresh()
         self._tell()
 
     def start(self) -> None:
-        """Train what the controls ask for, in a new run. Raises UserError where that cannot be."""
+        """Train the config of the controls, in a new run. Raises UserError if it is not valid."""
         config = self.seen.config
         if config is None:
             raise UserError(self.seen.problem)
@@ -148,20 +148,20 @@ class TrainingPanel(Widget):
         self._follow(Training.begin(config, free, self.root))
 
     def stop(self) -> None:
-        """End the training after the step that it is in; ``go_on`` goes on from its last whole epoch."""
+        """End the training after the current step; ``resume`` resumes from its last complete epoch."""
         if Training.latest is not None:
             Training.latest.stop()
         self.refresh()
 
-    def go_on(self) -> None:
-        """Go on with the newest run that is not finished. Raises UserError where there is none."""
+    def resume(self) -> None:
+        """Resume the newest run that is not finished. Raises UserError if there is none."""
         run = self.history.unfinished()
         if run is None:
-            raise UserError("no run here was stopped before its end: start one")
-        self._follow(Training.go_on(run))
+            raise UserError("no run here is unfinished: start one")
+        self._follow(Training.resume(run))
 
     def wait(self) -> None:
-        """Wait until the training ends, its curves growing meanwhile. Raises what went wrong in it.
+        """Wait until the training ends, while its curves grow. Raises its error.
 
         An interrupt ends the training as well.
         """
@@ -179,7 +179,7 @@ class TrainingPanel(Widget):
             raise self.training.failure
 
     def _follow(self, training: Training) -> None:
-        """Show a training, from the kernel's event loop where there is one: widgets are not for other threads."""
+        """Show a training, from the kernel's event loop if there is one: widgets are not thread-safe."""
         self.training, self._error = training, ""
         self.history.add(training.run, training.config)
         self.refresh()
@@ -195,14 +195,14 @@ class TrainingPanel(Widget):
         self.refresh()
 
     def _tell_news(self) -> None:
-        """Draw anew after each epoch; between them move the bar alone."""
+        """Redraw after each epoch; in between move only the bar."""
         (self._tell if self._drawn_runs == self._stands() else self.refresh)()
 
     def _tell(self) -> None:
         training, on = self.training, Training.latest is not None and Training.latest.is_on
-        for name, ready in {"Start": not on and self.seen.config is not None, "Stop": on, "Go on": not on}.items():
+        for name, ready in {"Start": not on and self.seen.config is not None, "Stop": on, "Resume": not on}.items():
             self._buttons[name].disabled = not ready
-        self._buttons["Go on"].disabled |= self.history.unfinished() is None
+        self._buttons["Resume"].disabled |= self.history.unfinished() is None
         told = self._error or (training.told if training is not None else "")
         self._told.value = f"<span aria-live='polite'>{escape(told)}</span>"
         if training is not None:
@@ -217,7 +217,7 @@ class TrainingPanel(Widget):
             self._tell()
 
     def _shown(self) -> dict[str, Run]:
-        """Runs that are drawn, by label; the newest last."""
+        """The drawn runs by label, the newest last."""
         data = self.training.config.data.data if self.training else self.values["data"]
         return self.history.newest(data, 1 + self.values["beside"])
 
@@ -226,7 +226,7 @@ class TrainingPanel(Widget):
         return tuple((label, len(log_of(run))) for label, run in self._shown().items())
 
     def _layout(self) -> tuple[ipywidgets.Widget, ipywidgets.Widget]:
-        """The few settings that matter most; and all others, folded up section by section."""
+        """The most important settings; and all others, folded by section."""
         method = ipywidgets.Box([self.controls[name] for name in ("framework", *MIXINGS)], layout=WRAP)
         first = ipywidgets.Box([self.controls[name] for name in (*SHOWN, "beside")], layout=WRAP)
         sections: dict[str, list[Control]] = {}

@@ -50,7 +50,7 @@ def test_a_stale_queue_is_named_before_what_follows_from_it():
     assert "Yes" in verdict(queue_gap=[0.3, *[0.05] * 9])  # in the first epoch the queue holds its random start
 
 
-def test_keys_that_are_found_in_training_alone():
+def test_keys_that_are_found_in_training_only():
     shortcut = {"proxy_accuracy_clean": 0.99, "curves": {"proxy_accuracy": [0.02, 0.15]}}
     assert re.search("99% of keys are found in training, 15% on held-out.*same-crop", verdict(**shortcut))
     assert re.search("BatchNorm.*--bn-splits 2.*batchnorm-leak", verdict({"bn_splits": 1}, **shortcut))

@@ -15,10 +15,10 @@ from mixviz.analysis.geometry import (
     class_alignment,
     class_table,
     class_uniformity,
-    crowding,
     effective_rank,
     even_uniformity,
     geometry,
+    per_sample_uniformity,
     spectrum,
     uniformity,
 )
@@ -99,13 +99,13 @@ def test_uniformity_of_known_places():
 
 
 def test_crowding_of_a_point_is_its_mean_potential_and_averages_to_the_uniformity(points):
-    values = crowding(points, chunk=16)
+    values = per_sample_uniformity(points, chunk=16)
     potential = (-2 * torch.cdist(points, points).square()).exp()
     expected = [(potential[i].sum() - potential[i, i]).item() / 49 for i in range(50)]
     assert values.exp().tolist() == pytest.approx(expected)
     assert values.exp().mean().log().item() == pytest.approx(uniformity(points))
     pair_and_loner = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
-    assert crowding(pair_and_loner).argmin() == 2
+    assert per_sample_uniformity(pair_and_loner).argmin() == 2
 
 
 def test_class_uniformity_looks_within_each_class(points, labels):
@@ -133,7 +133,7 @@ def test_effective_rank_of_known_matrices(points):
 
 def test_geometry_has_all_measures_of_unit_length(points, labels):
     found = geometry(3 * points, labels, (2 * points, points.roll(1, dims=0)))
-    torch.testing.assert_close(found.crowding, crowding(points))
+    torch.testing.assert_close(found.per_sample_uniformity, per_sample_uniformity(points))
     torch.testing.assert_close(found.spectrum, spectrum(points))
     torch.testing.assert_close(found.class_alignment, class_alignment(points, labels))
     torch.testing.assert_close(found.alignment, alignment(points, points.roll(1, dims=0)))
@@ -158,7 +158,7 @@ def test_class_table_has_one_row_a_class_that_occurs(points, labels):
     assert table["uniformity"][2] == pytest.approx(uniformity(members))
 
 
-def test_bad_input_is_told_in_one_line():
+def test_bad_input_is_reported_in_one_line():
     with pytest.raises(UserError, match="at least two embeddings, not 1"):
         uniformity(torch.ones(1, 4))
     with pytest.raises(UserError, match="3 embeddings need 3 labels"):

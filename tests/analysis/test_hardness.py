@@ -160,7 +160,9 @@ def test_byol_has_nothing_that_is_hard(build_framework, make_views, generator):
     term = Method(framework).terms(make_views(), generator)[0]
     candidates = framework.candidates(term)
     own = torch.eye(8)
-    only_own = Candidates(candidates.positives.masked_fill(own == 0, -torch.inf), own, 1.0)
+    only_own = Candidates(
+        positives=candidates.positives.masked_fill(own == 0, -torch.inf), targets=own, temperature=1.0
+    )
     with pytest.raises(UserError, match="no negatives"):
         hardness(only_own)
 
@@ -173,7 +175,7 @@ def test_effective_number_of_equal_and_of_single_weights():
 def test_temperature_goes_from_one_negative_to_all():
     positives = torch.tensor([[0.9]], dtype=torch.float64)
     queue = torch.linspace(0, 0.5, 300, dtype=torch.float64)[None]
-    candidates = Candidates(positives, torch.ones(1, 1), 0.2, {"queue": queue})
+    candidates = Candidates(positives=positives, targets=torch.ones(1, 1), temperature=0.2, negatives={"queue": queue})
     table = temperature_response(candidates, [0.001, 0.2, 1000.0])
     ratio = math.exp(-(0.5 / 299) / 0.001)  # of one negative's weight to the next: a geometric distribution
     entropy = -math.log(1 - ratio) - ratio * math.log(ratio) / (1 - ratio)

@@ -96,7 +96,7 @@ def factor_set(n, seed):
     )
 
 
-def test_a_factor_is_read_from_the_head_that_has_it_alone():
+def test_a_factor_is_read_from_only_the_head_that_has_it():
     train, test = factor_set(600, 0), factor_set(300, 1)
 
     def embed(images, seed):

@@ -12,8 +12,8 @@ from mixviz.analysis.invariance import (
     canonical_glyphs,
     diagonal_margin,
     fingerprint,
-    follow,
     invariance,
+    perturb,
     readout,
     vary,
 )
@@ -52,7 +52,7 @@ def test_the_first_strength_changes_nothing_and_the_others_do(images, augmentati
         ("blur", 1.0, lambda x: TF.gaussian_blur(x, 3, 1.0)),
     ],
 )
-def test_one_augmentation_is_torchvisions_alone(images, augmentation, strength, reference, generator):
+def test_one_augmentation_by_itself_is_torchvisions(images, augmentation, strength, reference, generator):
     torch.testing.assert_close(vary(images, augmentation, strength, generator), reference(images), atol=2e-3, rtol=0)
 
 
@@ -136,7 +136,7 @@ def test_the_table_has_the_means_and_equal_generators_give_equal_tables(images):
 
 
 def test_one_image_is_followed_as_in_the_set(images):
-    found = follow(embed, images[3], embed(images), 3, "rotation", 1)
+    found = perturb(embed, images[3], embed(images), 3, "rotation", 1)
     assert torch.equal(found.image, images[3].rot90(1, (1, 2)))
     torch.testing.assert_close(found.embeddings["pixels"], embed(found.image[None])["pixels"])
     among = invariance(embed, images, "rotation", [1])

@@ -11,10 +11,10 @@ from mixviz.analysis.microscope import (
     OWN_KEY,
     PAIR,
     TOWARDS,
-    close_up,
     false_by_rank,
     false_mixtures,
-    who_pushes,
+    gradient_by_kind,
+    query_candidates,
 )
 from mixviz.method import Method
 from mixviz.mixing import MoCHi
@@ -42,7 +42,7 @@ def test_every_candidate_is_there_with_its_parents_and_its_share(asked):
     method, term = asked(MOCHI)
     queue, points, tau = method.framework.queue, synthetic_points(method, term), method.framework.temperature
     for query in range(8):
-        found = close_up(method, term, query, LABELS)
+        found = query_candidates(method, term, query, LABELS)
         q = term.q[query]
         vectors = torch.cat([term.keys[query], queue.keys[0], term.synthetic[query]])
         cosines = vectors @ q
@@ -69,9 +69,9 @@ def test_every_candidate_is_there_with_its_parents_and_its_share(asked):
                 assert row.false == sum(c == int(LABELS[query]) for c in classes) / 2
 
 
-def test_columns_say_where_a_candidate_stands_among_all(asked):
+def test_columns_say_where_a_candidate_is_among_all(asked):
     method, term = asked(MOCHI)
-    found = close_up(method, term, 3)
+    found = query_candidates(method, term, 3)
     similarities = method.framework.candidates(term).similarities[3]
     np.testing.assert_allclose(found["similarity"], similarities.numpy()[found["column"]])
     assert found["false"].isna().all()
@@ -79,14 +79,14 @@ def test_columns_say_where_a_candidate_stands_among_all(asked):
 
 def test_the_oracle_leaves_no_candidate_of_the_own_class(asked):
     method, term = asked(MoCHi(hardest=3, pairs=6, towards_query=4), oracle=True)
-    found = close_up(method, term, 0, LABELS)
+    found = query_candidates(method, term, 0, LABELS)
     assert (found["kind"] == NEGATIVE).sum() == 13  # of 20, 7 are of class 0
     assert not (found["false"] > 0).any()
     assert np.isfinite(found["similarity"]).all()
 
 
 def test_without_mixtures_there_are_the_key_and_the_queue(asked):
-    found = close_up(*asked(), 2, LABELS)
+    found = query_candidates(*asked(), 2, LABELS)
     assert found["kind"].value_counts().to_dict() == {NEGATIVE: 20, OWN_KEY: 1, PAIR: 0, TOWARDS: 0}
 
 
@@ -114,13 +114,13 @@ def test_mixtures_with_a_false_parent_are_counted_by_kind(asked):
     assert false_mixtures(synthetic_points(method, term)) == {}
 
 
-def test_who_pushes_adds_up_by_kind(asked):
-    found = close_up(*asked(MOCHI), 4, LABELS)
-    table = who_pushes(found)
+def test_gradient_by_kind_adds_up(asked):
+    found = query_candidates(*asked(MOCHI), 4, LABELS)
+    table = gradient_by_kind(found)
     assert table.index.tolist() == list(KINDS)
     assert table["candidates"].tolist() == [1, 20, 6, 4]
     assert table["gradient_share"].sum() == pytest.approx(1)
     assert table.loc[OWN_KEY, "gradient_share"] == pytest.approx(0.5)
     of_class = found[(found["kind"] == NEGATIVE) & (found["false"] > 0)]
     assert table.loc[NEGATIVE, "false"] == pytest.approx(of_class["gradient_share"].sum())
-    assert who_pushes(close_up(*asked(), 4, LABELS)).index.tolist() == [OWN_KEY, NEGATIVE]
+    assert gradient_by_kind(query_candidates(*asked(), 4, LABELS)).index.tolist() == [OWN_KEY, NEGATIVE]

@@ -33,7 +33,7 @@ def test_neighbours_of_other_queries_may_be_any_point(points, generator, chunk):
     assert index[:3, 0].tolist() == [0, 1, 2]
 
 
-def test_all_others_can_be_asked_for_and_no_more(points):
+def test_all_others_can_be_requested_and_no_more(points):
     assert nearest(points, 69).index.sort(dim=1).values[0].tolist() == list(range(1, 70))
     with pytest.raises(UserError, match="70 neighbours of 69 other images: choose k from 1 to 69"):
         nearest(points, 70)
@@ -101,7 +101,7 @@ def test_hardest_negatives_are_the_nearest_of_the_other_classes(points, chunk):
         assert values.numpy() == pytest.approx(1 - distances[0])
 
 
-def test_no_more_negatives_can_be_asked_for_than_the_largest_class_has(points):
+def test_no_more_negatives_can_be_requested_than_the_largest_class_has(points):
     labels = torch.tensor([0] * 50 + [1] * 20)
     assert hardest_negatives(points, labels, 20).index[0].sort().values.tolist() == list(range(50, 70))
     with pytest.raises(UserError, match="21 negatives of 20 images of other classes: choose k from 1 to 20"):

@@ -80,14 +80,14 @@ def test_trustworthiness_of_a_true_layout_is_one_and_tells_the_point_that_is_mis
         trustworthiness(circle, circle, k=20)
 
 
-def test_umap_that_is_missing_is_told_with_the_command(points, monkeypatch):
+def test_umap_that_is_missing_is_reported_with_the_command(points, monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(UserError, match="pip install umap-learn"):
         project_umap(points)
 
 
 @pytest.mark.slow
-def test_umap_keeps_clusters_together_is_seeded_and_starts_where_it_is_told(generator):
+def test_umap_keeps_clusters_together_is_seeded_and_starts_where_requested(generator):
     pytest.importorskip("umap", exc_type=ImportError)
     labels = torch.arange(120) % 3
     x = F.normalize(4 * torch.eye(3, 10)[labels] + 0.5 * torch.randn(120, 10, generator=generator), dim=1)

@@ -25,7 +25,7 @@ def test_a_lower_confidence_is_a_narrower_interval():
     assert widths == sorted(widths)
 
 
-def test_needed_is_told_of_the_truth_where_it_is_known():
+def test_needed_is_of_the_truth_where_it_is_known():
     lucky = [1.0, 1.01, 0.99]
     assert verdict(lucky).needed == 3
     assert verdict(lucky, truth=(0.5, 1.0)).needed == 34  # the textbook's paired t-test: d 0.5, alpha 0.05, power 0.8

@@ -136,7 +136,7 @@ def test_speed_moves_pitch_and_duration():
     assert changed.abs().gt(0.1).nonzero().max() / RATE == pytest.approx(0.625, abs=0.01)
 
 
-def test_what_is_drawn_lies_in_its_range(generator):
+def test_what_is_drawn_is_in_its_range(generator):
     n = 4000
     assert Gain(6.0).sample(n, (T,), generator).factor.log10().mul(20).abs().max() <= 6.001
     assert TimeShift(0.1).sample(n, (T,), generator).shift.abs().max() <= 0.1

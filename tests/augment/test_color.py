@@ -105,7 +105,7 @@ def test_rate_of_application(operation, generator):
 
 def test_grayscale_equals_torchvision():
     pictures, applied = images(4), torch.tensor([True, False, True, False])
-    result = RandomGrayscale().apply(pictures, Parameters(applied))
+    result = RandomGrayscale().apply(pictures, Parameters(applied=applied))
     expected = reference.rgb_to_grayscale(pictures, num_output_channels=3)
     torch.testing.assert_close(result[applied], expected[applied], atol=1e-6, rtol=0)
     assert torch.equal(result[~applied], pictures[~applied])

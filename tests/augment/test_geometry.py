@@ -24,7 +24,7 @@ def images(n: int, height: int, width: int, channels: int = 3) -> torch.Tensor:
     [(32, 32, 32), (28, 28, 28), (64, 64, 32), (64, 64, 28), (28, 28, 64), (40, 25, 32), (33, 71, 17), (5, 3, 8)],
 )
 def test_crop_equals_torchvision(height, width, size, generator):
-    crop = RandomResizedCrop(size, scale=(0.05, 1.0))
+    crop = RandomResizedCrop(size=size, scale=(0.05, 1.0))
     pictures = images(24, height, width)
     box = crop.sample(24, (3, height, width), generator)
     expected = [
@@ -37,7 +37,7 @@ def test_crop_equals_torchvision(height, width, size, generator):
 
 
 def test_crop_of_one_channel_and_double_precision(generator):
-    crop, pictures = RandomResizedCrop(16), images(4, 20, 20, channels=1)
+    crop, pictures = RandomResizedCrop(size=16), images(4, 20, 20, channels=1)
     box = crop.sample(4, (3, 20, 20), generator)
     torch.testing.assert_close(crop.apply(pictures.double(), box).float(), crop.apply(pictures, box), atol=2e-6, rtol=0)
 
@@ -46,13 +46,13 @@ def test_crop_of_everything_is_the_identity():
     zero, size = torch.zeros(3, dtype=torch.long), torch.full((3,), 32)
     pictures = images(3, 32, 32)
     box = CropParameters(applied=torch.ones(3, dtype=torch.bool), top=zero, left=zero, height=size, width=size)
-    assert torch.equal(RandomResizedCrop(32).apply(pictures, box), pictures)
+    assert torch.equal(RandomResizedCrop(size=32).apply(pictures, box), pictures)
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (40, 25)])
 def test_boxes_are_drawn_as_torchvision_draws_them(height, width, generator):
     n = 4000
-    box = RandomResizedCrop(32, (0.2, 1.0), (3 / 4, 4 / 3)).sample(n, (3, height, width), generator)
+    box = RandomResizedCrop(size=32, scale=(0.2, 1.0), ratio=(3 / 4, 4 / 3)).sample(n, (3, height, width), generator)
     random_crop = v2.RandomResizedCrop(32, (0.2, 1.0), (3 / 4, 4 / 3), antialias=True)
     picture = images(1, height, width)[0]
     with torch.random.fork_rng(devices=[]):
@@ -67,8 +67,8 @@ def test_boxes_are_drawn_as_torchvision_draws_them(height, width, generator):
         assert ks_2samp(ours[name], theirs[name]).pvalue > SIGNIFICANCE, name
 
 
-def test_boxes_lie_inside_and_start_anywhere(generator):
-    box = RandomResizedCrop(8, scale=(0.01, 0.02), ratio=(1.0, 1.0)).sample(3000, (3, 32, 32), generator)
+def test_boxes_are_inside_and_start_anywhere(generator):
+    box = RandomResizedCrop(size=8, scale=(0.01, 0.02), ratio=(1.0, 1.0)).sample(3000, (3, 32, 32), generator)
     assert (box.top >= 0).all()
     assert (box.top + box.height <= 32).all()
     assert (box.left + box.width <= 32).all()
@@ -79,7 +79,7 @@ def test_boxes_lie_inside_and_start_anywhere(generator):
 @pytest.mark.parametrize(("height", "width"), [(10, 60), (60, 10), (30, 31)])
 def test_box_that_never_fits_is_the_largest_central_one(height, width, generator):
     scale = (1.5, 1.6)  # more than there is, so that no attempt fits
-    box = RandomResizedCrop(8, scale).sample(5, (3, height, width), generator)
+    box = RandomResizedCrop(size=8, scale=scale).sample(5, (3, height, width), generator)
     expected = v2.RandomResizedCrop(8, scale, antialias=True).make_params([images(1, height, width)[0]])
     for name, value in expected.items():
         assert getattr(box, name).tolist() == [value] * 5, name
@@ -134,7 +134,7 @@ def test_flip_drawn_again_is_the_opposite(generator):
 
 
 def test_rotation_of_images_that_are_not_square_is_refused():
-    parameters = RotationParameters(torch.tensor([True]), torch.tensor([1]))
+    parameters = RotationParameters(applied=torch.tensor([True]), turns=torch.tensor([1]))
     with pytest.raises(UserError, match="square images, not 8 x 9"):
         RandomRotation90().apply(images(1, 8, 9), parameters)
 
@@ -147,7 +147,7 @@ def test_crop_refuses_what_is_out_of_range(options):
 
 def test_aspect_is_uniform_in_its_logarithm(generator):
     """Large images, where rounding to pixels does not matter, and areas that always fit."""
-    box = RandomResizedCrop(8, (0.1, 0.3), (0.5, 2.0)).sample(4000, (3, 4000, 4000), generator)
+    box = RandomResizedCrop(size=8, scale=(0.1, 0.3), ratio=(0.5, 2.0)).sample(4000, (3, 4000, 4000), generator)
     log_aspect = (box.width / box.height).log()
     uniform = torch.linspace(-math.log(2), math.log(2), 4000)
     assert ks_2samp(log_aspect, uniform).pvalue > SIGNIFICANCE

@@ -139,7 +139,7 @@ def test_base_and_looc_draw_the_same_query_and_first_key(shared):
         assert torch.equal(base[1].inputs[free], looc[1].inputs[free])
 
 
-def test_views_depend_on_the_generator_alone():
+def test_views_depend_on_the_generator_only():
     torch.manual_seed(0)
     once = make_views(images(), ALL, seeded(3), (None, "color"))
     torch.manual_seed(1)
@@ -214,7 +214,7 @@ def test_to_float_moves_the_channels_to_the_front():
 
 
 @pytest.mark.parametrize("p", [0.0, 0.5, 1.0])
-def test_operations_write_into_what_is_theirs_alone(p):
+def test_operations_write_into_what_is_theirs_only(p):
     """Without a crop the first operations may hand on the very input; then nobody may write into it.
 
     Names are drawn by, so the two flips share their draw.
@@ -241,7 +241,7 @@ class Negate(Operation):
     p: float = 0.5
 
     def sample(self, n: int, shape: Shape, generator: torch.Generator) -> Parameters:
-        return Parameters(bernoulli(n, self.p, generator))
+        return Parameters(applied=bernoulli(n, self.p, generator))
 
     def apply(self, inputs: torch.Tensor, parameters: Parameters, in_place: bool = False) -> torch.Tensor:
         return apply_to_marked(lambda part, _: -part, inputs, parameters, in_place)

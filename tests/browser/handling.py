@@ -34,7 +34,7 @@ class Answer:
 
     @property
     def latency(self) -> float | None:
-        """From the first key to the first changed frame; None where nothing changed."""
+        """From the first key to the first changed frame; None if nothing changed."""
         return self.frames[0] - self.keys[0] if self.keys and self.frames else None
 
     @property

@@ -58,7 +58,7 @@ def test_it_finds_the_widget_and_its_controls(page):
     ]
 
 
-def test_it_times_what_moves_and_finds_what_stands_still(page):
+def test_it_times_what_moves_and_finds_what_is_static(page):
     (widget,) = page.widgets
     before = [widget.value(control) for control in widget.controls()]
     moved = {one.control: one.times for one in measure(page, presses=2) if one.what in ("slider", "choice")}

@@ -41,6 +41,6 @@ def test_a_slider_moves_its_picture(name, served, browser, artifacts):
         assert [error for error in errors if not error.startswith(HARMLESS)] == []
 
 
-def test_nobody_enters_without_the_token(served):
+def test_no_one_enters_without_the_token(served):
     with urlopen(f"{served.address}/voila/render/{NAMES[0]}.ipynb", timeout=60) as answer:
         assert "/login" in answer.url

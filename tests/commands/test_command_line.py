@@ -302,7 +302,7 @@ def test_doctor_names_what_is_missing_and_the_cure(capsys, monkeypatch):
     assert 'pip install --upgrade "pandas' in shown
 
 
-def test_an_interrupt_tells_how_to_go_on(data, capsys, monkeypatch):
+def test_an_interrupt_says_how_to_resume(data, capsys, monkeypatch):
     def interrupt(*arguments, **keywords):
         raise KeyboardInterrupt
 

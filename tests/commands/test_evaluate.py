@@ -140,7 +140,7 @@ def test_spaces_singly_together_and_with_the_backbone(run, capsys):
     assert "backbone + all spaces" in capsys.readouterr().out
 
 
-def test_the_comparison_is_written_beside_the_results(run, capsys):
+def test_the_comparison_is_written_next_to_the_results(run, capsys):
     before = kept(run)
     assert main(["evaluate", "run", "--compare-protocols", "--scale", "0.02"]) == 0
     assert "from " in capsys.readouterr().out

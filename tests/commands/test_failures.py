@@ -48,6 +48,6 @@ def test_failures(capsys, monkeypatch, tmp_path):
     assert main(["failures", "same-crop", "--jobs", "1"]) == 0
 
 
-def test_an_unknown_exhibit_is_said_in_one_line(capsys):
+def test_an_unknown_case_is_refused_in_one_line(capsys):
     assert main(["failures", "same-crp"]) == 2
     assert "did you mean 'same-crop'?" in capsys.readouterr().err

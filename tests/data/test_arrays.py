@@ -37,7 +37,7 @@ def test_channels_first_are_moved_last(write_arrays, load_quiet):
     np.testing.assert_array_equal(found.stored, images)
 
 
-def test_transparency_lies_on_white(write_arrays, load_quiet):
+def test_transparency_is_blended_onto_white(write_arrays, load_quiet):
     images = np.broadcast_to(np.array([90, 10, 20, 128], np.uint8), (2, 16, 16, 4))
     assert load_quiet(write_arrays(images=images)).stored[0, 0, 0].tolist() == [172, 132, 137]
 

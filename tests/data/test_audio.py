@@ -87,7 +87,7 @@ def test_short_clips_are_filled_and_long_ones_cut(write, capsys):
     assert "1 of 2 clips are cut to a second" in capsys.readouterr().err
 
 
-def test_of_an_hour_the_beginning_alone_is_read(write, monkeypatch):
+def test_only_the_beginning_of_an_hour_is_read(write, monkeypatch):
     root, read = write("a.wav", np.zeros(1, np.int16)), []
     with soundfile.SoundFile(root / "a.wav", "w", 8000, 1) as file:
         for _ in range(60):
@@ -190,7 +190,7 @@ def test_rates_out_of_range_are_refused(write):
     assert "--sample-rate 3 is out of range" in refused(write("a.wav", sine()), Reading(sample_rate=3))
 
 
-def test_where_test_is_told_apart(write, tmp_path):
+def test_where_test_is_recognised(write, tmp_path):
     assert not sounds_have_test(write("a.wav", sine()))
     write("train/dog/a.wav", sine())
     assert sounds_have_test(write("valid/dog/a.wav", sine()))

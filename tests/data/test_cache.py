@@ -95,7 +95,7 @@ def test_an_interruption_leaves_nothing(parquet, own_data_folder, load_quiet, mo
 
 
 @pytest.mark.parametrize("file", ["stored.npy", "labels.npy", "origins.npy", "meta.json"])
-def test_a_damaged_entry_is_made_anew(parquet, own_data_folder, load_quiet, decodings, file):
+def test_a_damaged_entry_is_made_again(parquet, own_data_folder, load_quiet, decodings, file):
     images = load_quiet(f"parquet:{parquet}").stored.copy()
     (damaged,) = (own_data_folder / "cache").glob(f"*/{file}")
     damaged.write_bytes(damaged.read_bytes()[:20])

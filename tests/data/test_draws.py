@@ -9,7 +9,7 @@ SORTED = np.repeat(np.arange(20), 1000)
 UNEVEN = np.repeat([3, 5, 9], [900, 90, 10])
 
 
-def test_rows_are_all_different_and_as_many_as_asked_for():
+def test_rows_are_all_different_and_as_many_as_requested():
     for labels, n in ((SORTED, 20_000), (None, 20_000)):
         rows = draw(labels, n, 400)
         assert len(rows) == len(np.unique(rows)) == 400
@@ -34,7 +34,7 @@ def test_within_a_class_images_are_drawn_evenly():
     assert abs((draw(SORTED, 20_000, 4000) % 1000).mean() - 500) < 25
 
 
-def test_a_larger_draw_goes_on_and_another_seed_is_another():
+def test_a_larger_draw_continues_and_another_seed_is_another():
     assert np.array_equal(draw(SORTED, 20_000, 400)[:100], draw(SORTED, 20_000, 100))
     assert not np.array_equal(draw(SORTED, 20_000, 400), draw(SORTED, 20_000, 400, seed=1))
 

@@ -59,7 +59,7 @@ def many(header: str, row: str, n: int = 20) -> str:
 # numbers and categories
 
 
-def test_numbers_are_standardised_by_train_alone(pair):
+def test_numbers_are_standardised_by_train_only(pair):
     folder = pair("size,y\n1,a\n2,b\n3,a\n6,b\n", "size,y\n100,a\n-100,b\n")
     train, test = (read(folder, split) for split in ("train", "test"))
     assert train.stored.dtype == np.float32

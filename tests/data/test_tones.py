@@ -63,7 +63,7 @@ def test_partials_stay_below_half_the_rate(parameters):
     assert spectrum[: LENGTH // 2 - 100].max() > 50 * spectrum[LENGTH // 2 - 50 :].max()
 
 
-def test_one_factor_is_varied_alone(parameters):
+def test_only_one_factor_is_varied(parameters):
     one = clips_of(parameters, np.array([5]))
     waves = [render_tones(replace(one, timbre=np.array([timbre]))) for timbre in range(len(TIMBRES))]
     assert all(not np.array_equal(a, b) for a, b in combinations(waves, 2))

@@ -108,7 +108,7 @@ def test_factors_move_sounds_the_more_the_stronger(name, tones, generator):
     assert moved[-1] > 0.03
 
 
-def test_images_sounds_and_tables_are_told_apart(tmp_path):
+def test_images_sounds_and_tables_are_distinguished(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"")
     with pytest.raises(UserError, match="sounds are read by sounds:PATH"):
         load(f"folder:{tmp_path}", "train")

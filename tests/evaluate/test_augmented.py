@@ -13,7 +13,7 @@ from mixviz.data import Dataset
 from mixviz.evaluate import Inputs, LinearAugmented, LinearOnline, NotFrozen
 from mixviz.evaluate import views as views_module
 from mixviz.evaluate.augmented import RECIPES, RecipeName, read_together
-from mixviz.evaluate.views import Passes, fit_on_views, padded_crop, view_maker
+from mixviz.evaluate.views import ProbeSchedule, fit_on_views, padded_crop, view_maker
 
 
 def colours(n, seed, size=8):
@@ -33,12 +33,21 @@ def embedder():
     return build_embedder(RunConfig.of(dtype="float32", device="cpu", dim=8, hidden=16), (3, 8, 8))
 
 
-def fitted(settings, inputs=INPUTS, epochs=3, counted=None, watch=None, seed=5):
+def fitted(settings, inputs=INPUTS, epochs=3, train_mask=None, watch=None, seed=5):
     rates = torch.tensor([[lr for lr, _ in settings]] * epochs)
     rates[1:] *= 0.5
     decays = torch.tensor([decay for _, decay in settings])
-    counted = torch.ones(90, len(settings), dtype=torch.bool) if counted is None else counted
-    return fit_on_views(inputs, LABELS, Passes(epochs, 32, "padded-crop"), rates, decays, counted, seed, watch)
+    train_mask = torch.ones(90, len(settings), dtype=torch.bool) if train_mask is None else train_mask
+    return fit_on_views(
+        inputs,
+        LABELS,
+        ProbeSchedule(epochs=epochs, batch_size=32, views="padded-crop"),
+        rates,
+        decays,
+        train_mask,
+        seed,
+        watch,
+    )
 
 
 def test_recipe_names_are_those_of_the_table():
@@ -86,12 +95,14 @@ def test_a_sweep_equals_separate_runs():
 
 
 def test_images_that_do_not_count_leave_no_trace():
-    counted = torch.ones(90, 1, dtype=torch.bool)
-    counted[:30] = False
+    train_mask = torch.ones(90, 1, dtype=torch.bool)
+    train_mask[:30] = False
     changed = TRAIN.stored.copy()
     changed[:30] = 255 - changed[:30]
     other = Inputs(None, Dataset(name="x", split="train", stored=changed), TEST)
-    torch.testing.assert_close(fitted([(0.02, 0.0)], counted=counted), fitted([(0.02, 0.0)], other, counted=counted))
+    torch.testing.assert_close(
+        fitted([(0.02, 0.0)], train_mask=train_mask), fitted([(0.02, 0.0)], other, train_mask=train_mask)
+    )
     assert not torch.allclose(fitted([(0.02, 0.0)]), fitted([(0.02, 0.0)], other))
 
 
@@ -113,10 +124,10 @@ def test_recipes_fall_as_the_papers_say(recipe, expected):
 
 def test_scaled_epochs_keep_the_shape():
     one = LinearAugmented(scale=0.1)
-    assert (one.passes.epochs, one.rates()[:, 0].tolist()) == (10, pytest.approx([30.0] * 6 + [3.0] * 2 + [0.3] * 2))
+    assert (one.schedule.epochs, one.rates()[:, 0].tolist()) == (10, pytest.approx([30.0] * 6 + [3.0] * 2 + [0.3] * 2))
 
 
-def test_read_together_equals_read_alone():
+def test_read_together_equals_read_separately():
     protocols = [
         LinearAugmented(scale=0.05, lrs=(0.01, 0.1)),
         LinearAugmented(scale=0.05, recipe="mixco"),
@@ -143,15 +154,15 @@ def test_the_choice_is_made_on_train():
 def test_online_probe_sees_pre_training_views_and_chooses_nothing(monkeypatch):
     asked = []
 
-    def spied(inputs, labels, passes, rates, decays, counted, seed):
-        asked.append((passes, rates, decays, bool(counted.all())))
+    def spied(inputs, labels, schedule, rates, decays, train_mask, seed):
+        asked.append((schedule, rates, decays, bool(train_mask.all())))
         return torch.zeros(193, 1, 3)
 
     monkeypatch.setattr("mixviz.evaluate.augmented.fit_on_views", spied)
     predicted, _ = LinearOnline(epochs=4, lr=0.2).read(INPUTS, LABELS)
     assert predicted.shape == (60,)
-    ((passes, rates, decays, all_count),) = asked
-    assert passes == Passes(4, 256, "pre-training")
+    ((schedule, rates, decays, all_count),) = asked
+    assert schedule == ProbeSchedule(epochs=4, batch_size=256, views="pre-training")
     assert (rates.flatten().tolist(), decays.tolist(), all_count) == (pytest.approx([0.2] * 4), [0.0], True)
 
 

@@ -190,7 +190,7 @@ def test_a_protocol_that_leaves_a_choice_to_the_test_labels_is_refused():
         evaluate(PIXELS, protocols=[Spy(answers=2)])
 
 
-def test_best_on_test_can_be_asked_for_and_says_so_in_its_name():
+def test_best_on_test_can_be_requested_and_says_so_in_its_name():
     names = [f"linear-features:epochs=3{more}" for more in ("", ",choose=best-on-test")]
     honest, flattering = evaluate(PIXELS, targets=["hue"], protocols=names)
     assert flattering.label == "linear-features (epochs 3, choose best-on-test)"

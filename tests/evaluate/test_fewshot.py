@@ -30,7 +30,7 @@ def one_trial(features, labels, classes):
     return torch.cat([layer.weight.T, layer.bias[None]]).detach()
 
 
-def test_all_trials_together_equal_each_alone():
+def test_all_trials_together_equal_each_separately():
     features, labels = (tensor.double() for tensor in clouds())
     labels = labels.long()
     chosen = draw_shots(labels, shots=5, trials=3, seed=3)
@@ -64,7 +64,7 @@ def test_trials_are_summed_up_by_students_t():
     assert one.counted(3).all()
 
 
-def test_draws_have_so_many_of_each_class_and_are_nested():
+def test_draws_have_equally_many_of_each_class_and_are_nested():
     _, labels = clouds()
     ten = draw_shots(labels, shots=10, trials=6, seed=1)
     assert (labels[ten] == torch.arange(4).repeat_interleave(10)).all()

@@ -13,7 +13,7 @@ from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.evaluate import NotFrozen, Protocol, Source, evaluate, protocol
-from mixviz.evaluate.base import Repeated
+from mixviz.evaluate.base import MultiTrialProtocol
 from mixviz.evaluate.protocol_comparison import NamedProtocol, compare_protocols
 
 
@@ -36,7 +36,7 @@ PIXELS = Source(train=TRAIN, test=TEST)
 
 
 @dataclass(frozen=True)
-class Trials(Repeated):
+class Trials(MultiTrialProtocol):
     """Predicts each class in turn for all images, and tells the best of them."""
 
     name: ClassVar[str] = "trials"
@@ -68,7 +68,7 @@ class Hiding(Trials):
     """Has the test labels choose and does not call it so."""
 
     name: ClassVar[str] = "hiding"
-    peeks: ClassVar[bool] = True
+    selects_on_test: ClassVar[bool] = True
 
 
 def test_the_accuracy_of_several_predictions_is_their_mean_whatever_the_protocol_says():
@@ -137,7 +137,9 @@ ENTRANCES = {
     "transfer": lambda source, own: evaluate(
         replace(source, train=replace(TRAIN, name="home")).on((TRAIN, TEST)), protocols=[own]
     ),
-    "comparison": lambda source, own: compare_protocols(source, readings=[NamedProtocol("mine", (own,), "me", "all")]),
+    "comparison": lambda source, own: compare_protocols(
+        source, readings=[NamedProtocol(name="mine", protocols=(own,), reported_by="me", effect="all")]
+    ),
 }
 
 
@@ -169,7 +171,7 @@ def test_train_and_test_that_share_images_are_refused():
             entrance(replace(PIXELS, train=TEST))
 
 
-def test_few_shared_images_are_tolerated_and_told():
+def test_few_shared_images_are_tolerated_and_reported():
     test = stripes(200, "test", 1)
     for shared, told in ((2, 2), (0, None)):
         images = np.concatenate([TRAIN.stored[:shared], test.stored[shared:]])

@@ -36,7 +36,7 @@ def test_a_choice_on_test_is_refused():
     assert sealed.reads == 0
 
 
-def test_best_on_test_has_to_be_asked_for_and_is_one_read_as_well():
+def test_best_on_test_has_to_be_requested_and_is_one_read_as_well():
     candidates = torch.tensor([[0, 1, 2, 0], [0, 1, 2, 2], [2, 1, 2, 0]])
     sealed = SealedLabels(WANTED, CLASSES, best_on_test=True)
     assert sealed.best_accuracy(candidates) == (1.0, 1)
@@ -44,7 +44,7 @@ def test_best_on_test_has_to_be_asked_for_and_is_one_read_as_well():
         sealed.best_accuracy(candidates)
 
 
-def test_several_predictions_are_told_all_or_not_at_all():
+def test_several_predictions_are_reported_all_or_not_at_all():
     several = torch.tensor([[0, 1, 2, 0], [0, 1, 2, 2], [2, 1, 0, 0]])
     with pytest.raises(SealRefused, match="tell of one, or of all"):
         SealedLabels(WANTED, CLASSES).accuracies(several)

@@ -64,10 +64,10 @@ def test_the_strongest_weight_decay_settles_at_the_highest_rate():
 def test_rows_that_do_not_count_are_left_out_of_the_gradient():
     (features, labels), weights = clouds(20), torch.randn(9, 2, 3, generator=torch.Generator().manual_seed(0))
     batch, one_hot = with_bias(features), torch.nn.functional.one_hot(labels).float()
-    counted = torch.rand(20, 2, generator=torch.Generator().manual_seed(1)) < 0.5
-    found = gradient(batch, one_hot, weights, counted)
+    train_mask = torch.rand(20, 2, generator=torch.Generator().manual_seed(1)) < 0.5
+    found = gradient(batch, one_hot, weights, train_mask)
     for i in range(2):
-        rows = counted[:, i]
+        rows = train_mask[:, i]
         expected = gradient(batch[rows], one_hot[rows], weights[:, i : i + 1])
         torch.testing.assert_close(found[:, i : i + 1], expected)
 

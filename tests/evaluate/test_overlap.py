@@ -30,7 +30,7 @@ def test_images_that_differ_in_one_byte_are_not_shared():
     assert images_in_both(train, replace(train, stored=images)) == 0
 
 
-def test_images_that_are_nearly_all_alike_are_told_apart():
+def test_images_that_are_nearly_all_alike_are_distinguished():
     """Black but for one pixel, so that few bytes tell nothing."""
     images = np.zeros((128, 8, 8, 3), np.uint8)
     images.reshape(128, -1)[np.arange(128), np.arange(128)] = 9

@@ -73,4 +73,4 @@ def test_raw_pixels_have_no_head():
 def test_a_choice_on_test_that_hides_it_is_refused():
     for protocols in ((Knn(k=1), Knn(k=5)), (LinearAugmented(epoch="best-on-test"),)):
         with pytest.raises(UserError, match="put best-on-test into its name"):
-            NamedProtocol("kNN", protocols, "us", "inflates")
+            NamedProtocol(name="kNN", protocols=protocols, reported_by="us", effect="inflates")

@@ -30,7 +30,7 @@ def test_spaces_singly_together_and_with_the_backbone():
         space_features({"backbone": spaces["backbone"]})
 
 
-def test_what_no_space_holds_alone_is_read_from_all():
+def test_what_no_single_space_holds_is_read_from_all():
     """Each space tells one bit of a label of four classes; together they tell all of it."""
     labels = np.arange(200) % 4
     bits = torch.stack([torch.as_tensor(labels // 2), torch.as_tensor(labels % 2)])

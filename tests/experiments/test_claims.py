@@ -37,19 +37,28 @@ from mixviz.result import Result
 from mixviz.runs import Run
 
 LEDGER = read()
-TINY = Setting("Tiny ImageNet", "resnet18", "100", "GPU", "data/results/a.json")
-GLYPHS = Setting("glyphs", "convnet", "6", "CPU", "data/results/b.json")
+TINY = Setting(data="Tiny ImageNet", network="resnet18", epochs="100", device="GPU", file="data/results/a.json")
+GLYPHS = Setting(data="glyphs", network="convnet", epochs="6", device="CPU", file="data/results/b.json")
 ROW = dict.fromkeys(CLAIM + FOUND, "") | {
     **{"id": "x", "paper": "MixCo", "where": "Table 1", "claim": "it gains", "method": "MoCo-v2 + MixCo"},
     **{"data": "Tiny ImageNet", "network": "ResNet-18", "epochs": "100", "protocol": "linear"},
-    **{"paper_difference": "6.84", "expects": "higher", "sureness": "secondary source"},
+    **{"paper_difference": "6.84", "expects": "higher", "evidence": "secondary source"},
     **{"arm": "moco-v2 + mixco", "against": "moco-v2", "measure": "linear-features: label"},
 }
 
 
 def finding(low: float, high: float, seeds: int = 3, setting: Setting = TINY, sign: int | None = None) -> Finding:
     sign = (low > 0) - (high < 0) if sign is None else sign
-    return Finding(60.0, 55.0, (low + high) / 2, low, high, seeds, setting, sign if seeds >= 3 else 0)
+    return Finding(
+        value=60.0,
+        base_value=55.0,
+        difference=(low + high) / 2,
+        low=low,
+        high=high,
+        seeds=seeds,
+        setting=setting,
+        sign=sign if seeds >= 3 else 0,
+    )
 
 
 def test_the_ledger_is_up_to_date_with_the_result_files():
@@ -63,7 +72,7 @@ def test_rows_are_well_formed():
     assert max(Counter(row["id"] for row in LEDGER).values()) == 1
     assert {row["verdict"] for row in LEDGER} <= set(VERDICTS)
     assert set(counts(LEDGER, "verdict")) == {"MixCo", "MoCHi", "LooC", "i-Mix"}
-    wrong = mistakes(ROW | {"paper_value": "6,8", "sureness": "sure", "arm": "", "needs": ""})
+    wrong = mistakes(ROW | {"paper_value": "6,8", "evidence": "sure", "arm": "", "needs": ""})
     assert len(wrong) == 3
 
 
@@ -83,9 +92,9 @@ def test_a_paper_s_difference_is_that_of_its_two_values():
 def test_known_figures_of_the_papers_are_there_with_how_sure_they_are():
     by_id = {row["id"]: row for row in LEDGER}
     assert by_id["mixco-tiny-r18-gain"]["paper_difference"] == "6.84"
-    assert by_id["mochi-t1-moco-v2-class-oracle"]["sureness"] == "unverified"
-    assert by_id["looc-t1-moco-rotation-rotation"]["sureness"] == "secondary source"
-    assert by_id["mochi-t2-200-moco-v2-published-ap50"]["sureness"] == "authors' code"
+    assert by_id["mochi-t1-moco-v2-class-oracle"]["evidence"] == "unverified"
+    assert by_id["looc-t1-moco-rotation-rotation"]["evidence"] == "secondary source"
+    assert by_id["mochi-t2-200-moco-v2-published-ap50"]["evidence"] == "authors' code"
     for row in LEDGER:  # figures that nobody is sure of are left out
         if "no augmentation" in row["method"] or row["where"] == "further tables" or "Fréchet" in row["protocol"]:
             assert row["paper_value"] == row["paper_difference"] == ""
@@ -153,8 +162,10 @@ def test_what_is_needed_is_said():
 
 def test_departures_from_the_paper_s_setting():
     row = ROW | {"data": "CIFAR-10", "network": "ResNet-50", "epochs": "1000", "arm": "moco-v2 + looc; n-pair + looc"}
-    assert departures(row, Setting("CIFAR-10 (JPEG)", "resnet50", "1000", "", "")) == []
-    assert departures(row, Setting("CIFAR-10 (JPEG)", "resnet18", "6 and 8", "", ""), 1) == [
+    assert departures(row, Setting(data="CIFAR-10 (JPEG)", network="resnet50", epochs="1000", device="", file="")) == []
+    assert departures(
+        row, Setting(data="CIFAR-10 (JPEG)", network="resnet18", epochs="6 and 8", device="", file=""), 1
+    ) == [
         "resnet18 in place of ResNet-50",
         "6 and 8 epochs in place of 1000",
         "n-pair in place of moco-v2",
@@ -162,7 +173,10 @@ def test_departures_from_the_paper_s_setting():
 
 
 def observed(arm: str, values: list[float], setting: Setting) -> list[Observation]:
-    return [Observation(arm, ROW["measure"], seed, value, setting) for seed, value in enumerate(values, 1)]
+    return [
+        Observation(arm=arm, measure=ROW["measure"], seed=seed, value=value, setting=setting)
+        for seed, value in enumerate(values, 1)
+    ]
 
 
 def test_seeds_come_before_the_paper_s_setting_and_that_before_more_seeds():
@@ -197,7 +211,7 @@ def test_differences_are_paired_by_seed_with_student_s_interval():
     assert row["verdict"] == "reproduced"
 
 
-def test_filling_leaves_the_claim_alone_and_nothing_of_a_former_verdict():
+def test_filling_leaves_the_claim_unchanged_and_nothing_of_a_former_verdict():
     forged = [row | {"verdict": "reproduced", "difference": "50", "seeds": "9"} for row in LEDGER]
     empty = fill(forged, Findings())
     assert {row["verdict"] for row in empty} == {"not tried"}
@@ -224,7 +238,7 @@ def chosen(row: dict, *groups: list[Observation]) -> Setting | None:
 
 
 def on(data: str, network: str = "convnet", row: dict = ROW) -> list[Observation]:
-    setting = Setting(data, network, "6", "CPU", f"{data}.json")
+    setting = Setting(data=data, network=network, epochs="6", device="CPU", file=f"{data}.json")
     return observed(row["arm"], [1.0, 2.0, 3.0], setting) + observed(row["against"], [1.0, 1.0, 1.0], setting)
 
 
@@ -311,7 +325,7 @@ def test_arms_of_one_table_are_compared_across_their_settings_and_those_of_two_f
 
 def test_two_measures_of_one_arm_are_compared():
     seen = [
-        Observation("moco-v2", name, seed, value + seed, TINY)
+        Observation(arm="moco-v2", measure=name, seed=seed, value=value + seed, setting=TINY)
         for name, value in (("effective negatives, first", 900.0), ("effective negatives, last", 300.0))
         for seed in (1, 2, 3)
     ]
@@ -320,7 +334,7 @@ def test_two_measures_of_one_arm_are_compared():
     assert (found.value, found.base_value, found.difference, found.sign) == (302.0, 902.0, -600.0, -1)
 
 
-def test_a_difference_is_compared_with_a_difference_alone():
+def test_a_difference_is_compared_with_a_difference_only():
     assert mistakes(INTERACTION) == []
     assert "a difference is compared with what is none" in mistakes(INTERACTION | {"against": "moco-v2"})
 
@@ -369,7 +383,10 @@ def put(root: Path, name: str, content: dict) -> None:
     path.write_text(json.dumps(content))
 
 
-SHOWN, SLIGHT, OPEN = (Claim(name, "LooC", ("a", name), ("b", name), 1, margin=20) for name in ("c", "d", "e"))
+SHOWN, SLIGHT, OPEN = (
+    Claim(name=name, paper="LooC", measure=("a", name), against=("b", name), sign=1, margin=20)
+    for name in ("c", "d", "e")
+)
 
 
 def test_findings_of_the_study_heed_its_margins(tmp_path, monkeypatch):
@@ -400,7 +417,7 @@ def test_findings_of_the_study_heed_its_margins(tmp_path, monkeypatch):
     )
     assert [findings.study(name)[0].sign for name in ("d", "e")] == [0, 0]
     row = ROW | {"arm": "study", "measure": "d"}
-    assert judge(row, choose(row, findings)[0]) == ("not settled", "within the margin that was set before")
+    assert judge(row, choose(row, findings)[0]) == ("not settled", "within the margin set beforehand")
     assert findings.study("unknown") == []
 
 

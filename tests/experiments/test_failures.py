@@ -74,7 +74,7 @@ def test_the_loop_takes_its_views_and_mixings_as_arguments(sets, tmp_path):
     assert (tmp_path / "other" / "config.json").read_bytes() == (tmp_path / "usual" / "config.json").read_bytes()
 
 
-def test_every_exhibit_differs_from_its_twin_in_what_it_says_alone():
+def test_every_case_differs_from_its_control_only_as_it_says():
     assert len({found.name for found in CASES}) == len(CASES) == 9
     for found in CASES:
         healthy, broken = found.control_config().flat(), found.config().flat()
@@ -187,7 +187,9 @@ def evidence(log=None, curves=None, results=(), invariance=None) -> RunEvidence:
     about = {"target": "label", "data": "glyphs", "split": "test", "seed": 0, "device": "cpu"}
     about |= {"train_images": 100, "test_images": 50, "classes": 16}
     made = [Result(encoder=encoder, protocol=name, accuracy=value, **about) for encoder, name, value in results]
-    return RunEvidence(film, metrics, made, pd.DataFrame() if invariance is None else invariance)
+    return RunEvidence(
+        film=film, metrics=metrics, results=made, invariance=pd.DataFrame() if invariance is None else invariance
+    )
 
 
 def moved(own: float, other: float) -> pd.DataFrame:
@@ -246,11 +248,13 @@ def test_the_signature_of_the_unfrozen_probe_is_the_gain_that_vanishes():
 
 
 def test_a_difference_within_the_margin_does_not_show():
-    signature = Signature("a quantity", -1, 0.1, lambda found: found.last("loss"), share=False)
+    signature = Signature(
+        quantity="a quantity", sign=-1, margin=0.1, measure=lambda found: found.last("loss"), share=False
+    )
     read = [signature.read(evidence({"loss": 1.0}), evidence({"loss": value})).shows for value in (0.8, 0.95, 1.5)]
     assert read == [True, False, False]
     assert (signature.direction, signature.written(0.256)) == ("lower", "0.26")
-    assert Signature("a share", 1, 0.1, signature.measure).written(0.256) == "25.6 %"
+    assert Signature(quantity="a share", sign=1, margin=0.1, measure=signature.measure).written(0.256) == "25.6 %"
     with pytest.raises(UserError, match="loss"):
         evidence({"loss": 1.0}).curve("los")
 

@@ -29,7 +29,7 @@ def test_every_kind_of_result_is_shown_once():
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_no_accuracy_stands_outside_a_block(page):
+def test_no_accuracy_is_outside_a_block(page):
     outside = BLOCK.sub("", PAGES[page])
     assert re.findall(r"\b\d{1,2}\.\d+ ?%|\b\d{1,2}\.\d+ points", outside) == []
 

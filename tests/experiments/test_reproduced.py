@@ -89,7 +89,7 @@ def test_the_caption_says_what_it_was_made_with():
     assert "NVIDIA X (bfloat16)." in reproduced_rows(table(**gpu))[0]  # the name once
 
 
-def test_rounding_is_told_in_one_clause():
+def test_rounding_is_reported_in_one_clause():
     rounding = {"arm": "better", "against": "base", "seed": 1, "changed": "2 threads", "was": 5.0, "difference": -0.4}
     caption = reproduced_rows(table(rounding=rounding))[0]
     assert caption.endswith(

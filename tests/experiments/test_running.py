@@ -73,7 +73,7 @@ def test_a_clock_ends_a_training_with_the_epoch_that_ends_nearest_to_the_deadlin
     assert ended_in_step(0.0, first=21) == 25  # gone on with: again one epoch
 
 
-def test_a_table_within_minutes_stops_at_the_end_of_an_epoch_and_goes_on_to_the_same_numbers(
+def test_a_table_within_minutes_stops_at_the_end_of_an_epoch_and_continues_to_the_same_numbers(
     made, whole, tmp_path, monkeypatch
 ):
     ticks = itertools.count()  # one at each look at the clock: before a run, and after each of an epoch's steps
@@ -203,7 +203,14 @@ def test_a_task_is_done_when_it_is_trained_and_read_out(made, whole):
 
 def test_what_fits_into_the_time_goes_by_seeds_then_arms_and_by_tables():
     def estimate(arm: str, table: str, *minutes: int) -> Estimate:
-        return Estimate(arm, table, tuple((n, 0) for n in minutes), 60.0, 0.0, "a few steps")
+        return Estimate(
+            arm=arm,
+            table=table,
+            left=tuple((n, 0) for n in minutes),
+            seconds_an_epoch=60.0,
+            seconds_a_readout=0.0,
+            known_from="a few steps",
+        )
 
     one = [estimate("a", "t", 0, 10, 10), estimate("b", "t", 10, 10, 10)]
     assert fitting(one, 9) == [1, 0]  # what is done is done

@@ -54,7 +54,7 @@ def test_rates_are_images_by_time_and_ratios_say_how_much_faster_mixviz_is(clock
 
 
 @pytest.mark.parametrize("settings", [{}, {"mixing": ["looc", "mixco"]}])
-def test_a_whole_step_is_views_passes_and_optimiser_and_the_bare_passes_are_passes_alone(clock, monkeypatch, settings):
+def test_a_whole_step_is_views_passes_and_optimiser_and_the_bare_passes_are_passes_only(clock, monkeypatch, settings):
     monkeypatch.setattr(speed, "make_views", clock.slow(speed.make_views, 0.002))
     monkeypatch.setattr(MoCoV2, "embed", clock.slow(MoCoV2.embed, 0.01))
     monkeypatch.setattr(speed, "optimize", clock.slow(speed.optimize, 0.003))

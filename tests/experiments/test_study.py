@@ -13,8 +13,8 @@ from mixviz.experiments.study import ARMS, CLAIMS, SHORT_ARMS, Claim, judge, stu
 from mixviz.experiments.tasks import load_data
 
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results" / "glyphs-study" / "study.json"
-HIGHER = Claim("a is higher", "some", ("a", "x"), ("b", "x"), 1, margin=0.5)
-LOWER = Claim("a is lower", "some", ("a", "x"), ("b", "x"), -1)
+HIGHER = Claim(name="a is higher", paper="some", measure=("a", "x"), against=("b", "x"), sign=1, margin=0.5)
+LOWER = Claim(name="a is lower", paper="some", measure=("a", "x"), against=("b", "x"), sign=-1)
 
 
 def rows_of(a: list[float], b: list[float]) -> list[dict]:
@@ -51,14 +51,20 @@ def test_differences_are_paired_and_their_interval_is_student_s():
 
 
 def test_a_claim_without_its_arms_is_left_out_and_seeds_are_matched():
-    assert judge(rows_of([1.0], [1.0]), [Claim("?", "some", ("a", "y"), ("b", "x"), 1)]) == []
+    assert (
+        judge(rows_of([1.0], [1.0]), [Claim(name="?", paper="some", measure=("a", "y"), against=("b", "x"), sign=1)])
+        == []
+    )
     rows = rows_of([1.0, 2.0, 9.0], [0.0, 1.0])
     assert judge(rows, [HIGHER])[0]["seeds"] == 2
 
 
 def test_claims_are_shown_in_their_units():
     header, rows = claim_rows(
-        judge(rows_of([50.0, 60.0], [25.0, 25.0]), [Claim("c", "p", ("a", "x"), ("b", "x"), 1, "points")])
+        judge(
+            rows_of([50.0, 60.0], [25.0, 25.0]),
+            [Claim(name="c", paper="p", measure=("a", "x"), against=("b", "x"), sign=1, unit="points")],
+        )
     )
     assert header[-1] == "verdict"
     assert rows[0][:3] == ["c", "55.0", "25.0"]
@@ -66,7 +72,7 @@ def test_claims_are_shown_in_their_units():
     assert rows[0][3].endswith("points")
 
 
-def test_arms_of_a_seed_differ_in_the_method_alone():
+def test_arms_of_a_seed_differ_in_the_method_only():
     of = {arm.name: arm.config(1).flat() for arm in ARMS}
     for arm in ARMS:
         if arm.against:

@@ -34,7 +34,7 @@ def test_an_arm_differs_from_its_base_in_one_setting_the_mixing_first():
             assert differing - {"imix_alpha"} == expected
 
 
-def test_the_folder_of_a_run_follows_from_its_settings_alone():
+def test_the_folder_of_a_run_follows_from_its_settings_only():
     small, large = sweep(GRID), sweep({**GRID, "lr": [0.1, 0.3], "temperature": [0.2, 0.5]})
     folders = [{made.folder(arm, 1) for arm in made.arms} for made in (small, large)]
     assert [len(names) for names in folders] == [6, 12]

@@ -42,7 +42,7 @@ def data(tmp_path_factory, write_colours):
 
 
 @pytest.mark.parametrize(("table", "scale", "data"), EVERY)
-def test_every_arm_is_a_good_config_and_differs_from_its_base_in_the_method_alone(table, scale, data):
+def test_every_arm_is_a_good_config_and_differs_from_its_base_in_the_method_only(table, scale, data):
     made = recipe(table, scale, data)
     configs = {arm.name: arm.config(1) for arm in made.arms}
     assert len(configs) == len(made.arms)
@@ -299,7 +299,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("mixing", EXPECTED, ids=str)
-def test_measures_are_numbers_and_kept_beside_the_run(data, tmp_path, mixing):
+def test_measures_are_numbers_and_kept_next_to_the_run(data, tmp_path, mixing):
     settings = {"mixing": mixing, "rotation": 0.5, "looc_left_out": ["rotation"], "mochi_hardest": 8}
     made = small("mixco-table", "laptop", data, film_frames=3, **settings)
     made = replace(made, measures=tuple(MEASURES))

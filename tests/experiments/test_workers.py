@@ -26,7 +26,7 @@ def test_every_piece_is_done_once_and_whoever_stops_listening_ends_the_processes
     assert list(side_by_side(math.sqrt, [], jobs=2)) == []
 
 
-def test_pieces_are_drawn_when_a_process_is_free_and_by_so_many_processes_with_one_thread(monkeypatch):
+def test_pieces_are_drawn_when_a_process_is_free_and_by_that_many_processes_with_one_thread(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     drawn = []
 
@@ -50,7 +50,7 @@ def test_an_error_of_the_work_comes_back_with_its_place_and_ends_the_others():
     assert multiprocessing.active_children() == []
 
 
-def test_a_process_that_dies_is_told():
+def test_a_process_that_dies_is_reported():
     with pytest.raises(UserError, match="a worker ended with exit code 7"):
         list(side_by_side(os._exit, [7], jobs=1))
 

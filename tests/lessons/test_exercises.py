@@ -33,7 +33,7 @@ def test_other_wrong_answers_are_shown_the_first_case_that_differs(double):
     assert double.verdict(lambda x: 6.0) == "Not yet: for (2) it gives 6, and 4 is wanted."
 
 
-def test_errors_of_an_answer_are_told_and_not_raised(double, capsys):
+def test_errors_of_an_answer_are_reported_and_not_raised(double, capsys):
     double.check(lambda x: 1 / 0)
     assert capsys.readouterr().out == "Not yet: it stops with ZeroDivisionError: division by zero\n"
 

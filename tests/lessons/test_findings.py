@@ -4,11 +4,11 @@ import pytest
 
 from mixviz.errors import UserError
 from mixviz.experiments.claims import ledger
-from mixviz.lessons.findings import said_and_found
+from mixviz.lessons.findings import claims_table
 
 
 def test_headline_claims_paper_by_paper():
-    found = said_and_found("LooC", "MixCo")
+    found = claims_table("LooC", "MixCo")
     assert list(dict.fromkeys(found["paper"])) == ["LooC", "MixCo"]
     wanted = [
         row["claim"] for paper in ("LooC", "MixCo") for row in ledger.headlines(ledger.read()) if row["paper"] == paper
@@ -20,7 +20,7 @@ def test_headline_claims_paper_by_paper():
 
 
 def test_all_others_that_were_tried_come_after_them_on_request():
-    short, long = said_and_found("MoCHi"), said_and_found("MoCHi", every=True)
+    short, long = claims_table("MoCHi"), claims_table("MoCHi", every=True)
     assert long.head(len(short)).equals(short)
     rest = long.iloc[len(short) :]
     assert len(rest)
@@ -30,4 +30,4 @@ def test_all_others_that_were_tried_come_after_them_on_request():
 
 def test_an_unknown_paper():
     with pytest.raises(UserError, match="did you mean 'MoCHi'"):
-        said_and_found("MoChi")
+        claims_table("MoChi")

@@ -132,7 +132,7 @@ def test_it_says_how_far_it_is(capsys):
     ]
 
 
-def test_factors_are_read_out_beside_those_of_the_study():
+def test_factors_are_read_out_next_to_those_of_the_study():
     small = {"backbone": "convnet-narrow", "image_size": 16, "train_images": 256, "epochs": 1}
     table = train_and_read_out("glyphs-study/study", "n-pair + looc (rotation)", (1,), ("label", "hue"), **small)
     by = ["shape, linear-features", "shape, knn", "hue, linear-features", "hue, knn"]

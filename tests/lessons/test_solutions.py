@@ -164,7 +164,7 @@ def _() -> tuple[int, int, int]:
 def plain(setting: tuple[int, int, int]) -> bool:
     """Whether MoCHi takes the setting and synthesises nothing."""
     try:
-        mixing = MoCHi(*setting)
+        mixing = MoCHi(hardest=setting[0], pairs=setting[1], towards_query=setting[2])
     except ValueError:
         return False
     pool = F.normalize(torch.randn(80, 4, generator=Generator().manual_seed(0)), dim=1)

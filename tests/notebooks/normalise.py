@@ -4,7 +4,7 @@ Cells that drive a widget are for tests: what they say lies beside the tests, in
 reader sees. A cell that is tagged drive is moved there; ``with_drives`` puts all of them back.
 
 python tests/notebooks/normalise.py [NOTEBOOK ...]           executes and writes; all of notebooks/ by default
-python tests/notebooks/normalise.py --check [NOTEBOOK ...]   executes nothing, and exits 1 where the form is another
+python tests/notebooks/normalise.py --check [NOTEBOOK ...]   executes nothing, and exits 1 if the form is another
 """
 
 import argparse

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from normalise import FOLDER, with_drives
 
-from mixviz.lessons.findings import said_and_found
+from mixviz.lessons.findings import claims_table
 from mixviz.widgets.film import CIFAR
 from mixviz.widgets.networks import find
 
@@ -263,7 +263,7 @@ def test_of_four_pairs_the_loss_does_not_tell_the_broken_run():
 
 
 def test_four_gains_in_accuracy_are_settled():
-    found = said_and_found("MoCHi", "MixCo", "i-Mix", "LooC")
+    found = claims_table("MoCHi", "MixCo", "i-Mix", "LooC")
     gains = found[found["it says"].str.contains("gains|points") & found["found here"].str.startswith("+")]
     settled = gains[gains["verdict"] == "direction only"]["it says"]
     assert says("07_linear_evaluation", "Four gains in accuracy are settled in their direction")
@@ -284,7 +284,7 @@ def test_with_mixco_the_loss_is_higher():
     assert any("the loss with MixCo is higher: True" in text for text in printed)
 
 
-def test_on_rows_imix_gains_without_augmentation_and_not_beside_it():
+def test_on_rows_imix_gains_without_augmentation_and_not_with_it():
     (facts,) = [text.splitlines()[:-1] for text in texts("10_without_images") if "untrained network" in text]
     assert [(line.startswith("with dropped"), line.split()[-1]) for line in facts] == [
         (False, "True"),

@@ -33,7 +33,7 @@ def compare(path: Path) -> subprocess.CompletedProcess[str]:
 
 
 def failures(path: Path) -> list[str]:
-    """What failed, cell by cell, in nbval's words; empty where all is as it was."""
+    """What failed, cell by cell, in nbval's words; empty if all is as it was."""
     run = compare(path)
     if run.returncode == 0:
         return []

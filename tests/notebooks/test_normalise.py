@@ -68,7 +68,7 @@ def test_what_differs_from_run_to_run_goes_and_what_is_read_stays(untidy):
     assert untidy.cells[0].execution_count == 7  # a copy was changed
 
 
-def test_what_drives_say_lies_beside_the_tests_and_can_be_put_back(tmp_path, monkeypatch):
+def test_what_drives_say_is_next_to_the_tests_and_can_be_put_back(tmp_path, monkeypatch):
     monkeypatch.setattr("normalise.FOLDER", tmp_path)
     monkeypatch.setattr("normalise.DRIVEN", tmp_path / "driven")
     drive = code("table.drive()", "drive", outputs=[printed("as it is: queries 8\n")])

@@ -24,7 +24,7 @@ def test_twins_are_two_lines_that_differ_in_more_than_colour():
     assert ax.get_ylim()[0] < -2
 
 
-def test_every_curve_of_an_exhibit_has_a_label():
+def test_every_curve_of_a_case_has_a_label():
     assert {name for found in CASES for name in found.curves} <= set(LABELS)
 
 
@@ -37,7 +37,7 @@ def test_runs_without_a_name_differ_too_and_curves_of_films_are_labelled():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["run A", "run B"]
 
 
-def test_the_gain_stands_between_its_two_dots():
+def test_the_gain_is_between_its_two_dots():
     ax = plot_gain(figure().add_subplot(), {"healthy": (0.5, 0.875), "broken": (0.9, 0.88)})
     assert [text.get_text() for text in ax.texts] == ["gain +37.5", "gain -2.0"]
     assert [line.get_xdata().tolist() for line in ax.lines[::3]] == [pytest.approx([50, 87.5]), pytest.approx([90, 88])]

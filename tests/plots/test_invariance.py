@@ -13,9 +13,9 @@ from mixviz.plots.invariance import (
     plot_contributions,
     plot_factor_readout,
     plot_fingerprint,
-    plot_followed,
     plot_invariance,
     plot_neighbours_per_head,
+    plot_perturbed,
 )
 from mixviz.plots.style import figure, png, style
 
@@ -55,7 +55,7 @@ def test_invariance_is_a_line_a_head_with_its_name_at_the_end():
 def test_a_single_image_is_a_ring_a_head_and_stays_in_the_axes():
     ax = plot_invariance(axes(), fall_off())
     single = fall_off(strengths=(0.5,)).assign(fall_off=[0.25, 0.1, 40.0])
-    (rings,) = plot_followed(ax, single).collections
+    (rings,) = plot_perturbed(ax, single).collections
     top = ax.get_ylim()[1]
     assert rings.get_offsets().tolist() == [[0.5, 0.25], [0.5, 0.1], [0.5, pytest.approx(top)]]
     assert [tuple(colour[:3]) for colour in rings.get_edgecolors()] == [to_rgb(colour_of_head(head)) for head in HEADS]

@@ -31,7 +31,7 @@ def ax():
     return figure().add_subplot()
 
 
-def test_candidates_lie_where_the_layout_says_by_kind_and_class(ax):
+def test_candidates_are_where_the_layout_says_by_kind_and_class(ax):
     microscope.plot_surroundings(microscope.frame_surroundings(ax), candidates(), LAYOUT)
     negatives, pairs, towards, ways = ax.collections
     np.testing.assert_allclose(negatives.get_offsets(), LAYOUT[[2, 3]])
@@ -45,7 +45,7 @@ def test_candidates_lie_where_the_layout_says_by_kind_and_class(ax):
     np.testing.assert_allclose(np.cos(np.radians(radius)), microscope.RINGS[0])
 
 
-def test_what_lies_too_far_away_is_left_out(ax):
+def test_what_is_too_far_away_is_left_out(ax):
     far = LAYOUT * [1, 10]
     microscope.plot_surroundings(ax, candidates(), far)
     assert len(ax.collections[0].get_offsets()) == 1

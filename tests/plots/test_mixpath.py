@@ -57,7 +57,7 @@ def test_a_path_is_three_mean_lines_and_their_bands(path):
     assert png(ax.figure)
 
 
-def test_calibrations_are_lines_with_their_error_beside_the_diagonal():
+def test_calibrations_are_lines_with_their_error_next_to_the_diagonal():
     lam = LAMS.expand(2, 5)
     shares = torch.stack([LAMS + 0.1, LAMS - 0.1])
     base, other = Calibration(lam, shares, 0.5), Calibration(lam, 0 * lam + 0.5, 0.05)

@@ -36,7 +36,7 @@ def test_neighbours_stand_in_rows_and_are_framed_by_class(ax):
     assert [label.get_text() for label in ax.get_yticklabels()] == ["cat", "dog"]
 
 
-def test_purity_is_in_per_cent_beside_chance(ax):
+def test_purity_is_in_per_cent_next_to_chance(ax):
     table = pd.DataFrame({"label": [0, 1], "queries": [30, 10], "purity": [0.8, 0.4], "chance": [0.75, 0.25]})
     plot_purity(ax, {"moco-v2": table}, ["cat", "dog"], k=20)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["dog", "cat"]

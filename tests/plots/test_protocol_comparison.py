@@ -23,7 +23,7 @@ def ax():
         yield plot_protocols(figure().add_subplot(), TABLE)
 
 
-def test_dots_are_sorted_and_told_apart_by_marker_and_colour(ax):
+def test_dots_are_sorted_and_distinguished_by_marker_and_colour(ax):
     assert [label.get_text() for label in ax.get_yticklabels()] == ["kNN", "linear", "linear, best-on-test epoch"]
     dots = {line.get_marker(): line for line in ax.lines if line.get_marker() in ("o", "D")}
     assert list(zip(*dots["o"].get_data(), strict=True)) == [(50.0, 0), (60.0, 1)]
@@ -44,6 +44,6 @@ def test_names_of_what_was_chosen_on_test_are_coloured(ax):
     assert colours == ["#e6e8eb", "#e6e8eb", PEEKING]
 
 
-def test_honest_readings_alone_need_no_second_marker():
+def test_honest_readings_by_themselves_need_no_second_marker():
     ax = plot_protocols(figure().add_subplot(), TABLE[TABLE["comparable"]])
     assert len(ax.get_legend().get_texts()) == 1

@@ -115,7 +115,7 @@ def test_a_row_is_bars_of_probability_and_lines_at_targets(blends):
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["own key", "partner", "batch", "queue"]
 
 
-def test_a_row_of_byol_has_targets_alone(make_table):
+def test_a_row_of_byol_has_targets_only(make_table):
     row = query_row(make_table("byol"), 2)
     ax = plot_row(axes(), row)
     assert ax.collections[0].get_paths()[0].get_extents().height == 0

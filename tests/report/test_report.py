@@ -81,7 +81,7 @@ def test_looking_leaves_the_run_as_it_was(runs, one):
     assert before == {".lock", "checkpoint.pt", "config.json", "environment.json", "film.npz", "metrics.csv"}
 
 
-def test_a_recording_makes_its_queue_anew_and_its_encoder_is_the_run_s(runs, tmp_path):
+def test_a_recording_makes_its_queue_again_and_its_encoder_is_the_run_s(runs, tmp_path):
     (runs[1].path / "evaluation.json").write_text("[]", encoding="utf-8")
     kept = add(runs[1], tmp_path)
     sets = load_sets(kept.config.data, progress=False)
@@ -168,7 +168,7 @@ def test_read_outs_are_drawn_where_they_are_in_the_run_folder(tmp_path):
     assert {shots: interval[0] for shots, interval in few.items()} == {2: results[1].accuracy, 1: results[3].accuracy}
 
 
-def test_runs_of_one_method_are_told_apart_by_name(runs):
+def test_runs_of_one_method_are_distinguished_by_name(runs):
     assert short_names(runs) == ["moco-v2 + mochi + mixco", "moco-v2 + looc"]
     assert short_names([runs[0], runs[1], runs[0]])[::2] == ["moco-v2 + mochi + mixco (run0)"] * 2
 
@@ -192,7 +192,7 @@ def test_runs_of_different_data_are_reported_apart(runs, tmp_path, capsys):
     assert "run0 of glyphs, other of cifar10: write one report for each" in capsys.readouterr().err
 
 
-def test_the_report_of_a_recording_lies_here_and_not_among_the_recordings(tmp_path, monkeypatch, capsys):
+def test_the_report_of_a_recording_is_here_and_not_among_the_recordings(tmp_path, monkeypatch, capsys):
     drawn = []
     monkeypatch.setattr("mixviz.commands.report.overview", lambda run, *settings: run)
     monkeypatch.setattr("mixviz.commands.report.write_report", lambda page, found: drawn.append(page))

@@ -73,7 +73,7 @@ def pixels(widget: Widget) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(bytes(widget.picture_widget.value))).convert("RGB"))
 
 
-def test_a_moved_control_is_looked_at_and_drawn_anew():
+def test_a_moved_control_is_looked_at_and_drawn_again():
     line = Line()
     before = pixels(line)
     line.controls["slope"].value = -1.0
@@ -123,7 +123,7 @@ def test_a_wrong_state_is_one_clear_line(state):
     assert "\n" not in str(caught.value)
 
 
-def test_what_has_no_meaning_is_told_in_place_of_the_picture():
+def test_what_has_no_meaning_is_reported_in_place_of_the_picture():
     line = Line(kind="broken")
     assert line.seen is None
     assert "a broken line has no slope" in line.caption_widget.value

@@ -66,7 +66,7 @@ def test_a_script_is_one_module_with_what_all_share(name):
     assert len(declared) == len(set(declared))
 
 
-def test_the_canvas_is_told_what_is_seen_and_in_words(row):
+def test_the_canvas_gets_the_picture_and_a_description(row):
     screen = row.picture_widget
     assert np.frombuffer(screen.places, np.int32).tolist() == [0, 1, 2]
     assert (screen.about, screen.size) == ("3 dots in a row", [300, 200])
@@ -77,7 +77,7 @@ def test_the_canvas_is_told_what_is_seen_and_in_words(row):
     assert screen in row.box.children
 
 
-def test_a_problem_is_told_in_the_pictures_place_and_leaves_with_its_cause(row):
+def test_a_problem_is_reported_in_the_pictures_place_and_leaves_with_its_cause(row):
     row.set(count=9)
     assert row.picture_widget.problem == row.picture_widget.about == "nine dots have no room: take fewer"
     row.set(count=2)

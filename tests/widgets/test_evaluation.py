@@ -48,7 +48,7 @@ def test_the_table_of_the_recording_has_all_readings_of_its_checkpoint(shown):
     [
         ({"family": "linear"}, lambda r: not r.name.startswith("kNN")),
         ({"family": "nearest neighbours"}, lambda r: r.name.startswith("kNN")),
-        ({"peeking": False}, lambda r: not r.peeks),
+        ({"peeking": False}, lambda r: not r.selects_on_test),
         ({"head": False}, lambda r: all(one.layer == "backbone" for one in r.protocols)),
         ({"reported_by": "MoCo demo"}, lambda r: r.reported_by == "MoCo demo"),
         ({"reported_by": "i-Mix", "peeking": False}, lambda r: False),
@@ -163,7 +163,7 @@ def test_every_control_of_the_verdict_changes_numbers_or_picture_or_has_no_say(s
     assert {name for name, control in seeds.controls.items() if control.disabled} == {"effect", "deviation", "draw"}
 
 
-def test_captions_say_what_is_settled_and_of_what_it_is_told(seeds):
+def test_captions_say_what_is_settled_and_for_what_data(seeds):
     assert "with this truth" in seeds.caption()
     assert "not settled" in seeds.caption()
     assert "higher" in seeds.set(seeds=40).caption()

@@ -95,7 +95,7 @@ def test_either_run_may_be_the_broken_one():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_reveal_reads_the_signature(undrawn, name):
     numbers = undrawn.set(pair=name, reveal=True).numbers()
-    assert numbers["exhibit"] == name
+    assert numbers["case"] == name
     healthy, broken = numbers["signature"]
     found = next(found for found in CASES if found.name == name)
     assert numbers["shows"] == str(found.signature.sign * (broken - healthy) > found.signature.margin)

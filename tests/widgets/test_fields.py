@@ -7,7 +7,7 @@ from mixviz.config import RunConfig, flags
 from mixviz.encoders import BACKBONES
 from mixviz.errors import UserError
 from mixviz.widgets.controls import choices, stops
-from mixviz.widgets.fields import DEFAULT, admit, as_line, control_of, setting
+from mixviz.widgets.fields import DEFAULT, as_line, coerce, control_of, setting
 
 FLAGS = {flag.name: flag for flag in flags()}
 DATA = {None: "glyphs", "image": "glyphs", "audio": "tones", "tabular": "digits"}  # by the domain of a flag
@@ -15,7 +15,7 @@ TOGETHER = {"batch_size": {"bn_splits": 1}, "bn_splits": {"batch_size": 1024}}  
 
 
 @pytest.mark.parametrize("name", FLAGS)
-def test_the_control_stands_at_the_default(name):
+def test_the_control_is_at_the_default(name):
     flag = FLAGS[name]
     data = {"data": DATA[flag.domain]}
     assert RunConfig.of(**data | {name: setting(flag, control_of(flag).value)}) == RunConfig.of(**data)
@@ -50,27 +50,27 @@ def test_bounds_that_are_left_out_are_no_ends():
     assert max(choices(control_of(FLAGS["momentum"]))[1:]) < 1
 
 
-def test_own_words_are_taken_beside_those_suggested():
+def test_own_words_are_taken_next_to_those_suggested():
     control = control_of(FLAGS["backbone"])
     assert list(control.options)[: len(BACKBONES)] == list(BACKBONES)
-    control.value = admit(FLAGS["backbone"], control, "package.module:Class")
+    control.value = coerce(FLAGS["backbone"], control, "package.module:Class")
     assert control.value == "package.module:Class"
 
 
-def test_steps_get_one_more_where_a_value_lies_between():
+def test_steps_get_one_more_where_a_value_is_between():
     control = control_of(FLAGS["lr"])
-    control.value = admit(FLAGS["lr"], control, "0.07")
+    control.value = coerce(FLAGS["lr"], control, "0.07")
     assert control.value == 0.07
     rungs = choices(control)
     assert rungs[0] == DEFAULT
     assert rungs[1:] == sorted(rungs[1:])
-    assert admit(FLAGS["lr"], control, None) == DEFAULT
+    assert coerce(FLAGS["lr"], control, None) == DEFAULT
 
 
 @pytest.mark.parametrize(("name", "value"), [("lr", -1), ("epochs", "many"), ("mochi_hardest", 1), ("dtype", "int8")])
 def test_values_that_cannot_be_are_refused_in_a_line(name, value):
     with pytest.raises(UserError, match=rf"^{name} .*: .*$"):
-        admit(FLAGS[name], control_of(FLAGS[name]), value)
+        coerce(FLAGS[name], control_of(FLAGS[name]), value)
 
 
 def test_several_words_are_written_in_a_line():

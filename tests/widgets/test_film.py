@@ -60,7 +60,7 @@ def test_every_epoch_has_a_picture_of_its_own_and_the_same_again(scrubber):
     assert picture(scrubber) == pictures[FRAMES.index(3)]
 
 
-def test_the_stage_is_set_anew_for_other_panels_alone(scrubber):
+def test_the_stage_is_drawn_again_for_other_panels_only(scrubber):
     stages = list(scrubber._stages.values())
     scrubber.controls["epoch"].value = 2
     assert list(scrubber._stages.values()) == stages

@@ -49,7 +49,7 @@ def test_each_head_has_the_cosine_of_the_image_and_the_image_turned(widget, looc
     assert widget.numbers()["quarter turns"] == 1
 
 
-def test_looc_heads_follow_their_own_augmentation_alone(widget):
+def test_looc_heads_follow_their_own_augmentation_only(widget):
     moved = {}
     for augmentation in ("rotation", "hue"):
         widget.set(augmentation=augmentation, strength=0.6)
@@ -84,7 +84,7 @@ def test_neighbours_are_those_of_the_changed_image(widget, looc):
 def test_at_no_strength_no_head_moves_and_the_image_is_its_own_nearest(widget):
     for augmentation in AUGMENTATIONS:
         widget.set(augmentation=augmentation, strength=0.0, panel="neighbours")
-        torch.testing.assert_close(widget.seen.followed.image, widget.seen.image, atol=1e-5, rtol=0)
+        torch.testing.assert_close(widget.seen.perturbed.image, widget.seen.image, atol=1e-5, rtol=0)
         for head in ("backbone", "all", "color", "rotation"):
             assert widget.numbers()[f"{head}: cosine, distance"] == [1.0, 0.0]
             assert widget.seen.neighbours[head][0] == widget.values["image"]
@@ -105,7 +105,7 @@ def test_every_control_changes_the_picture(widget, panel):
 
 def test_a_base_without_looc_has_no_heads_of_its_own(widget):
     widget.set(network=GLYPHS_TURNED)
-    assert list(widget.seen.followed.embeddings) == ["backbone", "all"]
+    assert list(widget.seen.perturbed.embeddings) == ["backbone", "all"]
     assert "head: all" in widget.caption()
     assert "rotation" not in widget.caption().partition(":")[2]
 
@@ -117,7 +117,7 @@ def test_one_network_alone_leaves_nothing_to_choose():
     assert alone.numbers()["all: cosine, distance"][1] > 0
 
 
-def test_states_go_there_and_back_and_what_is_unknown_is_told(widget):
+def test_states_go_there_and_back_and_what_is_unknown_is_reported(widget):
     widget.set(augmentation="hue", strength=0.7, panel="neighbours", image=5)
     again = InvarianceFingerprint.from_state(widget.state())
     assert again.values == widget.values

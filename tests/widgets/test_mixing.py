@@ -87,7 +87,7 @@ def test_cutmix_pastes_a_box_whose_area_is_the_second_targets(lab):
     assert lab.numbers()["targets"] == pytest.approx([1 - 81 / 256, 81 / 256])
 
 
-def test_plain_queries_the_first_image_alone(lab):
+def test_plain_queries_the_first_image_only(lab):
     lab.set(mixing="plain", framework="n-pair")
     assert torch.equal(lab.seen.images[0], lab.seen.images[1])
     assert lab.numbers()["targets"] == [1.0, 0.0]
@@ -202,7 +202,7 @@ def test_state_goes_there_and_back(lab):
     assert str(again.numbers()) == str(lab.numbers())
 
 
-def test_the_caption_says_what_is_seen_and_what_stands_in(lab):
+def test_the_caption_says_what_is_seen_and_what_replaces_it(lab):
     lab.set(mixing="mixco", lam=0.7)
     share = lab.numbers()["share"]
     assert f"Of the two, {PLAIN} gives {share:.2f} to the first" in lab.caption()
@@ -219,7 +219,7 @@ def test_one_run_of_ones_own(name, framework):
     assert list(own.numbers())[-1] == f"{networks.find(name).config.method.name}: error, τ, range"
 
 
-def test_networks_of_one_name_are_told_apart_by_their_runs():
+def test_networks_of_one_name_are_distinguished_by_their_runs():
     own = MixingLab([GLYPHS, RECORDED[0]])
     assert list(own.networks) == [f"moco-v2 ({GLYPHS})", f"moco-v2 ({RECORDED[0]})"]
 
@@ -234,7 +234,7 @@ def test_bad_input_is_one_clear_line(monkeypatch):
         MixingLab(GLYPHS)
 
 
-def test_a_pair_without_meaning_is_told_in_the_pictures_place():
+def test_a_pair_without_meaning_is_reported_in_the_pictures_place():
     own = MixingLab(GLYPHS_LOOC, framework="byol")
     assert "LooC needs negatives" in own.problem
     own.set(framework="n-pair")

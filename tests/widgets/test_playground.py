@@ -18,7 +18,7 @@ def trained(steps: int, **settings) -> Playground:
     return playground
 
 
-def test_views_keep_the_content_and_draw_the_style_anew(generator):
+def test_views_keep_the_content_and_draw_the_style_again(generator):
     world = World.draw(600, 0)
     assert world.labels.bincount().tolist() == [100] * CLASSES
     query, key = world.views(torch.arange(600), generator)
@@ -113,7 +113,9 @@ def test_settings_become_mixings():
     assert mixings(Settings()) == []
     assert mixings(Settings(mixing="imix")) == [IMix()]
     assert mixings(Settings(mixing="mixco", temperature=0.4)) == [MixCo(temperature=0.4)]
-    assert mixings(Settings(mixing="mochi", hardest=4, pairs=8, towards=2)) == [MoCHi(4, 8, 2)]
+    assert mixings(Settings(mixing="mochi", hardest=4, pairs=8, towards=2)) == [
+        MoCHi(warmup_epochs=4, queue=8, hardest=2)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_settings_become_mixings():
         {"momentum": 0.5},
     ],
 )
-def test_it_goes_on_from_where_it_is_with_other_settings(change):
+def test_it_continues_from_where_it_is_with_other_settings(change):
     playground = trained(8, framework="moco-v2")
     points = playground.frame().points
     playground.change(replace(playground.settings, **change))
@@ -157,7 +159,7 @@ def test_what_does_not_fit_changes_nothing():
     assert playground.step == 4
 
 
-def test_a_loss_that_is_no_number_is_told():
+def test_a_loss_that_is_no_number_is_reported():
     playground = trained(1)
     with torch.no_grad():
         next(playground.embedder.parameters()).fill_(torch.nan)

@@ -144,14 +144,14 @@ def test_umap_is_laid_out_on_demand_and_once(monkeypatch):
     assert not both.controls["layout"].disabled
 
 
-def test_one_layout_alone_says_how_to_get_the_other(widget):
+def test_a_single_layout_says_how_to_get_the_other(widget):
     assert widget.controls["layout"].disabled
     assert "layouts=('pca', 'umap')" in widget.controls["layout"].tooltip
     with pytest.raises(UserError, match="unknown layout 'tsne'"):
         ProjectionExplorer(layouts=("tsne",))
 
 
-def test_images_of_which_nothing_is_known_have_neighbours_alone(monkeypatch):
+def test_images_of_which_nothing_is_known_have_neighbours_only(monkeypatch):
     glyphs = network(GLYPHS)
     bare = Dataset(name="bare", split="test", stored=glyphs.test.stored[:40])
     monkeypatch.setattr(networks.Network, "test", bare)

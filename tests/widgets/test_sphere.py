@@ -78,7 +78,7 @@ def test_the_circle_is_flat_and_stacked(lab):
     np.testing.assert_allclose(shown[:, :2] / radii[:, None], points, atol=1e-6)
 
 
-def test_it_goes_on_where_a_control_is_moved_and_starts_anew_with_seed_and_dimension(lab):
+def test_it_continues_where_a_control_is_moved_and_restarts_with_seed_and_dimension(lab):
     lab.run(4)
     assert lab.set(temperature=0.5).numbers()["step"] == 4
     assert lab.set(framework="simclr").numbers()["step"] == 4
@@ -112,7 +112,7 @@ def test_both_ends_of_each_control_train(lab):
         lab.set(**{name: before})
 
 
-def test_a_pair_without_meaning_is_told_and_forgotten(lab):
+def test_a_pair_without_meaning_is_reported_and_forgotten(lab):
     lab.set(framework="byol", mixing="mochi")
     assert "has none" in lab.problem
     assert lab.picture_widget.problem == lab.problem
@@ -155,7 +155,7 @@ def test_an_export_trains_every_stop_from_the_start(lab, monkeypatch):
     assert lab.values["seed"] == 2
 
 
-def test_buttons_train_and_start_anew(lab):
+def test_buttons_train_and_restart(lab):
     lab.once.click()
     assert lab.numbers()["step"] == 10
     lab.again.click()
@@ -200,7 +200,7 @@ def test_playing_trains_and_answers_controls_in_between(lab):
     lab.picture_widget.unobserve_all("frame")
 
 
-def test_it_pauses_where_nobody_looks(lab, monkeypatch):
+def test_it_pauses_where_no_one_looks(lab, monkeypatch):
     monkeypatch.setattr(sphere, "PATIENCE", 0.3)
 
     async def story():
@@ -214,7 +214,7 @@ def test_it_pauses_where_nobody_looks(lab, monkeypatch):
 
 
 @pytest.mark.parametrize("end", [SphereLab.close, lambda lab: SphereLab()])
-def test_nothing_goes_on_after_it_is_closed_or_made_anew(end):
+def test_nothing_continues_after_it_is_closed_or_made_again(end):
     async def story():
         one = SphereLab()
         look_at(one)

@@ -13,7 +13,7 @@ from PIL import Image
 from mixviz.errors import UserError
 from mixviz.widgets import Widget
 from mixviz.widgets.controls import choice, slider, steps, text, toggle
-from mixviz.widgets.still import SWITCH, combinations, frames, ladder, page
+from mixviz.widgets.still import SWITCH, combinations, frames, grid, page
 
 
 class Wave(Widget):
@@ -54,36 +54,36 @@ def content() -> dict[str, Any]:
 
 
 def test_a_ladder_has_both_ends_and_where_the_control_rests():
-    rungs = ladder(slider("height", 0.0, 2.0, 0.3, 0.1))
+    rungs = grid(slider("height", 0.0, 2.0, 0.3, 0.1))
     assert rungs[0] == 0.0
     assert rungs[-1] == 2.0
     assert 0.3 in rungs
     assert all(round(rung * 10) == pytest.approx(rung * 10) for rung in rungs)
-    assert ladder(slider("count", 1, 4, 2, 1)) == [1, 2, 3, 4]
-    assert ladder(steps("turns", [1, 2, 4], 2)) == [1, 2, 4]
-    assert ladder(text("data", "glyphs", ["glyphs", "cifar10"])) == ["glyphs", "cifar10"]
-    assert ladder(toggle("dotted")) == [False, True]
+    assert grid(slider("count", 1, 4, 2, 1)) == [1, 2, 3, 4]
+    assert grid(steps("turns", [1, 2, 4], 2)) == [1, 2, 4]
+    assert grid(text("data", "glyphs", ["glyphs", "cifar10"])) == ["glyphs", "cifar10"]
+    assert grid(toggle("dotted")) == [False, True]
 
 
-def test_each_control_moves_alone_and_the_partner_with_each():
-    ladders = [[0, 1], [0, 1, 2], [0, 1]]
-    alone = combinations(ladders, (0, 1, 0), None)
+def test_each_control_moves_by_itself_and_the_partner_with_each():
+    grids = [[0, 1], [0, 1, 2], [0, 1]]
+    alone = combinations(grids, (0, 1, 0), None)
     assert set(alone) == {(0, 1, 0), (1, 1, 0), (0, 0, 0), (0, 2, 0), (0, 1, 1)}
-    paired = combinations(ladders, (0, 1, 0), 0)
+    paired = combinations(grids, (0, 1, 0), 0)
     assert set(paired) == set(alone) | {(1, 0, 0), (1, 2, 0), (1, 1, 1)}
 
 
 def test_too_many_pairs_are_left_out():
-    ladders = [list(range(20)), list(range(20))]
-    assert len(combinations(ladders, (0, 0), 0)) == 39
+    grids = [list(range(20)), list(range(20))]
+    assert len(combinations(grids, (0, 0), 0)) == 39
 
 
 def test_every_frame_is_what_the_widget_shows_there(content):
     wave = Wave()
-    ladders = [ladder(control) for control in wave.controls.values()]
+    grids = [grid(control) for control in wave.controls.values()]
     assert len(content["frames"]) > 30
     for places, frame in list(content["frames"].items())[::5]:
-        chosen = [values[int(place)] for values, place in zip(ladders, places.split(","), strict=True)]
+        chosen = [values[int(place)] for values, place in zip(grids, places.split(","), strict=True)]
         wave.set(**dict(zip(wave.controls, chosen, strict=True)))
         assert frame["caption"] == (wave.problem or wave.caption())
         if not wave.problem:

@@ -50,7 +50,7 @@ def test_the_config_is_that_of_the_controls(panel):
     assert "lr 0.07" in panel.numbers()["settings"]
 
 
-def test_it_trains_beside_the_main_thread_and_equals_training_in_it(panel, glyphs, tmp_path):
+def test_it_trains_in_a_background_thread_and_equals_training_in_it(panel, glyphs, tmp_path):
     panel.start()
     assert any(thread.name == "training glyphs-n-pair-seed0" for thread in threading.enumerate())
     panel.wait()
@@ -62,7 +62,7 @@ def test_it_trains_beside_the_main_thread_and_equals_training_in_it(panel, glyph
     assert not Training.latest.is_on
 
 
-def test_a_stopped_run_keeps_its_checkpoint_and_goes_on_as_if_nothing_had_been(panel, glyphs, tmp_path, monkeypatch):
+def test_a_stopped_run_keeps_its_checkpoint_and_continues_as_if_nothing_had_been(panel, glyphs, tmp_path, monkeypatch):
     slow_down(monkeypatch)
     panel.start()
     while not (tmp_path / "glyphs-n-pair-seed0" / "checkpoint.pt").exists():
@@ -71,9 +71,9 @@ def test_a_stopped_run_keeps_its_checkpoint_and_goes_on_as_if_nothing_had_been(p
     run = Run(tmp_path / "glyphs-n-pair-seed0")
     assert panel.training.state == "stopped"
     assert len(run.metrics) == run.load_checkpoint()["epoch"] == 1
-    assert not panel._buttons["Go on"].disabled
+    assert not panel._buttons["Resume"].disabled
     monkeypatch.undo()
-    panel.go_on()
+    panel.resume()
     panel.wait()
     whole = train(RunConfig.of(**SMALL), "whole", glyphs, tmp_path / "other", progress=False)
     weights, wanted = run.encoder().state_dict(), whole.encoder().state_dict()
@@ -120,7 +120,7 @@ def test_a_run_that_is_stopped_before_its_first_batch_does_not_keep_the_bar_of_t
     assert panel._bar.value == 0
 
 
-def test_what_goes_wrong_in_training_is_told_and_raised(panel, glyphs):
+def test_what_goes_wrong_in_training_is_reported_and_raised(panel, glyphs):
     panel.set(lr=1e6)
     panel.start()
     with pytest.raises(NonFiniteLoss):
@@ -128,7 +128,7 @@ def test_what_goes_wrong_in_training_is_told_and_raised(panel, glyphs):
     assert "failed: the loss is not finite" in panel._told.value
 
 
-def test_data_that_are_not_there_are_told_and_leave_no_run(tmp_path):
+def test_data_that_are_not_there_are_reported_and_leave_no_run(tmp_path):
     panel = TrainingPanel(f"folder:{tmp_path / 'nothing'}", root=tmp_path, epochs=1)
     panel._press(panel.start)
     with pytest.raises(UserError, match="there is nothing at"):
@@ -163,7 +163,7 @@ def test_undefined_pairs_are_seen_disabled_with_the_reason(panel, framework, cho
         assert panel.controls[name].tooltip in panel._reasons.value.replace("&#x27;", "'")
 
 
-def test_an_undefined_pair_that_is_asked_for_is_told_and_not_trained(panel, tmp_path):
+def test_an_undefined_pair_that_is_requested_is_reported_and_not_trained(panel, tmp_path):
     panel.set(framework="byol", mixing=["mochi"])
     assert "BYOL has none" in panel.numbers()["trainable"]
     assert panel._buttons["Start"].disabled
@@ -197,7 +197,7 @@ def test_settings_that_have_no_say_are_greyed_out(panel):
 
 
 @pytest.mark.parametrize("mixing", MIXINGS)
-def test_every_control_changes_what_is_asked_for_or_is_greyed_out_and_does_not(panel, mixing, monkeypatch):
+def test_every_control_changes_what_is_requested_or_is_greyed_out_and_does_not(panel, mixing, monkeypatch):
     monkeypatch.setattr(panel, "picture", lambda: b"")
     panel.set(framework="moco-v2", mixing=[mixing], schedule="step", batch_size=256, mochi_hardest=64)
     written = {"data_name": ["own"], "decay_epochs": ["3 4"], "target": ["y"]}  # lines without suggestions
@@ -255,11 +255,11 @@ def test_noise_of_a_slider_in_a_browser_is_no_setting(panel):
 
 
 def test_buttons_tell_what_is_wrong(panel):
-    panel._press(panel.go_on)
+    panel._press(panel.resume)
     assert "no run here was stopped" in panel._told.value
 
 
-def test_progress_is_told_in_images_a_second_and_time_left(panel, glyphs):
+def test_progress_is_reported_in_images_a_second_and_time_left(panel, glyphs):
     training = Training(Run(panel.root / "a"), RunConfig.of(**SMALL))
     training._watch(64, 896)
     assert training.seconds_left is None

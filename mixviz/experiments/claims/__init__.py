@@ -1,4 +1,4 @@
-"""The claim ledger: what the papers say, what was found of it here, and the verdict."""
+"""The claim ledger: what the papers say, what we measured, and the verdict."""
 
 from mixviz.experiments.claims.findings import read_findings
 from mixviz.experiments.claims.ledger import (

@@ -1,13 +1,13 @@
-"""What the project's result files say, in one form: a difference of an arm to its base, seed by seed.
+"""The project's result files in one form: the difference of an arm to its base, seed by seed.
 
-Read are run folders, the tables of ``reproduce``, the tour and the study of the papers' claims. A difference may be one
-of two differences as well: ``a (small) - b (small)`` against ``a (large) - b (large)`` asks where the gain is larger.
+It reads run folders, the tables of ``reproduce``, the tour and the study of the papers' claims. A difference may also
+be that of two differences: ``a (small) - b (small)`` against ``a (large) - b (large)`` asks where the gain is larger.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ Key = tuple[str, str]  # arm and measure
 Term = tuple[Key, ...]  # one, or two of which the second is taken away from the first
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What a number was measured on, and where it is written."""
+    """What a number was measured on, and its file."""
 
     data: str
     network: str
@@ -37,7 +37,7 @@ class Setting:
     images: str = ""  # that were trained on
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Observation:
     """One measure of one run; accuracies in %."""
 
@@ -49,7 +49,7 @@ class Observation:
     place: Hashable = None  # a table, whose arms are compared even where their settings differ
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """An arm against its base over the seeds that both have; accuracies in %, their differences in points."""
 
@@ -60,16 +60,16 @@ class Finding:
     high: float
     seeds: int
     setting: Setting
-    sign: int  # 1, -1, or 0 where it is not settled
+    sign: int  # 1, -1, or 0 if it is not settled
     note: str = ""  # why it is not settled
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that was read."""
+    """All measurements that were read."""
 
     observations: tuple[Observation, ...] = ()
-    claims: Mapping[str, Finding] | None = None  # of the study, by its words
+    claims: Mapping[str, Finding] | None = None  # of the study, by its text
 
     def compare(self, arm: str, against: str, measure: str) -> list[Finding]:
         """One finding for each table, or setting of runs, in which both were measured, seed by seed.
@@ -88,12 +88,12 @@ class Findings:
         return [finding for finding in found if finding]
 
     def study(self, claim: str) -> list[Finding]:
-        """The study's finding for a claim, in a list; empty where there is none."""
+        """The study's finding for a claim, in a list; empty if there is none."""
         return [self.claims[claim]] if self.claims and claim in self.claims else []
 
 
 def _paired(arm: Term, against: Term, seen: Mapping[Key, Mapping[int, Observation]]) -> Finding | None:
-    """Over the seeds that all have; None where there are none."""
+    """Over the seeds that all have; None if there are none."""
     keys = (*arm, *against)
     seeds = sorted(set.intersection(*(set(seen[key]) for key in keys)))
     if not seeds:
@@ -101,8 +101,16 @@ def _paired(arm: Term, against: Term, seen: Mapping[Key, Mapping[int, Observatio
     ours, base = ([_value(term, seen, seed) for seed in seeds] for term in (arm, against))
     mean, low, high = mean_interval([one - other for one, other in zip(ours, base, strict=True)])
     setting = _joined([seen[key][seeds[0]].setting for key in keys])
-    means = float(np.mean(ours)), float(np.mean(base))
-    return Finding(*means, mean, low, high, len(seeds), setting, settled_sign(low, high, len(seeds)))
+    return Finding(
+        value=float(np.mean(ours)),
+        base_value=float(np.mean(base)),
+        difference=mean,
+        low=low,
+        high=high,
+        seeds=len(seeds),
+        setting=setting,
+        sign=settled_sign(low, high, len(seeds)),
+    )
 
 
 def _value(term: Term, seen: Mapping[Key, Mapping[int, Observation]], seed: int) -> float:
@@ -111,14 +119,15 @@ def _value(term: Term, seen: Mapping[Key, Mapping[int, Observation]], seed: int)
 
 
 def _joined(settings: Sequence[Setting]) -> Setting:
-    """One setting that names all of these: ``10 and 50`` epochs."""
-    return Setting(*(" and ".join(dict.fromkeys(values)) for values in zip(*map(astuple, settings), strict=True)))
+    """One setting that summarises these: ``10 and 50`` epochs."""
+    rows = [asdict(setting) for setting in settings]
+    return Setting(**{name: " and ".join(dict.fromkeys(row[name] for row in rows)) for name in rows[0]})
 
 
 def read_findings(root: Path, tables: Sequence[Path] = ()) -> Findings:
     """All result files and runs below ``root/results``; further tables of ``reproduce`` by path.
 
-    Raises UserError where a file cannot be understood.
+    Raises UserError if a file cannot be understood.
     """
     observations: list[Observation] = []
     claims: dict[str, Finding] = {}
@@ -133,7 +142,7 @@ def read_findings(root: Path, tables: Sequence[Path] = ()) -> Findings:
                 observations += _from_table(content, name)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"cannot read the results in {path} ({error!r}): write them again") from error
-    kept = root.glob("results/*/*/config.json")  # recordings are a choice of the runs that tables are made of
+    kept = root.glob("results/*/*/config.json")  # recordings are a selection of the runs behind the tables
     for folder in sorted({path.parent.parent for path in kept}):
         observations += _from_runs([Run(path.parent) for path in sorted(folder.glob("*/config.json"))], root)
     return Findings(tuple(observations), claims)
@@ -147,11 +156,13 @@ def _from_table(content: Mapping[str, Any], file: str) -> Iterator[Observation]:
     """The rows of a result file."""
     for row in content["rows"]:
         setting = _setting_of(content, row["arm"], file)
-        yield Observation(row["arm"], row["measure"], row["seed"], row["value"], setting, file)
+        yield Observation(
+            arm=row["arm"], measure=row["measure"], seed=row["seed"], value=row["value"], setting=setting, place=file
+        )
 
 
 def _from_study(content: Mapping[str, Any], file: str) -> dict[str, Finding]:
-    """The study: its claims with their verdicts, which heed the margins that were set before."""
+    """The study: its claims with their verdicts, which respect the margins set beforehand."""
     arms, found = {claim.name: (claim.measure[0], claim.against[0]) for claim in CLAIMS}, {}
     for claim in judge(content["rows"]):
         setting = _joined([_setting_of(content, arm, file) for arm in arms[claim["claim"]]])
@@ -166,37 +177,51 @@ def _from_study(content: Mapping[str, Any], file: str) -> dict[str, Finding]:
             seeds=claim["seeds"],
             setting=setting,
             sign=beside if settled else 0,
-            note="within the margin that was set before" if beside and not settled else "",
+            note="within the margin set beforehand" if beside and not settled else "",
         )
     return found
 
 
 def _setting_of(content: Mapping[str, Any], arm: str, file: str) -> Setting:
-    """An arm's own network, epochs and images, if it has others than the table."""
+    """An arm's own network, epochs and images, if they differ from the table's."""
     own = content | content.get("arms", {}).get(arm, {})
     images = str(own.get("train_images", ""))
-    return Setting(own["data"], own["network"], str(own["epochs"]), content["device"], file, images)
+    return Setting(
+        data=own["data"],
+        network=own["network"],
+        epochs=str(own["epochs"]),
+        device=content["device"],
+        file=file,
+        images=images,
+    )
 
 
 def _from_runs(runs: Iterable[Run], root: Path) -> Iterator[Observation]:
-    """Run folders that lie side by side: their results of the frozen backbone."""
+    """Run folders in one folder: their results of the frozen backbone."""
     runs = list(runs)
     arms = _arms(runs)
     for run in runs:
         config, device = run.config, run.read_json("environment.json")["device"]
         for result in run.results:
             if result.encoder == "backbone":
-                where = (config.encoder.backbone, str(config.train.epochs), device, _name(run.path.parent, root))
-                where = (*where, str(result.train_images))
                 measure = f"{result.label}: {result.target}{f' of {result.data}' if result.is_transfer else ''}"
-                setting = Setting(result.data, *where)
-                yield Observation(arms[run.name], measure, result.seed, 100 * result.accuracy, setting)
+                setting = Setting(
+                    data=result.data,
+                    network=config.encoder.backbone,
+                    epochs=str(config.train.epochs),
+                    device=device,
+                    file=_name(run.path.parent, root),
+                    images=str(result.train_images),
+                )
+                yield Observation(
+                    arm=arms[run.name], measure=measure, seed=result.seed, value=100 * result.accuracy, setting=setting
+                )
 
 
 def _arms(runs: Sequence[Run]) -> dict[str, str]:
     """The arm of each run: its method's name, for the settings of it that differ least from the defaults.
 
-    Where a method was run with several settings, the others keep their settings in brackets.
+    If a method was run with several settings, the others have their settings in brackets.
     """
     labels = {run.name: method_label(run.config) for run in runs}
     nearest: dict[str, str] = {}

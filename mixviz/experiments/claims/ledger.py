@@ -1,8 +1,9 @@
-"""The claim ledger: what the papers' tables and figures say, and what was found here of each, with a verdict.
+"""The claim ledger: what the papers' tables and figures say, and what we measured for each, with a verdict.
 
 ``data/ledger.csv`` has one row for each claim. What the paper says is written by hand; everything after it is filled
-in from result files by ``fill``. A paper's difference is its value minus that of its base, and as sure as the less
-sure of the two. What a paper is known for, its abstract and its main table, has a rank among its headline claims.
+in from result files by ``fill``. A paper's difference is its value minus that of its base, as certain as the less
+certain of the two. The claims that a paper is known for, of its abstract and main table, have a rank among its headline
+claims.
 """
 
 import csv
@@ -19,7 +20,7 @@ from mixviz.paths import shipped
 PATH = shipped() / "data" / "ledger.csv"
 CLAIM = (
     *("id", "paper", "headline", "where", "claim", "method", "base", "data", "network", "epochs", "protocol"),
-    *("paper_value", "paper_difference", "unit", "expects", "sureness", "source"),
+    *("paper_value", "paper_difference", "unit", "expects", "evidence", "source"),
     # How it is tested here: arms by name or "study", several ways with ; between them, or what would be needed. A
     # difference of differences is written "one - its base" against "other - its base". tested_on: data sets, the best
     # first; where it is empty, images of any kind, and real ones before drawn ones.
@@ -30,17 +31,17 @@ FOUND = (
     *("on", "found_images", "found_network", "found_epochs", "device", "file", "verdict", "reason"),
 )
 VERDICTS = ("reproduced", "direction only", "not reproduced", "not settled", "not tried")
-SURENESS = ("authors' code", "secondary source", "unverified")
+EVIDENCE = ("authors' code", "secondary source", "unverified")
 EXPECTS = {"higher": 1, "lower": -1, "": 0}
 MOST_HEADLINES = 8  # of a paper
 DRAWN = ("glyphs",)
 NO_IMAGES = re.compile("covtype|higgs|digits|speech|fsdd|tones|mlp", re.IGNORECASE)  # in the name of data or network
 
-Row = dict[str, str]  # column -> text, as in the file; empty where there is nothing to say
+Row = dict[str, str]  # column -> text, as in the file; empty if there is nothing to say
 
 
 def read(path: Path = PATH) -> list[Row]:
-    """The rows of the ledger. Raises UserError where the file is missing or its columns are others."""
+    """The rows of the ledger. Raises UserError if the file is missing or has other columns."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
@@ -61,7 +62,7 @@ def write(rows: Iterable[Row], path: Path = PATH) -> None:
 
 
 def fill(ledger: Sequence[Row], findings: Findings) -> list[Row]:
-    """The ledger with everything that was found; what stood there before in those columns does not matter."""
+    """The ledger with all findings filled in; old values of those columns are replaced."""
     return [{name: row[name] for name in CLAIM} | _found(row, findings) for row in ledger]
 
 
@@ -82,9 +83,9 @@ def _found(row: Row, findings: Findings) -> Row:
 def choose(row: Row, findings: Findings) -> tuple[Finding | None, int]:
     """The finding that tests a claim, and which of the row's ways of testing it is of.
 
-    Of several, one that has seeds enough to settle a sign comes first, then one on the data that the row names first,
-    on the paper's data, on real images, on the paper's network, the first way, more seeds, more epochs, and the file
-    that is first by name: what was found has no say.
+    Of several, one with enough seeds to settle a sign comes first, then one on the data that the row names first, on
+    the paper's data, on real images, on the paper's network, the first way, more seeds, more epochs, and the file that
+    is first by name: never the outcome.
     """
     named = [_plain(name) for name in _alternatives(row["tested_on"]) if name]
 
@@ -113,7 +114,7 @@ def _found_by(way: tuple[str, str, str], findings: Findings) -> list[Finding]:
 
 
 def _may_test(setting: Setting, named: Sequence[str]) -> bool:
-    """Whether a finding on this data counts: it is named, or it is of images where nothing is named."""
+    """Whether a finding on this data counts: it is named, or nothing is named and it is of images."""
     if named:
         return _family(setting.data) in named
     return not NO_IMAGES.search(f"{setting.data} {setting.network}")
@@ -122,10 +123,10 @@ def _may_test(setting: Setting, named: Sequence[str]) -> bool:
 def judge(row: Row, finding: Finding | None, arm: int = 0) -> tuple[str, str]:
     """Verdict and reason.
 
-    reproduced: on the paper's data, network and schedule, the interval lies on the paper's side of 0 and holds its
-    difference, or lies beyond it. direction only: the interval lies on the paper's side of 0, elsewhere or nearer to 0.
-    not reproduced: it lies on the other side. not settled: it holds 0, or there are fewer than three seeds.
-    arm: which of the row's alternatives the finding is of.
+    reproduced: on the paper's data, network and schedule, the interval is on the paper's side of 0 and contains its
+    difference, or is beyond it. direction only: the interval is on the paper's side of 0, in another setting or nearer
+    to 0. not reproduced: it is on the other side. not settled: it contains 0, or there are fewer than three seeds. arm:
+    which of the row's alternatives the finding is of.
     """
     if finding is None:
         return "not tried", f"needs {row['needs']}" if row["needs"] else "no result yet"
@@ -143,7 +144,7 @@ def judge(row: Row, finding: Finding | None, arm: int = 0) -> tuple[str, str]:
 
 
 def departures(row: Row, setting: Setting, arm: int = 0) -> list[str]:
-    """In what a setting is not the paper's: data, network, a shorter schedule, framework; in words."""
+    """How a setting differs from the paper's: data, network, a shorter schedule, framework; in words."""
     found = []
     if row["data"] and _family(setting.data) != _family(row["data"]):
         found.append(f"{setting.data} in place of {row['data']}")
@@ -158,7 +159,7 @@ def departures(row: Row, setting: Setting, arm: int = 0) -> list[str]:
 
 
 def counts(rows: Sequence[Row], column: str) -> dict[str, Counter[str]]:
-    """Paper -> how many of its claims have each value of a column, such as verdict or sureness."""
+    """Paper -> how many of its claims have each value of a column, such as verdict or evidence."""
     return {
         paper: Counter(row[column] for row in rows if row["paper"] == paper)
         for paper in dict.fromkeys(row["paper"] for row in rows)
@@ -166,11 +167,11 @@ def counts(rows: Sequence[Row], column: str) -> dict[str, Counter[str]]:
 
 
 def mistakes(row: Mapping[str, str]) -> list[str]:
-    """What is wrong with a row's hand-written part; empty where it is well formed."""
+    """What is wrong with a row's hand-written part; empty if it is well formed."""
     wrong = [f"{name} is empty" for name in ("id", "paper", "where", "claim", "method") if not row[name]]
     wrong += [f"{name} is no number" for name in ("paper_value", "paper_difference") if not _is_number(row[name])]
-    if row["sureness"] not in SURENESS or row["expects"] not in EXPECTS:
-        wrong.append("sureness or expects is none of the known words")
+    if row["evidence"] not in EVIDENCE or row["expects"] not in EXPECTS:
+        wrong.append("evidence or expects is not one of the known words")
     if bool(row["arm"]) == bool(row["needs"]):
         wrong.append("either an arm tests it or something is needed")
     if row["arm"] and not row["expects"]:
@@ -200,7 +201,7 @@ def _alternatives(names: str) -> list[str]:
 
 
 def _family(data: str) -> str:
-    """A data set's name without what says how it is stored."""
+    """A data set's name without its storage format."""
     return _plain(data.partition(" (")[0])
 
 
@@ -209,7 +210,7 @@ def _plain(name: str) -> str:
 
 
 def _epochs(text: str) -> int:
-    """The most that a text such as "6 and 8" names."""
+    """The largest number in a text such as "6 and 8"."""
     return max(map(int, re.findall(r"\d+", text)), default=0)
 
 

@@ -1,4 +1,4 @@
-"""The ledger for readers: the headline claims of each paper, and all others that were tried."""
+"""Tables of the ledger: the headline claims of each paper, and all others that were tried."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ NONE = "–"
 
 
 def headline_tables(rows: Sequence[Row]) -> dict[str, tuple[str, Cells]]:
-    """Paper -> how its headline claims came out, in a line, and the claims in their order."""
+    """Paper -> one line on the verdicts of its headline claims, and the claims in their order."""
     found = {}
     for paper in dict.fromkeys(row["paper"] for row in rows):
         ranked = [row for row in headlines(rows) if row["paper"] == paper]
@@ -27,7 +27,7 @@ def summed_up(rows: Sequence[Row]) -> str:
 
 
 def others_tried(rows: Sequence[Row]) -> list[Row]:
-    """Claims that are no headline and were tried."""
+    """Other claims that were tried."""
     return [row for row in rows if not row["headline"] and row["verdict"] != "not tried"]
 
 
@@ -39,7 +39,7 @@ def count_rows(rows: Sequence[Row]) -> Cells:
 
 
 def ledger_rows(rows: Sequence[Row], named: bool = True) -> Cells:
-    """The claim, the paper's figure and how sure it is, ours, what on, the verdict and its reason.
+    """The claim, the paper's figure and its evidence, ours, the setting, the verdict and its reason.
 
     named: whether the claim's cell names its paper.
     """
@@ -47,18 +47,18 @@ def ledger_rows(rows: Sequence[Row], named: bool = True) -> Cells:
     lines = []
     for row in rows:
         where = ", ".join(row[name] for name in places if row[name])
-        said = f"{_said(row)} ({row['sureness']})".strip()
+        said = f"{_said(row)} ({row['evidence']})".strip()
         lines.append([f"{where}: {row['claim']}", said, _found(row), _on(row), row["verdict"], row["reason"]])
     return ["claim", "paper", "here", "on", "verdict", "because"], lines
 
 
 def _said(row: Row) -> str:
-    """The paper's difference or, where it is not known, which way it goes."""
+    """The paper's difference or, if unknown, its direction."""
     return f"{float(row['paper_difference']):+g}" if row["paper_difference"] else row["expects"] or row["paper_value"]
 
 
 def _found(row: Row) -> str:
-    """The difference with its interval, in the digits that its size gives sense to."""
+    """The difference with its interval, with a sensible number of digits."""
     if not row["difference"]:
         return NONE
     found = f"{float(row['difference']):+.3g}"

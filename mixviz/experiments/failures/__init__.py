@@ -1,4 +1,4 @@
-"""Failure cases: small runs that are broken on purpose, each with the signature by which it is known."""
+"""Failure cases: small runs that are broken on purpose, each with its signature."""
 
 from mixviz.experiments.failures.cases import CASES, CONTROLS, FailureCase, failure_case
 from mixviz.experiments.failures.controls import CaseResult, export_small, load_case, reduced, run_cases

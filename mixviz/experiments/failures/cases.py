@@ -1,7 +1,7 @@
-"""The cases: what is broken, where it happens, and the signature by which it is known.
+"""The cases: what is broken, where it happens in practice, and the signature that exposes it.
 
-The controls are settings with which a run of a few minutes on glyphs learns something; each case differs from
-its control in one thing alone.
+The controls are settings with which a run of a few minutes on glyphs learns something; each case differs from its
+control in exactly one setting.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from mixviz.experiments.failures.faults import WrongPartners, views_of_one_crop,
 UNFROZEN = "unfrozen probe"  # a protocol, as results call it
 
 SHARED: dict[str, Any] = {**GLYPHS, "epochs": 3, "knn_every": 1}
-# With a plain head: BatchNorm at its end takes away what the keys of one step have in common, and with it half of the
+# With a plain head: BatchNorm at its end removes what the keys of one step have in common, and with it half of the
 # faults below.
 PLAIN_HEAD: dict[str, Any] = {**MOCO, "epochs": 6, "lr": 0.03, "warmup_epochs": 1, "projector": "mlp"}
 CONTROLS: dict[str, dict[str, Any]] = {
@@ -29,9 +29,9 @@ CONTROLS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FailureCase:
-    """One run that is broken on purpose; ``settings`` or ``breaks`` is all in which it differs from its control."""
+    """One run that is broken on purpose; it differs from its control only in ``settings`` or ``breaks``."""
 
     name: str
     title: str
@@ -40,7 +40,7 @@ class FailureCase:
     explanation: str  # why the signature follows
     signature: Signature
     control: str  # of CONTROLS
-    curves: tuple[str, ...] = ()  # that show it over the epochs, and what it costs; see ``RunEvidence.curve``
+    curves: tuple[str, ...] = ()  # that show the fault and its cost over the epochs; see ``RunEvidence.curve``
     settings: Mapping[str, Any] = field(default_factory=dict)
     breaks: Mapping[str, Any] = field(default_factory=dict)  # arguments of ``train``: views or mixings
     trains: bool = True  # False: it is an evaluation of the control
@@ -85,15 +85,15 @@ CASES: tuple[FailureCase, ...] = (
         title="Temperature too small",
         broken="The temperature τ is 0.01 where it should be 0.2.",
         seen="Temperatures do not carry over: 0.05 to 0.5 are used by methods that look alike, and a value that was "
-        "chosen for one loss, head or data set is taken for another.",
+        "chosen for one loss, head or data set is used for another.",
         explanation="The gradient grows with 1/τ, so that the same learning rate takes steps twenty times as long, "
         "along the one or two hardest negatives of each query. An untrained network maps all images to "
         "nearly one point, and they never come apart.",
         signature=Signature(
-            "uniformity of the embeddings (0: all alike), held-out images",
-            1,
-            0.5,
-            lambda evidence: evidence.last("uniformity/all"),
+            quantity="uniformity of the embeddings (0: all alike), held-out images",
+            sign=1,
+            margin=0.5,
+            measure=lambda evidence: evidence.last("uniformity/all"),
             share=False,
         ),
         control="n-pair",
@@ -107,9 +107,9 @@ CASES: tuple[FailureCase, ...] = (
         seen="MoCo's authors report that training fails at 0; swapping the two arguments of the moving average comes "
         "close to it.",
         explanation="Keys in the queue come from as many different encoders as there were steps since, and change as "
-        "fast as the network. How near a query is to them says little about the images, and the network "
-        "has little to learn from it: the loss hardly leaves that of a uniform guess.",
-        signature=Signature("kNN accuracy of shape, test", -1, 0.05, _knn),
+        "fast as the network. The similarity of a query to them says little about the images, and the network "
+        "learns little from it: the loss stays near that of a uniform guess.",
+        signature=Signature(quantity="kNN accuracy of shape, test", sign=-1, margin=0.05, measure=_knn),
         control="moco-v2",
         curves=("proxy_accuracy_clean", "knn_accuracy"),
         settings={"momentum": 0.0},
@@ -122,10 +122,15 @@ CASES: tuple[FailureCase, ...] = (
         seen="MoCo on one GPU: shuffling a batch that is not split changes nothing, since its statistics are the same "
         "in any order. Several public codes skip both there.",
         explanation="A query and its key were normalised by statistics of the same images, a key of the queue by "
-        "those of others: a mark by which training mode may find the key, and which is gone in evaluation "
+        "those of others: a cue by which training mode can find the key, and which is gone in evaluation "
         "mode. A network as small as this one does not find it in runs as short as these, nor where "
-        "groups of four are not shuffled and the mark is strongest: one group of 128 trains as well as two of 64.",
-        signature=Signature("queries whose key ranks first, in training minus in evaluation mode", 1, 0.1, _leak),
+        "groups of four are not shuffled and the cue is strongest: one group of 128 trains as well as two of 64.",
+        signature=Signature(
+            quantity="queries whose key ranks first, in training minus in evaluation mode",
+            sign=1,
+            margin=0.1,
+            measure=_leak,
+        ),
         control="moco-v2",
         curves=("proxy_accuracy_clean", "knn_accuracy"),
         settings={"bn_splits": 1},
@@ -134,12 +139,13 @@ CASES: tuple[FailureCase, ...] = (
         name="wrong-partners",
         title="Blends with the wrong labels",
         broken="i-Mix blends the inputs by a permutation and the labels by its inverse.",
-        seen="A code that mixes keys in place of queries must label by the inverse permutation; a public i-Mix does "
-        "not.",
-        explanation="The larger share of each label is still right, so that training goes on and nothing crashes. The "
+        seen="Code that mixes keys instead of queries must label by the inverse permutation; a public i-Mix does not.",
+        explanation="The larger share of each label is still right, so training continues and nothing crashes. The "
         "smaller share asks for an image that is not in the blend: its loss cannot be lowered by looking. "
-        "After three epochs accuracy is the same; the loss alone tells.",
-        signature=Signature("loss of the blends, nats, last epoch", 1, 0.1, _excess, share=False),
+        "After three epochs accuracy is the same; only the loss reveals it.",
+        signature=Signature(
+            quantity="loss of the blends, nats, last epoch", sign=1, margin=0.1, measure=_excess, share=False
+        ),
         control="n-pair + imix",
         curves=("loss_mixed", "knn_accuracy"),
         breaks={"mixings": [WrongPartners()]},
@@ -147,13 +153,15 @@ CASES: tuple[FailureCase, ...] = (
     FailureCase(
         name="unfrozen-probe",
         title="A linear probe that is not linear",
-        broken="The backbone learns along while the probe is trained, for three epochs with labels.",
+        broken="The backbone is trained along with the probe, for three epochs with labels.",
         seen="`encoder.requires_grad = False` gives a module an attribute and freezes nothing; "
         "`requires_grad_(False)` was meant. The numbers of a much used repository were three to four points too "
         "high for years.",
-        explanation="What is measured is supervised training. Any encoder looks good, a random one as well, so the "
+        explanation="This measures supervised training. Any encoder looks good, even a random one, so the "
         "gain of training over a random encoder vanishes.",
-        signature=Signature("accuracy of the trained minus a random encoder, linear", -1, 0.05, _gain),
+        signature=Signature(
+            quantity="accuracy of the trained minus a random encoder, linear", sign=-1, margin=0.05, measure=_gain
+        ),
         control="n-pair",
         trains=False,
     ),
@@ -162,10 +170,12 @@ CASES: tuple[FailureCase, ...] = (
         title="ImageNet's stem on small images",
         broken="The first layer is 7x7 with stride 2, followed by a max-pool with stride 2, on images of 32 px.",
         seen="A ResNet from a model zoo is taken as it is for CIFAR: accuracies fall short of the published ones by "
-        "ten points and more, with the same code for everything else.",
+        "ten points or more, with the same code for everything else.",
         explanation="After the stem 8x8 places are left of 32x32, and strokes of two or three pixels are gone. The "
-        "task is still learned, only less of it; kNN hardly tells.",
-        signature=Signature("linear accuracy of shape, test", -1, 0.02, RunEvidence.accuracy),
+        "task is still learned, but less well; kNN hardly shows it.",
+        signature=Signature(
+            quantity="linear accuracy of shape, test", sign=-1, margin=0.02, measure=RunEvidence.accuracy
+        ),
         control="n-pair",
         curves=("proxy_accuracy_clean", "knn_accuracy"),
         settings={"backbone": "mixviz.experiments.failures.faults:imagenet_stem"},
@@ -177,8 +187,13 @@ CASES: tuple[FailureCase, ...] = (
         seen="It happens when the random numbers of the crop are drawn once for both views, or when the image is "
         "cropped before the views are made.",
         explanation="Both views show the same strokes at the same places, so comparing pixels is enough: training "
-        "looks better than ever. On views that are cut out anew the network finds its keys less often.",
-        signature=Signature("queries whose key ranks first, in training minus on honest views", 1, 0.1, _leak),
+        "looks better than ever. On independent crops the network finds its keys less often.",
+        signature=Signature(
+            quantity="queries whose key ranks first, in training minus on honest views",
+            sign=1,
+            margin=0.1,
+            measure=_leak,
+        ),
         control="n-pair",
         curves=("proxy_accuracy_clean", "proxy_accuracy"),
         breaks={"views": views_of_one_crop},
@@ -192,10 +207,10 @@ CASES: tuple[FailureCase, ...] = (
         explanation="The space that should keep the augmentation is taught to ignore it: its positive differs from "
         "the query in nothing else.",
         signature=Signature(
-            "how much further hue and rotation move their own head than the others, 1: another image",
-            -1,
-            0.1,
-            _diagonal,
+            quantity="how much further hue and rotation move their own head than the others, 1: another image",
+            sign=-1,
+            margin=0.1,
+            measure=_diagonal,
             share=False,
         ),
         control="n-pair + looc",
@@ -208,15 +223,15 @@ CASES: tuple[FailureCase, ...] = (
         seen="The queue of a long training in large batches is kept for a short one in small batches. It was so in an "
         "earlier version of this project: on photographs the loss rose again before its end, and mixings looked "
         "worse than they are.",
-        explanation="The oldest keys come from an encoder that has moved on since. What is new lies nearer to a query "
-        "than what is old, so the loss falls when the network tells new from old, and images need not be "
-        "told apart. Late in training, when the network hardly moves any more, the mark fades: the loss rises, and "
+        explanation="The oldest keys come from an encoder that has since changed. New keys are nearer to a query "
+        "than old ones, so the loss falls when the network tells new keys from old, and it need not "
+        "distinguish images. Late in training, when the network hardly changes, the cue fades: the loss rises, and "
         "keys rank first less often than at the beginning.",
         signature=Signature(
-            "cosine of queries to new keys of other images minus to the queue, highest after the first epoch",
-            1,
-            0.05,
-            _stale,
+            quantity="cosine of queries to new keys of other images minus to the queue, highest after the first epoch",
+            sign=1,
+            margin=0.05,
+            measure=_stale,
             share=False,
         ),
         control="moco-v2",

@@ -1,4 +1,4 @@
-"""Failure cases: broken runs trained beside their controls by the runner of all experiments, and their signatures."""
+"""Failure cases: broken runs and their controls, trained by the common runner, and their signatures."""
 
 import re
 import shutil
@@ -24,31 +24,31 @@ from mixviz.recorder import reduced
 from mixviz.runs import Run
 from mixviz.train import Watch, resume
 
-MOVED = 256  # test images that the invariance table moves
+MOVED = 256  # test images of the invariance table
 KEPT = ("config.json", "environment.json", "metrics.csv", "evaluation.json", INVARIANCE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CaseResult:
-    """One case as it was found."""
+    """The outcome of one case."""
 
     case: FailureCase
     healthy: RunEvidence
     broken: RunEvidence
     reading: Reading
-    runs: tuple[Run, Run]  # healthy and broken; the same where the case is an evaluation
-    guard_message: str | None = None  # what the freeze guard said, where it was asked
+    runs: tuple[Run, Run]  # healthy and broken; the same run if the case is an evaluation
+    guard_message: str | None = None  # of the freeze guard, if it was used
 
 
 @dataclass(frozen=True, kw_only=True)
 class FailureRuns(Experiment):
-    """The broken runs of failure cases and their controls; an arm is named like its run's folder."""
+    """The broken runs of failure cases and their controls; an arm has the name of its run's folder."""
 
     def folder(self, arm: Arm, seed: int) -> str:
         return arm.name
 
     def train(self, arm: Arm, run: Run, images: Dataset, watch: Watch | None) -> Run:
-        """A failure case breaks its training alone."""
+        """Only a failure case's own training is broken."""
         breaks = failure_case(arm.name).breaks if arm.against else {}
         return resume(run, images, progress=False, watch=watch, **breaks)
 
@@ -77,7 +77,7 @@ def failure_runs(chosen: Sequence[FailureCase], **changes: Any) -> FailureRuns:
 def run_cases(
     chosen: Sequence[FailureCase], root: Path, sets: Sets, out: Path, *, jobs: int = 1, **changes: Any
 ) -> tuple[dict[str, Any], list[CaseResult]]:
-    """The result file of these failure cases, and each with its signature; what is not there yet is trained.
+    """The result file of these failure cases, and each with its signature; missing runs are trained.
 
     root: of the run folders. changes: to the settings of all runs.
     """
@@ -106,14 +106,14 @@ def _signature_rows(found: CaseResult) -> list[dict[str, Any]]:
 
 
 def reading_of(case: FailureCase, table: Mapping[str, Any]) -> Reading:
-    """A signature as it stands in a result file."""
+    """A signature in the form of a result file."""
     values = {row["arm"]: row["value"] for row in table["rows"] if row["measure"] == case.signature.quantity}
     scale = 100 if case.signature.share else 1
     return case.signature.compare(*(values[arm] / scale for arm in (table["against"][case.name], case.name)))
 
 
 def load_case(case: FailureCase, root: Path) -> CaseResult:
-    """A failure case whose runs are there: nothing is trained. Raises UserError if they are not."""
+    """A failure case whose runs exist: nothing is trained. Raises UserError if they do not."""
     healthy, broken = (
         Run(root / control_name(case)),
         Run(root / (case.name if case.trains else control_name(case))),
@@ -125,10 +125,17 @@ def load_case(case: FailureCase, root: Path) -> CaseResult:
 
 
 def _compared(case: FailureCase, healthy: Run, broken: Run, guard_message: str | None = None) -> CaseResult:
-    """What both runs left behind, and the signature; where nothing is trained, two read-outs of the one run."""
+    """The evidence of both runs, and the signature; if the case is an evaluation, two evaluations of one run."""
     evidence = RunEvidence.of(healthy)
     pair = evidence, RunEvidence.of(broken) if case.trains else evidence.by_protocol(UNFROZEN)
-    return CaseResult(case, *pair, case.signature.read(*pair), (healthy, broken), guard_message)
+    return CaseResult(
+        case=case,
+        healthy=pair[0],
+        broken=pair[1],
+        reading=case.signature.read(*pair),
+        runs=(healthy, broken),
+        guard_message=guard_message,
+    )
 
 
 def control_name(case: FailureCase) -> str:
@@ -147,7 +154,7 @@ def invariance_table(run: Run, test: Dataset) -> pd.DataFrame:
 
 
 def probe_unfrozen(run: Run, sets: Sets) -> str | None:
-    """Read the run's encoder and a random one out, frozen and unfrozen, into its results; what the guard says."""
+    """Evaluate the run's encoder and a random one, frozen and unfrozen; returns the guard's message."""
     train, test = sets
     seed = run.config.train.seed
     encoders = {"backbone": run.encoder(device="cpu"), "random": run.encoder(trained=False, device="cpu")}

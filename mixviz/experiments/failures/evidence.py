@@ -1,4 +1,4 @@
-"""What a finished run left behind, and the signature that tells a broken one from its control run."""
+"""The evidence that a finished run leaves, and the signature that tells a broken run from its control."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,28 +12,29 @@ from mixviz.result import Result
 from mixviz.runs import Run
 
 TRAINING_LOSS = "loss in training"  # the log's loss, the mean over LooC's spaces; "loss" is of the film's images
-INVARIANCE = "invariance.csv"  # beside a LooC run's other files; see ``analysis.invariance``
+INVARIANCE = "invariance.csv"  # among a LooC run's files; see ``analysis.invariance``
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RunEvidence:
-    """Everything that a signature may look at; no weights and no images."""
+    """Everything that a signature may use; no weights and no images."""
 
     film: Film
     metrics: pd.DataFrame  # one row an epoch
     results: Sequence[Result] = ()  # on the run's own data
-    invariance: pd.DataFrame = field(default_factory=pd.DataFrame)  # head x augmentation, with fall_off; LooC alone
+    invariance: pd.DataFrame = field(default_factory=pd.DataFrame)  # head x augmentation, with fall_off; only of LooC
     probe: str = "linear-features"  # the protocol that ``accuracy`` reads
 
     @classmethod
     def of(cls, run: Run) -> "RunEvidence":
-        """Raises UserError where the run has no film."""
+        """Raises UserError if the run has no film."""
         table = run.path / INVARIANCE
         own = [result for result in run.results if not result.is_transfer]
-        return cls(run.film, run.metrics, own, pd.read_csv(table) if table.exists() else pd.DataFrame())
+        moved = pd.read_csv(table) if table.exists() else pd.DataFrame()
+        return cls(film=run.film, metrics=run.metrics, results=own, invariance=moved)
 
     def accuracy(self, encoder: str = "backbone", protocol: str | None = None) -> float:
-        """Of the class on test, in [0, 1]; protocol: None for ``probe``. Raises UserError where it was not measured."""
+        """Of the class on test, in [0, 1]; protocol: None for ``probe``. Raises UserError if it was not measured."""
         protocol = protocol or self.probe
         for result in self.results:
             if (result.encoder, result.label, result.target) == (encoder, protocol, "label"):
@@ -54,11 +55,11 @@ class RunEvidence:
         return epochs[there], values[there]
 
     def last(self, name: str) -> float:
-        """Where a curve ends. Raises UserError."""
+        """The last value of a curve. Raises UserError."""
         return float(self.curve(name)[1][-1])
 
     def by_protocol(self, probe: str) -> "RunEvidence":
-        """The same run, its accuracies read by another protocol."""
+        """The same run, with accuracies of another protocol."""
         return replace(self, probe=probe)
 
 
@@ -71,13 +72,13 @@ class Reading:
     shows: bool  # it differs in the signature's direction by more than its margin
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Signature:
-    """The measured quantity that tells the broken run, and which way it goes."""
+    """The measured quantity that exposes the broken run, and its direction."""
 
     quantity: str  # in words
     sign: int  # 1: higher than in the control run, -1: lower
-    margin: float  # by how much at least, in the quantity's unit
+    margin: float  # smallest difference that counts, in the quantity's unit
     measure: Callable[[RunEvidence], float]
     share: bool = True  # printed in per cent
 
@@ -86,11 +87,11 @@ class Signature:
         return "higher" if self.sign > 0 else "lower"
 
     def read(self, healthy: RunEvidence, broken: RunEvidence) -> Reading:
-        """Raises UserError where the quantity was not measured."""
+        """Raises UserError if the quantity was not measured."""
         return self.compare(self.measure(healthy), self.measure(broken))
 
     def compare(self, healthy: float, broken: float) -> Reading:
-        """Whether the two values tell the broken run."""
+        """Whether the two values expose the broken run."""
         return Reading(healthy, broken, shows=self.sign * (broken - healthy) > self.margin)
 
     def written(self, value: float) -> str:

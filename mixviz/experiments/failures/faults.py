@@ -1,4 +1,4 @@
-"""What the cases break: arguments of ``train``, a backbone, and a probe that is not linear."""
+"""The faults: arguments of ``train``, a backbone, and a probe that is not linear."""
 
 import copy
 from dataclasses import replace
@@ -21,16 +21,16 @@ from mixviz.train import batches
 def views_of_one_crop(
     images: Tensor, augmentation: Augmentation, generator: Generator, shared: tuple[str | None, ...] = (None,)
 ) -> list[View]:
-    """As ``make_views``, but a key view that should share nothing has the query's crop."""
+    """Like ``make_views``, but a key view that should share nothing has the query's crop."""
     return make_views(images, augmentation, generator, tuple(group or "crop" for group in shared))
 
 
 def views_that_share_the_rest(
     images: Tensor, augmentation: Augmentation, generator: Generator, shared: tuple[str | None, ...] = (None,)
 ) -> list[View]:
-    """As ``make_views``, but the key view of a group copies everything from the query except that group.
+    """Like ``make_views``, but the key view of a group copies everything from the query except that group.
 
-    So the space of that group is taught to ignore it.
+    So the space of that group learns to ignore it.
     """
     draws = [augmentation.sample(len(images), images.shape[1:], generator) for _ in range(1 + len(shared))]
     for key, group in zip(draws[1:], shared, strict=True):
@@ -69,10 +69,10 @@ def learn_along(
 ) -> nn.Linear:
     """A "linear probe" that trains the backbone as well; the classifier.
 
-    The line that should freeze it is the one found in practice: it gives the module an attribute and freezes nothing.
+    The line that should freeze it occurs in practice: it sets an attribute of the module and freezes nothing.
     """
     inputs, labels = clean(images), torch.as_tensor(images.targets("label"))
-    embedder.requires_grad_(True)  # as a network is when it was just built
+    embedder.requires_grad_(True)  # the mode of a newly built network
     embedder.requires_grad = False  # pyright: ignore[reportArgumentType]  # for requires_grad_(False)
     with seeded(seed), torch.no_grad():
         classifier = nn.Linear(embedder.features(inputs[:2]).shape[1], int(labels.max()) + 1)
@@ -90,7 +90,7 @@ def learn_along(
 
 
 def unfrozen_probe(embedder: Embedder, images: Dataset, test: Dataset, seed: int = 0, epochs: int = 3) -> float:
-    """Test accuracy, in [0, 1], of a probe whose backbone learns along; the embedder handed in stays as it is."""
+    """Test accuracy, in [0, 1], of a probe that also trains the backbone; the embedder passed in does not change."""
     learner = copy.deepcopy(embedder).train()
     classifier = learn_along(learner, images, seed, epochs)
     learner.eval()
@@ -100,7 +100,7 @@ def unfrozen_probe(embedder: Embedder, images: Dataset, test: Dataset, seed: int
 
 
 def guard_message(embedder: Embedder, images: Dataset) -> str | None:
-    """What the freeze guard says of such a probe, after one batch of it; None: it let it pass."""
+    """The freeze guard's message for such a probe, after one batch; None if there is none."""
     learner = copy.deepcopy(embedder)
     try:
         with frozen(learner):

@@ -1,4 +1,4 @@
-"""The tables of the papers: recipes, and what trains, reads out and writes them."""
+"""The tables of the papers: recipes, training, evaluation and result files."""
 
 from mixviz.experiments.tables.recipes import (
     SCALES,

@@ -1,4 +1,4 @@
-"""What a table tells of a run besides its read-outs: measures by name, each of a finished run and its images.
+"""A table's measures besides accuracies, by name: each of a finished run and its images.
 
 Accuracies are in %.
 """
@@ -32,7 +32,7 @@ FRECHET_IMAGES = 2000  # of train and of test, at most
 
 
 def clean_statistics(run: Run, sets: Sets) -> dict[str, float]:
-    """Both read-outs of a copy of the encoder whose BatchNorm statistics are those of clean training images."""
+    """Both protocols on a copy of the encoder whose BatchNorm statistics are those of clean training images."""
     source = Source.of_run(run, sets)
     encoder = copy.deepcopy(source.embedder)
     assert encoder is not None  # a run's source has one
@@ -51,7 +51,7 @@ def few_labels(run: Run, sets: Sets) -> dict[str, float]:
 
 
 def proxy_task(run: Run, sets: Sets) -> dict[str, float]:
-    """Of the last epoch as trained: how often the key ranks first, with and without synthetic negatives."""
+    """In the last epoch of training: how often the key ranks first, with and without synthetic negatives."""
     return proxy_measures(run)
 
 
@@ -82,7 +82,7 @@ def spread(run: Run, sets: Sets) -> dict[str, float]:
 
 
 def turn(images: Dataset) -> Dataset:
-    """The images, each turned by 0 to 3 quarters, which become its factor ``rotation`` (LooC, Table 1)."""
+    """The images, each rotated by 0 to 3 quarter turns, which become its factor ``rotation`` (LooC, Table 1)."""
     quarters = np.random.default_rng(0).integers(0, 4, len(images))
     turned = np.array(images.stored)
     for quarter in (1, 2, 3):
@@ -103,7 +103,7 @@ def train_to_test(embedder: Embedder, sets: Sets, holdout: int) -> float:
 
 
 def rotation_by_head(run: Run, sets: Sets) -> dict[str, float]:
-    """kNN of four orientations, from the backbone and from each embedding space."""
+    """kNN accuracy of four orientations, from the backbone and from each embedding space."""
     turned, names = [turn(images) for images in sets], head_names(run.config)
     seen = [look(run.encoder(), images, names) for images in turned]
     table = factor_readout(seen[0], seen[1], turned[0], turned[1], ("rotation",), "knn")
@@ -111,7 +111,7 @@ def rotation_by_head(run: Run, sets: Sets) -> dict[str, float]:
 
 
 def read_outs(run: Run, targets: Sequence[str], sets: Sets) -> dict[str, float]:
-    """Every protocol for every target, each evaluated once and kept in the run's folder."""
+    """Every protocol for every target, each evaluated once and stored in the run's folder."""
     found = {}
     for target in targets:
         turned = target == "rotation" and "rotation" not in sets[0].factors

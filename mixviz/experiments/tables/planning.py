@@ -1,4 +1,4 @@
-"""How long recipes will take, by the epochs that are done or by a few steps on this machine."""
+"""How long recipes will take, from finished epochs or from a few steps on this machine."""
 
 import heapq
 import statistics
@@ -21,16 +21,16 @@ from mixviz.experiments.tasks import sets_for
 from mixviz.runs import Run
 from mixviz.train import train
 
-PROBED = 1000  # images on which a read-out is timed
+PROBED = 1000  # images on which an evaluation is timed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What one arm of a plan will take."""
+    """The time that one arm of a plan will take."""
 
     arm: str
-    table: str  # the first in which it comes
-    left: tuple[tuple[int, int], ...]  # for each seed: epochs to train, read-outs to do
+    table: str  # the first that contains it
+    left: tuple[tuple[int, int], ...]  # for each seed: epochs to train, evaluations to do
     seconds_an_epoch: float
     seconds_a_readout: float
     known_from: str  # "finished epochs", or "a few steps"
@@ -54,7 +54,7 @@ class Estimate:
 
 
 def runs_of(recipes: Sequence[Recipe], seeds: Sequence[int]) -> Iterator[tuple[Recipe, Arm, list[RunConfig]]]:
-    """Every arm with its configs, one a seed; an arm that several tables share comes once."""
+    """Every arm with its configs, one per seed; an arm that several tables share appears once."""
     seen = set()
     for recipe in recipes:
         for arm in recipe.arms:
@@ -65,9 +65,9 @@ def runs_of(recipes: Sequence[Recipe], seeds: Sequence[int]) -> Iterator[tuple[R
 
 
 def plan(recipes: Sequence[Recipe], seeds: Sequence[int], root: Path, sets: Sets) -> list[Estimate]:
-    """How long each arm will take from where it stands, by its finished epochs, or else by a few steps on this machine.
+    """The time that each arm still takes, from its finished epochs, or else from a few steps on this machine.
 
-    Reading out is timed on a part of the images and counted in proportion. Recipes share one data set.
+    Evaluation is timed on a part of the images and scaled in proportion. Recipes share one data set.
     """
     found, readout = [], 0.0
     for recipe, arm, configs in runs_of(recipes, seeds):
@@ -79,16 +79,25 @@ def plan(recipes: Sequence[Recipe], seeds: Sequence[int], root: Path, sets: Sets
         missing = any(readouts for _, readouts in left)
         readout = readout or (time_readout(configs[0], images) if missing else 0.0)
         source = "finished epochs" if known else "a few steps"
-        found.append(Estimate(arm.name, recipe.name, tuple(left), epoch, readout, source))
+        found.append(
+            Estimate(
+                arm=arm.name,
+                table=recipe.name,
+                left=tuple(left),
+                seconds_an_epoch=epoch,
+                seconds_a_readout=readout,
+                known_from=source,
+            )
+        )
     return found
 
 
 def fitting(plan: Sequence[Estimate], minutes: float, jobs: int = 1) -> list[int]:
-    """How many runs of each arm will be done after so many minutes: tables in turn, seed by seed, arms in their order.
+    """How many runs of each arm will be done after this time: tables in turn, seed by seed, arms in their order.
 
-    jobs: how many are at work at once.
+    jobs: how many run at once.
     """
-    free, done = [0.0] * jobs, [0] * len(plan)  # when each of them is free
+    free, done = [0.0] * jobs, [0] * len(plan)  # time at which each of them is free
     for _, arms in groupby(range(len(plan)), key=lambda i: plan[i].table):
         for seed, i in product(range(len(plan[0].left)), list(arms)):
             needed = plan[i].minutes_of(seed)
@@ -99,9 +108,9 @@ def fitting(plan: Sequence[Estimate], minutes: float, jobs: int = 1) -> list[int
 
 
 def time_epoch(config: RunConfig, images: Dataset) -> float:
-    """Seconds of an epoch with its mixing at work, by the last steps of a very short run on a few of the images."""
+    """Seconds of an epoch with its mixing active, from the last steps of a very short run on a few of the images."""
     batch = config.train.batch_size
-    few = images.sample(2 * batch * 10 // 9 + 2)  # two steps, beside what is held out
+    few = images.sample(2 * batch * 10 // 9 + 2)  # two steps, besides the held-out images
     warmup = config.method.mochi.warmup_epochs if "mochi" in config.method.mixing else 0
     short = config.but(epochs=max(2, warmup + 1), knn_every=0, film_frames=0)
     with tempfile.TemporaryDirectory() as folder:
@@ -110,7 +119,7 @@ def time_epoch(config: RunConfig, images: Dataset) -> float:
 
 
 def time_readout(config: RunConfig, sets: Sets) -> float:
-    """Seconds of a read-out, by that of an untrained encoder on a few of the images, in proportion."""
+    """Seconds of an evaluation, scaled from that of an untrained encoder on a few of the images."""
     train_few, test_few = (images.sample(PROBED) for images in sets)
     embedder = build.build_embedder(config, *inputs_of(train_few)).eval()
     began = time.perf_counter()

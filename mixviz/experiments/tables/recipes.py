@@ -1,4 +1,4 @@
-"""A recipe for each table of the papers: which arms to train, on what schedule, and against which base to read them.
+"""A recipe for each table of the papers: which arms to train, on what schedule, and with which base to compare them.
 
 Two scales. ``laptop``: the small ``convnet`` in batches of 128; on glyphs the tour's epochs, on other images 20 epochs
 of 10,000 of them at 16 px, so that an arm takes minutes and five seeds an evening. ``gpu``: ResNet-18 with a stem of
@@ -8,7 +8,7 @@ ImageNet the MixCo authors' 100 epochs (temperature 0.2, momentum 0.999, blends 
 batches of 256 at 0.03 in place of 128 at 0.015, and with a queue of 16384 in place of 65536, whose oldest keys would be
 stale. MoCHi's N, s and s' keep the shares of the queue that they have in the paper (of 16,384 on ImageNet-100).
 
-Tables and sounds have the laptop's scale alone, with i-Mix's rate (0.125 at 256 of a batch), head and alpha; the
+Tables and sounds have only the laptop's scale, with i-Mix's rate (0.125 at 256 of a batch), head and alpha; the
 authors' CovType network is 2,048 wide and trains for 500 epochs, and so does their ResNet-50 on Speech Commands.
 """
 
@@ -30,13 +30,13 @@ MAIN = (1 / 16, 1 / 16, 1 / 128)  # MoCHi (1024, 1024, 128)
 TOWARDS_QUERY = (1 / 16, 1 / 64, 1 / 32)  # MoCHi (1024, 256, 512)
 FEWER_PAIRS = (1 / 16, 1 / 128, 1 / 64)  # MoCHi (1024, 128, 256)
 SHORT, FEW = 1 / 4, 1 / 10  # of the epochs, of the training images
-SHARES = (0.1, 0.3)  # of the training data, beside all of it; those that are two batches at least
+SHARES = (0.1, 0.3)  # of the training data, besides all of it; only shares of at least two batches
 PLAIN_VIEWS = {"crop_min": 1.0, "flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Experiment):
-    """What it takes to make one table."""
+    """How to make one table."""
 
     scale: str
     targets: tuple[str, ...]  # label, rotation: what the frozen backbone is evaluated for
@@ -56,18 +56,18 @@ class Recipe(Experiment):
         return {"scale": self.scale} | ({"rounding": found} if found else {})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """What all arms share on one kind of data at one scale."""
+    """The settings that all arms share on one kind of data at one scale."""
 
     shared: Mapping[str, Any]  # of all arms
     frameworks: Mapping[str, Mapping[str, Any]]  # of the arms of each framework
     mixco_temperature: float
-    mochi_warmup: int  # epochs before MoCHi sets in
+    mochi_warmup: int  # MoCHi's warm-up epochs
     looc_on: str  # framework of the LooC table
-    smaller: str = ""  # a smaller network; empty: there are no arms on one
+    smaller: str = ""  # a smaller network; empty: no arms
     plain_views: Mapping[str, Any] = field(default_factory=lambda: PLAIN_VIEWS)  # no augmentation
-    noise_only: Mapping[str, Any] = field(default_factory=dict)  # empty: there are no arms on it
+    noise_only: Mapping[str, Any] = field(default_factory=dict)  # empty: no arms
     imix_alpha: float | None = None  # None: the default
     changes: Mapping[str, Any] = field(default_factory=dict)  # to all of these
 
@@ -80,7 +80,7 @@ class Schedule:
         images: float = 1.0,
         **more: Any,
     ) -> Arm:
-        """An arm by name, such as ``n-pair + looc (turned)``: framework, mixings, and what is special in brackets.
+        """An arm by name, such as ``n-pair + looc (turned)``: framework, mixings, and other settings in brackets.
 
         mochi: N, s and s' as shares of the queue. length: of training, as a share of the table's epochs. images: the
         share of the training images, two batches at least, which are seen as often as all are otherwise. more:
@@ -123,15 +123,15 @@ ROWS_FRAMEWORKS = {
 }
 SCHEDULES: dict[tuple[str, str], Schedule] = {
     ("laptop", "glyphs"): Schedule(
-        {**GLYPHS, **QUIET, "epochs": 10},
-        {"moco-v2": MOCO, "n-pair": {"lr": 0.3}, "byol": {"lr": 0.3, "momentum": 0.99}},
+        shared={**GLYPHS, **QUIET, "epochs": 10},
+        frameworks={"moco-v2": MOCO, "n-pair": {"lr": 0.3}, "byol": {"lr": 0.3, "momentum": 0.99}},
         mixco_temperature=1.0,
         mochi_warmup=1,
         looc_on="n-pair",
     ),
     ("laptop", "cifar10"): Schedule(
-        {**SMALL_IMAGES, "film_frames": 12},
-        {
+        shared={**SMALL_IMAGES, "film_frames": 12},
+        frameworks={
             "moco-v2": {**CIFAR, "lr": 0.03, "queue_length": 512},
             "n-pair": {**CIFAR_NPAIR, "lr": 0.0625},
             "simclr": {"lr": 0.06, "blur": 0.0},
@@ -143,8 +143,8 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         smaller="convnet-narrow",
     ),
     ("laptop", "digits"): Schedule(
-        {**ROWS, "train_images": 1198, "epochs": 60},
-        ROWS_FRAMEWORKS,
+        shared={**ROWS, "train_images": 1198, "epochs": 60},
+        frameworks=ROWS_FRAMEWORKS,
         mixco_temperature=0.2,
         mochi_warmup=3,
         looc_on="",
@@ -154,8 +154,8 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         imix_alpha=2.0,
     ),
     ("laptop", "covtype"): Schedule(
-        {**ROWS, "train_images": 11_340, "epochs": 30, "backbone": "mlp-narrow"},
-        ROWS_FRAMEWORKS,
+        shared={**ROWS, "train_images": 11_340, "epochs": 30, "backbone": "mlp-narrow"},
+        frameworks=ROWS_FRAMEWORKS,
         mixco_temperature=0.2,
         mochi_warmup=2,
         looc_on="",
@@ -164,8 +164,8 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         imix_alpha=2.0,
     ),
     ("laptop", "fsdd"): Schedule(
-        {**ROWS, "train_images": 2700, "epochs": 20, "batch_size": 128, "backbone": "convnet-narrow"},
-        {
+        shared={**ROWS, "train_images": 2700, "epochs": 20, "batch_size": 128, "backbone": "convnet-narrow"},
+        frameworks={
             "moco-v2": {"lr": 0.06, "momentum": 0.99, "queue_length": 512},
             "n-pair": {"lr": 0.06},
             "simclr": {"lr": 0.06},
@@ -178,8 +178,8 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         noise_only={"audio_gain": 0.0, "audio_shift": 0.0, "audio_speed": 0.0},
     ),
     ("gpu", "cifar10"): Schedule(
-        {"epochs": 200, "batch_size": 512, "backbone": "resnet18", "knn_every": 20},
-        {
+        shared={"epochs": 200, "batch_size": 512, "backbone": "resnet18", "knn_every": 20},
+        frameworks={
             "moco-v2": {**CIFAR, "lr": 0.06, "queue_length": 4096},
             "n-pair": {**CIFAR_NPAIR, "lr": 0.25},
             "byol": {"lr": 0.25, "blur": 0.0},
@@ -189,8 +189,8 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
         looc_on="moco-v2",
     ),
     ("gpu", "tiny-imagenet"): Schedule(
-        {"epochs": 100, "batch_size": 256, "backbone": "resnet18", "knn_every": 10},
-        {"moco-v2": TINY_MOCO, "n-pair": {"lr": 0.125}, "byol": {"lr": 0.125}},
+        shared={"epochs": 100, "batch_size": 256, "backbone": "resnet18", "knn_every": 10},
+        frameworks={"moco-v2": TINY_MOCO, "n-pair": {"lr": 0.125}, "byol": {"lr": 0.125}},
         mixco_temperature=0.05,
         mochi_warmup=10,
         looc_on="moco-v2",
@@ -199,7 +199,7 @@ SCHEDULES: dict[tuple[str, str], Schedule] = {
 
 
 def variants(on: Schedule, mixing: str, called: str, **more: Any) -> tuple[Arm, Arm]:
-    """MoCo-v2 with and without a mixing under other conditions, such as a shorter training."""
+    """MoCo-v2 with and without a mixing in other conditions, such as shorter training."""
     base = f"moco-v2 ({called})"
     return on.arm(base, **more), on.arm(f"moco-v2 + {mixing} ({called})", base, **more)
 
@@ -249,9 +249,9 @@ def imix_arms(on: Schedule) -> tuple[Arm, ...]:
 
 
 def domain_arms(on: Schedule) -> tuple[Arm, ...]:
-    """Each framework with and without i-Mix: augmented, with noise alone, with nothing; and N-pair on a part of train.
+    """Each framework with and without i-Mix: augmented, with only noise, with nothing; and N-pair on a part of train.
 
-    Raises UserError on images, which have tables of their own.
+    Raises UserError on images, which have their own tables.
     """
     if not on.noise_only:
         raise UserError("domains-table is of tables and sounds: give --data digits, covtype or fsdd")
@@ -333,14 +333,14 @@ def recipe(
 
 
 def tables_of(scale: str, data: str | None) -> list[str]:
-    """The tables that can be made of a data set; without one, of the scale's own."""
+    """The tables that can be made of a data set; default: the scale's own data set."""
     if data in ROWS_AND_SOUNDS:
         return [name for name in TABLES if name not in ("looc-table", "combinations")]
     return [name for name in TABLES if name != "domains-table" or (data is None and scale == "laptop")]
 
 
 def run_name(config: RunConfig) -> str:
-    """The folder of a run: the same for the same settings, whatever the table; others have a folder of their own."""
+    """The folder of a run: the same for the same settings in every table."""
     settings = {name: value for name, value in config.changed().items() if name != "seed"}
     stem, _, seed = default_name(config).rpartition("-seed")
     return f"{stem}-{blake2b(repr(sorted(settings.items())).encode(), digest_size=3).hexdigest()}-seed{seed}"
@@ -352,10 +352,10 @@ def slug(config: RunConfig) -> str:
 
 
 def _kind(scale: str, data: str, data_name: str | None) -> str:
-    """Which schedule a data set is given: its own, or that of CIFAR-10."""
+    """The schedule for a data set: its own, or that of CIFAR-10."""
     if (scale, data) in SCHEDULES:
         return data
     if data in ROWS_AND_SOUNDS:
-        raise UserError(f"--data {data} has a schedule on a laptop alone: leave out --scale {scale}")
+        raise UserError(f"--data {data} has only a laptop schedule: leave out --scale {scale}")
     kind = "tiny-imagenet" if "tiny" in f"{data_name or data}".lower() else "cifar10"
     return kind if (scale, kind) in SCHEDULES else "cifar10"

@@ -1,7 +1,7 @@
-"""How far rounding alone moves a table: one of its differences trained again with other sums, the seed the same.
+"""The effect of rounding on a table: one of its differences trained again with the same seed and other rounding.
 
-On a processor another number of threads adds up in another order. On a GPU threads change nothing, so there the
-encoder computes in the other dtype.
+On a CPU another number of threads adds in another order. On a GPU threads change nothing, so the encoder uses the other
+dtype.
 """
 
 import math
@@ -25,9 +25,9 @@ OTHER_DTYPE = {"float32": "bfloat16", "bfloat16": "float32"}
 def check_rounding(
     experiment: Experiment, seeds: Sequence[int], root: Path, sets: Sets, deadline: float = math.inf
 ) -> None:
-    """The first method of a table with its base, by the first seed, once more with other rounding, in other folders.
+    """Train the first method of a table and its base with the first seed again, with other rounding, in other folders.
 
-    Nothing is done if the pair itself is not done. If the time ends a training, the next call resumes it.
+    Nothing is done if the pair itself is not finished. If the time is over during a training, the next call resumes it.
     """
     pair = _pair(tasks_of(experiment, seeds, root, deadline))
     if all(task.is_done for task in pair):
@@ -37,7 +37,7 @@ def check_rounding(
 
 
 def rounding(experiment: Experiment, seeds: Sequence[int], root: Path) -> dict[str, Any] | None:
-    """The difference and what it was before; None if it was not trained again. Accuracies in %."""
+    """The difference and the original one; None if it was not trained again. Accuracies in %."""
     pair = _pair(tasks_of(experiment, seeds, root))
     again = [_again(task) for task in pair]
     if not pair or not all(task.is_done for task in (*pair, *again)):
@@ -58,7 +58,7 @@ def rounding(experiment: Experiment, seeds: Sequence[int], root: Path) -> dict[s
 
 
 def _pair(tasks: list[Task]) -> list[Task]:
-    """The first task of a method that has a base, and that of its base; empty where there is none."""
+    """The first task of a method with a base, and that of its base; empty if there is none."""
     first = next((task for task in tasks if task.arm.against and task.config.method.mixing), None)
     if first is None:
         return []
