@@ -172,6 +172,8 @@ def resume(
             )
         if epochs is not None and world.leads:
             run.extend(epochs, state["epoch"] if state else 0)
+        if state and world.leads and state["epoch"] < run.config.train.epochs:
+            run.note_machine(state["epoch"])
         world.wait()
         return _fit(run, method, data, progress, watch, views, state, loggers, world)
 

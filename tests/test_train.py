@@ -1,5 +1,6 @@
 """The loop: reproducible, resumable bit for bit, blind to who looks on, and honest when it fails."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -154,6 +155,24 @@ def test_an_extended_run_that_is_cut_off_goes_on_to_the_same_weights(tmp_path):
 def test_a_run_extended_before_its_first_epoch_is_one_of_that_length(tmp_path):
     run = Run.create(config_of(), "new", tmp_path)
     assert resume(run, pictures(), progress=False, epochs=3).config == config_of(epochs=3)
+
+
+def test_a_run_that_is_resumed_on_another_machine_says_so_and_keeps_it(tmp_path, capsys):
+    run = trained(config_of(framework="n-pair", epochs=1), tmp_path, "moved")
+    file = run.path / "environment.json"
+    began = json.loads(file.read_text())
+    resume(run, pictures(), progress=False, epochs=2)
+    assert json.loads(file.read_text()) == began
+    file.write_text(json.dumps(began | {"processor": "Abacus 3000"}))
+    resume(run, pictures(), progress=False)
+    assert "resumed" not in json.loads(file.read_text())  # there was nothing left to train
+    resume(run, pictures(), progress=False, epochs=3)
+    said = f"trained on Abacus 3000 in float32 and is resumed on {began['processor']} in float32: not the same bit"
+    assert said in capsys.readouterr().err
+    (noted,) = json.loads(file.read_text())["resumed"]
+    assert (noted["epoch"], noted["processor"], noted["dtype"]) == (2, began["processor"], "float32")
+    resume(run, pictures(), progress=False, epochs=4)
+    assert len(json.loads(file.read_text())["resumed"]) == 1
 
 
 def test_checkpoints_are_kept_every_few_epochs(tmp_path):

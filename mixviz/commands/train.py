@@ -144,7 +144,7 @@ def summary(run: Run) -> str:
     log = run.metrics
     if not len(log):
         return f"{run.name}: its log is lost\nnext: python -m mixviz evaluate {run.name}"
-    last = log.dropna(axis=1).iloc[-1]
+    last = log.iloc[-1].dropna()
     monitor = f", kNN monitor {last['knn_accuracy']:.1%}" if "knn_accuracy" in last else ""
     state = f"{run.name}: epoch {int(last['epoch'])}, loss {last['loss']:.3f}{monitor}"
     film = run.film if (run.path / "film.npz").exists() else None
