@@ -27,6 +27,7 @@ MORE = {
     **{"balanced_accuracy": "balanced", "macro_f1": "macro F1", "top_5": "top-5"},
     **{"mean_average_precision": "mAP", "precision_at_1": "P@1"},
 }  # numbers besides the accuracy, in a result's settings
+FEW = 400  # test examples, below which chance moves an accuracy by 5 points, and a note says so
 IMBALANCED = 1.5  # images of the largest class to those of the mean class, from which on a note says so
 MOST_CONFUSED = 5  # pairs of classes that are shown
 
@@ -85,6 +86,11 @@ def main(argv: list[str]) -> None:
         results = [result for source in sources for result in evaluate(source, arguments.target, protocols)]
         kept = keep(run, results, arguments.classes)
         show(results, arguments.classes)
+        if len(test) < FEW:
+            half = 100 * 1.96 * (0.25 / len(test)) ** 0.5
+            print(
+                f"note: of {len(test)} test {domain_of(test).examples}, so an accuracy may be off by {half:.0f} points"
+            )
         if len(kept) < len(results):
             print(f"note: {BEST_ON_TEST} results are optimistic, and are not stored in evaluation.json")
 
