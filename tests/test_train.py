@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -293,6 +294,19 @@ def test_a_queue_longer_than_the_data_is_told(capsys):
     set_up(config.but(queue_length=80), pictures(90))
     assert "the queue holds 80 images, and there are 82 to train on" in (said := capsys.readouterr().err)
     assert "take --queue-length 64" in said
+
+
+def test_setting_up_copies_the_images_once():
+    """Of 60,000, beside the 10,000 of the monitor."""
+    stored = np.random.default_rng(0).integers(0, 256, (60_000, 16, 16, 3), np.uint8)
+    images = Dataset(name="many", split="train", stored=stored, labels=np.arange(60_000) % 4)
+    tracemalloc.start()
+    _, data = set_up(config_of(framework="n-pair"), images)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.6 * stored.nbytes
+    first = int(data.held_rows[0] == 0)
+    assert np.array_equal(data.stored[0].numpy(), stored[first])
 
 
 def test_the_monitor_compares_with_all_classes_of_a_sorted_folder():
