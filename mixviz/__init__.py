@@ -17,6 +17,7 @@ _LAZY = {  # torch is slow to import
     "MixvizEncoder": "mixviz.transformer",
     "embed": "mixviz.embedding",
     "export_encoder": "mixviz.encoder_files",
+    "near_duplicates": "mixviz.embedding",
 }
 
 

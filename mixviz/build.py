@@ -118,7 +118,7 @@ def fitted(config: RunConfig, images: Dataset) -> RunConfig:
 
     The usual one or, for few data, a power of two that fits five times: a batch, and MoCo's queue of four batches.
     """
-    n = len(images) - min(config.data.holdout, len(images) // 10)
+    n = len(images) - config.data.held_out_of(len(images))
     if "batch_size" in config.train.model_fields_set or n >= 5 * config.train.batch_size:
         return config
     size = 2 ** max(1, int(math.log2(max(n, 2) / 5)))

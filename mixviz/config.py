@@ -84,6 +84,10 @@ class DataConfig(Section, frozen=True):
         kind, _, path = self.data.partition(":")
         return self.model_copy(update={"data": f"{kind}:{Path(path).expanduser().resolve()}"}) if path else self
 
+    def held_out_of(self, n: int) -> int:
+        """How many of n training examples are held out."""
+        return min(self.holdout, n // 10)
+
     @property
     def domain(self) -> str:
         """The domain of the data, which follows from the source. Raises UserError for an unknown source."""

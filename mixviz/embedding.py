@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import torch
 from tqdm.auto import tqdm
 
+from mixviz.analysis.duplicates import SIMILAR, duplicates
 from mixviz.analysis.heads import BACKBONE, head_names
 from mixviz.data import Dataset, load
 from mixviz.data.arrays import as_rgb
@@ -136,18 +137,56 @@ def features(
     device: str = "auto",
     batch_size: int = 512,
     progress: bool = False,
+    mirrored: bool = False,
 ) -> np.ndarray:
-    """(N, F) float32 of examples in the form of the run's training data. Raises UserError, NotFrozen."""
+    """(N, F) float32 of examples in the form of the run's training data. mirrored: of images flipped from side to side.
+
+    Raises UserError, NotFrozen.
+    """
     space, embedder = _space(run, of), run.encoder(device=device)
     unit = f" {domain_of(data).examples}"
     with frozen(embedder), tqdm(total=len(data), desc="embedding", unit=unit, disable=not progress) as bar:
         parts = []
         for start in range(0, len(data), batch_size):
             inputs = clean(data, slice(start, start + batch_size), embedder.device)
+            inputs = inputs.flip(-1) if mirrored else inputs
             found = embedder.features(inputs) if space is None else embedder(inputs)[:, space].float()
             parts.append(found.cpu().numpy())
             bar.update(len(inputs))
     return np.concatenate(parts)
+
+
+def near_duplicates(
+    run: Run | str | Path,
+    source: Source,
+    threshold: float = SIMILAR,
+    *,
+    split: str = ALL,
+    skip_bad: bool = False,
+    device: str = "auto",
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Pairs of examples that show the same or nearly so, to a run's encoder: first, second, similarity, kind.
+
+    first, second: names of files, or rows. kind: exact, near or mirrored, as for ``duplicates``. threshold: cosine of
+    centred features. Of N examples O(N²) pairs are compared: 10,000 take seconds. Other arguments as for ``embed``;
+    raises UserError.
+    """
+    run = find(run)
+    data = examples_for(run, source, split=split, skip_bad=skip_bad, progress=progress)
+    pairs = duplicate_rows(run, data, threshold, device=device, progress=progress)
+    return pairs.assign(**{side: data.origins[pairs[side]] for side in ("first", "second")})
+
+
+def duplicate_rows(
+    run: Run, data: Dataset, threshold: float = SIMILAR, *, device: str = "auto", progress: bool = False
+) -> pd.DataFrame:
+    """As ``near_duplicates``, of examples in the form of the run's own; first and second are rows."""
+    ways = (False, True) if data.domain == "image" else (False,)
+    found = [
+        torch.from_numpy(features(run, data, device=device, progress=progress, mirrored=mirrored)) for mirrored in ways
+    ]
+    return duplicates(data.stored, *found, threshold=threshold)
 
 
 def _space(run: Run, of: str) -> int | None:

@@ -84,7 +84,9 @@ class Embedder(nn.Module):
         return (torch.cat(features, dim=1) if self.branches else features[0]).float()
 
     def _features(self, inputs: Tensor) -> list[Tensor]:
-        """One (n, F) for each space; the same tensor for all if there are no branches."""
+        """One (n, F) for each space; the same tensor for all if there are no branches. Raises UserError."""
+        if not inputs.is_floating_point():
+            raise UserError(f"an encoder takes floats, images in [0, 1], and not {inputs.dtype}: divide bytes by 255")
         features = self.backbone(self.normalise(inputs))
         return [branch(features) for branch in self.branches] or [features] * self.spaces
 

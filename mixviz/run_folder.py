@@ -24,7 +24,7 @@ EXACT = 2**53  # integers up to this are exact as floats
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What tells a run from others."""
+    """The settings that tell runs apart."""
 
     framework: str
     mixing: tuple[str, ...]
@@ -84,7 +84,7 @@ class RunFolder:
 
     @property
     def log_rows(self) -> list[dict[str, float]]:
-        """One row an epoch, NaN for what it lacks; empty before the first. Raises UserError."""
+        """One row per epoch, NaN for missing values; empty before the first. Raises UserError."""
         path = self.path / LOG
         if not path.exists():
             return []
@@ -117,7 +117,7 @@ class RunFolder:
         return [row for row in self.log_rows if row["epoch"] < epoch]
 
     def write_log(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Put these rows in place of the old ones. Raises UserError."""
+        """Replace all rows. Raises UserError."""
         columns = dict.fromkeys(["epoch", *(name for row in rows for name in row)])
 
         def write(part: Path) -> None:
@@ -138,7 +138,7 @@ class RunFolder:
 
     @property
     def results(self) -> list[Result]:
-        """All results so far, whatever the run was called when they were added. Raises UserError."""
+        """All results so far, also those from under an older name of the run. Raises UserError."""
         return [self._result(row) for row in self._rows()]
 
     def _result(self, row: Mapping[str, Any]) -> Result:
@@ -160,12 +160,12 @@ class RunFolder:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The user's own words for the run, in order of the alphabet. Raises UserError."""
+        """The user's tags for the run, sorted. Raises UserError."""
         path = self.path / TAGS
         return tuple(sorted(set(read_text(path).split()))) if path.exists() else ()
 
     def set_tags(self, tags: Iterable[str]) -> None:
-        """Put these in place of the old ones. Raises UserError."""
+        """Replace the tags. Raises UserError."""
         text = "".join(f"{check_tag(tag)}\n" for tag in sorted(set(tags)))
         write_whole(self.path / TAGS, lambda part: part.write_text(text, encoding="utf-8"))
 
@@ -195,7 +195,7 @@ def find_run(name: str | Path, root: Path | None = None) -> RunFolder:
 
 
 def _is_file(path: Path) -> bool:
-    """False too for what the system takes for no path, such as a name that is too long."""
+    """Also False for what the system does not accept as a path, such as a name that is too long."""
     try:
         return path.is_file()
     except (OSError, ValueError):

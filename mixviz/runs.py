@@ -17,7 +17,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from mixviz.augment import Shape
 from mixviz.build import build_embedder, build_method, dtype_name
 from mixviz.config import RunConfig
+from mixviz.data.checks import say
 from mixviz.encoders import Embedder, NoHead, is_code
 from mixviz.environment import environment
 from mixviz.errors import UserError, reason
@@ -300,6 +301,21 @@ class Run(RunFolder):
     def film(self) -> Film:
         """Raises UserError if there is none."""
         return Film.load(self.path / "film.npz")
+
+    def note_machine(self, epoch: int) -> None:
+        """Record in environment.json, and print, that the run is resumed on another processor or in another dtype.
+
+        epoch: the last one that was trained before. The lock of the run must be held.
+        """
+        with suppress(UserError):  # of a damaged file
+            began = self.read_json("environment.json")
+            before, now = [began, *began.get("resumed", [])][-1], environment() | {"dtype": dtype_name(self.config)}
+            old, new = ([one.get(name, now[name]) for name in ("processor", "dtype")] for one in (before, now))
+            if old != new:
+                names = [f"{processor} in {dtype}" for processor, dtype in (old, new)]
+                say(f"{self.name} was trained on {names[0]} and is resumed on {names[1]}: not the same bit for bit")
+                noted = {"epoch": epoch, **{name: now[name] for name in ("started", "processor", "dtype")}}
+                self.write_json("environment.json", began | {"resumed": [*began.get("resumed", []), noted]})
 
 
 def _read_state(path: Path, device: torch.device | str) -> dict[str, Any]:

@@ -175,6 +175,8 @@ def resume(
             )
         if epochs is not None and world.leads:
             run.extend(epochs, state["epoch"] if state else 0)
+        if state and world.leads and state["epoch"] < run.config.train.epochs:
+            run.note_machine(state["epoch"])
         world.wait()
         return _fit(run, method, data, progress, watch, views, state, loggers, world)
 
@@ -383,7 +385,7 @@ def set_up(config: RunConfig, images: Dataset, mixings: Sequence[Mixing] | None 
     labels = None if sets.train.labels is None else torch.as_tensor(sets.train.labels, device=device)
     bank = sets.train.select(np.sort(draw(sets.train.labels, len(sets.train), MONITOR_BANK)))
     return method, TrainingData(
-        stored=sets.train.tensor().to(device),
+        stored=torch.from_numpy(np.asarray(sets.train.stored)).to(device),  # which ``select`` has copied already
         domain=domain_of(sets.train),
         shape=shape,
         labels=labels,

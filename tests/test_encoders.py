@@ -251,6 +251,8 @@ def test_embedder_normalises_and_embeds_each_space():
     expected = torch.stack([projector(features) for projector in embedder.projectors], dim=1)
     torch.testing.assert_close(embedder(images), expected)
     assert (embedder.spaces, embedder.dim, embedder.hidden, embedder.device) == (3, 8, 5, torch.device("cpu"))
+    with pytest.raises(UserError, match=r"floats, images in \[0, 1\], and not torch.uint8: divide bytes by 255"):
+        embedder.features((255 * images).byte())
 
 
 def test_states_of_older_runs_name_the_statistics_otherwise():

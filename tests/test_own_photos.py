@@ -1,5 +1,7 @@
 """Own photos without labels, from a folder to a report, as one would: relative paths, damaged files, few images."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -23,6 +25,7 @@ def photos(tmp_path_factory):
         for i in range(75):
             Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(place / "photos" / year / f"{i}.png")
     (place / "photos" / "2023" / "0.png").write_bytes(b"damaged")
+    shutil.copy(place / "photos" / "2023" / "1.png", place / "photos" / "2024" / "7.png")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         train = ["train", "--data", "folder:photos", "--skip-bad", "--unlabelled", "--film-frames", "2"]
@@ -42,6 +45,10 @@ def test_a_report_shows_the_held_out_images(photos, capsys):
     page = (photos.path / "report.html").read_text("utf-8")
     assert "14 held-out images of folder:photos" in page
     assert "test images" not in page
+    assert "pairs among 149 images: 1 exact, " in page
+    assert "<td>2023/1.png (train)</td><td>2024/7.png (train)</td><td>1.000</td><td>exact</td>" in page
+    assert "across train and test" not in page
+    assert "the query&#x27;s class" not in page
 
 
 def test_widgets_show_the_held_out_images(photos):

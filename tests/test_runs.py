@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -197,6 +198,13 @@ def test_results_take_the_place_of_older_ones(tmp_path):
         ("x", "knn", "label", 0.2),
     ]
     assert {r.run for r in run.results} == {run.name}
+
+
+def test_results_that_are_added_at_the_same_time_are_all_kept(tmp_path):
+    run = Run.create(CONFIG, root=tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda k: Run(run.path).add_results([result(protocol="knn", options={"k": k})]), range(1, 33)))
+    assert sorted(one.options["k"] for one in run.results) == list(range(1, 33))
 
 
 def test_rows_that_no_new_result_replaces_stay_as_they_are_in_the_file(tmp_path):

@@ -1,6 +1,8 @@
 """The loop: reproducible, resumable bit for bit, blind to who looks on, and honest when it fails."""
 
+import json
 import math
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -159,6 +161,24 @@ def test_a_run_extended_before_its_first_epoch_is_one_of_that_length(tmp_path):
     assert resume(run, pictures(), progress=False, epochs=3).config == config_of(epochs=3)
 
 
+def test_a_run_that_is_resumed_on_another_machine_says_so_and_keeps_it(tmp_path, capsys):
+    run = trained(config_of(framework="n-pair", epochs=1), tmp_path, "moved")
+    file = run.path / "environment.json"
+    began = json.loads(file.read_text())
+    resume(run, pictures(), progress=False, epochs=2)
+    assert json.loads(file.read_text()) == began
+    file.write_text(json.dumps(began | {"processor": "Abacus 3000"}))
+    resume(run, pictures(), progress=False)
+    assert "resumed" not in json.loads(file.read_text())  # there was nothing left to train
+    resume(run, pictures(), progress=False, epochs=3)
+    said = f"trained on Abacus 3000 in float32 and is resumed on {began['processor']} in float32: not the same bit"
+    assert said in capsys.readouterr().err
+    (noted,) = json.loads(file.read_text())["resumed"]
+    assert (noted["epoch"], noted["processor"], noted["dtype"]) == (2, began["processor"], "float32")
+    resume(run, pictures(), progress=False, epochs=4)
+    assert len(json.loads(file.read_text())["resumed"]) == 1
+
+
 def test_checkpoints_are_kept_every_few_epochs(tmp_path):
     run = trained(config_of(epochs=5, keep_every=2), tmp_path, "kept")
     assert sorted(path.name for path in run.path.glob("epoch-*")) == ["epoch-2.pt", "epoch-4.pt"]
@@ -277,6 +297,19 @@ def test_a_queue_longer_than_the_data_is_reported(capsys):
     set_up(config.but(queue_length=80), pictures(90))
     assert "the queue holds 80 images, and there are 82 to train on" in (said := capsys.readouterr().err)
     assert "take --queue-length 64" in said
+
+
+def test_setting_up_copies_the_images_once():
+    """Of 60,000, beside the 10,000 of the monitor."""
+    stored = np.random.default_rng(0).integers(0, 256, (60_000, 16, 16, 3), np.uint8)
+    images = Dataset(name="many", split="train", stored=stored, labels=np.arange(60_000) % 4)
+    tracemalloc.start()
+    _, data = set_up(config_of(framework="n-pair"), images)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.6 * stored.nbytes
+    first = int(data.held_rows[0] == 0)
+    assert np.array_equal(data.stored[0].numpy(), stored[first])
 
 
 def test_the_monitor_compares_with_all_classes_of_a_sorted_folder():

@@ -100,6 +100,11 @@ def test_a_missing_package_is_one_line(mixviz):
     assert "pandas is not installed: pip install pandas; python -m mixviz doctor lists" in said
 
 
+def test_a_missing_package_of_an_extra_is_one_line(mixviz):
+    said, code = mixviz("export 01", missing=("nbclient",))
+    assert (code, said) == (2, "mixviz: nbclient is missing: pip install nbclient\n")
+
+
 def test_doctor_needs_no_package(mixviz):
     said, _ = mixviz("doctor", missing=("torch", "numpy", "pandas", "pydantic", "packaging"))
     assert "Traceback" not in said

@@ -15,6 +15,7 @@ from mixviz.evaluate.robustness import CLEAN
 from mixviz.evaluate.source import Sets
 from mixviz.evaluate.spaces import space_sources
 from mixviz.report.overview import look
+from mixviz.result import Confusion
 from mixviz.runs import Run
 
 PROTOCOL_HELP = (
@@ -26,6 +27,8 @@ MORE = {
     **{"balanced_accuracy": "balanced", "macro_f1": "macro F1", "top_5": "top-5"},
     **{"mean_average_precision": "mAP", "precision_at_1": "P@1"},
 }  # numbers besides the accuracy, in a result's settings
+FEW = 400  # test examples, below which chance moves an accuracy by 5 points, and a note says so
+IMBALANCED = 1.5  # images of the largest class to those of the mean class, from which on a note says so
 MOST_CONFUSED = 5  # pairs of classes that are shown
 
 
@@ -83,6 +86,11 @@ def main(argv: list[str]) -> None:
         results = [result for source in sources for result in evaluate(source, arguments.target, protocols)]
         kept = keep(run, results, arguments.classes)
         show(results, arguments.classes)
+        if len(test) < FEW:
+            half = 100 * 1.96 * (0.25 / len(test)) ** 0.5
+            print(
+                f"note: of {len(test)} test {domain_of(test).examples}, so an accuracy may be off by {half:.0f} points"
+            )
         if len(kept) < len(results):
             print(f"note: {BEST_ON_TEST} results are optimistic, and are not stored in evaluation.json")
 
@@ -109,12 +117,25 @@ def show(results: Sequence[Result], classes: bool) -> None:
         for r in results
     ]
     print_table(["encoder", "target", "protocol", "test accuracy", *[MORE[name] for name in more], "classes"], rows)
+    for target, confusion in {r.target: r.confusion for r in results if r.confusion is not None}.items():
+        show_imbalance(target, confusion)
     for result in results:
         if result.table is not None and "kind" in result.table:
             show_corruptions(result)
     if classes:
         for target in dict.fromkeys(result.target for result in results):
             show_classes([result for result in results if result.target == target and result.confusion is not None])
+
+
+def show_imbalance(target: str, confusion: Confusion) -> None:
+    """A note if one class is much larger than the others."""
+    sizes = confusion.counts.sum(axis=1)
+    if sizes.max() > IMBALANCED * sizes.mean():
+        share, name = sizes.max() / sizes.sum(), confusion.names[sizes.argmax()]
+        print(
+            f"note: {share:.1%} of the test images have {target} {name}, which an encoder that knows nothing gets "
+            "right too: look at balanced and macro F1"
+        )
 
 
 def share_text(result: Result, name: str) -> str:

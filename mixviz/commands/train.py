@@ -8,7 +8,10 @@ from mixviz.analysis.diagnosis import diagnosis
 from mixviz.build import fitted, load_sets
 from mixviz.commands.flags import Parser, add_config_flags, add_trust, config_from, given_flags, read_config
 from mixviz.config import RunConfig
+from mixviz.data import Dataset
+from mixviz.data.sources import has_test_split
 from mixviz.distributed import World, joined
+from mixviz.domains import domain_of
 from mixviz.errors import UserError, unknown
 from mixviz.loggers import LOGGERS, Logger
 from mixviz.method import Method
@@ -112,7 +115,7 @@ def new(arguments: Namespace, world: World) -> Run:
     loggers = loggers_of(arguments, runs_root() / (arguments.name or default_name(config))) if world.leads else []
     begins = f"; it begins with the weights of {init.name}" if isinstance(init, Run) else ""
     if world.leads:
-        print(f"training {arguments.name or default_name(config)}: {describe(config)}{begins}")
+        print(f"training {arguments.name or default_name(config)}: {describe(config, images)}{begins}")
     if world.leads and config.warning:
         print(f"warning: {config.warning}", file=sys.stderr)
     progress = not arguments.quiet
@@ -127,16 +130,20 @@ def loggers_of(arguments: Namespace, folder: Path) -> list[Logger]:
     return [LOGGERS[name](folder / name) for name in dict.fromkeys(arguments.logger)]
 
 
-def describe(config: RunConfig) -> str:
-    """The method, and what to know about it before it trains."""
-    name = config.method.name
-    splits = config.encoder.bn_splits
-    notes = (
-        [f"BatchNorm in {splits} splits, so that batch statistics give no key away"] if splits and splits > 1 else []
-    )
+def describe(config: RunConfig, images: Dataset) -> str:
+    """The method, its data, and what a reader should know before it trains. images: the training split."""
+    splits, held = config.encoder.bn_splits, config.data.held_out_of(len(images))
+    examples = domain_of(images).examples
+    apart = [f"{held:,} more are held out to watch it"] if held else []
+    if images.labels is not None and not has_test_split(config.data.data):
+        apart.append("a fifth of all is kept for evaluate")
+    notes = [f"{config.method.name} on {len(images) - held:,} {examples} of {config.data.shown}"]
+    notes[0] += f" ({', '.join(apart)})" if apart else ""
+    if splits and splits > 1:
+        notes.append(f"BatchNorm in {splits} splits, so that batch statistics give no key away")
     if Method.is_extension(config.method.framework, config.method.mixings()):
         notes.append("an extension: no paper reports this combination")
-    return "; ".join([f"{name} on {config.data.shown}", *notes])
+    return "; ".join(notes)
 
 
 def summary(run: Run) -> str:
@@ -144,7 +151,7 @@ def summary(run: Run) -> str:
     log = run.metrics
     if not len(log):
         return f"{run.name}: its log is lost\nnext: python -m mixviz evaluate {run.name}"
-    last = log.dropna(axis=1).iloc[-1]
+    last = log.iloc[-1].dropna()
     monitor = f", kNN monitor {last['knn_accuracy']:.1%}" if "knn_accuracy" in last else ""
     state = f"{run.name}: epoch {int(last['epoch'])}, loss {last['loss']:.3f}{monitor}"
     film = run.film if (run.path / "film.npz").exists() else None

@@ -20,7 +20,7 @@ def say(line: str) -> None:
 def check_square(width: int, height: int, what: str) -> None:
     """Raises UserError for images that no encoder takes."""
     if width != height:
-        raise UserError(f"{what} is {width}x{height}, but encoders take square images: give --image-size")
+        raise UserError(f"{what} is {width}x{height}, but encoders take square images: give --image-size, such as 64")
     if width < SMALLEST:
         raise UserError(
             f"{what} is {width}x{height}, smaller than {SMALLEST} pixels: give --image-size {SMALLEST} or more"

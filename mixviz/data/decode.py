@@ -194,5 +194,5 @@ def _check_same_size(result: np.ndarray, pixels: np.ndarray, name: str) -> None:
     if (height, width) != (first_height, first_width):
         raise UserError(
             f"the images are of several sizes ({first_width}x{first_height}, and {name} is {width}x{height}): "
-            "give --image-size"
+            "give --image-size, such as 64"
         )

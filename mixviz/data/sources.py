@@ -200,6 +200,16 @@ def load(
     return replace(data, name=name or data.name, domain=found.domain)
 
 
+def has_test_split(source: str) -> bool:
+    """Whether a source has a test split; if it has none, a fifth of its labelled examples is test."""
+    found = find_source(source)
+    return found.has_test if isinstance(found, DataSource) else found.has_test(_place(source))
+
+
+def _place(source: str) -> Path:
+    return Path(source.partition(":")[2]).expanduser()
+
+
 def _squares(images: Dataset, source: str, image_size: int | None) -> Dataset:
     """The images, all of one size. Raises UserError if they are no squares."""
     if image_size is not None:
@@ -214,7 +224,7 @@ def _read(source: str, found: DataSource | PathSource, split: str, reading: Read
     if isinstance(found, DataSource):
         read, has_test = found.read, found.has_test
     else:
-        where = Path(source.partition(":")[2]).expanduser()
+        where = _place(source)
         if not where.exists():
             raise MissingData(f"{source}: there is nothing at {where}: give the path of a file or folder that exists")
         read, has_test = partial(found.read, where), found.has_test(where)

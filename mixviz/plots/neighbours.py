@@ -21,29 +21,31 @@ def plot_neighbours(
     ax: Axes,
     queries: np.ndarray,
     neighbours: np.ndarray,
-    same: np.ndarray,
+    same: np.ndarray | None,
     row_labels: Sequence[str] = (),
     gap: int = 6,
 ) -> Axes:
     """One row per query: the query, then its neighbours, the nearest first; LooC's Fig. 3 (arXiv:2008.05659).
 
     A neighbour of the query's class is framed blue and solid, one of another class orange and dashed.
-    queries: (n, H, W, 3); neighbours: (n, k, H, W, 3), uint8 or floats in [0, 1]; same: (n, k) bools.
+    queries: (n, H, W, 3); neighbours: (n, k, H, W, 3), uint8 or floats in [0, 1]; same: (n, k) bools, None without
+    classes.
     """
     rows = [np.concatenate([query[None], row]) for query, row in zip(queries, neighbours, strict=True)]
     plot_sheet(ax, rows, row_labels, gap)
     height, width = queries.shape[1:3]
-    for i, row in enumerate(same):
+    for i, row in enumerate([] if same is None else same):
         for j, alike in enumerate(row, start=1):
             corner = (j * (width + gap) - 2, i * (height + gap) - 2)
             colour, line = (SAME, "-") if alike else (OTHER, "--")
             frame = Rectangle(corner, width + 3, height + 3, fill=False, edgecolor=colour, linestyle=line, linewidth=2)
             frame.set_clip_on(False)
             ax.add_patch(frame)
-    ranks = range(same.shape[1] + 1)
+    ranks = range(neighbours.shape[1] + 1)
     ax.set_xticks([j * (width + gap) + width / 2 - 0.5 for j in ranks], ["query", *map(str, ranks[1:])])
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
-    ax.set_xlabel("frame: the query's class (blue, solid), another class (orange, dashed)")
+    if same is not None:
+        ax.set_xlabel("frame: the query's class (blue, solid), another class (orange, dashed)")
     return ax
 
 

@@ -5,6 +5,7 @@ training images.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,12 +32,14 @@ from mixviz.analysis.neighbours import Hubness, hubness, nearest, purity, purity
 from mixviz.analysis.projection import pca, project_umap, trustworthiness
 from mixviz.analysis.targets import ContrastTable, contrast_table, mean_mass
 from mixviz.augment import make_views
-from mixviz.build import load_sets, seeded_generator
+from mixviz.build import TrainSets, load_sets, seeded_generator
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
+from mixviz.data.dataset import joined
 from mixviz.domains import augmentation_of, clean, domain_of, prepared
+from mixviz.embedding import duplicate_rows
 from mixviz.encoders import Embedder
-from mixviz.errors import UserError
+from mixviz.errors import NoTestSplit, UserError
 from mixviz.evaluate import frozen
 from mixviz.film import Film
 from mixviz.method import Method
@@ -50,6 +53,7 @@ MOVED = 500  # images that are changed by augmentations
 READ = 1000  # images from which their parameters are predicted, in train and in test
 DECIDED = 3000  # images of train and of test for a classifier on the heads
 NEIGHBOURS = 10
+COMPARED = 3000  # images of train and of test that duplicates are looked for among
 PROJECTED = 2000  # points of a projection
 LAMS = torch.linspace(0, 1, 11)
 TEMPERATURES = np.geomspace(0.01, 2, 25)
@@ -86,6 +90,15 @@ class Neighbourhood:
     classes: pd.DataFrame | None  # purity by class
 
 
+@dataclass(frozen=True)
+class Copies:
+    """Images that show the same or nearly so, among those of train and test."""
+
+    images: Dataset  # of train, then of test
+    train_images: int
+    pairs: pd.DataFrame  # as of ``duplicates``, with ``across``: whether one is in train and the other in test
+
+
 @dataclass(frozen=True, kw_only=True)
 class Overview:
     """All analyses of a run; those that need labels are None without."""
@@ -97,6 +110,7 @@ class Overview:
     task: Task
     geometry: dict[str, Geometry]  # by embedding
     neighbourhood: Neighbourhood
+    copies: Copies
     layout: Tensor  # (n, 2) of the first test images, by the backbone
     projection: str  # pca or umap
     trust: Tensor  # (n,)
@@ -142,6 +156,7 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
         task=task,
         geometry=_geometry(method, config, seen["test"], test),
         neighbourhood=_neighbourhood(seen["test"][BACKBONE], test),
+        copies=_copies(run, sets, device),
         layout=layout,
         projection=projection,
         trust=trustworthiness(projected, layout),
@@ -215,6 +230,17 @@ def _neighbourhood(x: Tensor, test: Dataset) -> Neighbourhood:
         labels = torch.as_tensor(test.labels)
         classes = purity_table(purity(index, labels), labels)
     return Neighbourhood(index, hubness(index, len(x)), classes)
+
+
+def _copies(run: Run, sets: TrainSets, device: str) -> Copies:
+    """Held-out images included."""
+    parts = [sets.all_train]
+    with suppress(NoTestSplit):
+        parts.append(sets.test)
+    parts = [part.sample(COMPARED) for part in parts]
+    images, n = joined(parts), len(parts[0])
+    pairs = duplicate_rows(run, images, device=device)
+    return Copies(images, n, pairs.assign(across=(pairs["first"] < n) & (pairs["second"] >= n)))
 
 
 def _regularisation(seen: dict[str, Heads], train: Dataset, test: Dataset) -> Regularisation:

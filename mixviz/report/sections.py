@@ -9,6 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mixviz.analysis.duplicates import EXACT, KINDS, MOST, SIMILAR
 from mixviz.analysis.mixpath import bootstrap_interval
 from mixviz.build import seeded_generator
 from mixviz.config import RunConfig
@@ -28,6 +29,7 @@ from mixviz.plots.film import plot_film_curve, plot_parents
 from mixviz.plots.frechet import plot_regularisation
 from mixviz.plots.geometry import plot_alignment_uniformity, plot_classes, plot_spectrum
 from mixviz.plots.hardness import plot_hardness, plot_matching_probabilities, plot_synthetic, plot_temperature
+from mixviz.plots.images import plot_sheet
 from mixviz.plots.invariance import (
     plot_contributions,
     plot_factor_readout,
@@ -47,6 +49,7 @@ from mixviz.runs import Run
 Found = Mapping[str, Overview]  # by short name
 ALL = "all"
 MOVED = ("rotation", "hue", "crop")  # augmentations of images that are drawn strength by strength
+PAIRS_NAMED, PAIRS_DRAWN = 20, 8  # duplicates that are listed, and shown
 NEAREST_OF = 3  # the test image whose neighbours are shown head by head
 
 
@@ -58,7 +61,15 @@ def write_report(path: Path, found: Found) -> Path:
     how_it_is_read_out(report, {name: one.run for name, one in found.items()})
     if films:
         how_it_learned(report, films)
-    for chapter in (the_task, the_space, the_neighbours, the_blends, the_invariances, the_regularisation):
+    for chapter in (
+        the_task,
+        the_space,
+        the_neighbours,
+        the_duplicates,
+        the_blends,
+        the_invariances,
+        the_regularisation,
+    ):
         chapter(report, found)
     return report.write(path)
 
@@ -253,9 +264,7 @@ def the_neighbours(report: Report, found: Found) -> None:
     for name, one in found.items():
         known = one.test.numbered_labels
         labels = torch.zeros(len(one.test)) if known is None else known
-        report.figure(
-            drawing(draw_neighbours, one, labels, size=(8, 4.2)), f"{name}: nearest neighbours of six images."
-        )
+        report.figure(drawing(draw_neighbours, one, size=(8, 4.2)), f"{name}: nearest neighbours of six images.")
         shown = labels[: len(one.layout)].long()
         report.figure(
             drawing(plot_projection, one.layout, shown, names, name, one.trust, size=(7, 6)),
@@ -263,14 +272,48 @@ def the_neighbours(report: Report, found: Found) -> None:
         )
 
 
-def draw_neighbours(ax: Axes, one: Overview, labels: torch.Tensor) -> Axes:
-    """Six images of different classes and their nearest."""
-    picks = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)][:6]
-    index = one.neighbourhood.index[picks]
-    same = (labels[index] == labels[picks][:, None]).numpy()
-    names = [one.test.class_names[int(labels[pick])] for pick in picks] if one.test.class_names else ()
+def draw_neighbours(ax: Axes, one: Overview) -> Axes:
+    """Six images, of different classes if there are any, and their nearest."""
+    index, labels, names = one.neighbourhood.index, one.test.numbered_labels, one.test.class_names
+    if labels is None:
+        picks, same, shown = list(range(min(6, len(one.test)))), None, []
+    else:
+        picks = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)][:6]
+        same = (labels[index[picks]] == labels[picks][:, None]).numpy()
+        shown = [names[int(labels[pick])] for pick in picks] if names else []
     pictures = domain_of(one.test).thumbnail(one.test.stored)
-    return plot_neighbours(ax, pictures[picks], pictures[index.numpy()], same, names)
+    return plot_neighbours(ax, pictures[picks], pictures[index[picks].numpy()], same, shown)
+
+
+def the_duplicates(report: Report, found: Found) -> None:
+    """Pairs by name, and those that are both trained and tested on."""
+    report.heading("Duplicates")
+    report.text(
+        f"Exact: the same bytes once decoded. Near: a cosine of at least {SIMILAR} between centred features of the "
+        "backbone. Mirrored: that near if one of the two is flipped."
+    )
+    for name, one in found.items():
+        pairs, images = one.copies.pairs, one.copies.images
+        examples = domain_of(images).examples
+        counts = pairs["kind"].value_counts().to_dict()
+        kinds = ", ".join(f"{counts.get(kind, 0):,} {kind}" for kind in (EXACT, *KINDS))
+        more = " or more" if len(pairs) == MOST else ""
+        report.text(f"{name}: {len(pairs):,}{more} pairs among {len(images):,} {examples}: {kinds}.")
+        if across := int(pairs["across"].sum()):
+            report.text(f"{across:,} of the pairs lie across train and test, so results on test flatter.", note=True)
+        if len(pairs):
+            sides = np.where(np.arange(len(images)) < one.copies.train_images, "train", "test")
+            named = [f"{origin} ({side})" for origin, side in zip(images.origins, sides, strict=True)]
+            columns = [pairs[:PAIRS_NAMED][column].tolist() for column in ("first", "second", "similarity", "kind")]
+            rows = [[named[i], named[j], f"{cosine:.3f}", kind] for i, j, cosine, kind in zip(*columns, strict=True)]
+            report.table(["first", "second", "cosine", "kind"], rows)
+            report.figure(drawing(draw_duplicates, one, size=(8, 2.4)), f"{name}: the most similar pairs, in columns.")
+
+
+def draw_duplicates(ax: Axes, one: Overview) -> Axes:
+    pairs = one.copies.pairs[:PAIRS_DRAWN]
+    pictures = domain_of(one.test).thumbnail(one.copies.images.stored)
+    return plot_sheet(ax, [pictures[pairs[side]] for side in ("first", "second")], ["first", "second"])
 
 
 def the_blends(report: Report, found: Found) -> None:

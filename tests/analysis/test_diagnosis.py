@@ -1,6 +1,7 @@
 """The line that says whether a run learns: each fault on a made-up log, and the bundled runs by their own."""
 
 import re
+import time
 
 import numpy as np
 import pandas as pd
@@ -90,6 +91,13 @@ def test_features_that_are_no_better_than_untrained():
     few = verdict(curves={"knn_accuracy/backbone": [0.2, 0.1]}, probes=100)
     assert "Yes" in few
     assert "kNN" not in few
+
+
+def test_it_costs_nothing_that_can_be_measured():
+    began = time.process_time()
+    for _ in range(10):
+        verdict(epochs=1000)
+    assert time.process_time() - began < 0.5  # once at the end of a training of minutes
 
 
 def test_what_is_not_known_is_not_claimed():

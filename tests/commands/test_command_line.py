@@ -4,12 +4,15 @@ import json
 import os
 import platform
 import resource
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mixviz.__main__ import COMMANDS, keep_freed_memory, main
+from mixviz.commands.train import describe, summary
 from mixviz.config import RunConfig
+from mixviz.data import Dataset
 from mixviz.paths import runs_root
 from mixviz.result import Result
 from mixviz.runs import Run
@@ -140,6 +143,23 @@ def test_resume_of_a_finished_run_says_so(data, capsys):
     shown = capsys.readouterr().out
     assert "epoch 1" in shown
     assert "\nIs it learning? " in shown
+
+
+def test_what_is_trained_on_and_what_is_kept_apart_is_said():
+    labelled = Dataset(name="x", split="train", stored=np.zeros((242, 8, 8, 3), np.uint8), labels=np.arange(242) % 3)
+    own, published = RunConfig.of(data="folder:photos"), RunConfig.of(data="cifar10")
+    assert "moco-v2 on 218 images of folder:photos (24 more are held out to watch it" in describe(own, labelled)
+    assert "watch it, a fifth of all is kept for evaluate)" in describe(own, labelled)
+    for config, images in ((published, labelled), (own, replace(labelled, labels=None))):
+        assert "(24 more are held out to watch it)" in describe(config, images)
+
+
+def test_the_last_line_has_the_last_monitor_whatever_other_epochs_have(tmp_path):
+    run = Run.create(RunConfig.of(framework="n-pair"), "gaps", tmp_path)
+    row = {"lr": 0.1, "loss": 2.0, "loss_clean": 2.0, "chance_loss": 4.0, "proxy_accuracy_clean": 0.5}
+    run.log({"epoch": 1, **row})
+    run.log({"epoch": 2, **row, "knn_accuracy": 0.75})
+    assert "gaps: epoch 2, loss 2.000, kNN monitor 75.0%" in summary(run)
 
 
 def test_a_run_is_extended_and_says_what_that_means(data, capsys):

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from mixviz.__main__ import main
+from mixviz.commands.evaluate import show
 from mixviz.evaluate.storage import with_confusions, with_tables
+from mixviz.result import Confusion, Result
 from mixviz.runs import Run
 
 SMALL = ["--epochs", "1", "--batch-size", "16", "--queue-length", "32", "--bn-splits", "2", "--dim", "8"]
@@ -51,9 +53,21 @@ def test_without_a_protocol_the_quick_ones_are_read_out_and_kept_once(run):
 def test_any_protocol_with_its_options(run, capsys):
     names = ["knn:k=3,layer=head", "linear-augmented:scale=0.02", "linear-online:epochs=1", "logistic"]
     assert main(["evaluate", "run", "--protocol", *names]) == 0
+    shown = capsys.readouterr().out
     labels = ["knn (layer head, k 3)", "linear-augmented (scale 0.02)", "linear-online (epochs 1)", "logistic"]
     assert [name for name, _ in kept(run)][-4:] == labels
-    assert all(label in capsys.readouterr().out for label in labels[:1])
+    assert labels[0] in shown
+    assert "note: of 40 test images, so an accuracy may be off by 15 points" in shown
+
+
+def test_a_large_class_is_named_beside_an_accuracy_that_it_flatters(capsys):
+    about = {"encoder": "backbone", "target": "label", "data": "x", "split": "test", "seed": 0, "device": "cpu"}
+    about |= {"train_images": 9, "test_images": 20, "classes": 2, "accuracy": 0.95, "protocol": "knn"}
+    for rare, noted in ((1, True), (9, False)):
+        confusion = Confusion(np.array([[20 - rare, 0], [rare, 0]]), ("sound", "ill"))
+        show([Result(**about, confusion=confusion)], classes=False)
+        said = "note: 95.0% of the test images have label sound, which an encoder that knows nothing gets right too"
+        assert (said in capsys.readouterr().out) == noted
 
 
 def test_what_is_best_on_test_is_shown_and_not_kept(run, capsys):

@@ -6,22 +6,15 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import hsv_to_rgb, rgb_to_hsv
 from PIL import Image
 from scipy import ndimage, stats
 from torchvision.transforms.v2 import functional as transforms
 
 from mixviz.data.glyphs import make_glyphs
 from mixviz.errors import UserError
-from mixviz.evaluate.corruptions import (
-    CHUNK,
-    SEVERITIES,
-    Corruption,
-    corrupt,
-    draws,
-    elastic_transform,
-    plasma,
-    soft_disk,
-)
+from mixviz.evaluate.corruptions import CHUNK, SEVERITIES, Corruption, corrupt, draws, elastic_transform, soft_disk
+from mixviz.evaluate.weather import plasma
 
 GLYPHS = make_glyphs("test", images=120).stored
 GREY = np.full((40, 32, 32, 3), 128, np.uint8)
@@ -56,8 +49,10 @@ def test_chunks_make_no_difference(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "kind", ["gaussian_noise", "shot_noise", "impulse_noise", "motion_blur", "fog", "elastic_transform"]
-)
+    "kind",
+    ["gaussian_noise", "shot_noise", "impulse_noise", "motion_blur", "fog", "elastic_transform", "speckle_noise",
+     "glass_blur", "snow", "synthetic_frost", "spatter"],
+)  # fmt: skip
 def test_what_is_drawn_depends_on_seed_and_image(kind):
     images = random_images()
     assert (corrupt(images, kind, 3, seed=0) != corrupt(images, kind, 3, seed=1)).any()
@@ -222,6 +217,111 @@ def test_jpeg_is_that_of_the_quality():
     expected = np.asarray(Image.open(buffer))
     np.testing.assert_array_equal(corrupt(image, "jpeg_compression", 5)[0], expected)
     assert (corrupt(image, "jpeg_compression", 4)[0] != expected).any()
+
+
+def test_speckle_noise_is_in_proportion_to_the_value():
+    images = np.concatenate([np.full((32, 32, 32, 3), 100, np.uint8), np.zeros((1, 32, 32, 3), np.uint8)])
+    images[:32, 0, 0, 0] = np.arange(32)  # so that no two images are alike
+    values = corrupt(images, "speckle_noise", 5)[:, 1:] / 255.0
+    assert values[:32].std() == pytest.approx(0.2 * 100 / 255, rel=0.02)
+    assert not values[32].any()
+
+
+def test_gaussian_blur_is_torchvisions():
+    images = random_images()
+    expected = transforms.gaussian_blur(torch.from_numpy(images).permute(0, 3, 1, 2).double(), 9, 1.0)
+    found = torch.from_numpy(corrupt(images, "gaussian_blur", 5)).permute(0, 3, 1, 2)
+    torch.testing.assert_close(found.double()[..., 5:-5, 5:-5], expected[..., 5:-5, 5:-5], atol=0.6, rtol=0)
+
+
+@pytest.mark.parametrize("severity", [3, 5])
+def test_glass_blur_by_a_loop_over_pixels(severity):
+    images = random_images(2)
+    deviation, _, rounds = SEVERITIES["glass_blur"][severity - 1]
+    found = corrupt(images, "glass_blur", severity)
+    for image, (draw,), one in zip(
+        images, [draws(images[i : i + 1], "glass_blur", 0) for i in (0, 1)], found, strict=True
+    ):
+        blurred = ndimage.gaussian_filter(image / 255.0, (deviation, deviation, 0), mode="nearest")
+        pixels = np.floor(255 * blurred + 0.501).astype(np.uint8)
+        offsets = draw.integers(-1, 1, (rounds, 30, 30, 2))
+        for turn in range(rounds):
+            for row in range(31, 1, -1):
+                for column in range(31, 1, -1):
+                    down, right = offsets[turn, 31 - row, 31 - column]
+                    here = pixels[row, column].copy()
+                    pixels[row, column] = pixels[row + down, column + right]
+                    pixels[row + down, column + right] = here
+        expected = ndimage.gaussian_filter(pixels / 255.0, (deviation, deviation, 0), mode="nearest")
+        np.testing.assert_allclose(one, 255 * expected, atol=0.52)
+
+
+def test_glass_blur_without_a_blur_only_moves_pixels():
+    images = random_images(3)
+    found = corrupt(images, "glass_blur", 1)  # a blur of 0.05 pixels is none
+    for before, after in zip(images, found, strict=True):
+        assert sorted(map(tuple, before.reshape(-1, 3))) == sorted(map(tuple, after.reshape(-1, 3)))
+    assert (found != images).mean() > 0.5
+
+
+@pytest.mark.parametrize("severity", [1, 4])
+def test_snow_by_a_loop_over_flakes(severity):
+    """Each flake is smeared to one side of it, and lies there a second time, turned by 180 degrees."""
+    images = random_images(1)
+    mean, deviation, zoom, least, radius, spread, kept = SEVERITIES["snow"][severity - 1]
+    (draw,) = draws(images, "snow", 0)
+    noise = draw.normal(mean, deviation, (32, 32))
+    middle = (np.arange(32) - 15.5) / zoom + 15.5
+    grid = np.stack(np.meshgrid(middle, middle, indexing="ij"))
+    flakes = ndimage.map_coordinates(noise, grid, order=1)
+    angle = np.deg2rad(draw.uniform(-135, -45))
+    weights = np.exp(-0.5 * (np.arange(min(3 * spread, 2 * radius) + 1) / spread) ** 2)
+    layer = np.zeros((32, 32))
+    for row in range(32):
+        for column in range(32):
+            for step, weight in enumerate(weights / weights.sum()):
+                down = np.clip(row + round(step * np.sin(angle)), 0, 31)
+                right = np.clip(column + round(step * np.cos(angle)), 0, 31)
+                layer[row, column] += weight * (min(flakes[down, right], 1) if flakes[down, right] >= least else 0)
+    x = images[0] / 255.0
+    grey = x @ [0.299, 0.587, 0.114]
+    expected = kept * x + (1 - kept) * np.maximum(x, 1.5 * grey[..., None] + 0.5)
+    expected = np.clip(expected + layer[..., None] + layer[::-1, ::-1, None], 0, 1)
+    np.testing.assert_allclose(corrupt(images, "snow", severity)[0], 255 * expected, atol=0.6)
+
+
+def test_synthetic_frost_lies_in_veins_that_are_bluish():
+    black = np.zeros((1, 64, 64, 3), np.uint8)
+    ice = corrupt(black, "synthetic_frost", 5)[0] / 255.0
+    np.testing.assert_allclose(ice[..., 0], 0.85 * ice[..., 2], atol=0.004)
+    assert ice.max() == pytest.approx(0.65, abs=0.02)  # the share of the ice, on a ridge
+    assert ice.min() < 0.01
+    assert corrupt(black + np.uint8(100), "synthetic_frost", 1)[0].min() == 100
+
+
+def test_mud_covers_and_water_brightens():
+    images = random_images(2)
+    muddy = corrupt(images, "spatter", 5)
+    for image, after, one in zip(images, muddy, range(2), strict=True):
+        (draw,) = draws(images[one : one + 1], "spatter", 0)
+        liquid = ndimage.gaussian_filter(draw.normal(0.65, 0.1, (32, 32)), 0.5, mode="nearest")
+        cover = ndimage.gaussian_filter((liquid >= 0.68).astype(float), 0.6, mode="nearest")[..., None]
+        cover[cover < 0.8] = 0
+        np.testing.assert_allclose(after, image * (1 - cover) + cover * [63, 42, 20], atol=0.6)
+    wet = corrupt(images, "spatter", 2)
+    assert (wet >= images).all()
+    shares = (wet > images).any(axis=3).mean(axis=(1, 2))
+    assert ((shares > 0.05) & (shares < 0.95)).all()
+
+
+@pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
+def test_saturation_is_that_of_hsv(severity):
+    images = random_images()
+    images[0, 0, :16] = np.arange(16)[:, None]  # greys, and black
+    hsv = rgb_to_hsv(images / 255.0)
+    factor, added = SEVERITIES["saturate"][severity - 1]
+    hsv[..., 1] = np.clip(factor * hsv[..., 1] + added, 0, 1)
+    np.testing.assert_allclose(corrupt(images, "saturate", severity), 255 * hsv_to_rgb(hsv), atol=0.6)
 
 
 @pytest.mark.parametrize(

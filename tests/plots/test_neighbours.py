@@ -16,6 +16,13 @@ def ax():
     return figure().add_subplot()
 
 
+def test_without_classes_no_neighbour_is_framed(ax):
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    plot_neighbours(ax, images, np.stack([images] * 3, axis=1), None)
+    assert not ax.patches
+    assert not ax.get_xlabel()
+
+
 def test_neighbours_stand_in_rows_and_are_framed_by_class(ax):
     queries = np.stack([np.full((8, 8, 3), value, np.uint8) for value in (0, 255)])
     neighbours = np.stack([queries, 255 - queries, queries], axis=1)  # (2, 3, 8, 8, 3)

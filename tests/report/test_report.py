@@ -141,7 +141,14 @@ def test_the_report_holds_all_pictures_of_both_runs(runs, tmp_path, capsys):
     assert str(page) in capsys.readouterr().out
     text = page.read_text(encoding="utf-8")
     assert text.count('<img class="light"') == text.count('<img class="dark"') >= 45
-    for chapter in ("What was trained", "How it learned", "Neighbours", "Blends of two images", "What each embedding"):
+    for chapter in (
+        "What was trained",
+        "How it learned",
+        "Neighbours",
+        "Duplicates",
+        "Blends of two images",
+        "What each embedding",
+    ):
         assert chapter in text
     assert "looc" in text
     assert "mochi_hardest" in text  # a setting in which they differ
