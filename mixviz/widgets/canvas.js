@@ -23,6 +23,8 @@ export function mount({ model, el }, draw, { point, leave, press } = {}) {
   canvas.dataset.lmSuppressShortcuts = "true"; // its keys are not the notebook's
   canvas.style.cssText = `display: block; width: 100%; max-width: ${width}px; touch-action: pan-y`;
   canvas.style.aspectRatio = `${width} / ${height}`;
+  const describe = () => canvas.setAttribute("aria-label", model.get("about"));
+  describe(); // before it is drawn
   el.append(canvas);
 
   let asked = 0;
@@ -33,7 +35,6 @@ export function mount({ model, el }, draw, { point, leave, press } = {}) {
     const dots = ((window.devicePixelRatio || 1) * canvas.clientWidth) / width;
     const [across, down] = [Math.round(width * dots), Math.round(height * dots)];
     if (canvas.width !== across || canvas.height !== down) [canvas.width, canvas.height] = [across, down];
-    canvas.setAttribute("aria-label", model.get("about"));
     const context = canvas.getContext("2d");
     const colours = model.get("colours");
     context.setTransform(dots, 0, 0, dots, 0, 0);
@@ -62,9 +63,11 @@ export function mount({ model, el }, draw, { point, leave, press } = {}) {
   const resized = new ResizeObserver(redraw);
   resized.observe(canvas);
   model.on("change", redraw);
+  model.on("change:about", describe);
   const remove = () => {
     resized.disconnect();
     model.off("change", redraw);
+    model.off("change:about", describe);
     cancelAnimationFrame(asked);
   };
   return { canvas, redraw, remove };
