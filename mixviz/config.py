@@ -222,7 +222,12 @@ class RunConfig(Section, frozen=True):
 
     @classmethod
     def of(cls, **flat: Any) -> Self:
-        """A config from flat names (the flags, with underscores); None stands for the default. Raises UserError."""
+        """A config from flat names (the flags, with underscores); None stands for the default. Raises UserError.
+
+        >>> config = RunConfig.of(framework="simclr", mixing=["mixco"], mixco_weight=0.5)
+        >>> config.method.name, config.method.mixco.weight
+        ('simclr + mixco', 0.5)
+        """
         known, nested = {flag.name: flag for flag in flags()}, {}
         for name, value in flat.items():
             if name not in known:

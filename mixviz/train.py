@@ -90,6 +90,10 @@ def train(
     see ``load_initial``; published: those that torchvision or timm publish. loggers: are given each epoch's row once
     the epoch is saved. world: the processes that train it. Raises UserError on bad input before anything is written,
     and NonFiniteLoss.
+
+    >>> run = train(RunConfig.of(data="digits", framework="n-pair", mixing=["imix"], epochs=1), progress=False)
+    >>> run.name, len(run.metrics)
+    ('digits-n-pair+imix-seed0', 1)
     """
     run, config = Run.check_new(config, name, root), world.divide(config)
     images = _load(config, progress, world) if images is None else images

@@ -14,7 +14,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from mixviz.analysis.microscope import NEGATIVE, OWN_KEY, PAIR, TOWARDS
+from mixviz.analysis.query_candidates import NEGATIVE, OWN_KEY, PAIR, TOWARDS
 from mixviz.plots.neighbours import OTHER, SAME
 from mixviz.plots.style import COLOURS, log_scale
 
