@@ -128,4 +128,4 @@ def test_controls_that_do_not_matter_are_greyed_out(table):
 
 
 def test_looc_on_a_run_without_its_spaces_is_refused():
-    assert "LooC is to be seen on a run with LooC" in ContrastTable(GLYPHS, mixing="looc").problem
+    assert "LooC needs a run with LooC" in ContrastTable(GLYPHS, mixing="looc").problem

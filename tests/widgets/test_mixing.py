@@ -207,7 +207,7 @@ def test_the_caption_says_what_is_seen_and_what_replaces_it(lab):
     share = lab.numbers()["share"]
     assert f"Of the two, {PLAIN} gives {share:.2f} to the first" in lab.caption()
     assert "0.70 on the first image's key, 0.30 on the second's" in lab.caption()
-    assert "trained on CIFAR-10 (JPEG), which is not on this machine: glyphs stand in" in lab.caption()
+    assert "trained on CIFAR-10 (JPEG), which is not on this machine: glyphs replace it" in lab.caption()
 
 
 @pytest.mark.parametrize(("name", "framework"), [(GLYPHS, "moco-v2"), (GLYPHS_LOOC, "n-pair")])
@@ -215,7 +215,7 @@ def test_one_run_of_ones_own(name, framework):
     own = MixingLab(name, framework=framework)
     assert not own.problem
     assert own.controls["network"].disabled
-    assert "stand in" not in own.caption()
+    assert "glyphs replace" not in own.caption()
     assert list(own.numbers())[-1] == f"{networks.find(name).config.method.name}: error, τ, range"
 
 
@@ -230,7 +230,7 @@ def test_bad_input_is_one_clear_line(monkeypatch):
     glyphs = networks.network(GLYPHS)
     few = replace(glyphs, sets=replace(glyphs.sets, data=glyphs.sets.data.model_copy(update={"holdout": 5})))
     monkeypatch.setattr(networks, "network", lambda run: few)
-    with pytest.raises(UserError, match="holds out 5 images, 8 are wanted"):
+    with pytest.raises(UserError, match="holds out 5 images, 8 are needed"):
         MixingLab(GLYPHS)
 
 

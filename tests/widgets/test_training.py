@@ -256,7 +256,7 @@ def test_noise_of_a_slider_in_a_browser_is_no_setting(panel):
 
 def test_buttons_tell_what_is_wrong(panel):
     panel._press(panel.resume)
-    assert "no run here was stopped" in panel._status.value
+    assert "no run here is unfinished" in panel._status.value
 
 
 def test_progress_is_reported_in_images_a_second_and_time_left(panel, glyphs):
