@@ -115,15 +115,15 @@ class ContrastTable(Widget):
     def caption(self) -> str:
         mass, loss = mean_mass(self.result.table), self.result.loss
         wanted = ", ".join(f"{row.target:.2f} to {kind}" for kind, row in mass.iterrows() if row.target > 0)
-        who, beside = mass["gradient_share"].idxmax(), FRAMEWORKS[self.values["framework"]].beside
+        most, note = mass["gradient_share"].idxmax(), FRAMEWORKS[self.values["framework"]].loss_note
         count = round(mass["candidates"].sum())
         said = (
             f"{len(self.result.table.kind)} queries with {count:,} candidate{'s' * (count != 1)} each. A query's "
-            f"target gives {wanted}; most of its gradient, {mass['gradient_share'].max():.0%}, comes from: {who}."
+            f"target gives {wanted}; most of its gradient, {mass['gradient_share'].max():.0%}, comes from: {most}."
         )
         if len(loss) > 1:
             said += f" Of the loss, {', '.join(f'{part / loss.sum():.0%} from {name}' for name, part in loss.items())}."
-        return f"{said} {beside}".rstrip()
+        return f"{said} {note}".rstrip()
 
     def _network(self, mixing: str) -> Network:
         """The given run, or a recording with the spaces that the mixing needs. Raises UserError."""
