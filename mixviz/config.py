@@ -179,7 +179,7 @@ class TrainConfig(Section, frozen=True):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(default=0, description="of weights, order, crops and mixing")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="in which the encoder computes; auto: bfloat16 where it is fast"
+        default="auto", description="in which the encoder computes; auto: bfloat16 if it is fast"
     )
     clean_statistics: bool = Field(
         default=False,

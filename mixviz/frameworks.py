@@ -144,7 +144,7 @@ class Framework(nn.Module):
         return {}
 
     def update(self, keys: Tensor, labels: Tensor | None = None) -> None:
-        """After the optimiser step, with this step's keys, (n, H, D), and their classes, (n,), where known."""
+        """After the optimiser step, with this step's keys, (n, H, D), and their classes, (n,), if known."""
 
     def _temperature(self, term: Term) -> float:
         return self.temperature if term.query.temperature is None else term.query.temperature
@@ -452,7 +452,7 @@ FRAMEWORKS: dict[str, type[Framework]] = {leaf.name: leaf for leaf in (MoCoV2, S
 
 
 class KeyQueue(nn.Module):
-    """First-in first-out store of the last K keys of each space, with their classes where known (-1: not).
+    """First-in first-out store of the last K keys of each space, with their classes (-1: unknown).
 
     It starts with random unit vectors and is part of the checkpoint.
     """

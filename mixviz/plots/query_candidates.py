@@ -110,7 +110,7 @@ def listed(found: pd.DataFrame) -> dict[int, int]:
 
 
 def frame_images(ax: Axes) -> Axes:
-    """The kinds of candidates that are listed, beside their images."""
+    """The kinds of listed candidates, next to their images."""
     ax.set_xlim(0, NAMES_WIDTH)
     ax.set_ylim(ROWS - 0.5, -0.5)
     ax.set_axis_off()

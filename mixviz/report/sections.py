@@ -216,9 +216,7 @@ def the_task(report: Report, found: Found) -> None:
         report.figure(drawing(plot_temperature, tables, marked), "The temperature decides how many negatives count.")
     for name, one in found.items():
         if one.task.synthetic is not None:
-            report.figure(
-                drawing(plot_synthetic, one.task.synthetic, name), "Synthetic negatives and their parents."
-            )
+            report.figure(drawing(plot_synthetic, one.task.synthetic, name), "Synthetic negatives and their parents.")
 
 
 def the_space(report: Report, found: Found) -> None:

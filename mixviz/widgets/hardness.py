@@ -136,7 +136,7 @@ class HardnessMicroscope(Widget):
         if self.labels is None:
             reasons["oracle"] = "these images have no labels that an oracle could read"
         if not pairs + towards:
-            reasons["hardest"] = "nothing is mixed where s and s′ are 0"
+            reasons["hardest"] = "nothing is mixed if s and s′ are 0"
         return reasons
 
     def numbers(self) -> dict[str, Any]:

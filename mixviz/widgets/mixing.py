@@ -142,7 +142,7 @@ class MixingLab(Widget):
         if mixing != "imix" or kind == "mixup":
             reasons |= dict.fromkeys(("down", "across"), "only CutMix pastes a box")
         if fitted and not has(FRAMEWORKS[framework], "temperature"):
-            reasons["temperature"] = f"{FRAMEWORKS[framework].label} has no softmax, and each curve has a τ of its own"
+            reasons["temperature"] = f"{FRAMEWORKS[framework].label} has no softmax, and each curve has its own τ"
         return reasons
 
     def numbers(self) -> dict[str, Any]:

@@ -52,8 +52,7 @@ class Network:
 
     @cached_property
     def test(self) -> Dataset:
-        """Test or, without a test split, held-out images, classes in mixed order. Raises
-        UserError."""
+        """Test images, or held-out images without a test split; classes in mixed order. Raises UserError."""
         return self.sets.unseen.mixed()
 
     @property

@@ -39,7 +39,7 @@ def test_errors_of_an_answer_are_reported_and_not_raised(double, capsys):
 
 
 def test_a_value_in_place_of_a_function_is_wrong(double):
-    assert double.verdict(6.0) == "Not yet: a function is asked for."
+    assert double.verdict(6.0) == "Not yet: a function is expected."
 
 
 def test_numbers_may_come_as_any_array(double):
