@@ -114,7 +114,7 @@ def _load_split(data: DataConfig, split: str, progress: bool) -> Dataset:
 
 
 def fitted(config: RunConfig, images: Dataset) -> RunConfig:
-    """The config with a batch size that fits the training split, where none is given.
+    """The config with a batch size that fits the training split, if none is given.
 
     The usual one or, for few data, a power of two that fits five times: a batch, and MoCo's queue of four batches.
     """
@@ -176,7 +176,7 @@ def build_method(
     normalise: nn.Module | None = None,
     mixings: Sequence[Mixing] | None = None,
 ) -> Method:
-    """The method of a run with its initial weights, on the run's device. mixings: in place of the config's.
+    """The method of a run with its initial weights, on the run's device. mixings: instead of the config's.
 
     Other arguments as for ``build_embedder``. Raises UserError.
     """

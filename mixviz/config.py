@@ -183,7 +183,7 @@ class TrainConfig(Section, frozen=True):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(default=0, description="of weights, order, crops and mixing")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="in which the encoder computes; auto: bfloat16 where it is fast"
+        default="auto", description="in which the encoder computes; auto: bfloat16 if it is fast"
     )
     clean_statistics: bool = Field(
         default=False,
@@ -226,7 +226,12 @@ class RunConfig(Section, frozen=True):
 
     @classmethod
     def of(cls, **flat: Any) -> Self:
-        """A config from flat names (the flags, with underscores); None stands for the default. Raises UserError."""
+        """A config from flat names (the flags, with underscores); None stands for the default. Raises UserError.
+
+        >>> config = RunConfig.of(framework="simclr", mixing=["mixco"], mixco_weight=0.5)
+        >>> config.method.name, config.method.mixco.weight
+        ('simclr + mixco', 0.5)
+        """
         known, nested = {flag.name: flag for flag in flags()}, {}
         for name, value in flat.items():
             if name not in known:

@@ -50,6 +50,9 @@ def embed(
 
     run: a run, its name or folder, or the name of a recording. source: as for ``examples_for``. of: ``backbone``,
     ``head``, or an embedding space of LooC, such as ``color``. Raises UserError, NotFrozen.
+
+    >>> embed("glyphs-moco-v2-seed1", "optical-digits", split="test").shape
+    (359, 256)
     """
     run = find(run)
     data = examples_for(run, source, split=split, skip_bad=skip_bad, progress=progress)

@@ -52,6 +52,10 @@ def export_encoder(run: Run | str | Path, path: str | Path) -> Path:
     """Write the encoder of a run or recording, in the format of the path's suffix. Raises UserError.
 
     LooC++ has a last stage for each space, so it can only be written as .onnx.
+
+    >>> file = export_encoder("glyphs-moco-v2-seed1", "encoder.pt")
+    >>> sorted(torch.load(file, weights_only=True))[:4]
+    ['backbone', 'config', 'mean', 'mixviz']
     """
     run, path = find(run), Path(path)
     writers: dict[str, Callable[[Run, Embedder, Path], None]] = dict(

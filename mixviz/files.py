@@ -39,7 +39,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def write_whole(path: Path, write: Callable[[Path], Any], previous: Path | None = None) -> None:
-    """Write a file beside its place, flush it to the disk, then put it there; previous: where the old one is moved.
+    """Write a temporary file, flush it to the disk, then rename it; previous: where the old one is moved.
 
     At any time the old or the new content is there, whole, even if the power fails. Raises UserError if it cannot be
     written; what was written of it is removed then.

@@ -82,7 +82,7 @@ class Framework(nn.Module):
     predicts: ClassVar[bool] = False  # a predictor follows the online embedder
     has_negatives: ClassVar[bool] = True
     normalised: ClassVar[bool] = True  # embeddings have unit length
-    beside: ClassVar[str] = ""  # a sentence on what the loss depends on besides a query's candidates, if anything
+    loss_note: ClassVar[str] = ""  # a sentence on what the loss depends on besides a query's candidates, if anything
     queue_length: ClassVar[int] = 0  # K, of a framework with a queue
 
     def __init__(
@@ -144,7 +144,7 @@ class Framework(nn.Module):
         return {}
 
     def update(self, keys: Tensor, labels: Tensor | None = None) -> None:
-        """After the optimiser step, with this step's keys, (n, H, D), and their classes, (n,), where known."""
+        """After the optimiser step, with this step's keys, (n, H, D), and their classes, (n,), if known."""
 
     def _temperature(self, term: Term) -> float:
         return self.temperature if term.query.temperature is None else term.query.temperature
@@ -396,7 +396,7 @@ class VICReg(Framework):
     usual: ClassVar[Usual] = {"encoder": {"projector": "mlpbn1", "bn_splits": 1}, "optimizer": {"lr": 0.03}}
     has_negatives = False
     normalised = False
-    beside = "VICReg's variance and covariance are of the whole batch: they move a query too, and no row shows them."
+    loss_note = "VICReg's variance and covariance are of the whole batch: they move a query too, and no row shows them."
 
     @dataclass(frozen=True, kw_only=True, config=STRICT)
     class Settings(FrameworkSettings):
@@ -452,7 +452,7 @@ FRAMEWORKS: dict[str, type[Framework]] = {leaf.name: leaf for leaf in (MoCoV2, S
 
 
 class KeyQueue(nn.Module):
-    """First-in first-out store of the last K keys of each space, with their classes where known (-1: not).
+    """First-in first-out store of the last K keys of each space, with their classes (-1: unknown).
 
     It starts with random unit vectors and is part of the checkpoint.
     """

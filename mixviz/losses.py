@@ -20,6 +20,11 @@ def info_nce(similarities: Tensor, targets: Tensor, temperature: float) -> Tenso
                   column at -inf carries none.
     temperature:  > 0.
     returns:      (n,), in nats, lower is better.
+
+    >>> import torch
+    >>> similarities = torch.tensor([[0.9, 0.1, 0.0]])  # to the own key and two negatives
+    >>> info_nce(similarities, torch.tensor([[1.0]]), temperature=0.2)
+    tensor([0.0290])
     """
     return _InfoNCE.apply(similarities, targets, temperature)
 

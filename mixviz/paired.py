@@ -35,6 +35,12 @@ def paired_differences(table: pd.DataFrame, base: str, confidence: float = 0.95)
     """Each method of the table against the base, seed by seed.
 
     table: rows of one protocol and one target, with columns method, seed and accuracy, as from ``results_table``.
+
+    >>> accuracies = {"base": [0.70, 0.72, 0.71], "method": [0.74, 0.75, 0.76]}
+    >>> rows = [(name, seed, value) for name, values in accuracies.items() for seed, value in enumerate(values)]
+    >>> (found,) = paired_differences(pd.DataFrame(rows, columns=["method", "seed", "accuracy"]), "base")
+    >>> f"{found.mean:.2f} [{found.low:.3f}, {found.high:.3f}]: {found.verdict}"
+    '0.04 [0.015, 0.065]: higher'
     """
     by_seed = table.pivot_table(index="seed", columns="method", values="accuracy", aggfunc="mean")
     found = []

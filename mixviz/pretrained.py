@@ -187,6 +187,12 @@ def find(run: Run | str | Path, trusted: bool = False) -> Run:
     """A run as it is, a recording by its name, or else one of the user's runs by name or path. Raises UserError.
 
     trusted: as for ``Run.open``.
+
+    >>> run = find("glyphs-moco-v2-seed1")
+    >>> run.config.method.name, len(run.metrics)
+    ('moco-v2', 12)
+    >>> run.film.embedding(0, "backbone").shape  # before training: probes x directions
+    (400, 32)
     """
     if isinstance(run, Run):
         return run

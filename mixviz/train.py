@@ -87,12 +87,16 @@ def train(
 ) -> Run:
     """Train a new run, from its config to its last epoch.
 
-    name: of its folder. images: the training split, in place of loading ``config.data``. root: the folder of runs.
+    name: of its folder. images: the training split, instead of loading ``config.data``. root: the folder of runs.
     watch: called after each step; what it raises ends the training, and the checkpoint of the last epoch is kept.
-    views: draws the views of a batch. mixings: used in place of the config's. init: a run or recording to start from,
+    views: draws the views of a batch. mixings: used instead of the config's. init: a run or recording to start from,
     see ``load_initial``; published: those that torchvision or timm publish. loggers: are given each epoch's row once
     the epoch is saved. world: the processes that train it. Raises UserError on bad input before anything is written,
     and NonFiniteLoss.
+
+    >>> run = train(RunConfig.of(data="digits", framework="n-pair", mixing=["imix"], epochs=1), progress=False)
+    >>> run.name, len(run.metrics)
+    ('digits-n-pair+imix-seed0', 1)
     """
     run, config = Run.check_new(config, name, root), world.divide(config)
     images = _load(config, progress, world) if images is None else images
@@ -366,7 +370,7 @@ def _locked(run: Run, world: World) -> AbstractContextManager[None]:
 
 
 def set_up(config: RunConfig, images: Dataset, mixings: Sequence[Mixing] | None = None) -> tuple[Method, TrainingData]:
-    """The untrained method and its data, on the run's device. mixings: in place of the config's. Raises UserError."""
+    """The untrained method and its data, on the run's device. mixings: instead of the config's. Raises UserError."""
     sets = TrainSets(data=config.data, all_train=images)
     if config.train.batch_size > len(sets.train):
         held = f", of which {len(sets.held_out)} are held out" if len(sets.held_out) else ""

@@ -42,6 +42,12 @@ class MixvizEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     config_ : the ``RunConfig`` that it was trained with.
     image_size_ : pixels; None for rows.
     n_features_in_, feature_names_in_ : columns of rows; names if X has them.
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).normal(size=(64, 8))
+    >>> MixvizEncoder(epochs=1).fit_transform(rows).shape
+    (64, 256)
     """
 
     def __init__(

@@ -94,7 +94,7 @@ def false_negatives(similarities: Tensor, negative: Tensor, same_class: Tensor, 
 def of_own_class(framework: Framework, term: Term, candidates: Candidates, labels: Tensor) -> Tensor:
     """(n, M) bool: which candidates share the class of the image that makes up most of the query.
 
-    labels: (N,) classes of the batch, negative where unknown. Synthetic negatives have no class.
+    labels: (N,) classes of the batch, negative if unknown. Synthetic negatives have no class.
     """
     columns = [labels.repeat_interleave(candidates.positives.shape[1] // len(labels))]
     for name, part in candidates.negatives.items():

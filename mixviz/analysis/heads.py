@@ -11,6 +11,7 @@ from torch import Tensor
 from mixviz.analysis.neighbours import nearest
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
+from mixviz.domains import clean
 from mixviz.encoders import Embedder
 from mixviz.errors import UserError
 from mixviz.evaluate import Source, evaluate, frozen
@@ -56,6 +57,17 @@ def _spaces(embedder: Embedder, images: Tensor) -> list[Tensor]:
         own = features.chunk(embedder.spaces, dim=1) if embedder.branches else [features] * embedder.spaces
         embeddings = [projector(part) for projector, part in zip(embedder.projectors, own, strict=True)]
     return [part.float().cpu() for part in (features, *embeddings)]
+
+
+@torch.no_grad()
+def embed_set(embedder: Embedder, images: Dataset, names: Sequence[str], batch_size: int = 512) -> Heads:
+    """Embeddings of a whole set in every space, without converting all of it to floats at once."""
+    with frozen(embedder):
+        parts = [
+            heads(embedder, clean(images, slice(start, start + batch_size)), names)
+            for start in range(0, len(images), batch_size)
+        ]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def branches(features: Tensor, names: Sequence[str]) -> Heads:

@@ -54,7 +54,7 @@ class Invariance:
     def fall_off(self) -> Tensor:
         """(H, S, n): (1 - similarity) / (1 - others). 0 is invariant; 1 is as far as a different image.
 
-        NaN in a head that has collapsed, where all images are alike.
+        NaN in a collapsed head, in which all images are the same.
         """
         distance = (1 - self.others)[:, None]
         return torch.where(distance > 1e-6, (1 - self.similarity) / distance, torch.nan)
@@ -109,7 +109,7 @@ def invariance(
 
 @dataclass(frozen=True)
 class PerturbedImage:
-    """One image of a set, changed by one augmentation, and where each head puts it."""
+    """One image of a set, changed by one augmentation, and its embedding in each head."""
 
     image: Tensor  # (C, H, H) as changed
     embeddings: dict[str, Tensor]  # head -> (1, D) of the changed image

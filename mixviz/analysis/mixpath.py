@@ -126,11 +126,6 @@ class Calibration:
         """The mean curve's share at one λ, interpolated between those that were tried."""
         return float(np.interp(lam, self.lam.mean(dim=0).cpu().numpy(), self.share.mean(dim=0).cpu().numpy()))
 
-    @property
-    def curve_error(self) -> float:
-        """The error of the mean curve. The rest of ``error`` is variation between pairs."""
-        return float((self.share.mean(dim=0) - self.lam.mean(dim=0)).abs().mean())
-
 
 def calibration(path: MixPath, temperature: float) -> Calibration:
     """The share exp(c1/τ) / (exp(c1/τ) + exp(c2/τ)) of cosines c1 and c2 to the two sources.

@@ -54,7 +54,7 @@ def contrast_table(framework: Framework, term: Term) -> ContrastTable:
 
     With InfoNCE at temperature τ the gradient by the query is ``1/τ sum_j (p_j - t_j) c_j``: a candidate moves it by
     how far its probability is from its target. Without negatives it is a regression to the targets: ``gap`` is -t, and
-    columns without target are no candidates. ``Framework.beside`` says what else moves a query.
+    columns without target are no candidates. ``Framework.loss_note`` says what else moves a query.
 
     The share weighs candidates before the part along the query is projected out, as normalising does later.
     """

@@ -1,4 +1,4 @@
-"""Batched augmentation: every image has parameters of its own, drawn in ``sample`` and used in ``apply``."""
+"""Batched augmentation: every image has its own parameters, drawn in ``sample`` and used in ``apply``."""
 
 from mixviz.augment.color import ColorJitter, RandomGrayscale
 from mixviz.augment.filters import GaussianBlur, RandomTexture

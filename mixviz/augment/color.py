@@ -57,7 +57,7 @@ class ColorJitter(Operation):
     def __post_init__(self) -> None:
         super().__post_init__()
         if min(self.brightness, self.contrast, self.saturation) < 0 or not 0 <= self.hue <= 0.5:
-            raise UserError("jitter: brightness, contrast and saturation are at least 0, and hue lies in [0, 0.5]")
+            raise UserError("jitter: brightness, contrast and saturation are at least 0, and hue is in [0, 0.5]")
 
     def sample(self, n: int, shape: Shape, generator: Generator) -> JitterParameters:
         applied = bernoulli(n, self.p, generator)

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from mixviz.analysis.heads import head_names
+from mixviz.analysis.heads import embed_set, head_names
 from mixviz.build import load_sets
 from mixviz.commands.flags import Parser, add_trust
 from mixviz.commands.tables import print_table
+from mixviz.confusion import Confusion
 from mixviz.data import Dataset, load
 from mixviz.domains import domain_of
 from mixviz.errors import UserError
@@ -14,8 +15,6 @@ from mixviz.evaluate.protocol_comparison import compare_protocols
 from mixviz.evaluate.robustness import CLEAN
 from mixviz.evaluate.source import Sets
 from mixviz.evaluate.spaces import space_sources
-from mixviz.report.overview import look
-from mixviz.result import Confusion
 from mixviz.runs import Run
 
 PROTOCOL_HELP = (
@@ -106,7 +105,7 @@ def spaces_of(run: Run, source: Source) -> list[Source]:
     names = [f"space {name}" for name in head_names(run.config)]
     embedder = source.embedder
     assert embedder is not None  # a run's source has one
-    return space_sources(source, *(look(embedder, images, names) for images in (source.train, source.test)))
+    return space_sources(source, *(embed_set(embedder, images, names) for images in (source.train, source.test)))
 
 
 def show(results: Sequence[Result], classes: bool) -> None:

@@ -63,7 +63,7 @@ def write_report(path: Path, caption: str, visits: Sequence[CaseResult]) -> Path
         story, reading, signature = found.case, found.reading, found.case.signature
         report.heading(story.title)
         report.text(story.broken)
-        report.text(f"In practice: {story.seen}")
+        report.text(f"In practice: {story.in_practice}")
         report.text(story.explanation)
         report.figure(lambda found=found: draw(found), caption_of(found))
         control, broken = (signature.written(value) for value in (reading.healthy, reading.broken))

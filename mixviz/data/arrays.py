@@ -70,7 +70,7 @@ def _read(path: Path, wanted: Callable[[Shapes], list[str]]) -> tuple[dict[str, 
 
 
 def as_rgb(images: np.ndarray, what: str) -> np.ndarray:
-    """(N, H, W, 3) uint8. Raises UserError that names the array and, where it is one, the row."""
+    """(N, H, W, 3) uint8. Raises UserError that names the array and, if it is a single one, the row."""
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim == 4 and images.shape[3] not in (1, 3, 4) and images.shape[1] in (1, 3, 4):

@@ -56,7 +56,7 @@ def stamp_of(paths: Iterable[Path], root: Path) -> list[Any]:
 
 
 def _put(folder: Path, images: Dataset) -> None:
-    """Writes an entry beside its place, then moves it there."""
+    """Writes an entry next to its final path, then moves it there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
     try:

@@ -64,7 +64,7 @@ class Columns:
         return tuple(name for column in self.kept for name in column.outputs)
 
     def encode(self, frame: pd.DataFrame, what: str) -> np.ndarray:
-        """(N, F) float32. Raises UserError if a column is missing, or holds text in place of numbers."""
+        """(N, F) float32. Raises UserError if a column is missing, or contains text instead of numbers."""
         for column in self.kept:
             if column.name not in frame:
                 raise UserError(f"{what} lacks the column {column.name!r}, which train has: add it")

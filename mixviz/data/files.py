@@ -82,7 +82,7 @@ def index_folder(
     if unseen:
         raise UserError(f"{folder} has the class {unseen[0]!r}, but {train} has none of it: use the same class names")
     if present:
-        left_out[f"{what.partition(',')[0]} beside the folders of classes"] = sum(p.parent == folder for p in files)
+        left_out[f"{what.partition(',')[0]} next to the folders of classes"] = sum(p.parent == folder for p in files)
         files = [path for path in files if path.parent != folder]
     if left_out := +left_out:
         cure = _cure(left_out)

@@ -164,6 +164,10 @@ def load(
     seed: of glyphs and tones. Of an own source without a test split about a fifth of the labelled images is test,
     whatever the seed: by their names, see ``fifth.is_test``, or, in runs of older versions, by their rows. Raises
     UserError in one line; MissingData if the images are not on this machine.
+
+    >>> digits = load("digits", "train")
+    >>> digits.stored.shape, len(digits.class_names)
+    ((1198, 61), 10)
     """
     if split not in (*SPLITS, ALL):
         raise unknown("split", split, (*SPLITS, ALL))

@@ -91,7 +91,7 @@ class MultiTrialProtocol(Protocol):
         """The table of (M,) accuracies: one row each, in their order, with ``accuracy`` among the columns."""
         raise NotImplementedError
 
-    def told(self, table: pd.DataFrame) -> dict[str, Any]:
+    def more_settings(self, table: pd.DataFrame) -> dict[str, Any]:
         """More settings of the result, from the table."""
         return {}
 

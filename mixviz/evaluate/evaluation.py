@@ -28,6 +28,12 @@ def evaluate(
 
     protocols: names, names with options such as ``knn:k=20``, or protocols. Test labels stay sealed: see
     ``SealedLabels``.
+
+    >>> from mixviz.data import load
+    >>> pixels = Source(train=load("optical-digits", "train"), test=load("optical-digits", "test"), encoder="pixels")
+    >>> (result,) = evaluate(pixels, protocols=["knn:k=5"])
+    >>> result.label, result.accuracy > 0.9
+    ('knn (k 5)', True)
     """
     chosen = [as_protocol(given) for given in protocols]  # before any work
     for one in chosen:
@@ -107,7 +113,7 @@ def _repeated(
     accuracy, table = float(accuracies[counted].mean()), protocol.table(accuracies.copy())
     if not np.array_equal(table["accuracy"], accuracies):
         raise UserError(f"{protocol.name}: its table does not have the measured accuracies: give all, in their order")
-    return {"accuracy": accuracy, "table": table}, protocol.told(table)
+    return {"accuracy": accuracy, "table": table}, protocol.more_settings(table)
 
 
 @cache

@@ -149,7 +149,7 @@ class LinearFewShot(MultiTrialProtocol):
         """One row a trial: trial, from 1, and accuracy."""
         return pd.DataFrame({"trial": np.arange(len(accuracies)) + 1, "accuracy": accuracies})
 
-    def told(self, table: pd.DataFrame) -> dict[str, Any]:
+    def more_settings(self, table: pd.DataFrame) -> dict[str, Any]:
         """``low`` and ``high`` of the mean's interval."""
         _, low, high = mean_interval(table["accuracy"].tolist())
         return {"low": low, "high": high}

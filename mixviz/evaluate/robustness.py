@@ -102,7 +102,7 @@ class LinearCorrupted(MultiTrialProtocol):
         table = pd.DataFrame(cells, columns=["kind", "severity"])
         return table.assign(accuracy=accuracies, error=1 - accuracies)
 
-    def told(self, table: pd.DataFrame) -> dict[str, Any]:
+    def more_settings(self, table: pd.DataFrame) -> dict[str, Any]:
         """The accuracy on ``clean`` images."""
         return {CLEAN: float(table["accuracy"][table["kind"] == CLEAN].iloc[0])}
 

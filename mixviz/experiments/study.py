@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mixviz.analysis.geometry import geometry
-from mixviz.analysis.heads import ALL, BACKBONE, Heads, factor_readout, head_names, heads
+from mixviz.analysis.heads import ALL, BACKBONE, Heads, embed_set, factor_readout, head_names, heads
 from mixviz.analysis.invariance import diagonal_margin, reference_table
 from mixviz.analysis.mixpath import calibration, mix_path, path_measures, unit_embed
 from mixviz.data import Dataset
@@ -21,7 +21,7 @@ from mixviz.domains import clean
 from mixviz.experiments.arms import GLYPHS, IMIX, LOOC, MIXCO, MOCHI, MOCO, NPAIR, Arm, Experiment, Sets
 from mixviz.experiments.result_file import has_measures, kept_measures
 from mixviz.paired import mean_interval, settled_sign
-from mixviz.report.overview import LAMS, look
+from mixviz.report.overview import LAMS
 from mixviz.runs import Run
 
 EPOCHS = {"epochs": 10}
@@ -180,10 +180,10 @@ def measure_run(run: Run, sets: Sets) -> dict[str, float]:
     train, test = sets
     config, embedder = run.config, run.encoder()
     names = head_names(config)
-    seen = look(embedder, test, names)
+    seen = embed_set(embedder, test, names)
     if config.method.framework == "moco-v2":
         return proxy_measures(run) | {"uniformity": geometry(seen[ALL]).uniformity} | blend_measures(run, test)
-    return _factors(look(embedder, train, names), seen, train, test) | head_measures(
+    return _factors(embed_set(embedder, train, names), seen, train, test) | head_measures(
         partial(heads, embedder, names=names), test
     )
 

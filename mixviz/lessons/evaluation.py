@@ -35,7 +35,7 @@ standard_error = Exercise(
         "the error falls with the square root of the images, not with their number.": _shrinks_with_images,
     },
     cases=((0.8, 2000), (0.5, 100), (0.95, 10_000)),
-    why="Gains smaller than about twice this cannot be told from luck with the test images alone.",
+    why="Gains smaller than about twice this cannot be distinguished from luck on the test images.",
 )
 
 

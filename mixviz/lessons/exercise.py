@@ -58,7 +58,7 @@ class Exercise:
 
     def _verdict(self, answer: Answer) -> str:
         if not _is_nothing(answer) and callable(answer) != callable(self.solution):
-            return f"Not yet: a {'function' if callable(self.solution) else 'value'} is asked for."
+            return f"Not yet: a {'function' if callable(self.solution) else 'value'} is expected."
         given = self._outputs(answer)
         if any(_is_nothing(output) for output in given):
             return "Not yet: give an answer in place of the dots."

@@ -116,7 +116,7 @@ frechet_1d = Exercise(
         "Σ is the variance, and the root makes it a standard deviation: compare these.": _of_variances,
         "two sets may have the same mean but a different spread: add the term with Σ.": _of_means,
         "the last term is missing: − 2 (Σ_x Σ_y)^½, so that equal sets have distance 0.": _sum_of_variances,
-        "the squared distance is asked for: no root.": _root,
+        "the squared distance is needed: no root.": _root,
     },
     cases=((0.0, 1.0, 1.0, 1.0), (0.2, 0.5, 0.2, 1.5), (-1.0, 2.0, 1.0, 0.5), (0.3, 0.7, 0.3, 0.7)),
     why="In 128 dimensions it is the same, with matrices instead of variances.",

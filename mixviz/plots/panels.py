@@ -168,7 +168,7 @@ def name_epoch(ax: Axes, epoch: float) -> None:
 
 
 def method_lines(films: Mapping[str, Film]) -> list[Line2D]:
-    """The meaning of the colours, for a legend; dashed lines last where a film has synthetic negatives."""
+    """The meaning of the colours, for a legend; dashed lines last if a film has synthetic negatives."""
     lines = [Line2D([], [], linestyle=line_of(name), color=colour_of(name), label=name, linewidth=2) for name in films]
     if any("hardness_with_synthetic" in film.curves for film in films.values()):
         ink = mpl.rcParams["text.color"]

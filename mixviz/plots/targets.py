@@ -175,9 +175,9 @@ def draw_loss_parts(ax: Axes, parts: pd.Series) -> Axes:
     starts = widths.cumsum() - widths
     ax.barh([0] * len(parts), widths, left=starts, height=1.0, color=colours, edgecolor=mpl.rcParams["axes.facecolor"])
     for name, start, width in zip(parts.index, starts, widths, strict=True):
-        told = f"{name} {width:.0f}"
-        if width > 1.4 * len(told):
-            ax.text(start + width / 2, 0, told, ha="center", va="center_baseline", color=ON_BAR, fontsize=9)
+        text = f"{name} {width:.0f}"
+        if width > 1.4 * len(text):
+            ax.text(start + width / 2, 0, text, ha="center", va="center_baseline", color=ON_BAR, fontsize=9)
     return ax
 
 

@@ -4,7 +4,6 @@ Images are those of the run's own data set: test images, on which nothing is sel
 training images.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from mixviz.analysis.heads import (
     BACKBONE,
     HeadContribution,
     Heads,
+    embed_set,
     factor_readout,
     head_contribution,
     head_names,
@@ -40,7 +40,6 @@ from mixviz.domains import augmentation_of, clean, domain_of, prepared
 from mixviz.embedding import duplicate_rows
 from mixviz.encoders import Embedder
 from mixviz.errors import NoTestSplit, UserError
-from mixviz.evaluate import frozen
 from mixviz.film import Film
 from mixviz.method import Method
 from mixviz.pretrained import restore
@@ -144,7 +143,7 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
             f"{run.name} has {len(test)} images for analysis, but a report needs more than {NEIGHBOURS}: add some, or "
             "train with a larger --holdout, of which at most a tenth of the images is taken"
         )
-    seen = {"train": look(embedder, train, names), "test": look(embedder, test, names)}
+    seen = {"train": embed_set(embedder, train, names), "test": embed_set(embedder, test, names)}
     projected = seen["test"][BACKBONE][:PROJECTED]
     layout = PROJECTIONS[projection](projected)
     task = proxy_task(method, config, sets.held_out)
@@ -168,17 +167,6 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
         contribution=_contribution(seen, names, train, test),
         factors=_factors(seen, train, test),
     )
-
-
-@torch.no_grad()
-def look(embedder: Embedder, images: Dataset, names: Sequence[str], batch_size: int = 512) -> Heads:
-    """Embeddings of a whole set in every space, without converting all of it to floats at once."""
-    with frozen(embedder):
-        parts = [
-            heads(embedder, clean(images, slice(start, start + batch_size)), names)
-            for start in range(0, len(images), batch_size)
-        ]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 @torch.no_grad()

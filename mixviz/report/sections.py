@@ -219,17 +219,15 @@ def the_task(report: Report, found: Found) -> None:
     masses = {name: one.task.mass for name, one in found.items()}
     report.figure(drawing(plot_mass, masses, size=(8, 0.45 * len(found) + 1.2)), "What moves the query.")
     for name, one in found.items():
-        if beside := FRAMEWORKS[one.run.config.method.framework].beside:
-            report.text(f"{name}: {beside}", note=True)
+        if note := FRAMEWORKS[one.run.config.method.framework].loss_note:
+            report.text(f"{name}: {note}", note=True)
     tables = {name: one.task.response for name, one in found.items() if one.task.response is not None}
     if tables:
         marked = {name: one.task.temperature for name, one in found.items()}
         report.figure(drawing(plot_temperature, tables, marked), "The temperature decides how many negatives count.")
     for name, one in found.items():
         if one.task.synthetic is not None:
-            report.figure(
-                drawing(plot_synthetic, one.task.synthetic, name), "Synthetic negatives beside their parents."
-            )
+            report.figure(drawing(plot_synthetic, one.task.synthetic, name), "Synthetic negatives and their parents.")
 
 
 def the_space(report: Report, found: Found) -> None:

@@ -75,7 +75,7 @@ class Training:
         return (self.total - self.done) / self._rate if self._rate else None
 
     @property
-    def told(self) -> str:
+    def status(self) -> str:
         """The progress in one line."""
         name, epochs = self.run.name, self.config.train.epochs
         if self.state == "failed":

@@ -14,27 +14,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mixviz.errors import UserError, unknown
-from mixviz.plots.stage import Stage
+from mixviz.plots.blit import BlitFigure
 from mixviz.plots.style import Theme, png, smaller, style
 from mixviz.widgets.controls import Control, parse, put, stops, written
 from mixviz.widgets.still import SWITCH, page
 
-STAGES = 12  # that a widget keeps
+STATIC_KEPT = 12  # that a widget keeps
 SENTENCE = "<p style='max-width: 60em; line-height: 1.4; margin: 0.2em 0'>{}</p>"
 
 
 class Widget:
     """Controls, a picture and a sentence; a subclass defines the analysis and the drawing.
 
-    ``look(**values)`` analyses the controls' values, ``numbers()`` are the numbers shown, ``draw(figure)`` draws them,
-    ``caption()`` says them in a sentence. Display it as the last expression of a cell. ``set(lam=0.3)`` moves controls
-    from code; ``state()`` is a short string from which ``from_state`` restores the widget.
+    ``compute(**values)`` analyses the controls' values, ``numbers()`` are the numbers shown, ``draw(figure)`` draws
+    them, ``caption()`` says them in a sentence. Display it as the last expression of a cell. ``set(lam=0.3)`` moves
+    controls from code; ``state()`` is a short string from which ``from_state`` restores the widget.
 
     controls: by name. values: of controls, instead of their defaults. Raises UserError for impossible ones.
     """
 
     size: ClassVar[tuple[float, float]] = (7.0, 3.6)  # inches of the picture
-    moving: ClassVar[frozenset[str]] = frozenset()  # controls that do not change what ``set_stage`` draws
+    animated: ClassVar[frozenset[str]] = frozenset()  # controls that do not change what ``draw_static`` draws
 
     theme: Theme = "light"  # of pictures; for a dark page, set ``Widget.theme = "dark"`` before making widgets
 
@@ -42,10 +42,10 @@ class Widget:
         self.controls = dict(controls)
         self.defaults = self.values
         self._about = {name: control.tooltip for name, control in self.controls.items()}
-        self.seen: Any = None
+        self.result: Any = None
         self.problem = ""
         self._places: dict[int, list[Any]] = {}
-        self._stages: dict[Hashable, Stage] = {}
+        self._static: dict[Hashable, BlitFigure] = {}
         self._held = False
         self.picture_widget = self._screen()
         self.caption_widget = ipywidgets.HTML()
@@ -57,8 +57,8 @@ class Widget:
         self.box.add_class("mixviz-widget")
         self.set(**values)
 
-    def look(self, **values: Any) -> Any:
-        """The analysis of the controls' values, stored in ``seen``. Raises UserError for impossible values."""
+    def compute(self, **values: Any) -> Any:
+        """The analysis of the controls' values, stored in ``result``. Raises UserError for impossible values."""
         raise NotImplementedError
 
     def numbers(self) -> dict[str, Any]:
@@ -66,17 +66,17 @@ class Widget:
         raise NotImplementedError
 
     def draw(self, figure: Figure, **axes: Axes) -> None:
-        """Draw ``seen``: into an empty figure, or over the axes that ``set_stage`` returned."""
+        """Draw ``result``: into an empty figure, or over the axes that ``draw_static`` returned."""
         raise NotImplementedError
 
-    def set_stage(self, figure: Figure) -> dict[str, Axes]:
-        """Draw what does not depend on the controls in ``moving``. Returns the axes, by name, for ``draw``.
+    def draw_static(self, figure: Figure) -> dict[str, Axes]:
+        """Draw what does not depend on the controls in ``animated``. Returns the axes, by name, for ``draw``.
 
-        This draws a picture with few changing parts several times as fast. Not called without ``moving``.
+        This draws a picture with few changing parts several times as fast. Not called without ``animated``.
         """
         raise NotImplementedError
 
-    def staged_for(self) -> Hashable:
+    def static_for(self) -> Hashable:
         """What else the static part depends on besides the controls; if it changes, the static part is redrawn."""
         return None
 
@@ -111,17 +111,17 @@ class Widget:
         for name, control in self.controls.items():
             control.disabled, control.tooltip = name in unused, unused.get(name, self._about[name])
         try:
-            self.seen, self.problem = self.look(**values), ""
+            self.result, self.problem = self.compute(**values), ""
         except UserError as error:
-            self.seen, self.problem = None, str(error)
+            self.result, self.problem = None, str(error)
         self._show()
         self.caption_widget.value = SENTENCE.format(escape(self.problem or self.caption()))
 
     def picture(self) -> bytes:
         """The picture as a PNG."""
         with style(self.theme):
-            if self.moving and not self.problem:
-                return self._staged().shot(self.draw)
+            if self.animated and not self.problem:
+                return self._static_figure().render(self.draw)
             drawn = self._drawn()
             places = self._places.get(len(drawn.axes))
             if places is None:  # fit the axes to their labels only once: fitting takes longer than drawing
@@ -200,16 +200,16 @@ class Widget:
         finally:
             self._held = False
 
-    def _staged(self) -> Stage:
-        """The static part for the current values of the controls not in ``moving``; the latest ones are cached."""
-        stands = self.theme, self.staged_for(), *(v for name, v in self.values.items() if name not in self.moving)
-        stage = self._stages.pop(stands, None)
+    def _static_figure(self) -> BlitFigure:
+        """The static part for the current values of the controls not in ``animated``; the latest ones are cached."""
+        key = self.theme, self.static_for(), *(v for name, v in self.values.items() if name not in self.animated)
+        stage = self._static.pop(key, None)
         if stage is None:
             figure = Figure(figsize=self.size, dpi=100, layout="constrained")
-            stage = Stage(figure, self.set_stage(figure))
-        self._stages[stands] = stage
-        if len(self._stages) > STAGES:
-            del self._stages[next(iter(self._stages))]
+            stage = BlitFigure(figure, self.draw_static(figure))
+        self._static[key] = stage
+        if len(self._static) > STATIC_KEPT:
+            del self._static[next(iter(self._static))]
         return stage
 
     def _drawn(self, layout: Literal["constrained"] | None = None) -> Figure:
@@ -228,8 +228,8 @@ class Drive(list[str]):
         return "\n".join(self)
 
     def _repr_html_(self) -> str:
-        told = f"the widget was moved to {len(self) - 1} stops: what it says at each"
-        return f"<details><summary>{told}</summary><pre>{escape(repr(self))}</pre></details>"
+        summary = f"the widget was moved to {len(self) - 1} stops: what it says at each"
+        return f"<details><summary>{summary}</summary><pre>{escape(repr(self))}</pre></details>"
 
 
 def _written(value: Any) -> str:

@@ -59,7 +59,7 @@ class BlendedSounds(Widget):
     """
 
     size = (9.0, 4.4)
-    moving = frozenset({"first", "second", "lam", "temperature"})
+    animated = frozenset({"first", "second", "lam", "temperature"})
 
     def __init__(self, run: Run | str | Path | Sequence[Run | str] | None = None, **values: Any):
         self.networks = networks.by_method(networks.sound_network, run, RECORDED)
@@ -78,7 +78,7 @@ class BlendedSounds(Widget):
         row = ipywidgets.Box(labelled, layout={"flex_flow": "row wrap", "max_width": "100%"})
         self.box.children = [self.box.children[0], row, *self.box.children[1:]]
 
-    def look(self, network: str, first: int, second: int, lam: float, temperature: float) -> SoundBlend:
+    def compute(self, network: str, first: int, second: int, lam: float, temperature: float) -> SoundBlend:
         found = self.networks[network]
         rows = batch_of(found, first, second)
         inputs, waves = found.pixels(rows), [found.held_out.stored[rows[place]] for place in BOTH]
@@ -111,11 +111,11 @@ class BlendedSounds(Widget):
     def refresh(self) -> None:
         """Analyse and draw again, and pass the sounds to their players."""
         super().refresh()
-        for name, sound in zip(HEARD, self.seen.waves if self.seen else (), strict=False):
+        for name, sound in zip(HEARD, self.result.waves if self.result else (), strict=False):
             self.players[name].value = wav(sound)
 
     def numbers(self) -> dict[str, Any]:
-        found = self.seen
+        found = self.result
         loudness = [float(np.sqrt(np.mean((sound / 2**15) ** 2))) for sound in found.waves]
         return {
             "sounds": " | ".join(list(found.spectrograms)[:2]),
@@ -126,23 +126,23 @@ class BlendedSounds(Widget):
             "share": found.share,
         }
 
-    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+    def draw_static(self, figure: Figure) -> dict[str, Axes]:
         left, right = figure.add_gridspec(1, 2, width_ratios=[3, 2.6])
         sheet = left.subgridspec(2, 2)
         axes = {f"spectrogram_{place}": figure.add_subplot(sheet[place]) for place in range(4)}
-        for ax, spectrogram in zip(axes.values(), self.seen.spectrograms.values(), strict=True):
+        for ax, spectrogram in zip(axes.values(), self.result.spectrograms.values(), strict=True):
             plot_spectrogram(ax, spectrogram)
-        return axes | {"row": name_row(figure.add_subplot(right), self.seen.row)}
+        return axes | {"row": name_row(figure.add_subplot(right), self.result.row)}
 
     def draw(self, figure: Figure, row: Axes, **sheet: Axes) -> None:
-        for ax, (title, spectrogram) in zip(sheet.values(), self.seen.spectrograms.items(), strict=True):
+        for ax, (title, spectrogram) in zip(sheet.values(), self.result.spectrograms.items(), strict=True):
             plot_spectrogram(ax, spectrogram, title)
-        draw_row(row, self.seen.row)
+        draw_row(row, self.result.row)
 
     def caption(self) -> str:
-        first, second = self.seen.targets
+        first, second = self.result.targets
         asked = f"Target: {first:.2f} on the first sound's key, {second:.2f} on the second's. Of the two, "
-        return f"{asked}{self.values['network']} gives {self.seen.share:.2f} to the first. {NOT_THE_SAME}"
+        return f"{asked}{self.values['network']} gives {self.result.share:.2f} to the first. {NOT_THE_SAME}"
 
 
 def wav(sound: np.ndarray) -> bytes:

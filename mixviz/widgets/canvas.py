@@ -52,7 +52,7 @@ class CanvasWidget(Widget):
     picture_widget: Canvas
 
     def scene(self) -> Mapping[str, Any]:
-        """Traits of the canvas from ``seen``. Only changes are sent."""
+        """Traits of the canvas from ``result``. Only changes are sent."""
         raise NotImplementedError
 
     def _screen(self) -> Canvas:

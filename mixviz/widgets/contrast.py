@@ -30,7 +30,7 @@ OF_FRAMEWORKS = {"temperature": "temperature", "queue": "queue_length"}  # contr
 OF_MIXINGS = {"weight": "weight", "hardest": "hardest", "pairs": "pairs", "towards": "towards_query"}
 
 
-class Seen(NamedTuple):
+class Shown(NamedTuple):
     """The table of the queries that distinguish a mixing from its base, and the loss of all kinds of queries."""
 
     table: Table
@@ -44,7 +44,9 @@ class ContrastTable(Widget):
     """
 
     size = (8.0, 4.0)
-    moving = frozenset({"framework", "mixing", "temperature", "lam", "weight", "queue", "hardest", "pairs", "towards"})
+    animated = frozenset(
+        {"framework", "mixing", "temperature", "lam", "weight", "queue", "hardest", "pairs", "towards"}
+    )
 
     def __init__(self, run: Run | str | None = None, **values: Any):
         self.run = run
@@ -63,7 +65,7 @@ class ContrastTable(Widget):
         }
         super().__init__(controls, values)
 
-    def look(self, framework: str, mixing: str, batch: int, temperature: float, lam: float, **values: Any) -> Seen:
+    def compute(self, framework: str, mixing: str, batch: int, temperature: float, lam: float, **values: Any) -> Shown:
         network = self._network(mixing)
         mixings = []
         if mixing != "none":
@@ -75,7 +77,7 @@ class ContrastTable(Widget):
         draw = method.query_mixing.at_share(method.query_mixing.sample(batch, generator), lam)
         views = network.views(list(range(batch)))
         terms = method.terms(views, generator, draws=Draws(queries=[draw]))
-        return Seen(contrast_table(method.framework, typical(terms)), loss_by_term(method.framework, terms))
+        return Shown(contrast_table(method.framework, typical(terms)), loss_by_term(method.framework, terms))
 
     def unused(self, framework: str, mixing: str, **_: Any) -> Mapping[str, str]:
         kind = MIXINGS.get(mixing)
@@ -84,7 +86,7 @@ class ContrastTable(Widget):
         return reasons | idle_controls(FRAMEWORKS[framework], FRAMEWORKS.values(), OF_FRAMEWORKS)
 
     def numbers(self) -> dict[str, Any]:
-        table, loss = self.seen
+        table, loss = self.result
         mass = mean_mass(table)
         found: dict[str, Any] = {"queries": len(table.kind), "candidates": int(mass["candidates"].sum())}
         for kind, row in mass.iterrows():
@@ -92,36 +94,36 @@ class ContrastTable(Widget):
             found[f"{kind}: target, probability, gradient"] = shares
         return found | {f"loss of {name}": float(part) for name, part in loss.items()}
 
-    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+    def draw_static(self, figure: Figure) -> dict[str, Axes]:
         figure.set_layout_engine("none")  # all positions are known, and computing them takes longer than drawing
         rows = {"height_ratios": [1, 0.07], "hspace": 0.22, "top": 0.87, "bottom": 0.13}
         (table, bar), (loss, rest) = figure.subplots(
             2, 2, gridspec_kw=rows | {"width_ratios": [1, 0.025], "wspace": 0.04, "left": 0.07, "right": 0.87}
         )
         rest.remove()
-        name_contrast_table(table, len(self.seen.table.kind), self.values["what"], bar=bar)
+        name_contrast_table(table, len(self.result.table.kind), self.values["what"], bar=bar)
         name_loss_parts(loss)
         return {"table": table, "loss": loss}
 
-    def staged_for(self) -> Hashable:
-        return len(self.seen.table.kind)
+    def static_for(self) -> Hashable:
+        return len(self.result.table.kind)
 
     def draw(self, figure: Figure, table: Axes, loss: Axes) -> None:
-        draw_contrast_table(table, hardest(self.seen.table), self.values["what"])
-        draw_loss_parts(loss, self.seen.loss)
+        draw_contrast_table(table, hardest(self.result.table), self.values["what"])
+        draw_loss_parts(loss, self.result.loss)
 
     def caption(self) -> str:
-        mass, loss = mean_mass(self.seen.table), self.seen.loss
+        mass, loss = mean_mass(self.result.table), self.result.loss
         wanted = ", ".join(f"{row.target:.2f} to {kind}" for kind, row in mass.iterrows() if row.target > 0)
-        who, beside = mass["gradient_share"].idxmax(), FRAMEWORKS[self.values["framework"]].beside
+        most, note = mass["gradient_share"].idxmax(), FRAMEWORKS[self.values["framework"]].loss_note
         count = round(mass["candidates"].sum())
         said = (
-            f"{len(self.seen.table.kind)} queries with {count:,} candidate{'s' * (count != 1)} each. A query's "
-            f"target gives {wanted}; most of its gradient, {mass['gradient_share'].max():.0%}, comes from: {who}."
+            f"{len(self.result.table.kind)} queries with {count:,} candidate{'s' * (count != 1)} each. A query's "
+            f"target gives {wanted}; most of its gradient, {mass['gradient_share'].max():.0%}, comes from: {most}."
         )
         if len(loss) > 1:
             said += f" Of the loss, {', '.join(f'{part / loss.sum():.0%} from {name}' for name, part in loss.items())}."
-        return f"{said} {beside}".rstrip()
+        return f"{said} {note}".rstrip()
 
     def _network(self, mixing: str) -> Network:
         """The given run, or a recording with the spaces that the mixing needs. Raises UserError."""

@@ -50,7 +50,7 @@ class ProtocolComparison(Widget):
         self._pictures: dict[Any, bytes] = {}
         super().__init__(controls, values)
 
-    def look(self, family: str, reported_by: str, peeking: bool, head: bool) -> pd.DataFrame:
+    def compute(self, family: str, reported_by: str, peeking: bool, head: bool) -> pd.DataFrame:
         table = table_of(self.run, self.images)
         names = table["reading"]
         kept = names.str.startswith("kNN") == (family != "linear") if family != "all" else names == names
@@ -59,7 +59,7 @@ class ProtocolComparison(Widget):
         return table[kept | (table.index == 0)]
 
     def numbers(self) -> dict[str, Any]:
-        table, best = self.seen, self.seen["accuracy"].idxmax()
+        table, best = self.result, self.result["accuracy"].idxmax()
         worst = table["accuracy"].idxmin()
         return {
             "read-outs": len(table),
@@ -72,16 +72,16 @@ class ProtocolComparison(Widget):
         """The picture as a PNG; cached, since it has much text."""
         if self.problem:
             return super().picture()
-        shown = self.theme, tuple(self.seen.index)
+        shown = self.theme, tuple(self.result.index)
         if shown not in self._pictures:
             self._pictures[shown] = super().picture()
         return self._pictures[shown]
 
     def draw(self, figure: Figure) -> None:
-        plot_protocols(figure.add_subplot(), self.seen)
+        plot_protocols(figure.add_subplot(), self.result)
 
     def caption(self) -> str:
-        table, first = self.seen, self.seen.iloc[0]
+        table, first = self.result, self.result.iloc[0]
         spread = 100 * table["accuracy"].max() - 100 * table["accuracy"].min()
         peeking = int((~table["comparable"]).sum())
         length = "as long as in the papers" if first.scale == 1 else f"for {first.scale:g} of the papers' epochs"
@@ -101,7 +101,7 @@ class SeedVerdict(Widget):
     """
 
     size = (8.5, 3.6)
-    moving = frozenset({"seeds", "effect", "deviation", "draw", "confidence", "wanted"})
+    animated = frozenset({"seeds", "effect", "deviation", "draw", "confidence", "wanted"})
 
     def __init__(self, tables: Mapping[str, Sequence[float]] | None = None, live: bool = False, **values: Any):
         self.tables, self.live = dict(_made_here() if tables is None else tables), live
@@ -123,7 +123,7 @@ class SeedVerdict(Widget):
         }
         super().__init__(controls, values)
 
-    def look(self, source: str, seeds: int, confidence: float, wanted: float, **truth: Any) -> Verdict:
+    def compute(self, source: str, seeds: int, confidence: float, wanted: float, **truth: Any) -> Verdict:
         if source != PRETENDED:
             values = self.tables[source]
             return verdict(values[:seeds], confidence, wanted, span=span_of(values))
@@ -135,7 +135,7 @@ class SeedVerdict(Widget):
         return dict.fromkeys(("effect", "deviation", "draw") if source != PRETENDED else (), "these were measured")
 
     def numbers(self) -> dict[str, Any]:
-        found = self.seen
+        found = self.result
         if self.live:
             return {"seeds": len(found.differences)}
         interval = [found.low, found.high] if found.low == found.low else "none of one seed"
@@ -143,18 +143,18 @@ class SeedVerdict(Widget):
         needed = "no number" if found.needed is None else found.needed
         return counts | {"mean": found.mean, "interval": interval, "seeds to settle": needed}
 
-    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+    def draw_static(self, figure: Figure) -> dict[str, Axes]:
         differences, chances = figure.subplots(1, 2, width_ratios=(3, 2))
-        name_differences(differences, self.seen)
-        name_chances(chances, self.seen)
+        name_differences(differences, self.result)
+        name_chances(chances, self.result)
         return {"differences": differences, "chances": chances}
 
     def draw(self, figure: Figure, differences: Axes, chances: Axes) -> None:
-        draw_differences(differences, self.seen)
-        draw_chances(chances, self.seen)
+        draw_differences(differences, self.result)
+        draw_chances(chances, self.result)
 
     def caption(self) -> str:
-        found = self.seen
+        found = self.result
         count = len(found.differences)
         said = f"Over {count} seed{'s' * (count > 1)} the method is {found.mean:+.2f} points from its base"
         if found.low == found.low:

@@ -59,7 +59,7 @@ class FailureCases(Widget):
         self.visits: dict[str, CaseResult] = {}
         super().__init__(controls, values)
 
-    def look(self, pair: str, **_: Any) -> CaseResult:
+    def compute(self, pair: str, **_: Any) -> CaseResult:
         if pair not in self.visits:
             self.visits[pair] = load_case(failure_case(pair), self.root)
         return self.visits[pair]
@@ -68,14 +68,14 @@ class FailureCases(Widget):
     def runs(self) -> dict[str, RunEvidence]:
         """Both runs by their displayed names: A first, or the healthy one first once it is revealed."""
         if self.values["reveal"]:
-            return {"healthy": self.seen.healthy, "broken": self.seen.broken}
-        pair = [self.seen.healthy, self.seen.broken]
+            return {"healthy": self.result.healthy, "broken": self.result.broken}
+        pair = [self.result.healthy, self.result.broken]
         return dict(zip(("run A", "run B"), pair if self.broken == "B" else pair[::-1], strict=True))
 
     @property
     def broken(self) -> str:
         """The broken run: A or B."""
-        return BROKEN[CASES.index(self.seen.case)]
+        return BROKEN[CASES.index(self.result.case)]
 
     def unused(self, reveal: bool, **_: Any) -> Mapping[str, str]:
         return dict.fromkeys(("guess", "cause"), "it is revealed already") if reveal else {}
@@ -85,7 +85,7 @@ class FailureCases(Widget):
         for side in ("left", "right"):
             found[self.values[side]] = self._ends(self.values[side])
         if self.values["reveal"]:
-            reading, story = self.seen.reading, self.seen.case
+            reading, story = self.result.reading, self.result.case
             found |= {"case": story.name, "broken": self.broken, "signature": [reading.healthy, reading.broken]}
             found |= {"margin": story.signature.margin, "shows": str(reading.shows)}
         return found
@@ -100,7 +100,7 @@ class FailureCases(Widget):
         said = " ".join(f"{side.capitalize()}, {self._said(self.values[side])}" for side in ("left", "right"))
         if not self.values["reveal"]:
             return f"{said} Which of the two is broken, and why? Say it, then reveal it."
-        story, reading = self.seen.case, self.seen.reading
+        story, reading = self.result.case, self.result.reading
         signature = story.signature
         values = f"{signature.written(reading.healthy)} healthy, {signature.written(reading.broken)} broken"
         shows = "It shows." if reading.shows else "It does not show in runs this short."
@@ -112,11 +112,11 @@ class FailureCases(Widget):
     def _title(self) -> str:
         """What is known; before it is revealed, what you think."""
         if self.values["reveal"]:
-            return self.seen.case.title
+            return self.result.case.title
         guess, cause = self.values["guess"], self.values["cause"]
-        told = [] if guess == NOT_YET else [f"run {guess} is broken"]
-        told += [] if cause == NOT_YET else [failure_case(cause).title.lower()]
-        return f"You think: {': '.join(told)}" if told else "Two runs that differ in one thing"
+        parts = [] if guess == NOT_YET else [f"run {guess} is broken"]
+        parts += [] if cause == NOT_YET else [failure_case(cause).title.lower()]
+        return f"You think: {': '.join(parts)}" if parts else "Two runs that differ in one thing"
 
     def _ends(self, picture: str) -> list[float] | str:
         """The last values of both runs, if measured."""
@@ -137,7 +137,7 @@ class FailureCases(Widget):
 
     def _name(self, picture: str) -> str:
         """The curve's own name, the first that the healthy run has. Raises UserError if it has none."""
-        there = {TRAINING_LOSS, *self.seen.healthy.film.curves, *self.seen.healthy.metrics}
+        there = {TRAINING_LOSS, *self.result.healthy.film.curves, *self.result.healthy.metrics}
         found = next((name for name in CURVES[picture] if name in there), None)
         if found is None:
             raise UserError("these runs have no queue: only MoCo-v2's pairs have one")
@@ -168,14 +168,14 @@ class FailureCases(Widget):
             return f"{picture}: {ends}."
         share = picture == GAIN or (picture in CURVES and LABELS.get(self._name(picture), ("", False))[1])
         written = [f"{end:.1%}" if share else f"{end:.3g}" for end in ends]
-        told = " and ".join(f"{end} for {name}" for name, end in zip(self.runs, written, strict=True))
-        return f"{picture}: {told}{' at the end' if picture in CURVES else ''}."
+        ends = " and ".join(f"{end} for {name}" for name, end in zip(self.runs, written, strict=True))
+        return f"{picture}: {ends}{' at the end' if picture in CURVES else ''}."
 
     def _judged(self) -> str:
         guess, cause = self.values["guess"], self.values["cause"]
         if NOT_YET in (guess, cause):
             return ""
-        right = [guess == self.broken, cause == self.seen.case.name]
-        told = {(True, True): "both right", (True, False): "the run is right, the cause is not"}
-        told |= {(False, True): "the cause is right, the run is not", (False, False): "neither is right"}
-        return f" (you said {guess} and {failure_case(cause).title.lower()}: {told[tuple(right)]})"
+        right = [guess == self.broken, cause == self.result.case.name]
+        verdicts = {(True, True): "both right", (True, False): "the run is right, the cause is not"}
+        verdicts |= {(False, True): "the cause is right, the run is not", (False, False): "neither is right"}
+        return f" (you said {guess} and {failure_case(cause).title.lower()}: {verdicts[tuple(right)]})"

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mixviz.analysis.films import layout_trust, layouts, purities, sphere_path
+from mixviz.analysis.film import layout_trust, layouts, purities, sphere_path
 from mixviz.errors import UserError
 from mixviz.film import Film
 from mixviz.plots import panels
@@ -37,7 +37,7 @@ class FilmScrubber(Widget):
     """
 
     size = (11.0, 3.8)
-    moving = frozenset({"epoch"})
+    animated = frozenset({"epoch"})
 
     def __init__(self, runs: Sequence[Run | str] | Run | str | None = None, **values: Any):
         self.films = films_of(*([runs] if isinstance(runs, Run | str) else runs or CIFAR))
@@ -64,7 +64,7 @@ class FilmScrubber(Widget):
         others = {NO_OTHER: (), ALL_OTHERS: tuple(self.films)}.get(beside, (beside,))
         return {name: self.films[name] for name in (*(name for name in others if name != chosen), chosen)}
 
-    def look(self, film: str, space: str, left: str, middle: str, right: str, **_: Any) -> dict[str, Panel]:
+    def compute(self, film: str, space: str, left: str, middle: str, right: str, **_: Any) -> dict[str, Panel]:
         return {panel: self._panel(panel, film, space) for panel in (left, middle, right)}
 
     def _panel(self, panel: str, film: str, space: str) -> Panel:
@@ -85,7 +85,7 @@ class FilmScrubber(Widget):
 
     def numbers(self) -> dict[str, Any]:
         found: dict[str, Any] = {"epoch": self.values["epoch"], "films": ", ".join(self.shown)}
-        for panel in self.seen:
+        for panel in self.result:
             found |= self._measures(panel)
         return found
 
@@ -95,7 +95,7 @@ class FilmScrubber(Widget):
         if panel == "projection":
             return {"trustworthiness": layout_trust(film, space, film.at(epoch))}
         if panel == "purity":
-            shares = self.seen[panel].shares
+            shares = self.result[panel].shares
             return {"purity": [float(share[self.films[name].at(epoch)].mean()) for name, share in shares.items()]}
         if panel == "hardness":
             return {"hardest negative": self._at("hardness")}
@@ -114,16 +114,16 @@ class FilmScrubber(Widget):
         found = [film.curves[curve][film.at(epoch)] if curve in film.curves else np.nan for film in self.shown.values()]
         return [float(np.ravel(value)[0]) for value in found]
 
-    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+    def draw_static(self, figure: Figure) -> dict[str, Axes]:
         axes: dict[str, Axes] = dict(zip(PLACES, figure.subplots(1, len(PLACES)), strict=True))
         for place, ax in axes.items():
-            self.seen[self.values[place]].still(ax)
+            self.result[self.values[place]].still(ax)
         figure.legend(handles=panels.method_lines(self.shown), loc="outside upper left", ncols=6, fontsize=9)
         return axes
 
     def draw(self, figure: Figure, **axes: Axes) -> None:
         for place, ax in axes.items():
-            self.seen[self.values[place]].draw(ax, self.values["epoch"])
+            self.result[self.values[place]].draw(ax, self.values["epoch"])
         panels.name_epoch(axes["left"], self.values["epoch"])
 
     def caption(self) -> str:

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from torch import Generator
 
 from mixviz.analysis.hardness import SyntheticPoints, of_own_class, synthetic_points
-from mixviz.analysis.microscope import (
+from mixviz.analysis.projection import azimuthal
+from mixviz.analysis.query_candidates import (
     NEGATIVE,
     OWN_KEY,
     PAIR,
@@ -23,13 +24,12 @@ from mixviz.analysis.microscope import (
     gradient_by_kind,
     query_candidates,
 )
-from mixviz.analysis.projection import azimuthal
 from mixviz.data import Dataset
 from mixviz.errors import UserError
 from mixviz.frameworks import MoCoV2
 from mixviz.method import Method
 from mixviz.mixing import MoCHi
-from mixviz.plots import microscope
+from mixviz.plots import query_candidates as pictures
 from mixviz.runs import Run
 from mixviz.terms import Term
 from mixviz.widgets import networks
@@ -44,7 +44,7 @@ LOOKED_FROM = 64  # hardest negatives that determine the projection of the surro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Prepared:
     """All queries with their candidates; rates are means over the queries."""
 
     method: Method
@@ -56,7 +56,7 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class CloseUp:
-    """One query and all of its candidates; rates and mixtures as in ``Asked``."""
+    """One query and all of its candidates; rates and mixtures as in ``Prepared``."""
 
     candidates: pd.DataFrame  # of ``query_candidates``
     layout: np.ndarray  # (M, 2) degrees around the query
@@ -72,7 +72,7 @@ class HardnessMicroscope(Widget):
     """
 
     size = (11.0, 4.6)
-    moving = frozenset(("query", "hardest", "pairs", "towards", "temperature", "queue", "oracle"))
+    animated = frozenset(("query", "hardest", "pairs", "towards", "temperature", "queue", "oracle"))
 
     def __init__(self, run: Run | str | None = None, **values: Any):
         self.network = networks.image_network(run or networks.GLYPHS)
@@ -96,7 +96,7 @@ class HardnessMicroscope(Widget):
         self._ask = lru_cache(maxsize=2)(self._made)
         super().__init__(controls, values)
 
-    def look(self, query: int, temperature: float, **setting: Any) -> CloseUp:
+    def compute(self, query: int, temperature: float, **setting: Any) -> CloseUp:
         asked = self._ask(**setting)
         term = replace(asked.term, query=replace(asked.term.query, temperature=temperature))
         found = query_candidates(asked.method, term, query, self.labels, asked.points)
@@ -114,7 +114,7 @@ class HardnessMicroscope(Widget):
             mixtures=asked.mixtures,
         )
 
-    def _made(self, hardest: int, pairs: int, towards: int, queue: int, oracle: bool) -> Asked:
+    def _made(self, hardest: int, pairs: int, towards: int, queue: int, oracle: bool) -> Prepared:
         """What depends neither on the selected query nor on the temperature. Raises UserError."""
         mixing = MoCHi(hardest=hardest, pairs=pairs, towards_query=towards)
         method = self.network.method(
@@ -123,11 +123,11 @@ class HardnessMicroscope(Widget):
         term = method.terms(self.embedded, Generator().manual_seed(1), self.labels)[0]
         points = synthetic_points(method, term, self.labels) if pairs + towards else None
         if self.labels is None:
-            return Asked(method=method, term=term, points=points, rates=None, mixtures={})
+            return Prepared(method=method, term=term, points=points, rates=None, mixtures={})
         candidates = method.framework.candidates(term)
         own = of_own_class(method.framework, term, candidates, self.labels)
         rates = false_by_rank(candidates, own, queue).numpy()
-        return Asked(
+        return Prepared(
             method=method, term=term, points=points, rates=rates, mixtures=false_mixtures(points) if points else {}
         )
 
@@ -136,38 +136,38 @@ class HardnessMicroscope(Widget):
         if self.labels is None:
             reasons["oracle"] = "these images have no labels that an oracle could read"
         if not pairs + towards:
-            reasons["hardest"] = "nothing is mixed where s and s′ are 0"
+            reasons["hardest"] = "nothing is mixed if s and s′ are 0"
         return reasons
 
     def numbers(self) -> dict[str, Any]:
-        found, hardest = self.seen.candidates, self.values["hardest"]
+        found, hardest = self.result.candidates, self.values["hardest"]
         best = found.groupby("kind", observed=True)["similarity"].max()
         numbers: dict[str, Any] = {"class": self._class(self.network.held_out, self.values["query"])}
         numbers |= {f"{kind}: cosine": float(cosine) for kind, cosine in best.items()}
-        for kind, row in self.seen.pushes.iterrows():
+        for kind, row in self.result.pushes.iterrows():
             numbers[f"{kind}: gradient, false"] = [float(row["gradient_share"]), float(row["false"])]
-        if self.seen.rates is not None:
-            numbers["false among N"] = float(self.seen.rates[:hardest][-1])
-        return numbers | {f"{kind}: false": share for kind, share in self.seen.mixtures.items()}
+        if self.result.rates is not None:
+            numbers["false among N"] = float(self.result.rates[:hardest][-1])
+        return numbers | {f"{kind}: false": share for kind, share in self.result.mixtures.items()}
 
-    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+    def draw_static(self, figure: Figure) -> dict[str, Axes]:
         around, images, shares, rates = figure.subplots(1, 4, width_ratios=(4.4, 1.9, 2.1, 2.3))
-        microscope.frame_surroundings(around)
-        microscope.frame_images(images)
-        microscope.frame_shares(shares)
-        microscope.frame_false_rates(rates, POWERS[-1])
-        figure.legend(handles=microscope.kind_marks(), loc="outside upper left", ncols=6, fontsize=9, handlelength=1)
+        pictures.frame_surroundings(around)
+        pictures.frame_images(images)
+        pictures.frame_shares(shares)
+        pictures.frame_false_rates(rates, POWERS[-1])
+        figure.legend(handles=pictures.kind_marks(), loc="outside upper left", ncols=6, fontsize=9, handlelength=1)
         return {"around": around, "images": images, "shares": shares, "rates": rates}
 
     def draw(self, figure: Figure, around: Axes, images: Axes, shares: Axes, rates: Axes) -> None:
-        microscope.plot_surroundings(around, self.seen.candidates, self.seen.layout)
-        microscope.plot_images(images, self._images())
-        microscope.plot_shares(shares, self.seen.candidates)
-        if self.seen.rates is not None:
-            microscope.plot_false_rates(rates, self.seen.rates, self.values["hardest"], self.seen.mixtures)
+        pictures.plot_surroundings(around, self.result.candidates, self.result.layout)
+        pictures.plot_images(images, self._images())
+        pictures.plot_shares(shares, self.result.candidates)
+        if self.result.rates is not None:
+            pictures.plot_false_rates(rates, self.result.rates, self.values["hardest"], self.result.mixtures)
 
     def caption(self) -> str:
-        table = self.seen.pushes
+        table = self.result.pushes
         pushed = ", ".join(
             f"{row.gradient_share:.0%} by {SAID[kind]}" for kind, row in table.iterrows() if kind in SAID
         )
@@ -181,8 +181,8 @@ class HardnessMicroscope(Widget):
     def _images(self) -> dict[int, list[np.ndarray]]:
         """For each row of the list: both views for the own key, the image of a negative, the parents of a mixture."""
         images = {0: [view[self.values["query"]].permute(1, 2, 0).numpy() for view in self.views]}
-        parents = self.seen.candidates[["first", "second"]].to_numpy()
-        for row, place in list(microscope.listed(self.seen.candidates).items())[1:]:
+        parents = self.result.candidates[["first", "second"]].to_numpy()
+        for row, place in list(pictures.listed(self.result.candidates).items())[1:]:
             images[row] = [self.bank.stored[parent] / 255 for parent in dict.fromkeys(parents[place])]
         return images
 

@@ -41,7 +41,7 @@ NEAREST = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class Shown:
     """One image under one augmentation, and the results of many."""
 
     network: Network
@@ -59,7 +59,7 @@ class InvarianceFingerprint(Widget):
     """
 
     size: ClassVar = (8.0, 3.4)
-    moving: ClassVar = frozenset({"strength", "image"})
+    animated: ClassVar = frozenset({"strength", "image"})
 
     def __init__(self, run: Run | str | None = None, base: Run | str | None = None, **values: Any):
         asked = [run or GLYPHS_LOOC, base if run else base or GLYPHS_TURNED]
@@ -78,15 +78,15 @@ class InvarianceFingerprint(Widget):
         }
         super().__init__(controls, values)
 
-    def look(self, network: str, augmentation: str, strength: float, image: int, panel: str) -> Seen:
+    def compute(self, network: str, augmentation: str, strength: float, image: int, panel: str) -> Shown:
         asked = self.networks[network]
-        embedded = networks.seen(asked, AMONG)
+        embedded = networks.embed_test_images(asked, AMONG)
         before = {head: embedding[:MOVED] for head, embedding in embedded.items()}
         picked = asked.pixels([image], test=True)[0]
         perturbed = perturb(_embed(asked), picked, before, image, augmentation, find_factor(augmentation).at(strength))
         neighbours = _nearest(embedded, perturbed.embeddings) if panel == "neighbours" else {}
         tables = {"curve": lambda: _curve(asked, augmentation), "fingerprint": lambda: _all(asked)}
-        return Seen(
+        return Shown(
             network=asked,
             image=picked,
             perturbed=perturbed,
@@ -99,23 +99,23 @@ class InvarianceFingerprint(Widget):
         return alone if len(self.networks) == 1 else {}
 
     def numbers(self) -> dict[str, Any]:
-        found: dict[str, Any] = {self._unit: self.seen.perturbed.invariance.strengths[0]}
+        found: dict[str, Any] = {self._unit: self.result.perturbed.invariance.strengths[0]}
         row: Any
         for row in self._perturbed.itertuples():
             found[f"{row.head}: cosine, distance"] = [round(row.similarity, 2), round(row.fall_off, 2)]
         if self.values["panel"] == "neighbours":
             return found | {f"{head}: {name}": share for (head, name), share in self._shares().items()}
-        for head, rows in self.seen.table.groupby("head", sort=False):
+        for head, rows in self.result.table.groupby("head", sort=False):
             found[f"{head}: mean distances"] = [round(distance, 2) for distance in rows["fall_off"]]
         return found
 
-    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+    def draw_static(self, figure: Figure) -> dict[str, Axes]:
         pair, beside = figure.subplots(1, 2, width_ratios=[1, 4.2])
         self._draw_pair(pair)
         if self.values["panel"] == "curve":
-            plot_invariance(beside, self.seen.table)
+            plot_invariance(beside, self.result.table)
         elif self.values["panel"] == "fingerprint":
-            plot_fingerprint(beside, self.seen.table)
+            plot_fingerprint(beside, self.result.table)
         else:
             self._draw_neighbours(beside)
         return {"pair": pair, "beside": beside}
@@ -130,7 +130,7 @@ class InvarianceFingerprint(Widget):
     def caption(self) -> str:
         moved = self._perturbed.set_index("head")["fall_off"].sort_values(ascending=False)
         order = ", ".join(f"{label_of_head(str(head))} {distance:.2f}" for head, distance in moved.items())
-        strength = self.seen.perturbed.invariance.strengths[0]
+        strength = self.result.perturbed.invariance.strengths[0]
         said = f"{self.values['augmentation'].capitalize()}: {strength:.2g} ({self._unit}). How far the image moves "
         said += f"(0: not at all, 1: as far as to a different image): {order}."
         factor = OWN_FACTOR.get(self.values["augmentation"], "label")
@@ -146,23 +146,23 @@ class InvarianceFingerprint(Widget):
 
     @property
     def _perturbed(self) -> pd.DataFrame:
-        return self.seen.perturbed.invariance.table()
+        return self.result.perturbed.invariance.table()
 
     def _draw_pair(self, ax: Axes) -> None:
-        images = (self.seen.image, self.seen.perturbed.image)
+        images = (self.result.image, self.result.perturbed.image)
         plot_sheet(ax, [image.permute(1, 2, 0).numpy()[None] for image in images], ["image", "changed"])
 
     def _draw_neighbours(self, ax: Axes) -> None:
-        shown = _first(self.seen.network, AMONG)
-        together = torch.cat([shown, self.seen.perturbed.image[None]]).permute(0, 2, 3, 1).numpy()
-        plot_neighbours_per_head(ax, together, len(shown), self.seen.neighbours)
+        shown = _first(self.result.network, AMONG)
+        together = torch.cat([shown, self.result.perturbed.image[None]]).permute(0, 2, 3, 1).numpy()
+        plot_neighbours_per_head(ax, together, len(shown), self.result.neighbours)
 
     def _shares(self) -> dict[tuple[str, str], float]:
         """Share of the nearest images in each head that have the image's own class, and each factor of it."""
-        test, row = self.seen.network.test, [self.values["image"]]
+        test, row = self.result.network.test, [self.values["image"]]
         names = [*([] if test.labels is None else ["label"]), *test.factors]
         shares = {}
-        for head, index in self.seen.neighbours.items():
+        for head, index in self.result.neighbours.items():
             for name in names:
                 targets = torch.as_tensor(test.labels if name == "label" else test.factors[name])
                 shares[head, _same(name)] = float(purity(index[None], targets, targets[row]))

@@ -84,7 +84,7 @@ class MixingLab(Widget):
     """
 
     size = (9.0, 4.2)
-    moving = frozenset({"first", "second", "lam", "down", "across", "temperature", "fitted"})
+    animated = frozenset({"first", "second", "lam", "down", "across", "temperature", "fitted"})
 
     def __init__(self, run: Run | str | Path | Sequence[Run | str] | None = None, **values: Any):
         self.networks = networks.by_method(networks.image_network, run, RECORDED)
@@ -108,7 +108,7 @@ class MixingLab(Widget):
         }
         super().__init__(controls, values)
 
-    def look(self, network: str, mixing: str, kind: Kind, temperature: float, fitted: bool, **values: Any) -> Blend:
+    def compute(self, network: str, mixing: str, kind: Kind, temperature: float, fitted: bool, **values: Any) -> Blend:
         found, kind = self.networks[network], kind if mixing == "imix" else "mixup"
         asked: Mixing = {"plain": NoMixing(), "mixco": MixCo(temperature=temperature), "imix": IMix(kind=kind)}[mixing]
         method = found.method(values["framework"], *looc(found), asked, temperature=temperature, queue_length=QUEUE)
@@ -122,7 +122,7 @@ class MixingLab(Widget):
         cosines = table.similarities[0, BOTH]
         return Blend(
             images=[pixels[0], term.query.inputs[0], pixels[BATCH // 2]],
-            row=_told(query_row(table, 0, count=4)),
+            row=_named(query_row(table, 0, count=4)),
             targets=table.targets[0, BOTH].tolist(),
             probabilities=table.probabilities[0, BOTH].tolist(),
             cosines=cosines,
@@ -142,59 +142,59 @@ class MixingLab(Widget):
         if mixing != "imix" or kind == "mixup":
             reasons |= dict.fromkeys(("down", "across"), "only CutMix pastes a box")
         if fitted and not has(FRAMEWORKS[framework], "temperature"):
-            reasons["temperature"] = f"{FRAMEWORKS[framework].label} has no softmax, and each curve has a τ of its own"
+            reasons["temperature"] = f"{FRAMEWORKS[framework].label} has no softmax, and each curve has its own τ"
         return reasons
 
     def numbers(self) -> dict[str, Any]:
         name = self.values["network"]
         found: dict[str, Any] = {
-            "targets": self.seen.targets,
-            "probabilities": self.seen.probabilities,
-            "cosines": self.seen.cosines.tolist(),
-            "share": self.seen.share,
-            "curve": self.seen.calibrations[name].at(self.seen.targets[0]),
+            "targets": self.result.targets,
+            "probabilities": self.result.probabilities,
+            "cosines": self.result.cosines.tolist(),
+            "share": self.result.share,
+            "curve": self.result.calibrations[name].at(self.result.targets[0]),
         }
-        for network, curve in self.seen.calibrations.items():
-            reach = float(cosine_range(self.seen.paths[network]).mean())
+        for network, curve in self.result.calibrations.items():
+            reach = float(cosine_range(self.result.paths[network]).mean())
             found[f"{network}: error, τ, range"] = [curve.error, curve.temperature, reach]
         return found
 
-    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+    def draw_static(self, figure: Figure) -> dict[str, Axes]:
         left, middle, right = figure.add_gridspec(1, 3, width_ratios=[1, 2.4, 3])
         above, below = right.subgridspec(2, 1, height_ratios=[3.2, 1])
         sheet, row, curve, table = (figure.add_subplot(place) for place in (left, middle, above, below))
         plot_sheet(sheet, self._sheet(), SHEET)
-        name_row(row, self.seen.row)
+        name_row(row, self.result.row)
         if self.values["panel"] == "cosines":
-            plot_mix_path(curve, self.seen.paths[self.values["network"]]).set_ylabel("cosine of the blend to the key")
+            plot_mix_path(curve, self.result.paths[self.values["network"]]).set_ylabel("cosine of the blend to the key")
         else:
             name_calibration(curve)
-        name_ranges(table, {name: float(cosine_range(path).mean()) for name, path in self.seen.paths.items()})
+        name_ranges(table, {name: float(cosine_range(path).mean()) for name, path in self.result.paths.items()})
         return {"sheet": sheet, "row": row, "curve": curve, "table": table}
 
     def draw(self, figure: Figure, sheet: Axes, row: Axes, curve: Axes, table: Axes) -> None:
         plot_sheet(sheet, self._sheet(), SHEET)
-        draw_row(row, self.seen.row)
-        name, lam = self.values["network"], self.seen.targets[0]
+        draw_row(row, self.result.row)
+        name, lam = self.values["network"], self.result.targets[0]
         blended = self.values["mixing"] != "plain"
         if self.values["panel"] == "cosines":
-            mark_blend(curve, lam, pair=self.seen.cosines.tolist() if blended else ())
+            mark_blend(curve, lam, pair=self.result.cosines.tolist() if blended else ())
         else:
-            draw_calibration(curve, self.seen.calibrations)
-            mark_blend(curve, lam, [self.seen.calibrations[name].at(lam)], [self.seen.share] if blended else ())
-        write_calibrations(table, self.seen.calibrations)
+            draw_calibration(curve, self.result.calibrations)
+            mark_blend(curve, lam, [self.result.calibrations[name].at(lam)], [self.result.share] if blended else ())
+        write_calibrations(table, self.result.calibrations)
 
     def caption(self) -> str:
-        name, (first, second) = self.values["network"], self.seen.targets
+        name, (first, second) = self.values["network"], self.result.targets
         said = f"Target: {first:.2f} on the first image's key, {second:.2f} on the second's. "
         if self.values["mixing"] != "plain":
-            said += f"Of the two, {name} gives {self.seen.share:.2f} to the first. {QUERIES[self.values['mixing']]} "
-        curve = self.seen.calibrations[name]
+            said += f"Of the two, {name} gives {self.result.share:.2f} to the first. {QUERIES[self.values['mixing']]} "
+        curve = self.result.calibrations[name]
         said += f"Over many pairs its shares are {curve.error:.3f} away from λ, at τ = {curve.temperature:.2g}."
         return f"{said} {self.networks[name].note}".rstrip()
 
     def _sheet(self) -> list[np.ndarray]:
-        return [image.permute(1, 2, 0).numpy()[None] for image in self.seen.images]
+        return [image.permute(1, 2, 0).numpy()[None] for image in self.result.images]
 
 
 @lru_cache(maxsize=16)
@@ -247,8 +247,8 @@ def batch_of(network: Network, first: int, second: int) -> list[int]:
     return [2 * first, *others[:half], 2 * second + 1, *others[half:]]
 
 
-def _told(row: pd.DataFrame) -> pd.DataFrame:
+def _named(row: pd.DataFrame) -> pd.DataFrame:
     """The query's row, with the two images marked."""
     names = {f"key {BOTH[0]}": "first", f"key {BOTH[1]}": "second"}
-    told = row["candidate"].replace(names).str.replace(r"^key \d+$", "other", regex=True)
-    return row.assign(candidate=told.str.replace(r", other.*", ", rest", regex=True))
+    shown = row["candidate"].replace(names).str.replace(r"^key \d+$", "other", regex=True)
+    return row.assign(candidate=shown.str.replace(r", other.*", ", rest", regex=True))

@@ -52,8 +52,7 @@ class Network:
 
     @cached_property
     def test(self) -> Dataset:
-        """Test or, without a test split, held-out images, classes in mixed order. Raises
-        UserError."""
+        """Test images, or held-out images without a test split; classes in mixed order. Raises UserError."""
         return self.sets.unseen.mixed()
 
     @property
@@ -194,7 +193,7 @@ def _framework(network: Network, name: str, queue_length: int, embedded: bool) -
 
 
 @lru_cache(maxsize=8)
-def seen(network: Network, n: int) -> Heads:
+def embed_test_images(network: Network, n: int) -> Heads:
     """Embeddings of the first n test images, or of all if there are fewer, in every head; computed once."""
     return heads(network.encoder, network.pixels(np.arange(len(network.test))[:n], test=True), network.heads)
 

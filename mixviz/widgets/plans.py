@@ -37,7 +37,7 @@ def controls() -> dict[str, Control]:
     boxes = {name: toggle(called_of(name), False, f"changes the {kind.slot}") for name, kind in MIXINGS.items()}
     for box in boxes.values():
         box.indent, box.layout.width = False, "7em"
-    beside = steps("earlier runs beside", range(9), 3, "how many earlier runs on the same data are drawn")
+    beside = steps("earlier runs", range(9), 3, "how many earlier runs on the same data are drawn")
     return {"framework": fields.pop("framework"), **boxes, **fields, "beside": beside}
 
 

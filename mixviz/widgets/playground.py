@@ -57,8 +57,8 @@ class Settings:
             name += " without predictor"
         values = {"temperature": f"τ {self.temperature:.2f}", "momentum": f"momentum {self.momentum:g}"}
         values |= {"queue_length": f"K {self.queue}"}
-        told = [name, *(value for field, value in values.items() if has(kind, field))]
-        return ", ".join([*told, f"learning rate {self.rate:g}", f"seed {self.seed}"])
+        parts = [name, *(value for field, value in values.items() if has(kind, field))]
+        return ", ".join([*parts, f"learning rate {self.rate:g}", f"seed {self.seed}"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,7 +78,7 @@ class ProjectionExplorer(CanvasWidget):
     """
 
     size: ClassVar = (8.2, 4.4)
-    moving: ClassVar = frozenset({"pick"})
+    animated: ClassVar = frozenset({"pick"})
     canvas: ClassVar = ProjectionCanvas
     picture_widget: ProjectionCanvas
 
@@ -101,7 +101,7 @@ class ProjectionExplorer(CanvasWidget):
         super().__init__(controls, values)
         self.picture_widget.observe(self._picked, "picked")
 
-    def look(self, head: str, layout: str, factor: str, pick: int) -> Map:
+    def compute(self, head: str, layout: str, factor: str, pick: int) -> Map:
         return _map(self.network, head, layout, factor)
 
     def unused(self, factor: str, **_: Any) -> Mapping[str, str]:
@@ -109,7 +109,7 @@ class ProjectionExplorer(CanvasWidget):
         return reasons if len(stops(self.controls["layout"])) > 1 else reasons | {"layout": ONE_LAYOUT}
 
     def numbers(self) -> dict[str, Any]:
-        pick, seen = self.values["pick"], self.seen
+        pick, seen = self.values["pick"], self.result
         found: dict[str, Any] = {}
         for kind, near in (("nearest", seen.nearest), ("hardest negatives", seen.negatives)):
             if near is not None:
@@ -128,22 +128,24 @@ class ProjectionExplorer(CanvasWidget):
         side = min(TILE, self.images.stored.shape[1])
         sheet = self.picture_widget.sheet or png_sheet(self.images.stored, COLUMNS, side)
         about = {"title": self._title, "factor": self._factor, "picked": self.values["pick"]}
-        return {"sheet": sheet, "tile": side, **about, **_sent(self.seen)}
+        return {"sheet": sheet, "tile": side, **about, **_sent(self.result)}
 
-    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+    def draw_static(self, figure: Figure) -> dict[str, Axes]:
         plane, strip = figure.subplots(1, 2, width_ratios=[1.15, 1])
-        plot_projection(plane, self.seen.layout, self.seen.labels, self.seen.names, self._title, marks=self.seen.marks)
+        plot_projection(
+            plane, self.result.layout, self.result.labels, self.result.names, self._title, marks=self.result.marks
+        )
         self._draw_strip(strip)
         for frame in list(strip.patches):
             frame.remove()
         return {"plane": plane, "strip": strip}
 
     def draw(self, figure: Figure, plane: Axes, strip: Axes) -> None:
-        ring_point(plane, self.seen.layout[self.values["pick"]])
+        ring_point(plane, self.result.layout[self.values["pick"]])
         self._draw_strip(strip)
 
     def caption(self) -> str:
-        pick, seen = self.values["pick"], self.seen
+        pick, seen = self.values["pick"], self.result
         kind = "test" if self.images.split == "test" else "held-out"
         said = f"Image {pick} of {len(seen.labels)} {kind} images"
         said += " (glyphs, which replace the run's own)" if self.network.stand_in else ""
@@ -166,16 +168,16 @@ class ProjectionExplorer(CanvasWidget):
 
     @property
     def _title(self) -> str:
-        return f"{label_of_head(self.values['head'])}, trustworthiness {self.seen.trust:.2f} (1 is best)"
+        return f"{label_of_head(self.values['head'])}, trustworthiness {self.result.trust:.2f} (1 is best)"
 
     def _name(self, row: int) -> str:
-        return self.seen.names[self.seen.labels[row]] if self.seen.names else str(row)
+        return self.result.names[self.result.labels[row]] if self.result.names else str(row)
 
     def _draw_strip(self, ax: Axes) -> None:
         pick, images = self.values["pick"], self.images.stored
-        rows = {"nearest": self.seen.nearest, "hardest\nnegatives": self.seen.negatives}
+        rows = {"nearest": self.result.nearest, "hardest\nnegatives": self.result.negatives}
         index = torch.stack([near.index[pick] for near in rows.values() if near is not None])
-        same = (self.seen.labels[index] == self.seen.labels[pick]).numpy()
+        same = (self.result.labels[index] == self.result.labels[pick]).numpy()
         plot_neighbours(ax, images[[pick] * len(index)], images[index.numpy()], same, list(rows)[: len(index)])
         ax.set_xlabel(f"blue: same {self._factor}; orange, dashed: another", fontsize=9)
 
@@ -188,7 +190,7 @@ def _images(network: Network) -> Dataset:
 @lru_cache(maxsize=64)
 def _layout(network: Network, head: str, layout: str) -> tuple[Tensor, float, Neighbours]:
     """The layout, its mean trustworthiness, and each image's nearest. UMAP takes seconds."""
-    embedded = networks.seen(network, POINTS)[head]
+    embedded = networks.embed_test_images(network, POINTS)[head]
     placed = LAYOUTS[layout](embedded)
     return placed, float(trustworthiness(embedded, placed).mean()), nearest(embedded, NEAREST)
 
@@ -204,7 +206,7 @@ def _map(network: Network, head: str, layout: str, factor: str) -> Map:
     names = tuple(images.class_names[value] if named else f"{FACTORS.get(factor, factor)} {value}" for value in values)
     labels = torch.from_numpy(labels)
     marks = hue_marks() if factor == "hue" and len(names) == HUES else [class_mark(i) for i in range(len(names))]
-    negatives = hardest_negatives(networks.seen(network, POINTS)[head], labels, NEAREST)
+    negatives = hardest_negatives(networks.embed_test_images(network, POINTS)[head], labels, NEAREST)
     return Map(
         layout=placed,
         trust=trust,

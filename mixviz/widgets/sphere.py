@@ -109,7 +109,7 @@ class SphereLab(CanvasWidget):
         self.box.children = (ipywidgets.HBox([self.play, self.once, self.again]), *self.box.children)
         SphereLab._made.add(self)
 
-    def look(self, **values: Any) -> Frame:
+    def compute(self, **values: Any) -> Frame:
         if self._failure:
             raise UserError(self._failure)
         settings, now = Settings(**values), self.playground.settings
@@ -151,7 +151,7 @@ class SphereLab(CanvasWidget):
             part.close()
 
     def numbers(self) -> dict[str, Any]:
-        now = self.seen.now
+        now = self.result.now
         return {
             "step": now.step,
             "loss": now.loss,
@@ -162,11 +162,11 @@ class SphereLab(CanvasWidget):
         }
 
     def scene(self) -> Mapping[str, Any]:
-        points, labels = self.seen.points.numpy(), self.seen.labels.numpy()
+        points, labels = self.result.points.numpy(), self.result.labels.numpy()
         dim = points.shape[1]
         if dim == 2:
             points = np.pad(points * stacked(points, labels)[:, None], ((0, 0), (0, 1)))
-        history = [[getattr(measure, name) for measure in self.seen.history] for name in ("step", *CURVES)]
+        history = [[getattr(measure, name) for measure in self.result.history] for name in ("step", *CURVES)]
         named = zip(CURVES, CURVES.values(), strict=True)
         curves = [
             {"name": name, "low": low, "high": high, "best": self._best(measure)}
@@ -179,16 +179,16 @@ class SphereLab(CanvasWidget):
     def draw(self, figure: Figure) -> None:
         figure.suptitle(self.playground.settings.title, x=0.01, ha="left", fontsize=10)
         grid = figure.add_gridspec(3, 2, width_ratios=(1.45, 1))
-        plot_sphere(figure.add_subplot(grid[:, 0]), self.seen.points.numpy(), self.seen.labels.numpy())
-        past = [measure.step for measure in self.seen.history]
+        plot_sphere(figure.add_subplot(grid[:, 0]), self.result.points.numpy(), self.result.labels.numpy())
+        past = [measure.step for measure in self.result.history]
         for row, (measure, (name, *_)) in enumerate(CURVES.items()):
-            values = [getattr(one, measure) for one in self.seen.history]
+            values = [getattr(one, measure) for one in self.result.history]
             ax = plot_progress(figure.add_subplot(grid[row, 1]), past, values, name, self._best(measure))
             ax.tick_params(labelbottom=row == len(CURVES) - 1)
         ax.set_xlabel("step", fontsize=9)
 
     def caption(self) -> str:
-        now, dim = self.seen.now, self.seen.points.shape[1]
+        now, dim = self.result.now, self.result.points.shape[1]
         where, when = {2: "circle", 3: "sphere"}[dim], "Around step" if self.ticker.is_on else "At step"
         said = (
             f"{when} {now.step} on the {where}: alignment {now.alignment:.2f}, uniformity {now.uniformity:.2f} "
@@ -209,7 +209,7 @@ class SphereLab(CanvasWidget):
             return super()._repr_mimebundle_(**more)
 
     def _best(self, measure: str) -> float | None:
-        return even_uniformity(self.seen.points.shape[1]) if measure == "uniformity" else None
+        return even_uniformity(self.result.points.shape[1]) if measure == "uniformity" else None
 
     @contextmanager
     def _rehearsed(self, steps: int) -> Iterator[None]:
@@ -259,7 +259,7 @@ class SphereLab(CanvasWidget):
             self._tell(error)
             return
         if self.ticker.is_on and self._frames % CAPTIONED:
-            self.seen = self.playground.frame()
+            self.result = self.playground.frame()
             self._show()
         else:
             self.refresh()

@@ -42,7 +42,7 @@ class TrainingPanel(Widget):
     """
 
     size = (8.0, 3.5)
-    moving = frozenset(FLAGS) | frozenset(MIXINGS)
+    animated = frozenset(FLAGS) | frozenset(MIXINGS)
 
     def __init__(self, data: str | None = None, root: Path | str | None = None, **values: Any):
         self.root = Path(root) if root else runs_root()
@@ -55,14 +55,14 @@ class TrainingPanel(Widget):
             button.add_class(f"mixviz-{button.description.lower().replace(' ', '-')}")
             button.on_click(lambda _, work=work: self._press(work))
         self._bar = ipywidgets.FloatProgress(max=1.0, layout={"width": "100%", "max_width": "40em"})
-        self._told, self._reasons = ipywidgets.HTML(), ipywidgets.HTML()  # progress and errors
+        self._status, self._reasons = ipywidgets.HTML(), ipywidgets.HTML()  # progress and errors
         self._error = ""
         super().__init__(controls(), values | ({"data": data} if data else {}))
         first, folded = self._layout()
         self.box.children = [first, self._reasons, self._buttons_row(), *self.box.children[1:]]
         self.box = ipywidgets.VBox([self.box, folded])
 
-    def look(self, **values: Any) -> Plan:
+    def compute(self, **values: Any) -> Plan:
         return plan(values, self.defaults)
 
     def unused(self, **values: Any) -> Mapping[str, str]:
@@ -71,7 +71,7 @@ class TrainingPanel(Widget):
         return idle(values) | impossible
 
     def numbers(self) -> dict[str, Any]:
-        asked, training = self.seen, self.training
+        asked, training = self.result, self.training
         found: dict[str, Any] = {"method": asked.method, "settings": asked.changed or "defaults"}
         found["trainable"] = asked.problem or "yes" + (f", but {asked.warning}" if asked.warning else "")
         if training is not None:
@@ -80,7 +80,7 @@ class TrainingPanel(Widget):
             found |= {name: float(log[name].dropna().iloc[-1]) for name in SHORT if name in log and log[name].any()}
         return found
 
-    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+    def draw_static(self, figure: Figure) -> dict[str, Axes]:
         figure.set_layout_engine("none")  # all places are known, and looking for them takes longer than drawing
         logs = {label: log_of(run) for label, run in self._shown().items()}
         named = -(-len(logs) // COLUMNS)  # lines of the legend
@@ -99,29 +99,29 @@ class TrainingPanel(Widget):
         return {"first": first}
 
     def draw(self, figure: Figure, first: Axes) -> None:
-        asked = self.seen
+        asked = self.result
         amiss = asked.problem or asked.warning
-        told = amiss or f"next: {asked.method}; {asked.changed or 'all settings as usual'}"
+        text = amiss or f"next: {asked.method}; {asked.changed or 'all settings as usual'}"
         colour = COLOURS["mochi"] if amiss else mpl.rcParams["text.color"]
         place = {"transform": figure.transFigure, "va": "top", "fontsize": 8, "color": colour}
-        first.text(0.012, 0.985, "\n".join(wrap(told, 120)[:3]), **place)
+        first.text(0.012, 0.985, "\n".join(wrap(text, 120)[:3]), **place)
 
     def picture(self) -> bytes:
         """The picture as a PNG."""
         self._drawn_runs = self._stands()
         return super().picture()
 
-    def staged_for(self) -> Hashable:
+    def static_for(self) -> Hashable:
         return self._drawn_runs
 
     def caption(self) -> str:
-        config = self.seen.config
+        config = self.result.config
         if config is None:
-            return f"This cannot be trained: {self.seen.problem}."
+            return f"This cannot be trained: {self.result.problem}."
         extension = Method.is_extension(config.method.framework, config.method.mixings())
         note = " An extension: no paper reports this combination." if extension else ""
         epochs = f"{config.train.epochs} epoch{'s' * (config.train.epochs > 1)}"
-        return f"Start trains {self.seen.method} for {epochs}, in batches of {config.train.batch_size}.{note}"
+        return f"Start trains {self.result.method} for {epochs}, in batches of {config.train.batch_size}.{note}"
 
     def set(self, **values: Any) -> Self:
         """Move controls, and draw once. A setting can have any value that the config takes. Raises UserError."""
@@ -139,9 +139,9 @@ class TrainingPanel(Widget):
 
     def start(self) -> None:
         """Train the config of the controls, in a new run. Raises UserError if it is not valid."""
-        config = self.seen.config
+        config = self.result.config
         if config is None:
-            raise UserError(self.seen.problem)
+            raise UserError(self.result.problem)
         name = default_name(config)
         names = (name if i == 1 else f"{name}-{i}" for i in count(1))
         free = next(one for one in names if not (self.root / one / "config.json").exists())
@@ -200,11 +200,11 @@ class TrainingPanel(Widget):
 
     def _tell(self) -> None:
         training, on = self.training, Training.latest is not None and Training.latest.is_on
-        for name, ready in {"Start": not on and self.seen.config is not None, "Stop": on, "Resume": not on}.items():
+        for name, ready in {"Start": not on and self.result.config is not None, "Stop": on, "Resume": not on}.items():
             self._buttons[name].disabled = not ready
         self._buttons["Resume"].disabled |= self.history.unfinished() is None
-        told = self._error or (training.told if training is not None else "")
-        self._told.value = f"<span aria-live='polite'>{escape(told)}</span>"
+        text = self._error or (training.status if training is not None else "")
+        self._status.value = f"<span aria-live='polite'>{escape(text)}</span>"
         if training is not None:
             self._bar.value = training.done / max(training.total, 1)
 
@@ -239,4 +239,4 @@ class TrainingPanel(Widget):
 
     def _buttons_row(self) -> ipywidgets.Widget:
         row = ipywidgets.Box(list(self._buttons.values()), layout=WRAP)
-        return ipywidgets.VBox([row, self._bar, self._told])
+        return ipywidgets.VBox([row, self._bar, self._status])

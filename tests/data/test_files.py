@@ -127,7 +127,7 @@ def test_files_of_other_kinds_are_counted(tmp_path, write_folder, picture, load_
     assert len(load_quiet(f"folder:{root}", "all")) == 6
     said = capsys.readouterr().err
     assert "left out 9 files (5 .heic, " in said
-    for part in ("1 .h5", "1 .mpg", "1 without a suffix", "1 images beside the folders of classes"):
+    for part in ("1 .h5", "1 .mpg", "1 without a suffix", "1 images next to the folders of classes"):
         assert part in said
     assert "to read its .heic files, pip install pillow-heif" in said
     (tmp_path / "phone").mkdir()

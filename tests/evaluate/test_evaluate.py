@@ -146,7 +146,7 @@ def test_stored_features_cannot_be_augmented_nor_be_another_layer():
     for name in ("linear-augmented", "linear-online", "corruptions"):
         with pytest.raises(UserError, match="stored features have none: evaluate the encoder"):
             evaluate(source, protocols=[name])
-    with pytest.raises(UserError, match="of one layer alone"):
+    with pytest.raises(UserError, match="of one layer only"):
         evaluate(source, protocols=["knn:layer=head"])
     with pytest.raises(UserError, match="raw pixels have no head"):
         evaluate(PIXELS, protocols=["knn:layer=head"])

@@ -59,7 +59,7 @@ def test_trials_are_summed_up_by_students_t():
     table = one.table(hits)
     assert table["trial"].tolist() == [1, 2, 3]
     half = 4.302652729911275 * np.std(hits, ddof=1) / np.sqrt(3)  # t of 2 degrees of freedom at 97.5 %
-    told = one.told(table)
+    told = one.more_settings(table)
     assert (told["low"], told["high"]) == pytest.approx((np.mean(hits) - half, np.mean(hits) + half))
     assert one.counted(3).all()
 
@@ -95,7 +95,7 @@ def test_intervals_cover_the_truth_at_their_rate():
     chances = np.clip(random.normal(0.6, 0.05, (4000, 10)), 0, 1)
     one, covered = LinearFewShot(), []
     for chance in chances:
-        told = one.told(one.table(random.binomial(500, chance) / 500))
+        told = one.more_settings(one.table(random.binomial(500, chance) / 500))
         covered.append(told["low"] <= 0.6 <= told["high"])
     assert np.mean(covered) == pytest.approx(0.95, abs=0.012)  # 0.3 points are one standard error
 

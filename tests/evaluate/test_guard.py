@@ -50,7 +50,7 @@ class Trials(MultiTrialProtocol):
     def summary(self, table):
         return float(table["accuracy"].max()), {}
 
-    def told(self, table):
+    def more_settings(self, table):
         return {"accuracy": float(table["accuracy"].max()), "best": 1}
 
 
@@ -100,7 +100,7 @@ def test_no_test_label_is_looked_at_before_all_protocols_have_predicted():
     told = []
 
     class Telling(Trials):
-        def told(self, table):
+        def more_settings(self, table):
             told.append(table)
             return {}
 

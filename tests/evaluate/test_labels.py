@@ -46,7 +46,7 @@ def test_best_on_test_has_to_be_requested_and_is_one_read_as_well():
 
 def test_several_predictions_are_reported_all_or_not_at_all():
     several = torch.tensor([[0, 1, 2, 0], [0, 1, 2, 2], [2, 1, 0, 0]])
-    with pytest.raises(SealRefused, match="tell of one, or of all"):
+    with pytest.raises(SealRefused, match="give one, or report all"):
         SealedLabels(WANTED, CLASSES).accuracies(several)
     sealed = SealedLabels(WANTED, CLASSES, repeated=True)
     assert sealed.accuracies(several).tolist() == [0.75, 1.0, 0.25]

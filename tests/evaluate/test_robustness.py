@@ -85,7 +85,7 @@ def test_the_table_has_a_row_for_each_and_the_accuracy_leaves_the_clean_one_out(
         ("clean", 0), ("brightness", 1), ("brightness", 5), ("fog", 1), ("fog", 5)
     ]  # fmt: skip
     assert found["error"].to_numpy() == pytest.approx([0.1, 0.2, 0.6, 0.3, 0.9])
-    assert one.told(found) == {"clean": 0.9}
+    assert one.more_settings(found) == {"clean": 0.9}
     assert one.counted(5).tolist() == [False, True, True, True, True]
 
 

@@ -82,7 +82,7 @@ def test_every_case_differs_from_its_control_only_as_it_says():
         by_config, by_code = bool(found.settings), bool(found.breaks)
         assert by_config + by_code + (not found.trains) == 1, found.name
         assert found.control in CONTROLS
-        assert all(text.endswith(".") for text in (found.broken, found.seen, found.explanation))
+        assert all(text.endswith(".") for text in (found.broken, found.in_practice, found.explanation))
     with pytest.raises(UserError, match="same-crop"):
         failure_case("same-crops")
 

@@ -30,7 +30,7 @@ def test_stub_fails_solution_passes_and_each_wrong_answer_meets_its_own_hint(exe
 
 
 def test_other_wrong_answers_are_shown_the_first_case_that_differs(double):
-    assert double.verdict(lambda x: 6.0) == "Not yet: for (2) it gives 6, and 4 is wanted."
+    assert double.verdict(lambda x: 6.0) == "Not yet: for (2) it gives 6, and 4 is right."
 
 
 def test_errors_of_an_answer_are_reported_and_not_raised(double, capsys):
@@ -39,7 +39,7 @@ def test_errors_of_an_answer_are_reported_and_not_raised(double, capsys):
 
 
 def test_a_value_in_place_of_a_function_is_wrong(double):
-    assert double.verdict(6.0) == "Not yet: a function is asked for."
+    assert double.verdict(6.0) == "Not yet: a function is expected."
 
 
 def test_numbers_may_come_as_any_array(double):

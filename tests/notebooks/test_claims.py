@@ -65,7 +65,7 @@ def test_switched_off_a_mixing_is_its_base_and_mochi_takes_over_the_push():
     from mixviz.widgets import ContrastTable
 
     assert says("01_one_table", "MoCHi's synthetic negatives take over half of the push")
-    shares = mean_mass(ContrastTable(framework="moco-v2", mixing="mochi").seen.table)["gradient_share"]
+    shares = mean_mass(ContrastTable(framework="moco-v2", mixing="mochi").result.table)["gradient_share"]
     assert shares["own key"] == pytest.approx(0.5, abs=0.01)
     assert shares["synthetic"] > shares["queue"]
 
@@ -92,7 +92,7 @@ def test_ever_fewer_negatives_carry_the_probability():
 def test_fewer_of_the_further_negatives_are_false():
     from mixviz.widgets import HardnessMicroscope
 
-    rates = HardnessMicroscope().seen.rates
+    rates = HardnessMicroscope().result.rates
     assert says("02_hard_negatives", "about a third of the hardest sixteen or fewer, then less and less often")
     assert all(0.28 < rates[n - 1] < 0.38 for n in (1, 2, 4, 8, 16))
     assert (np.diff(rates[[n - 1 for n in (8, 16, 32, 64, 128, 256)]]) < 0).all()
@@ -143,7 +143,7 @@ def test_without_augmentation_imix_with_inputmix_gains():
 def test_each_head_follows_its_own_change():
     from mixviz.widgets import InvarianceFingerprint
 
-    found = InvarianceFingerprint("glyphs-n-pair+looc-turned-seed1", panel="fingerprint").seen.table
+    found = InvarianceFingerprint("glyphs-n-pair+looc-turned-seed1", panel="fingerprint").result.table
     moved = found.pivot(index="augmentation", columns="head", values="fall_off")
     notebook = "05_what_should_not_be_contrastive"
     assert says(notebook, "Blur hardly moves any head")

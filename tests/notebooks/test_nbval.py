@@ -96,7 +96,7 @@ def test_a_callback_that_breaks_when_a_control_is_moved_fails(changed):
 
 
 def test_a_wrong_formula_of_a_number_fails(changed):
-    wrong = "ContrastTable.numbers = lambda table: {'queries': len(table.seen.table.kind) + 1}"
+    wrong = "ContrastTable.numbers = lambda table: {'queries': len(table.result.table.kind) + 1}"
     (failed,) = failures(changed(CELLS[0], f"{CELLS[0]}\n{wrong}"))
     assert "Cell 2" in failed.splitlines()[0]
     assert "Cell outputs differ" in failed

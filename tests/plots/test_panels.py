@@ -9,8 +9,8 @@ from PIL import Image
 
 from mixviz.film import Film
 from mixviz.plots import panels
+from mixviz.plots.blit import BlitFigure
 from mixviz.plots.panels import CurvePanel, HardnessPanel, PathPanel, ProjectionPanel, PurityPanel
-from mixviz.plots.stage import Stage
 from mixviz.plots.style import figure
 
 EPOCHS = np.array([0, 1, 5])
@@ -126,8 +126,8 @@ def test_a_stage_shows_what_a_whole_drawing_shows():
     panel = HardnessPanel(FILMS)
     sheet = figure(4, 3)
     still(sheet)
-    stage = Stage(sheet, {})
-    first, empty, again = stage.shot(draw), stage.shot(lambda sheet: None), stage.shot(draw)
+    stage = BlitFigure(sheet, {})
+    first, empty, again = stage.render(draw), stage.render(lambda sheet: None), stage.render(draw)
     assert first == again != empty
     whole = figure(4, 3)
     still(whole)

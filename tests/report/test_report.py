@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from mixviz.__main__ import main
+from mixviz.analysis.heads import embed_set
 from mixviz.build import TrainSets, load_sets
 from mixviz.commands.report import short_names
 from mixviz.config import RunConfig
@@ -17,7 +18,7 @@ from mixviz.errors import UserError
 from mixviz.evaluate import Source, evaluate, keep
 from mixviz.pretrained import add, restore
 from mixviz.report.html import Report
-from mixviz.report.overview import look, overview
+from mixviz.report.overview import overview
 from mixviz.report.sections import differences, few_shot_intervals, how_it_is_read_out
 from mixviz.runs import Run
 from mixviz.train import train
@@ -44,7 +45,9 @@ def looked_at():
 @pytest.fixture(scope="module")
 def one(runs, looked_at):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mixviz.report.overview.look", lambda *given: looked_at.append(given[1]) or look(*given))
+        patch.setattr(
+            "mixviz.report.overview.embed_set", lambda *given: looked_at.append(given[1]) or embed_set(*given)
+        )
         return overview(runs[0], images=300)
 
 

@@ -35,20 +35,20 @@ class Line(Widget):
         }
         super().__init__(controls, values)
 
-    def look(self, slope: float, count: int, kind: str, **_: Any) -> np.ndarray:
+    def compute(self, slope: float, count: int, kind: str, **_: Any) -> np.ndarray:
         self.looks += 1
         if kind == "broken":
             raise UserError("a broken line has no slope: take another kind")
         return slope * np.arange(count)
 
     def numbers(self) -> dict[str, Any]:
-        return {"last": float(self.seen[-1]), "points": len(self.seen)}
+        return {"last": float(self.result[-1]), "points": len(self.result)}
 
     def draw(self, figure: Figure) -> None:
-        figure.add_subplot().plot(self.seen, "o-" if self.values["dots"] else "-")
+        figure.add_subplot().plot(self.result, "o-" if self.values["dots"] else "-")
 
     def caption(self) -> str:
-        return f"a line to {self.seen[-1]:g}"
+        return f"a line to {self.result[-1]:g}"
 
     def unused(self, count: int, **_: Any) -> dict[str, str]:
         return {"dots": "two points need no dots"} if count == 2 else {}
@@ -57,16 +57,16 @@ class Line(Widget):
 class StagedLine(Line):
     """The line beside a bar that is made first; only the line is drawn over the stage."""
 
-    moving: ClassVar[frozenset[str]] = frozenset({"slope"})
+    animated: ClassVar[frozenset[str]] = frozenset({"slope"})
 
-    def set_stage(self, figure: Figure) -> dict[str, Axes]:
+    def draw_static(self, figure: Figure) -> dict[str, Axes]:
         bar, plot = figure.subplots(1, 2)
         bar.set_title("bar")
         plot.set(xlim=(0, 10), ylim=(-20, 20))
         return {"plot": plot}
 
     def draw(self, figure: Figure, plot: Axes) -> None:
-        plot.plot(self.seen)
+        plot.plot(self.result)
 
 
 def pixels(widget: Widget) -> np.ndarray:
@@ -125,7 +125,7 @@ def test_a_wrong_state_is_one_clear_line(state):
 
 def test_what_has_no_meaning_is_reported_in_place_of_the_picture():
     line = Line(kind="broken")
-    assert line.seen is None
+    assert line.result is None
     assert "a broken line has no slope" in line.caption_widget.value
     line.set(kind="bent")
     assert line.numbers()["last"] == 2.0
@@ -167,7 +167,7 @@ def test_a_drive_is_folded_up_where_it_is_shown():
 
 def test_an_error_while_a_control_moves_is_not_swallowed():
     line = Line()
-    line.look = lambda **_: 1 / 0
+    line.compute = lambda **_: 1 / 0
     with pytest.raises(ZeroDivisionError):
         line.controls["slope"].value = 0.5
 

@@ -70,7 +70,7 @@ def test_the_players_hold_both_waves_and_their_sum_by_shares(sounds):
 
 def test_what_is_seen_is_not_the_spectrogram_of_what_is_heard(sounds):
     sounds.set(first=3, second=3, lam=0.5)
-    first, second, seen, heard_one = sounds.seen.spectrograms.values()
+    first, second, seen, heard_one = sounds.result.spectrograms.values()
     torch.testing.assert_close(seen, 0.5 * first + 0.5 * second)
     torch.testing.assert_close(heard_one[None], spectrograms(heard(sounds, "blend")[None]))
     assert (heard_one - seen).abs().max() > 0.1
@@ -81,8 +81,8 @@ def test_sounds_are_called_by_their_classes(sounds):
     data = networks.network(RECORDED[0]).held_out
     sounds.set(first=3, second=5)
     names = [data.class_names[data.labels[row]] for row in (6, 11, *range(len(data) - 6, len(data)))]
-    assert list(sounds.seen.spectrograms)[:2] == [f"first: {names[0]}", f"second: {names[1]}"]
-    assert sounds.seen.row["candidate"].tolist() == ["first", *names[2:5], "second", *names[5:]]
+    assert list(sounds.result.spectrograms)[:2] == [f"first: {names[0]}", f"second: {names[1]}"]
+    assert sounds.result.row["candidate"].tolist() == ["first", *names[2:5], "second", *names[5:]]
 
 
 def test_every_control_moves_the_picture(sounds):

@@ -29,22 +29,22 @@ class Row(CanvasWidget):
         super().__init__({"count": slider("dots", 1, 9, 3, 1)}, values)
         self.picture_widget.observe(lambda change: self.set(count=change["new"]), "touched")
 
-    def look(self, count: int) -> np.ndarray:
+    def compute(self, count: int) -> np.ndarray:
         if count == 9:
             raise UserError("nine dots have no room: take fewer")
         return np.arange(count)
 
     def numbers(self) -> dict[str, Any]:
-        return {"dots": len(self.seen)}
+        return {"dots": len(self.result)}
 
     def scene(self) -> dict[str, Any]:
-        return {"places": packed(self.seen)}
+        return {"places": packed(self.result)}
 
     def draw(self, figure: Figure) -> None:
-        figure.add_subplot().plot(self.seen, "o")
+        figure.add_subplot().plot(self.result, "o")
 
     def caption(self) -> str:
-        return f"{len(self.seen)} dots in a row"
+        return f"{len(self.result)} dots in a row"
 
 
 @pytest.fixture

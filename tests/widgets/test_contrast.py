@@ -13,7 +13,7 @@ from mixviz.analysis.targets import NONE, contrast_table
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.mixing import MIXINGS, MoCHi
 from mixviz.widgets import ContrastTable, Widget
-from mixviz.widgets.base import STAGES
+from mixviz.widgets.base import STATIC_KEPT
 from mixviz.widgets.networks import GLYPHS, network
 
 CANDIDATES = {  # of a query in a batch of 8, with a queue of 256, 16 synthetic negatives, and LooC's 3 key views
@@ -41,15 +41,15 @@ def test_it_shows_the_terms_of_the_framework(table, framework):
     method = glyphs.method(framework, temperature=0.2, queue_length=256)
     (term,) = method.terms(glyphs.views(list(range(8))))
     wanted = contrast_table(method.framework, term)
-    torch.testing.assert_close(table.seen.table.similarities, wanted.similarities)
-    torch.testing.assert_close(table.seen.table.probabilities, wanted.probabilities, equal_nan=True)
+    torch.testing.assert_close(table.result.table.similarities, wanted.similarities)
+    torch.testing.assert_close(table.result.table.probabilities, wanted.probabilities, equal_nan=True)
 
 
 @pytest.mark.parametrize("mixing", ["mixco", "imix"])
 @pytest.mark.parametrize("lam", [0.0, 0.3, 1.0])
 def test_the_share_is_what_the_slider_says(table, mixing, lam):
     table.set(framework="moco-v2", mixing=mixing, lam=lam)
-    targets = table.seen.table.targets[:, :8]  # over the keys of the batch; the queue has none
+    targets = table.result.table.targets[:, :8]  # over the keys of the batch; the queue has none
     own, rest = targets.diagonal(), targets.sum(dim=1) - targets.diagonal()
     blended = rest > 0 if lam < 1 else torch.ones(len(own), dtype=torch.bool)  # i-Mix may pair an image with itself
     assert blended.sum() >= len(own) - 2
@@ -60,12 +60,12 @@ def test_the_share_is_what_the_slider_says(table, mixing, lam):
 
 def test_mochi_synthesises_as_many_as_the_sliders_say(table):
     table.set(framework="moco-v2", mixing="mochi", hardest=32, pairs=64, towards=16)
-    assert table.seen.table.groups["synthetic"] == 80
+    assert table.result.table.groups["synthetic"] == 80
     glyphs = network(GLYPHS)
     mochi = MoCHi(hardest=32, pairs=64, towards_query=16)
     method = glyphs.method("moco-v2", mochi, temperature=0.2, queue_length=256)
     (term,) = method.terms(glyphs.views(list(range(8))), Generator().manual_seed(1))
-    torch.testing.assert_close(table.seen.table.similarities, contrast_table(method.framework, term).similarities)
+    torch.testing.assert_close(table.result.table.similarities, contrast_table(method.framework, term).similarities)
 
 
 @pytest.mark.parametrize("framework", list(FRAMEWORKS))
@@ -73,12 +73,12 @@ def test_mochi_synthesises_as_many_as_the_sliders_say(table):
 def test_every_pair_is_shown_or_says_why_not(table, framework, mixing):
     table.set(framework=framework, mixing=mixing, hardest=16, batch=8)
     if mixing in CANDIDATES.get(framework, {}):
-        is_candidate = table.seen.table.kind != NONE
+        is_candidate = table.result.table.kind != NONE
         assert table.numbers()["queries"] == len(is_candidate) == (4 if mixing == "mixco" else 8)
         assert is_candidate.sum(dim=1).max() == CANDIDATES[framework][mixing]
     elif not table.problem:
         assert (framework, mixing) not in itertools.product(CANDIDATES, CANDIDATES["moco-v2"])
-        assert table.numbers()["queries"] == len(table.seen.table.kind)
+        assert table.numbers()["queries"] == len(table.result.table.kind)
     else:
         assert MIXINGS[mixing].needs_negatives
         assert ": " in table.problem
@@ -87,9 +87,9 @@ def test_every_pair_is_shown_or_says_why_not(table, framework, mixing):
 
 def test_a_sharper_temperature_gives_the_hardest_more(table):
     table.set(framework="moco-v2", temperature=1.0)
-    flat = table.seen.table.probabilities[:, 1:].amax(dim=1)
+    flat = table.result.table.probabilities[:, 1:].amax(dim=1)
     table.set(temperature=0.02)
-    assert (table.seen.table.probabilities[:, 1:].amax(dim=1) > flat).all()
+    assert (table.result.table.probabilities[:, 1:].amax(dim=1) > flat).all()
 
 
 def test_the_weight_of_the_blends_is_their_part_of_the_loss(table):
@@ -116,7 +116,7 @@ def test_a_stage_that_was_left_is_found_again(table):
     for batch in (4, 16, 8):
         table.controls["batch"].value = batch
     assert table.picture() == first
-    assert 3 <= len(table._stages) <= STAGES
+    assert 3 <= len(table._static) <= STATIC_KEPT
 
 
 def test_controls_that_do_not_matter_are_greyed_out(table):
@@ -128,4 +128,4 @@ def test_controls_that_do_not_matter_are_greyed_out(table):
 
 
 def test_looc_on_a_run_without_its_spaces_is_refused():
-    assert "LooC is to be seen on a run with LooC" in ContrastTable(GLYPHS, mixing="looc").problem
+    assert "LooC needs a run with LooC" in ContrastTable(GLYPHS, mixing="looc").problem

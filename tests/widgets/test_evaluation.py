@@ -35,7 +35,7 @@ def seeds() -> SeedVerdict:
 
 
 def test_the_table_of_the_recording_has_all_readings_of_its_checkpoint(shown):
-    table = shown.seen
+    table = shown.result
     assert table["reading"].tolist() == [reading.name for reading in NAMED_PROTOCOLS]
     results = {label: result.accuracy for label, result in find(GLYPHS).own_results().items()}
     rows = table.set_index("reading")["accuracy"]
@@ -56,13 +56,13 @@ def test_the_table_of_the_recording_has_all_readings_of_its_checkpoint(shown):
 )
 def test_filters_keep_what_they_say_and_the_reference(shown, values, kept):
     wanted = [reading.name for place, reading in enumerate(NAMED_PROTOCOLS) if kept(reading) or place == 0]
-    assert shown.set(**values).seen["reading"].tolist() == wanted
+    assert shown.set(**values).result["reading"].tolist() == wanted
     assert shown.numbers()["read-outs"] == len(wanted)
     assert shown.caption().count("read-outs") == 1
 
 
 def test_numbers_are_of_the_rows_that_are_shown(shown):
-    table = shown.set(family="nearest neighbours").seen
+    table = shown.set(family="nearest neighbours").result
     best = table.sort_values("accuracy").iloc[-1]
     assert shown.numbers()["highest"] == f"{best.reading} {best.points:+.1f}"
     assert shown.numbers()["reference"] == 100 * table["accuracy"].iloc[0]
@@ -70,7 +70,7 @@ def test_numbers_are_of_the_rows_that_are_shown(shown):
 
 def test_every_control_of_the_comparison_changes_what_is_seen(shown):
     for name, control in shown.controls.items():
-        seen = [shown.look(**(shown.defaults | {name: stop}))["reading"] for stop in stops(control)]
+        seen = [shown.compute(**(shown.defaults | {name: stop}))["reading"] for stop in stops(control)]
         assert len({tuple(readings) for readings in seen}) > 1, name
 
 
@@ -85,8 +85,8 @@ def test_a_run_without_a_table_is_read_out_once_on_a_few_images(tmp_path, monkey
 
     monkeypatch.setattr("mixviz.widgets.evaluation.compare_protocols", few)
     widget = ProtocolComparison(run, images=200)
-    assert widget.seen["reading"].tolist() == [reading.name for reading in short]
-    assert len(widget.set(peeking=False).seen) == 2
+    assert widget.result["reading"].tolist() == [reading.name for reading in short]
+    assert len(widget.set(peeking=False).result) == 2
     assert "glyphs" in widget.caption()
     ProtocolComparison(str(run.path), images=200)
     assert calls == [(200, 200)]

@@ -61,11 +61,11 @@ def test_every_epoch_has_a_picture_of_its_own_and_the_same_again(scrubber):
 
 
 def test_the_stage_is_drawn_again_for_other_panels_only(scrubber):
-    stages = list(scrubber._stages.values())
+    stages = list(scrubber._static.values())
     scrubber.controls["epoch"].value = 2
-    assert list(scrubber._stages.values()) == stages
+    assert list(scrubber._static.values()) == stages
     scrubber.controls["left"].value = "kNN"
-    assert len(scrubber._stages) == len(stages) + 1
+    assert len(scrubber._static) == len(stages) + 1
 
 
 @pytest.mark.parametrize("panel", PANELS)
@@ -144,7 +144,7 @@ def test_one_run_and_runs_of_one_method(undrawn):
     assert alone.controls["epoch"].options[-1][1] == 12
     both = FilmScrubber(["glyphs-moco-v2-seed1", "cifar-10-jpeg-moco-v2-seed1"], left="purity", epoch=20)
     assert list(both.films) == [f"{MOCO} (glyphs-moco-v2-seed1)", f"{MOCO} (cifar-10-jpeg-moco-v2-seed1)"]
-    assert len(both.seen["purity"].shares) == 1  # other classes cannot be compared
+    assert len(both.result["purity"].shares) == 1  # other classes cannot be compared
 
 
 def test_what_cannot_be_shown_is_one_clear_line(scrubber):

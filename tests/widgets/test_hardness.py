@@ -6,7 +6,7 @@ import torch
 from torch import Generator
 
 from mixviz.analysis.hardness import hardness, of_own_class
-from mixviz.analysis.microscope import NEGATIVE, OWN_KEY, TOWARDS
+from mixviz.analysis.query_candidates import NEGATIVE, OWN_KEY, TOWARDS
 from mixviz.analysis.targets import contrast_table
 from mixviz.errors import UserError
 from mixviz.mixing import MoCHi
@@ -44,7 +44,7 @@ def test_shares_and_rates_are_those_of_the_core(microscope, oracle, hardest, tem
     microscope.set(query=5, oracle=oracle, hardest=hardest, temperature=temperature)
     method, term, labels = core(oracle, hardest, temperature)
     table = contrast_table(method.framework, term)
-    found = microscope.seen.candidates
+    found = microscope.result.candidates
     columns = torch.tensor(found["column"].to_numpy())
     np.testing.assert_allclose(found["similarity"], table.similarities[5][columns], atol=1e-5)
     np.testing.assert_allclose(found["gradient_share"], table.gradient_share[5][columns], atol=1e-5)
@@ -72,8 +72,8 @@ def test_the_hardest_negative_in_the_list_is_the_image_of_the_nearest_key(micros
 
 
 def test_distance_from_the_middle_is_the_angle_to_the_query(microscope):
-    cosines = np.cos(np.radians(np.linalg.norm(microscope.seen.layout, axis=1)))
-    np.testing.assert_allclose(cosines, microscope.seen.candidates["similarity"], atol=1e-4)
+    cosines = np.cos(np.radians(np.linalg.norm(microscope.result.layout, axis=1)))
+    np.testing.assert_allclose(cosines, microscope.result.candidates["similarity"], atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["query", "hardest", "pairs", "towards", "temperature", "queue", "oracle"])
@@ -95,23 +95,23 @@ def test_the_oracle_leaves_none_of_the_own_class(microscope):
     assert microscope.numbers()["false among N"] > 0
     microscope.set(oracle=True)
     assert microscope.numbers()["false among N"] == 0
-    assert microscope.seen.pushes["false"].sum() == 0
+    assert microscope.result.pushes["false"].sum() == 0
 
 
 def test_a_sharper_temperature_gives_the_hardest_more(microscope):
-    shares = [microscope.set(temperature=t).seen.candidates["gradient_share"].iloc[0] for t in (1.0, 0.2, 0.06)]
+    shares = [microscope.set(temperature=t).result.candidates["gradient_share"].iloc[0] for t in (1.0, 0.2, 0.06)]
     assert shares[0] < shares[1] < shares[2]
 
 
 def test_without_mixtures_it_is_moco(microscope):
     microscope.set(pairs=0, towards=0)
-    assert microscope.seen.pushes.index.tolist() == [OWN_KEY, NEGATIVE]
+    assert microscope.result.pushes.index.tolist() == [OWN_KEY, NEGATIVE]
     assert microscope.controls["hardest"].disabled
     assert TOWARDS not in microscope.caption()
 
 
 def test_the_sentence_shares_out_the_gradient(microscope):
-    pushes = microscope.seen.pushes["gradient_share"]
+    pushes = microscope.result.pushes["gradient_share"]
     assert f"pulled by its key with {pushes[OWN_KEY]:.0%} of the gradient" in microscope.caption()
     assert f"{pushes[NEGATIVE]:.0%} by real negatives" in microscope.caption()
 
@@ -143,7 +143,7 @@ def test_without_labels_nothing_is_called_false(monkeypatch):
     assert microscope.controls["oracle"].disabled
     assert "false among N" not in microscope.numbers()
     assert "own class" not in microscope.caption()
-    assert microscope.seen.candidates["false"].isna().all()
+    assert microscope.result.candidates["false"].isna().all()
     nothing = replace(glyphs.sets, data=glyphs.sets.data.model_copy(update={"holdout": 0}))
     monkeypatch.setattr(networks, "network", lambda run: replace(glyphs, sets=nothing))
     with pytest.raises(UserError, match="holdout"):
@@ -153,4 +153,4 @@ def test_without_labels_nothing_is_called_false(monkeypatch):
 def test_an_encoder_with_more_spaces_is_asked_in_its_first():
     looc = HardnessMicroscope("glyphs-n-pair+looc-turned-seed1")
     assert not looc.problem
-    assert looc.seen.pushes.loc[OWN_KEY, "gradient_share"] == pytest.approx(0.5, abs=1e-4)
+    assert looc.result.pushes.loc[OWN_KEY, "gradient_share"] == pytest.approx(0.5, abs=1e-4)

@@ -75,7 +75,7 @@ def test_neighbours_are_those_of_the_changed_image(widget, looc):
     among = embed(looc, looc.pixels(np.arange(AMONG), test=True))
     changed = embed(looc, looc.pixels([7], test=True).rot90(3, (2, 3)))
     hue = looc.test.factors["hue"]
-    for head, found in widget.seen.neighbours.items():
+    for head, found in widget.result.neighbours.items():
         wanted = (among[head] @ changed[head][0]).topk(NEAREST).indices
         assert found.tolist() == wanted.tolist()
         assert widget.numbers()[f"{head}: same hue"] == pytest.approx((hue[wanted] == hue[7]).mean())
@@ -84,10 +84,10 @@ def test_neighbours_are_those_of_the_changed_image(widget, looc):
 def test_at_no_strength_no_head_moves_and_the_image_is_its_own_nearest(widget):
     for augmentation in AUGMENTATIONS:
         widget.set(augmentation=augmentation, strength=0.0, panel="neighbours")
-        torch.testing.assert_close(widget.seen.perturbed.image, widget.seen.image, atol=1e-5, rtol=0)
+        torch.testing.assert_close(widget.result.perturbed.image, widget.result.image, atol=1e-5, rtol=0)
         for head in ("backbone", "all", "color", "rotation"):
             assert widget.numbers()[f"{head}: cosine, distance"] == [1.0, 0.0]
-            assert widget.seen.neighbours[head][0] == widget.values["image"]
+            assert widget.result.neighbours[head][0] == widget.values["image"]
 
 
 @pytest.mark.parametrize("panel", ["curve", "neighbours", "fingerprint"])
@@ -105,7 +105,7 @@ def test_every_control_changes_the_picture(widget, panel):
 
 def test_a_base_without_looc_has_no_heads_of_its_own(widget):
     widget.set(network=GLYPHS_TURNED)
-    assert list(widget.seen.perturbed.embeddings) == ["backbone", "all"]
+    assert list(widget.result.perturbed.embeddings) == ["backbone", "all"]
     assert "head: all" in widget.caption()
     assert "rotation" not in widget.caption().partition(":")[2]
 

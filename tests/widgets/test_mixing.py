@@ -78,7 +78,7 @@ def test_imix_blends_as_mixco_does_and_n_pair_has_no_queue(lab):
 
 def test_cutmix_pastes_a_box_whose_area_is_the_second_targets(lab):
     lab.set(mixing="imix", kind="cutmix", lam=0.5, down=0.25, across=0.75)
-    first, query, second = lab.seen.images
+    first, query, second = lab.result.images
     pasted = (query != first).any(dim=0) | ((query == second).all(dim=0) & (first == second).all(dim=0))
     inside = torch.zeros(16, 16, dtype=torch.bool)
     inside[0:9, 7:16] = True  # sides of 10, centre at (4, 12): cut off above and on the right
@@ -89,7 +89,7 @@ def test_cutmix_pastes_a_box_whose_area_is_the_second_targets(lab):
 
 def test_plain_queries_the_first_image_only(lab):
     lab.set(mixing="plain", framework="n-pair")
-    assert torch.equal(lab.seen.images[0], lab.seen.images[1])
+    assert torch.equal(lab.result.images[0], lab.result.images[1])
     assert lab.numbers()["targets"] == [1.0, 0.0]
     assert lab.controls["lam"].disabled
     expected = row_by_hand(RECORDED[0], image(RECORDED[0], 0), 0, 1, 0.1, queue=0)
@@ -100,7 +100,7 @@ def test_byol_has_targets_but_no_probabilities(lab):
     lab.set(framework="byol", mixing="imix")
     assert lab.numbers()["targets"] == pytest.approx([0.7, 0.3])
     assert np.isnan(lab.numbers()["probabilities"]).all()
-    assert lab.seen.row["candidate"].tolist() == ["first", "second"]
+    assert lab.result.row["candidate"].tolist() == ["first", "second"]
 
 
 def curves_by_hand(name: str) -> np.ndarray:
@@ -178,11 +178,11 @@ def test_a_drive_goes_to_both_ends_of_everything(lab):
 
 def test_curves_and_stage_are_made_once_and_sliders_only_move_over_them(lab):
     lab.set(lam=0.1)
-    made, stages = blend_path.cache_info().misses, list(lab._stages.values())
+    made, stages = blend_path.cache_info().misses, list(lab._static.values())
     for name, value in {"lam": 0.9, "first": 7, "second": 2, "temperature": 0.5}.items():
         lab.controls[name].value = value
     assert blend_path.cache_info().misses == made
-    assert list(lab._stages.values()) == stages
+    assert list(lab._static.values()) == stages
 
 
 def test_a_moved_stage_shows_what_a_fresh_one_shows(lab):
@@ -190,7 +190,7 @@ def test_a_moved_stage_shows_what_a_fresh_one_shows(lab):
     for name, value in {"lam": 0.7, "first": 9, "temperature": 0.3}.items():
         lab.controls[name].value = value
     moved = picture(lab)
-    lab._stages.clear()
+    lab._static.clear()
     lab.refresh()
     assert np.abs(moved - picture(lab)).mean() < 0.5
 
@@ -207,7 +207,7 @@ def test_the_caption_says_what_is_seen_and_what_replaces_it(lab):
     share = lab.numbers()["share"]
     assert f"Of the two, {PLAIN} gives {share:.2f} to the first" in lab.caption()
     assert "0.70 on the first image's key, 0.30 on the second's" in lab.caption()
-    assert "trained on CIFAR-10 (JPEG), which is not on this machine: glyphs stand in" in lab.caption()
+    assert "trained on CIFAR-10 (JPEG), which is not on this machine: glyphs replace it" in lab.caption()
 
 
 @pytest.mark.parametrize(("name", "framework"), [(GLYPHS, "moco-v2"), (GLYPHS_LOOC, "n-pair")])
@@ -215,7 +215,7 @@ def test_one_run_of_ones_own(name, framework):
     own = MixingLab(name, framework=framework)
     assert not own.problem
     assert own.controls["network"].disabled
-    assert "stand in" not in own.caption()
+    assert "glyphs replace" not in own.caption()
     assert list(own.numbers())[-1] == f"{networks.find(name).config.method.name}: error, τ, range"
 
 
@@ -230,7 +230,7 @@ def test_bad_input_is_one_clear_line(monkeypatch):
     glyphs = networks.network(GLYPHS)
     few = replace(glyphs, sets=replace(glyphs.sets, data=glyphs.sets.data.model_copy(update={"holdout": 5})))
     monkeypatch.setattr(networks, "network", lambda run: few)
-    with pytest.raises(UserError, match="holds out 5 images, 8 are wanted"):
+    with pytest.raises(UserError, match="holds out 5 images, 8 are needed"):
         MixingLab(GLYPHS)
 
 

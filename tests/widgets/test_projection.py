@@ -76,7 +76,7 @@ def test_points_lie_as_their_principal_components_do_and_the_trait_counts_from_a
     for axis, sign in ((0, 1), (1, -1)):
         seen = np.corrcoef(points[:, axis], sign * wanted[:, axis])[0, 1]
         assert abs(seen) == pytest.approx(1, abs=1e-4)
-    upper = int(widget.seen.layout[:, 1].argmax())
+    upper = int(widget.result.layout[:, 1].argmax())
     assert points[upper, 1] == 0
 
 

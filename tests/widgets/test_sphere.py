@@ -70,7 +70,7 @@ def test_the_same_seed_gives_the_same_numbers(lab):
 
 def test_the_circle_is_flat_and_stacked(lab):
     lab.set(dim=2).run(8)
-    shown, points = points_of(lab), lab.seen.points.numpy()
+    shown, points = points_of(lab), lab.result.points.numpy()
     radii = np.linalg.norm(shown, axis=1)
     assert (shown[:, 2] == 0).all()
     assert radii.min() == pytest.approx(1)

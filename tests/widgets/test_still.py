@@ -30,19 +30,19 @@ class Wave(Widget):
         }
         super().__init__(controls, values)
 
-    def look(self, kind: str, height: float, turns: int, dotted: bool) -> np.ndarray:
+    def compute(self, kind: str, height: float, turns: int, dotted: bool) -> np.ndarray:
         if kind == "none":
             raise UserError("there is no wave: take </script> another kind")
         return height * getattr(np, {"sine": "sin", "cosine": "cos"}[kind])(np.linspace(0, turns * 6.28, 50))
 
     def numbers(self) -> dict[str, Any]:
-        return {"peak": float(self.seen.max()), "mean": float("nan")}
+        return {"peak": float(self.result.max()), "mean": float("nan")}
 
     def draw(self, figure) -> None:
-        figure.add_subplot().plot(self.seen, ":" if self.values["dotted"] else "-")
+        figure.add_subplot().plot(self.result, ":" if self.values["dotted"] else "-")
 
     def caption(self) -> str:
-        return f"a wave of height {self.seen.max():.2f}"
+        return f"a wave of height {self.result.max():.2f}"
 
     def unused(self, kind: str, **_: Any) -> dict[str, str]:
         return {"height": "there is no wave"} if kind == "none" else {}

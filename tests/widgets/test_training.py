@@ -45,7 +45,7 @@ def slow_down(monkeypatch, seconds: float = 0.05):
 def test_the_config_is_that_of_the_controls(panel):
     panel.set(framework="moco-v2", mixing=["mochi", "mixco"], temperature=0.1, lr=0.07, mochi_hardest=64, hue=0.3)
     wanted = {**SMALL, "framework": "moco-v2", "mixing": ["mixco", "mochi"], "temperature": 0.1, "lr": 0.07}
-    assert panel.seen.config == RunConfig.of(**wanted, mochi_hardest=64, hue=0.3)
+    assert panel.result.config == RunConfig.of(**wanted, mochi_hardest=64, hue=0.3)
     assert panel.numbers()["method"] == "moco-v2 + mixco + mochi"
     assert "lr 0.07" in panel.numbers()["settings"]
 
@@ -106,7 +106,7 @@ def test_an_event_loop_shows_progress_from_the_main_thread(panel, glyphs, monkey
     assert len(shares) > 2
     assert list(shares) == sorted(shares)
     assert set(threads) == {threading.main_thread()}
-    assert "finished, 2.0 of 2 epochs" in panel._told.value
+    assert "finished, 2.0 of 2 epochs" in panel._status.value
 
 
 def test_a_run_that_is_stopped_before_its_first_batch_does_not_keep_the_bar_of_the_last_one(panel, glyphs, monkeypatch):
@@ -125,7 +125,7 @@ def test_what_goes_wrong_in_training_is_reported_and_raised(panel, glyphs):
     panel.start()
     with pytest.raises(NonFiniteLoss):
         panel.wait()
-    assert "failed: the loss is not finite" in panel._told.value
+    assert "failed: the loss is not finite" in panel._status.value
 
 
 def test_data_that_are_not_there_are_reported_and_leave_no_run(tmp_path):
@@ -193,7 +193,7 @@ def test_settings_that_have_no_say_are_greyed_out(panel):
     panel.set(data="digits", jitter=0.3)
     assert not {"target", "tabular_dropout"} & idle()
     assert {"image_size", "sample_rate", "jitter", "hue"} <= idle()
-    assert panel.seen.config.data.domain == "tabular"
+    assert panel.result.config.data.domain == "tabular"
 
 
 @pytest.mark.parametrize("mixing", MIXINGS)
@@ -225,7 +225,7 @@ def test_state_comes_back_with_values_between_the_steps(panel, tmp_path):
     panel.set(mixing=["mixco"], lr=0.07, decay_epochs=(3, 4), symmetric=True, backbone="package.module:Class", hue=0.12)
     again = TrainingPanel.from_state(panel.state(), root=tmp_path)
     assert again.values == panel.values
-    assert again.seen.config == panel.seen.config
+    assert again.result.config == panel.result.config
 
 
 @pytest.mark.parametrize("values", [{"lr": -1}, {"epoch": 3}, {"hue": 0.7}, {"framework": "moco"}])
@@ -248,15 +248,15 @@ def test_the_few_that_matter_are_in_front_and_all_are_there(panel):
 def test_noise_of_a_slider_in_a_browser_is_no_setting(panel):
     panel.controls["sgd_momentum"].value = 0.9000000000000001
     panel.controls["hue"].value = 0.30000000000000004
-    assert panel.seen.config.optimizer.sgd_momentum == 0.9
-    assert panel.seen.config.augment.hue == 0.3
-    assert "hue 0.3" in panel.seen.changed
-    assert "sgd_momentum" not in panel.seen.changed
+    assert panel.result.config.optimizer.sgd_momentum == 0.9
+    assert panel.result.config.augment.hue == 0.3
+    assert "hue 0.3" in panel.result.changed
+    assert "sgd_momentum" not in panel.result.changed
 
 
 def test_buttons_tell_what_is_wrong(panel):
     panel._press(panel.resume)
-    assert "no run here was stopped" in panel._told.value
+    assert "no run here is unfinished" in panel._status.value
 
 
 def test_progress_is_reported_in_images_a_second_and_time_left(panel, glyphs):

@@ -46,14 +46,14 @@ class Observation:
     seed: int
     value: float
     setting: Setting
-    place: Hashable = None  # a table, whose arms are compared even where their settings differ
+    place: Hashable = None  # a table, whose arms are compared even if their settings differ
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """An arm against its base over the seeds that both have; accuracies in %, their differences in points."""
 
-    value: float  # mean of the arm, or of its difference to an arm of its own
+    value: float  # mean of the arm, or of its difference to its own base
     base_value: float
     difference: float
     low: float  # 95 % interval of the mean difference; NaN below two seeds

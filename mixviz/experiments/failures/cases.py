@@ -36,7 +36,7 @@ class FailureCase:
     name: str
     title: str
     broken: str  # what is broken
-    seen: str  # where it happens in practice
+    in_practice: str  # where it happens in practice
     explanation: str  # why the signature follows
     signature: Signature
     control: str  # of CONTROLS
@@ -84,8 +84,8 @@ CASES: tuple[FailureCase, ...] = (
         name="cold-temperature",
         title="Temperature too small",
         broken="The temperature τ is 0.01 where it should be 0.2.",
-        seen="Temperatures do not carry over: 0.05 to 0.5 are used by methods that look alike, and a value that was "
-        "chosen for one loss, head or data set is used for another.",
+        in_practice="Temperatures do not carry over: 0.05 to 0.5 are used by methods that look alike, and a value that "
+        "was chosen for one loss, head or data set is used for another.",
         explanation="The gradient grows with 1/τ, so that the same learning rate takes steps twenty times as long, "
         "along the one or two hardest negatives of each query. An untrained network maps all images to "
         "nearly one point, and they never come apart.",
@@ -104,8 +104,8 @@ CASES: tuple[FailureCase, ...] = (
         name="no-momentum",
         title="Momentum encoder without momentum",
         broken="The momentum is 0: the key encoder is a copy of the query encoder after every step.",
-        seen="MoCo's authors report that training fails at 0; swapping the two arguments of the moving average comes "
-        "close to it.",
+        in_practice="MoCo's authors report that training fails at 0; swapping the two arguments of the moving average "
+        "comes close to it.",
         explanation="Keys in the queue come from as many different encoders as there were steps since, and change as "
         "fast as the network. The similarity of a query to them says little about the images, and the network "
         "learns little from it: the loss stays near that of a uniform guess.",
@@ -119,8 +119,8 @@ CASES: tuple[FailureCase, ...] = (
         title="BatchNorm gives the answer away",
         broken="One BatchNorm over the whole batch, of the queries and of their keys: the batch is neither split nor "
         "shuffled.",
-        seen="MoCo on one GPU: shuffling a batch that is not split changes nothing, since its statistics are the same "
-        "in any order. Several public codes skip both there.",
+        in_practice="MoCo on one GPU: shuffling a batch that is not split changes nothing, since its statistics are "
+        "the same in any order. Several public codes skip both there.",
         explanation="A query and its key were normalised by statistics of the same images, a key of the queue by "
         "those of others: a cue by which training mode can find the key, and which is gone in evaluation "
         "mode. A network as small as this one does not find it in runs as short as these, nor where "
@@ -139,7 +139,8 @@ CASES: tuple[FailureCase, ...] = (
         name="wrong-partners",
         title="Blends with the wrong labels",
         broken="i-Mix blends the inputs by a permutation and the labels by its inverse.",
-        seen="Code that mixes keys instead of queries must label by the inverse permutation; a public i-Mix does not.",
+        in_practice="Code that mixes keys instead of queries must label by the inverse permutation; a public i-Mix "
+        "does not.",
         explanation="The larger share of each label is still right, so training continues and nothing crashes. The "
         "smaller share asks for an image that is not in the blend: its loss cannot be lowered by looking. "
         "After three epochs accuracy is the same; only the loss reveals it.",
@@ -154,7 +155,7 @@ CASES: tuple[FailureCase, ...] = (
         name="unfrozen-probe",
         title="A linear probe that is not linear",
         broken="The backbone is trained along with the probe, for three epochs with labels.",
-        seen="`encoder.requires_grad = False` gives a module an attribute and freezes nothing; "
+        in_practice="`encoder.requires_grad = False` gives a module an attribute and freezes nothing; "
         "`requires_grad_(False)` was meant. The numbers of a much used repository were three to four points too "
         "high for years.",
         explanation="This measures supervised training. Any encoder looks good, even a random one, so the "
@@ -169,8 +170,8 @@ CASES: tuple[FailureCase, ...] = (
         name="imagenet-stem",
         title="ImageNet's stem on small images",
         broken="The first layer is 7x7 with stride 2, followed by a max-pool with stride 2, on images of 32 px.",
-        seen="A ResNet from a model zoo is taken as it is for CIFAR: accuracies fall short of the published ones by "
-        "ten points or more, with the same code for everything else.",
+        in_practice="A ResNet from a model zoo is taken as it is for CIFAR: accuracies fall short of the published "
+        "ones by ten points or more, with the same code for everything else.",
         explanation="After the stem 8x8 places are left of 32x32, and strokes of two or three pixels are gone. The "
         "task is still learned, but less well; kNN hardly shows it.",
         signature=Signature(
@@ -184,8 +185,8 @@ CASES: tuple[FailureCase, ...] = (
         name="same-crop",
         title="Both views from one crop",
         broken="The key view is cut out at the query's own place.",
-        seen="It happens when the random numbers of the crop are drawn once for both views, or when the image is "
-        "cropped before the views are made.",
+        in_practice="It happens when the random numbers of the crop are drawn once for both views, or when the image "
+        "is cropped before the views are made.",
         explanation="Both views show the same strokes at the same places, so comparing pixels is enough: training "
         "looks better than ever. On independent crops the network finds its keys less often.",
         signature=Signature(
@@ -202,8 +203,8 @@ CASES: tuple[FailureCase, ...] = (
         name="inverted-views",
         title="LooC's views the wrong way round",
         broken="The key view of an augmentation shares everything with the query except that augmentation.",
-        seen="A public LooC draws its views like this. The paper shares the left-out augmentation and draws all else "
-        "anew.",
+        in_practice="A public LooC draws its views like this. The paper shares the left-out augmentation and draws "
+        "everything else independently.",
         explanation="The space that should keep the augmentation is taught to ignore it: its positive differs from "
         "the query in nothing else.",
         signature=Signature(
@@ -220,8 +221,8 @@ CASES: tuple[FailureCase, ...] = (
         name="stale-queue",
         title="The stale queue",
         broken="The queue holds the keys of 32 steps, not of 2, while the momentum stays 0.99.",
-        seen="The queue of a long training in large batches is kept for a short one in small batches. It was so in an "
-        "earlier version of this project: on photographs the loss rose again before its end, and mixings looked "
+        in_practice="The queue of a long training in large batches is kept for a short one in small batches. It was so "
+        "in an earlier version of this project: on photographs the loss rose again before its end, and mixings looked "
         "worse than they are.",
         explanation="The oldest keys come from an encoder that has since changed. New keys are nearer to a query "
         "than old ones, so the loss falls when the network tells new keys from old, and it need not "

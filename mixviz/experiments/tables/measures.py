@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from mixviz.analysis.frechet import frechet_distance
 from mixviz.analysis.geometry import geometry
-from mixviz.analysis.heads import ALL, factor_readout, head_names, heads
+from mixviz.analysis.heads import ALL, embed_set, factor_readout, head_names, heads
 from mixviz.build import hold_out
 from mixviz.data import Dataset
 from mixviz.domains import domain_of
@@ -23,7 +23,6 @@ from mixviz.evaluate import Source, evaluate, extract, read_out
 from mixviz.experiments.arms import Sets
 from mixviz.experiments.result_file import kept_measures
 from mixviz.experiments.study import blend_measures, head_measures, proxy_measures
-from mixviz.report.overview import look
 from mixviz.runs import Run
 from mixviz.train import clean_batches
 
@@ -75,7 +74,7 @@ def spread(run: Run, sets: Sets) -> dict[str, float]:
     """Uniformity, effective rank and class alignment of test embeddings, of the backbone and of each head."""
     labels = None if sets[1].labels is None else torch.as_tensor(sets[1].labels)
     found = {}
-    for name, embeddings in look(run.encoder(), sets[1], head_names(run.config)).items():
+    for name, embeddings in embed_set(run.encoder(), sets[1], head_names(run.config)).items():
         numbers = geometry(embeddings, labels).summary
         found |= {f"{key.replace('_', ' ')}: {'head' if name == ALL else name}": v for key, v in numbers.items()}
     return found
@@ -105,7 +104,7 @@ def train_to_test(embedder: Embedder, sets: Sets, holdout: int) -> float:
 def rotation_by_head(run: Run, sets: Sets) -> dict[str, float]:
     """kNN accuracy of four orientations, from the backbone and from each embedding space."""
     turned, names = [turn(images) for images in sets], head_names(run.config)
-    seen = [look(run.encoder(), images, names) for images in turned]
+    seen = [embed_set(run.encoder(), images, names) for images in turned]
     table = factor_readout(seen[0], seen[1], turned[0], turned[1], ("rotation",), "knn")
     return {f"knn: rotation, {row['head']}": 100 * row["accuracy"] for row in table.to_dict("records")}
 

@@ -14,7 +14,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from mixviz.analysis.microscope import NEGATIVE, OWN_KEY, PAIR, TOWARDS
+from mixviz.analysis.query_candidates import NEGATIVE, OWN_KEY, PAIR, TOWARDS
 from mixviz.plots.neighbours import OTHER, SAME
 from mixviz.plots.style import COLOURS, log_scale
 
@@ -110,7 +110,7 @@ def listed(found: pd.DataFrame) -> dict[int, int]:
 
 
 def frame_images(ax: Axes) -> Axes:
-    """The kinds of candidates that are listed, beside their images."""
+    """The kinds of listed candidates, next to their images."""
     ax.set_xlim(0, NAMES_WIDTH)
     ax.set_ylim(ROWS - 0.5, -0.5)
     ax.set_axis_off()

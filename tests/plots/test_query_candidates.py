@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from mixviz.analysis.microscope import KINDS, NEGATIVE, OWN_KEY, PAIR, TOWARDS
-from mixviz.plots import microscope
+from mixviz.analysis.query_candidates import KINDS, NEGATIVE, OWN_KEY, PAIR, TOWARDS
+from mixviz.plots import query_candidates as pictures
 from mixviz.plots.neighbours import OTHER, SAME
 from mixviz.plots.style import COLOURS, figure
 
@@ -32,7 +32,7 @@ def ax():
 
 
 def test_candidates_are_where_the_layout_says_by_kind_and_class(ax):
-    microscope.plot_surroundings(microscope.frame_surroundings(ax), candidates(), LAYOUT)
+    pictures.plot_surroundings(pictures.frame_surroundings(ax), candidates(), LAYOUT)
     negatives, pairs, towards, ways = ax.collections
     np.testing.assert_allclose(negatives.get_offsets(), LAYOUT[[2, 3]])
     assert [to_hex(colour) for colour in negatives.get_facecolors()[:, :3]] == [OTHER, SAME]
@@ -42,21 +42,21 @@ def test_candidates_are_where_the_layout_says_by_kind_and_class(ax):
     np.testing.assert_allclose(ways.get_segments()[0], LAYOUT[[2, 1, 3]])
     np.testing.assert_allclose(ax.get_lines()[-1].get_xydata(), LAYOUT[[4]])
     radius = np.hypot(*ax.get_lines()[0].get_xydata().T)
-    np.testing.assert_allclose(np.cos(np.radians(radius)), microscope.RINGS[0])
+    np.testing.assert_allclose(np.cos(np.radians(radius)), pictures.RINGS[0])
 
 
 def test_what_is_too_far_away_is_left_out(ax):
     far = LAYOUT * [1, 10]
-    microscope.plot_surroundings(ax, candidates(), far)
+    pictures.plot_surroundings(ax, candidates(), far)
     assert len(ax.collections[0].get_offsets()) == 1
 
 
 def test_the_list_has_fixed_rows_for_each_kind():
-    assert microscope.listed(candidates()) == {0: 4, 1: 2, 2: 3, 7: 1, 11: 0}
+    assert pictures.listed(candidates()) == {0: 4, 1: 2, 2: 3, 7: 1, 11: 0}
 
 
 def test_bars_are_shares_in_the_colours_of_the_classes(ax):
-    microscope.plot_shares(microscope.frame_shares(ax), candidates())
+    pictures.plot_shares(pictures.frame_shares(ax), candidates())
     (bars,) = ax.collections
     ends = {int(bar[1, 1]): bar[1, 0] for bar in bars.get_segments()}
     assert ends == pytest.approx({0: 0.5, 1: 0.1, 2: 0.05, 7: 0.15, 11: 0.2})
@@ -67,10 +67,10 @@ def test_bars_are_shares_in_the_colours_of_the_classes(ax):
 
 def test_images_stand_in_their_rows(ax):
     white, grey = np.ones((8, 8, 3)), np.full((8, 8, 3), 0.5)
-    microscope.plot_images(microscope.frame_images(ax), {0: [white, grey], 13: [grey]})
+    pictures.plot_images(pictures.frame_images(ax), {0: [white, grey], 13: [grey]})
     sheet = ax.images[0].get_array()
-    height = 8 + microscope.GAP
-    assert sheet.shape[0] == microscope.ROWS * height
+    height = 8 + pictures.GAP
+    assert sheet.shape[0] == pictures.ROWS * height
     assert sheet[4, 4].tolist() == [1, 1, 1, 1]
     assert sheet[4, 4 + height].tolist() == [0.5, 0.5, 0.5, 1]
     assert sheet[4 + height, 4, 3] == 0
@@ -80,7 +80,7 @@ def test_images_stand_in_their_rows(ax):
 
 def test_rates_are_marked_at_n_in_per_cent(ax):
     rates = np.array([0.5, 0.4, 0.3, 0.2])
-    microscope.plot_false_rates(microscope.frame_false_rates(ax, 4), rates, 2, {PAIR: 0.7})
+    pictures.plot_false_rates(pictures.frame_false_rates(ax, 4), rates, 2, {PAIR: 0.7})
     chance, line, at, negative, pair = ax.get_lines()
     assert chance.get_ydata()[0] == pytest.approx(20)
     np.testing.assert_allclose(line.get_xydata(), [[1, 50], [2, 40], [3, 30], [4, 20]])
@@ -91,5 +91,5 @@ def test_rates_are_marked_at_n_in_per_cent(ax):
 
 
 def test_every_shape_and_colour_is_in_the_legend():
-    labels = [mark.get_label() for mark in microscope.kind_marks()]
+    labels = [mark.get_label() for mark in pictures.kind_marks()]
     assert len(labels) == len(set(labels)) == len(KINDS) + 2

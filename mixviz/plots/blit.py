@@ -13,23 +13,23 @@ COLOURS = 256
 FASTEST = 1  # PNG's fastest compression
 
 
-class Stage:
+class BlitFigure:
     """Axes, ticks, labels and other static parts take most of the time of a picture; here they are drawn once.
 
-    still: the figure with everything static, including the limits of its axes. axes: those to draw over, by the names
-    that ``shot`` passes on.
+    static: the figure with everything static, including the limits of its axes. axes: those to draw over, by the names
+    that ``render`` passes on.
     """
 
-    def __init__(self, still: Figure, axes: Mapping[str, Axes]):
-        self.figure, self.axes = still, axes
-        self.canvas = FigureCanvasAgg(still)
+    def __init__(self, static: Figure, axes: Mapping[str, Axes]):
+        self.figure, self.axes = static, axes
+        self.canvas = FigureCanvasAgg(static)
         self.canvas.draw()
-        self.background = self.canvas.copy_from_bbox(still.bbox)
-        self.still = {id(artist) for axes in still.axes for artist in axes.get_children()}
-        for one in still.axes:
+        self.background = self.canvas.copy_from_bbox(static.bbox)
+        self.static = {id(artist) for axes in static.axes for artist in axes.get_children()}
+        for one in static.axes:
             one.autoscale(False)
 
-    def shot(self, draw: Callable[..., object]) -> bytes:
+    def render(self, draw: Callable[..., object]) -> bytes:
         """A PNG of the static parts and of everything that ``draw`` adds to the axes, which is removed afterwards.
 
         draw: takes the figure, and each of the axes by its name.
@@ -37,8 +37,8 @@ class Stage:
         self.canvas.restore_region(self.background)
         draw(self.figure, **self.axes)
         for axes in self.figure.axes:
-            moving = [artist for artist in axes.get_children() if id(artist) not in self.still]
-            for artist in sorted(moving, key=lambda artist: artist.get_zorder()):
+            animated = [artist for artist in axes.get_children() if id(artist) not in self.static]
+            for artist in sorted(animated, key=lambda artist: artist.get_zorder()):
                 axes.draw_artist(artist)
                 artist.remove()
         return self._png()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mixviz.analysis.hardness import false_negatives, negative_columns, of_own_class, real_parts, synthetic_points
-from mixviz.analysis.microscope import (
+from mixviz.analysis.query_candidates import (
     KINDS,
     NEGATIVE,
     OWN_KEY,

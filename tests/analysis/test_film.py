@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mixviz.analysis.films import layout_trust, layouts, purities, sphere_path
+from mixviz.analysis.film import layout_trust, layouts, purities, sphere_path
 from mixviz.errors import UserError
 from mixviz.film import Film
 
