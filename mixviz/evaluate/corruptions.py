@@ -206,7 +206,9 @@ def saturate(images: Array, parameters: tuple[float, float], draws: Draws) -> Ar
     spread = value - least
     saturation = spread / np.maximum(value, np.float32(1e-6))
     changed = np.clip(factor * saturation + added, 0, 1)
-    distance = np.where(spread > 0, (value - unit) / np.maximum(spread, np.float32(1e-6)), np.float32([0, 1, 1]))
+    distance = np.where(
+        spread > 0, (value - unit) / np.maximum(spread, np.float32(1e-6)), np.array([0, 1, 1], np.float32)
+    )
     return to_bytes(value * (1 - changed * distance))
 
 

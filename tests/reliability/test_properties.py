@@ -23,7 +23,13 @@ from mixviz.result import Result
 from mixviz.run_folder import LOG, RESULTS, RunFolder
 from mixviz.train import batches, learning_rate
 
-often = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+often = settings(
+    deadline=None,
+    max_examples=200,
+    derandomize=True,  # the same examples in each run
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 rarely = settings(often, max_examples=30)
 FLAGS = {flag.name: flag for flag in flags("image")}
 WORDS = st.text(max_size=12)
@@ -75,7 +81,7 @@ def test_a_config_comes_back_from_its_file_or_is_refused_in_a_line(chosen):
         one_line(error)
         return
     assert RunConfig.parse(json.loads(json.dumps(config.model_dump(mode="json"), allow_nan=False))) == config
-    assert RunConfig.of(**config.changed()) == config
+    assert config.but() == config
 
 
 @often
@@ -121,8 +127,8 @@ def test_a_result_of_anything_is_a_result_or_a_line(changed):
     except UserError as error:
         one_line(error)
         return
-    again = Result.from_dict(json.loads(json.dumps(result.to_dict())))
-    assert again.to_dict() == pytest.approx(result.to_dict(), nan_ok=True) or repr(again) == repr(result)
+    written = json.dumps(result.to_dict())
+    assert json.dumps(Result.from_dict(json.loads(written)).to_dict()) == written
 
 
 @rarely
