@@ -132,6 +132,10 @@ class BlendedSounds(Widget):
         axes = {f"spectrogram_{place}": figure.add_subplot(sheet[place]) for place in range(4)}
         for ax, spectrogram in zip(axes.values(), self.result.spectrograms.values(), strict=True):
             plot_spectrogram(ax, spectrogram)
+        for place in (0, 2):
+            axes[f"spectrogram_{place}"].set_ylabel("pitch", fontsize=8)
+        for place in (2, 3):
+            axes[f"spectrogram_{place}"].set_xlabel("time (1 s)", fontsize=8)
         return axes | {"row": name_row(figure.add_subplot(right), self.result.row)}
 
     def draw(self, figure: Figure, row: Axes, **sheet: Axes) -> None:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from mixviz.augment.audio import LogMel
 from mixviz.errors import UserError
+from mixviz.plots.style import figure
 from mixviz.widgets import BlendedSounds, networks
 from mixviz.widgets.blended_sounds import HEARD, RECORDED, wav
 
@@ -83,6 +84,12 @@ def test_sounds_are_called_by_their_classes(sounds):
     names = [data.class_names[data.labels[row]] for row in (6, 11, *range(len(data) - 6, len(data)))]
     assert list(sounds.result.spectrograms)[:2] == [f"first: {names[0]}", f"second: {names[1]}"]
     assert sounds.result.row["candidate"].tolist() == ["first", *names[2:5], "second", *names[5:]]
+
+
+def test_the_axes_say_what_they_are(sounds):
+    axes = sounds.set_stage(figure())
+    assert [axes[f"spectrogram_{place}"].get_ylabel() for place in (0, 2)] == ["pitch", "pitch"]
+    assert [axes[f"spectrogram_{place}"].get_xlabel() for place in (2, 3)] == ["time (1 s)", "time (1 s)"]
 
 
 def test_every_control_moves_the_picture(sounds):
