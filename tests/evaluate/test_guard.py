@@ -76,7 +76,7 @@ def test_the_accuracy_of_several_predictions_is_their_mean_whatever_the_protocol
     assert result.accuracy == pytest.approx(1 / 3)
     assert result.table["accuracy"].max() > 0.34
     assert result.settings["best"] == 1
-    with pytest.raises(UserError, match="trials: its table has other accuracies than were found"):
+    with pytest.raises(UserError, match="trials: its table does not have the measured accuracies"):
         evaluate(PIXELS, protocols=[Boasting()])
 
 
@@ -91,7 +91,8 @@ def test_a_reading_that_test_labels_chose_is_called_so_whatever_it_says():
         def __post_init__(self):
             pass
 
-    (row,) = compare_protocols(PIXELS, readings=[Modest("modest", (Hiding(),), "me", "none")]).itertuples()
+    modest = Modest(name="modest", protocols=(Hiding(),), reported_by="me", effect="none")
+    (row,) = compare_protocols(PIXELS, readings=[modest]).itertuples()
     assert (row.reading, row.comparable) == ("modest (best-on-test)", False)
 
 

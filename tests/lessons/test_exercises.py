@@ -57,7 +57,7 @@ def test_values_are_checked_too():
     quiz = Exercise(name="quiz", solution="b", wrong={"look again.": "a"})
     assert quiz.is_right("b")
     assert quiz.verdict("a") == "Not yet: look again."
-    assert quiz.verdict("c").startswith("Not yet: that is not it")
+    assert quiz.verdict("c").startswith("Not yet: that is not right")
 
 
 def test_words_may_be_british_or_american_in_any_case():

@@ -114,7 +114,7 @@ def test_settings_become_mixings():
     assert mixings(Settings(mixing="imix")) == [IMix()]
     assert mixings(Settings(mixing="mixco", temperature=0.4)) == [MixCo(temperature=0.4)]
     assert mixings(Settings(mixing="mochi", hardest=4, pairs=8, towards=2)) == [
-        MoCHi(warmup_epochs=4, queue=8, hardest=2)
+        MoCHi(hardest=4, pairs=8, towards_query=2)
     ]
 
 
