@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from mixviz.__main__ import main
+from mixviz.commands.train import summary
 from mixviz.errors import UserError
 from mixviz.runs import Run
 from mixviz.widgets import InvarianceFingerprint, ProjectionExplorer
@@ -38,6 +39,10 @@ def test_the_run_knows_its_data_from_every_folder(photos):
     assert photos.config.data.shown == "folder:photos"
     assert photos.film.about["data"] == "folder:photos"
     assert photos.config.train.batch_size == 16
+
+
+def test_the_next_step_without_labels_is_a_report(photos):
+    assert summary(photos).endswith(f"next: python -m mixviz report {photos.name}")
 
 
 def test_a_report_shows_the_held_out_images(photos, capsys):

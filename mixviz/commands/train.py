@@ -156,4 +156,5 @@ def summary(run: Run) -> str:
     state = f"{run.name}: epoch {int(last['epoch'])}, loss {last['loss']:.3f}{monitor}"
     film = run.film if (run.path / "film.npz").exists() else None
     verdict = diagnosis(log, run.config, film)
-    return f"{state}\n{verdict}\nnext: python -m mixviz evaluate {run.name}"
+    unlabelled = film is not None and film.labels is None
+    return f"{state}\n{verdict}\nnext: python -m mixviz {'report' if unlabelled else 'evaluate'} {run.name}"

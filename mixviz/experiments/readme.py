@@ -92,6 +92,13 @@ def render_latency(folder: Path) -> str:
     )
 
 
+def render_own_images(folder: Path) -> str:
+    """Commands on a folder of photos, step by step, with what each printed."""
+    session = _read(folder / "session.json")
+    steps = ["\n".join([step["what"], "", "```console", *step["lines"], "```"]) for step in session["steps"]]
+    return "\n\n".join([f"{session['setting']}.", *steps])
+
+
 def render_study(folder: Path) -> str:
     """Each claim with its paired difference and verdict."""
     table = _read(folder / "study.json")
@@ -189,6 +196,7 @@ RENDERERS: dict[str, tuple[str, Callable[[Path], str]]] = {
     "glyphs-tour": ("results/glyphs-tour", render_tour),
     "speed": ("results/speed", render_speed),
     "latency": ("results/latency", render_latency),
+    "own-images": ("results/own-images", render_own_images),
     "glyphs-study": ("results/glyphs-study", render_study),
     "recordings": ("recordings", render_recordings),
     "failure-cases": ("results/failure-cases", render_failures),

@@ -9,7 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mixviz.analysis.duplicates import EXACT, KINDS, MOST, SIMILAR
+from mixviz.analysis.duplicates import ALIKE, EXACT, KINDS, MOST, SIMILAR
 from mixviz.analysis.mixpath import bootstrap_interval
 from mixviz.build import seeded_generator
 from mixviz.config import RunConfig
@@ -288,7 +288,7 @@ def the_duplicates(report: Report, found: Found) -> None:
     report.heading("Duplicates")
     report.text(
         f"Exact: the same bytes once decoded. Near: a cosine of at least {SIMILAR} between centred features of the "
-        "backbone. Mirrored: that near if one of the two is flipped."
+        f"backbone, and pixels that correlate by {ALIKE} or more. Mirrored: that near if one of the two is flipped."
     )
     for name, one in found.items():
         pairs, images = one.copies.pairs, one.copies.images

@@ -41,6 +41,9 @@ def test_exact_copies_are_pairs_with_the_first_and_no_others(generator):
     x = torch.randn(6, 9, generator=generator)
     x[3] = x[5] = x[1]
     x[4] = x[0] + 1e-4
+    stored[4] = stored[0]
+    stored[4, 0, 0] += 1
+    x[2] = x[0] + 1e-4  # but its pixels are others
     found = duplicates(stored, x)
     assert list(zip(found["first"], found["second"], found["kind"], strict=True)) == [
         (1, 3, "exact"), (1, 5, "exact"), (0, 4, "near")
