@@ -65,7 +65,7 @@ def test_kill_between_every_two_changes_of_files(whole, tmp_path):
         goes_on(tmp_path / str(kills), expected)
         kills += 1
     assert code == 0
-    assert kills >= 30
+    assert kills >= 50
 
 
 @pytest.mark.parametrize("method", METHODS)
