@@ -25,6 +25,7 @@ from mixviz.encoders import (
     feature_dim,
     split_last_stage,
 )
+from mixviz.environment import check_memory
 from mixviz.errors import MissingData, NoTestSplit, UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Method
@@ -180,7 +181,9 @@ def build_method(
 
     Other arguments as for ``build_embedder``. Raises UserError.
     """
-    settings = config.method
+    settings, sizes = config.method, config.encoder
+    rows = max(settings.queue_length or 0, sizes.hidden or 0)  # of the largest matrix
+    check_memory(4.0 * sizes.dim * rows, "queue and heads", "lower --queue-length, --dim or --hidden")
     embedder = build_embedder(config, shape, normalise)
     kind = FRAMEWORKS[settings.framework]
     with seeded(config.train.seed + 1):

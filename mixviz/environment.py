@@ -5,6 +5,8 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +15,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+
+from mixviz.errors import UserError, reason
 
 CODE = Path(__file__).resolve().parent
 MEMORY = Path("/proc/meminfo"), re.compile(r"^MemAvailable:\s*(\d+) kB$", re.MULTILINE)
@@ -73,6 +77,27 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def check_memory(size: float, what: str, cure: str) -> None:
+    """Raises UserError if this many bytes are more than can be allocated."""
+    if size > (free := free_memory()):
+        raise UserError(f"{what} take {size / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free: {cure}")
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Inside, running out of memory, also a GPU's, is a UserError; also a decorator."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # on the CPU, torch has no type for it
+        text = str(error).casefold()
+        if not isinstance(error, MemoryError) and "allocate memory" not in text and "out of memory" not in text:
+            raise
+        raise UserError(
+            "there is not enough memory: lower --batch-size, --image-size, --queue-length, --dim or --hidden, or take "
+            f"a smaller --backbone ({reason(error)})"
+        ) from error
 
 
 def free_memory() -> float:

@@ -36,6 +36,7 @@ from mixviz.data.checks import say
 from mixviz.distributed import World
 from mixviz.domains import Domain, augmentation_of, domain_of, inputs_of
 from mixviz.encoders import recompute_statistics
+from mixviz.environment import memory_errors
 from mixviz.errors import UserError
 from mixviz.evaluate import extract, read_out_knn
 from mixviz.faults import BATCH, Fault, faulty_gradient, faulty_weight, first_layer
@@ -72,6 +73,7 @@ class TrainingData:
     bank: Dataset
 
 
+@memory_errors()
 def train(
     config: RunConfig,
     name: str | None = None,
@@ -146,6 +148,7 @@ def load_initial(method: Method, weights: Mapping[str, Tensor], name: str) -> No
             embedder.load_state_dict(state)
 
 
+@memory_errors()
 def resume(
     run: Run,
     images: Dataset | None = None,

@@ -15,6 +15,7 @@ from mixviz.build import TrainSets, build_embedder, build_method, find_device, f
 from mixviz.config import DataConfig, RunConfig
 from mixviz.data import Dataset, load
 from mixviz.encoders import SpaceWise, SplitBatchNorm1d, SplitBatchNorm2d
+from mixviz.environment import check_memory, memory_errors
 from mixviz.errors import MissingData, NoTestSplit, UserError
 from mixviz.frameworks import FRAMEWORKS
 
@@ -143,3 +144,25 @@ def test_dataclasses_of_more_than_three_fields_are_keyword_only():
     for kind in ours:
         fields = [field for field in dataclasses.fields(kind) if field.init]
         assert len(fields) <= 3 or all(field.kw_only for field in fields), kind
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (MemoryError("Unable to allocate 7 PiB"), True),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 512 bytes"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+    ],
+)
+def test_memory_that_runs_out_names_what_to_lower(error, named):
+    with pytest.raises(UserError if named else RuntimeError, match="lower --batch-size" if named else "shapes"):
+        with memory_errors():
+            raise error
+
+
+def test_a_size_that_cannot_be_allocated_is_refused_before(monkeypatch):
+    monkeypatch.setattr("mixviz.environment.free_memory", lambda: 2e9)
+    check_memory(1.9e9, "images", "lower it")
+    with pytest.raises(UserError, match=r"images take 2\.1 GB of memory, and 2\.0 GB are free: lower it"):
+        check_memory(2.1e9, "images", "lower it")

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from mixviz.data.checks import check_square, say
+from mixviz.environment import check_memory
 from mixviz.errors import UserError, reason
 
 THREADS = min(8, os.cpu_count() or 1)  # PIL releases the GIL while it decodes
@@ -154,9 +155,10 @@ def resize(image: Image.Image, size: int) -> Image.Image:
 
 
 def resize_all(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Decoded images, (N, H, W, 3) -> (N, size, size, 3)."""
+    """Decoded images, (N, H, W, 3) -> (N, size, size, 3). Raises UserError if they do not fit into memory."""
     if pixels.shape[1:3] == (size, size):
         return pixels
+    check_memory(2.0 * 3 * size * size * len(pixels), f"{len(pixels):,} images of {size} px", "lower --image-size")
     return np.stack([np.asarray(resize(Image.fromarray(image), size)) for image in pixels])
 
 

@@ -78,7 +78,7 @@ def test_rows_and_sounds_are_seen_as_often_whatever_the_share():
     [
         ("domains-table", "laptop", "cifar10", "domains-table is of tables and sounds: give --data digits"),
         ("looc-table", "laptop", "digits", "looc-table turns and recolours images"),
-        ("domains-table", "gpu", "fsdd", "--data fsdd has a schedule on a laptop alone: leave out --scale gpu"),
+        ("domains-table", "gpu", "fsdd", "--data fsdd has only a laptop schedule: leave out --scale gpu"),
     ],
 )
 def test_a_table_of_other_data_is_refused(table, scale, data, message):
