@@ -156,9 +156,9 @@ def test_dataclasses_of_more_than_three_fields_are_keyword_only():
     ],
 )
 def test_memory_that_runs_out_names_what_to_lower(error, named):
-    with pytest.raises(UserError if named else RuntimeError, match="lower --batch-size" if named else "shapes"):
-        with memory_errors():
-            raise error
+    kind, match = (UserError, "lower --batch-size") if named else (RuntimeError, "shapes")
+    with pytest.raises(kind, match=match), memory_errors():
+        raise error
 
 
 def test_a_size_that_cannot_be_allocated_is_refused_before(monkeypatch):
