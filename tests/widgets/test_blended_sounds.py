@@ -87,7 +87,7 @@ def test_sounds_are_called_by_their_classes(sounds):
 
 
 def test_the_axes_say_what_they_are(sounds):
-    axes = sounds.set_stage(figure())
+    axes = sounds.draw_static(figure())
     assert [axes[f"spectrogram_{place}"].get_ylabel() for place in (0, 2)] == ["pitch", "pitch"]
     assert [axes[f"spectrogram_{place}"].get_xlabel() for place in (2, 3)] == ["time (1 s)", "time (1 s)"]
 
