@@ -95,7 +95,7 @@ def test_notebooks_are_copied_once(mixviz, tmp_path):
 
 
 def test_a_missing_package_is_one_line(mixviz):
-    said, code = mixviz("list", missing=("pandas",))
+    said, code = mixviz("compare", missing=("pandas",))
     assert (code, said.count("\n")) == (2, 1)
     assert "pandas is not installed: pip install pandas; python -m mixviz doctor lists" in said
 

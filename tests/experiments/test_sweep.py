@@ -44,7 +44,7 @@ def test_the_folder_of_a_run_follows_from_its_settings_only():
 
 
 def test_what_cannot_be_swept_is_refused():
-    with pytest.raises(UserError, match="--imix-alpha would have no effect: it is of imix, which is off"):
+    with pytest.raises(UserError, match="--imix-alpha would have no effect: it is a setting of imix, which is off"):
         sweep({"imix_alpha": [1, 2]})
     with pytest.raises(UserError, match="the runs of a sweep share their data"):
         sweep({"data": ["digits", "wine"]})
