@@ -140,7 +140,7 @@ train --image-size 1
 train --image-size 50000
 train --image-size 99999999999
 train --holdout -1
-train --holdout 1000000000
+train --holdout 1000000000.5
 train --seed -1
 train --seed 1e3
 train --seed 99999999999999999999999999
