@@ -21,7 +21,7 @@ pytestmark = [
 ]
 LONG = bool(os.environ.get("MIXVIZ_LONG"))
 STEPS, MOVES = (10_000, 500) if LONG else (750, 50)
-STEP_LEAK, MOVE_LEAK = 0.3 if LONG else 6.0, 10.0  # KB at most; a lost batch has 12, a lost picture 300
+STEP_LEAK, MOVE_LEAK = 0.3 if LONG else 40.0, 10.0  # KB; a lost batch has 12, a lost graph or picture some 100
 LONGEST = 600  # seconds
 WIDGETS = (
     "BlendedSounds",
