@@ -6,8 +6,9 @@ import pytest
 
 from mixviz.__main__ import main
 from mixviz.commands.evaluate import show
+from mixviz.confusion import Confusion
 from mixviz.evaluate.storage import with_confusions, with_tables
-from mixviz.result import Confusion, Result
+from mixviz.result import Result
 from mixviz.runs import Run
 
 SMALL = ["--epochs", "1", "--batch-size", "16", "--queue-length", "32", "--bn-splits", "2", "--dim", "8"]
