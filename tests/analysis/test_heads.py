@@ -123,14 +123,14 @@ def test_a_factor_is_read_from_the_head_that_has_it_alone():
 
 def test_a_readout_goes_through_the_sealed_labels_of_the_evaluator(monkeypatch):
     train, test, reads = factor_set(60, 0), factor_set(30, 1), []
-    confusion = SealedLabels.confusion
+    judged = SealedLabels.judged
 
     def counted(sealed, *given):
-        found = confusion(sealed, *given)
-        reads.append((found.accuracy, sealed.reads))
+        found = judged(sealed, *given)
+        reads.append((found[0].accuracy, sealed.reads))
         return found
 
-    monkeypatch.setattr(SealedLabels, "confusion", counted)
+    monkeypatch.setattr(SealedLabels, "judged", counted)
     both = [{head: normal(len(part), 4, seed=seed) for head in "ab"} for seed, part in enumerate((train, test))]
     table = factor_readout(*both, train, test, ["label", "hue"], "knn")
     assert sorted(reads) == sorted((accuracy, 1) for accuracy in table["accuracy"])

@@ -78,7 +78,7 @@ def test_factors_are_drawn_as_torchvision_draws_them(generator):
     n = 3000
     strengths = {"brightness": 0.4, "contrast": 1.5, "saturation": 0.2, "hue": 0.1}  # 1 - 1.5 is cut off at 0
     ours = ColorJitter(**strengths, p=1.0).sample(n, (3, 8, 8), generator)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         drawn = [v2.ColorJitter(**strengths).make_params([]) for _ in range(n)]
     for name in strengths:

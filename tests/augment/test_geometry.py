@@ -55,7 +55,7 @@ def test_boxes_are_drawn_as_torchvision_draws_them(height, width, generator):
     box = RandomResizedCrop(32, (0.2, 1.0), (3 / 4, 4 / 3)).sample(n, (3, height, width), generator)
     random_crop = v2.RandomResizedCrop(32, (0.2, 1.0), (3 / 4, 4 / 3), antialias=True)
     picture = images(1, height, width)[0]
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         drawn = [random_crop.make_params([picture]) for _ in range(n)]
     theirs = {name: torch.tensor([float(draw[name]) for draw in drawn]) for name in drawn[0]}

@@ -46,7 +46,7 @@ def test_a_confusion_comes_back_and_takes_the_place_of_the_old_one(tmp_path):
     assert found[0].confusion.counts.tolist() == CONFUSION.counts.tolist()
     assert found[1].confusion.counts.tolist() == other.counts.tolist()
     assert len((tmp_path / CLASSES).read_text().splitlines()) == 4  # one a line
-    assert [path.name for path in tmp_path.iterdir()] == [CLASSES]
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == [CLASSES]
 
 
 def test_what_is_missing_is_empty_and_what_is_damaged_is_refused(tmp_path):
