@@ -11,7 +11,7 @@ export const integers = (view) => new Int32Array(view.buffer.slice(view.byteOffs
  *
  * draw(context, width, height, colours): on empty paper, always of the size that the model has; narrow pages shrink it.
  * point(x, y, event), leave(), press(event): the pointer moved or went down there, or left; a key went down. press says
- * true where it took the key.
+ * true if it handled the key.
  * Gives the canvas, redraw(), and remove(), which render should return.
  */
 export function mount({ model, el }, draw, { point, leave, press } = {}) {
@@ -23,6 +23,8 @@ export function mount({ model, el }, draw, { point, leave, press } = {}) {
   canvas.dataset.lmSuppressShortcuts = "true"; // its keys are not the notebook's
   canvas.style.cssText = `display: block; width: 100%; max-width: ${width}px; touch-action: pan-y`;
   canvas.style.aspectRatio = `${width} / ${height}`;
+  const describe = () => canvas.setAttribute("aria-label", model.get("about"));
+  describe(); // before it is drawn
   el.append(canvas);
 
   let asked = 0;
@@ -33,7 +35,6 @@ export function mount({ model, el }, draw, { point, leave, press } = {}) {
     const dots = ((window.devicePixelRatio || 1) * canvas.clientWidth) / width;
     const [across, down] = [Math.round(width * dots), Math.round(height * dots)];
     if (canvas.width !== across || canvas.height !== down) [canvas.width, canvas.height] = [across, down];
-    canvas.setAttribute("aria-label", model.get("about"));
     const context = canvas.getContext("2d");
     const colours = model.get("colours");
     context.setTransform(dots, 0, 0, dots, 0, 0);
@@ -62,9 +63,11 @@ export function mount({ model, el }, draw, { point, leave, press } = {}) {
   const resized = new ResizeObserver(redraw);
   resized.observe(canvas);
   model.on("change", redraw);
+  model.on("change:about", describe);
   const remove = () => {
     resized.disconnect();
     model.off("change", redraw);
+    model.off("change:about", describe);
     cancelAnimationFrame(asked);
   };
   return { canvas, redraw, remove };

@@ -126,7 +126,7 @@ train --epochs 9999999999999999999999
 train --batch-size 0
 train --batch-size 1
 train --batch-size 1000000000
-train --batch-size 7 --bn-splits 2
+train --batch-size 7 --bn-splits 4
 train --bn-splits 0
 train --bn-splits 100000
 train --queue-length 0
