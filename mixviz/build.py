@@ -141,8 +141,8 @@ def find_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else apple)
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).item()  # the device meta has no numbers
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).partition(". ")[0].splitlines()[0]
         raise UserError(f"--device {name} cannot be used ({reason}): take auto or cpu") from error
     return device

@@ -323,6 +323,7 @@ def test_flags(told, no_training, flag):
 @pytest.mark.parametrize("words", CHOSEN, ids=lambda words: " ".join(words)[:60])
 def test_lines(told, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIXVIZ_DATA", str(tmp_path / "data"))  # a run that is there would be refused for its name
     monkeypatch.setattr(train_module, "_fit", trained)
     assert told(*words) == 2
 
