@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mixviz.files import write_whole
+from mixviz.files import write_arrays
 
 BATCH = "not-finite.npz"  # in the run folder
 
@@ -26,13 +25,8 @@ class Fault:
 
     def save(self, folder: Path) -> None:
         """Write the batch, to look at or to compute the step again: rows, stored, epoch, step. Raises UserError."""
-        arrays: dict[str, Any] = {"rows": self.rows.cpu().numpy(), "stored": self.stored.cpu().numpy()}
-
-        def write(part: Path) -> None:
-            with part.open("wb") as file:
-                np.savez_compressed(file, epoch=self.epoch, step=self.step, **arrays)
-
-        write_whole(folder / BATCH, write)
+        arrays = {"rows": self.rows.cpu().numpy(), "stored": self.stored.cpu().numpy()}
+        write_arrays(folder / BATCH, {"epoch": self.epoch, "step": self.step, **arrays})
 
 
 def first_layer(module: nn.Module, forward: Callable[[], object]) -> str:

@@ -3,6 +3,7 @@
 Any failure is a UserError of one line, with the file, the cause and the fix.
 """
 
+import csv
 import errno
 import json
 import math
@@ -65,6 +66,34 @@ def write_whole(path: Path, write: Callable[[Path], Any], previous: Path | None 
         if part is not None:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays by name as a compressed .npz file, as ``write_whole`` does; ``read_arrays`` reads them."""
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    write_whole(path, write)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file, as ``write_whole`` does; ``read_json`` reads it."""
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> None:
+    """Write rows by column as a csv file with a header, as ``write_whole`` does; None and missing values are empty."""
+
+    def write(part: Path) -> None:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(columns), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    write_whole(path, write)
 
 
 def _disk_error(error: BaseException | None) -> OSError | None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mixviz.errors import UserError, reason, unknown
-from mixviz.files import from_planes, in_planes, read_arrays, write_whole
+from mixviz.files import from_planes, in_planes, read_arrays, write_arrays
 
 EDITION = 1  # of the file's layout
 KINDS = ("embeddings", "kept", "curves")  # of values that there are several of, by name
@@ -71,12 +71,7 @@ class Film:
         for kind in KINDS:
             arrays |= {f"{kind}/{name}": values for name, values in getattr(self, kind).items()}
         about = json.dumps({"edition": EDITION, **self.about}, ensure_ascii=False)
-
-        def write(part: Path) -> None:
-            with part.open("wb") as file:
-                np.savez_compressed(file, about=np.array(about), **in_planes(arrays))
-
-        write_whole(path, write)
+        write_arrays(path, {"about": np.array(about), **in_planes(arrays)})
 
     @classmethod
     def load(cls, path: Path) -> "Film":

@@ -5,7 +5,6 @@ Nothing here imports torch or pandas, so that hundreds of runs are listed at onc
 
 import csv
 import io
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mixviz.errors import UserError, reason, unknown
-from mixviz.files import damaged, read_json, read_text, results_locked, write_whole
+from mixviz.files import damaged, read_json, read_text, results_locked, write_csv, write_json, write_whole
 from mixviz.paths import runs_root
 from mixviz.result import Result
 
@@ -119,14 +118,8 @@ class RunFolder:
     def write_log(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Replace all rows. Raises UserError."""
         columns = dict.fromkeys(["epoch", *(name for row in rows for name in row)])
-
-        def write(part: Path) -> None:
-            with part.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, columns, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows({name: "" if math.isnan(v) else v for name, v in row.items()} for row in rows)
-
-        write_whole(self.path / LOG, write)
+        known = ({name: None if math.isnan(v) else v for name, v in row.items()} for row in rows)
+        write_csv(self.path / LOG, known, columns)
 
     def add_results(self, results: Sequence[Result]) -> None:
         """Add results of this run; each takes the place of one with the same identity. Other rows stay as they are."""
@@ -175,8 +168,7 @@ class RunFolder:
 
     def write_json(self, name: str, content: Any) -> None:
         """Put a file of the folder there, whole. Raises UserError."""
-        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-        write_whole(self.path / name, lambda part: part.write_text(text, encoding="utf-8"))
+        write_json(self.path / name, content)
 
 
 def run_folders(root: Path | None = None) -> list[RunFolder]:

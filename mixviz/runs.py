@@ -41,6 +41,7 @@ from mixviz.files import (
     read_arrays,
     remove_parts,
     size_of,
+    write_arrays,
     write_whole,
 )
 from mixviz.film import Film
@@ -260,12 +261,7 @@ class Run(RunFolder):
         arrays: dict[str, Any] = {
             name: (v.bfloat16().half() if name in halved else v).numpy() for name, v in weights.items()
         }
-
-        def write(part: Path) -> None:
-            with part.open("wb") as file:
-                np.savez_compressed(file, shape=np.array(shape), **in_planes(arrays))
-
-        write_whole(path, write)
+        write_arrays(path, {"shape": np.array(shape), **in_planes(arrays)})
 
     def _online_weights(self) -> tuple[dict[str, Tensor], Shape]:
         """The embedder's state and the shape of its inputs."""

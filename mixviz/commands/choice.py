@@ -1,15 +1,13 @@
 """Which runs a command is about: flags that filter and sort them, and tables of them that are written to a file."""
 
 import argparse
-import csv
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mixviz.errors import UserError, unknown
-from mixviz.files import write_whole
+from mixviz.files import write_csv, write_json
 from mixviz.paths import check_writable, runs_root
 from mixviz.run_folder import RunFolder, run_folders
 
@@ -71,18 +69,10 @@ def in_order(arguments: argparse.Namespace, rows: Sequence[Row], columns: Sequen
 def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str], **more: Sequence[dict]) -> None:
     """As csv, or as json: the rows, or an object of ``runs`` and what else there is. Raises UserError."""
     known = [{name: None if _is_missing(row[name]) else row[name] for name in columns} for row in rows]
-
-    def write(part: Path) -> None:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            if path.suffix == ".csv":
-                writer = csv.DictWriter(file, columns, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(known)
-            else:
-                json.dump({"runs": known, **more} if more else known, file, indent=1, ensure_ascii=False)
-                file.write("\n")
-
-    write_whole(path, write)
+    if path.suffix == ".csv":
+        write_csv(path, known, columns)
+    else:
+        write_json(path, {"runs": known, **more} if more else known)
 
 
 def _is_missing(value: Any) -> bool:

@@ -1,6 +1,5 @@
 """The runs of an experiment, trained and measured one by one or side by side, within a time limit if given."""
 
-import json
 import math
 import sys
 import time
@@ -16,7 +15,7 @@ from mixviz.experiments.arms import Experiment, Sets
 from mixviz.experiments.result_file import describe
 from mixviz.experiments.tasks import Rows, Task, carry_out_apart
 from mixviz.experiments.workers import side_by_side
-from mixviz.files import write_whole
+from mixviz.files import write_json
 
 
 def run_experiment(
@@ -70,14 +69,8 @@ def write_table(tasks: Sequence[Task], done: Mapping[str, Rows], sets: Sets, out
     experiment, root = tasks[0].experiment, tasks[0].root
     table = describe(experiment, root, rows, sets)
     table |= experiment.further(root, list(dict.fromkeys(task.seed for task in tasks)))
-    write_json(table, out)
+    write_json(out, table)
     return table
-
-
-def write_json(content: Any, out: Path) -> None:
-    """Atomic: readers see the old or the new content."""
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    write_whole(out, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def _carried_out(

@@ -20,9 +20,9 @@ from mixviz.encoders import Embedder
 from mixviz.evaluate import Source, evaluate, read_out
 from mixviz.experiments.arms import GLYPHS, IMIX, LOOC, MIXCO, MOCHI, MOCO, NPAIR, Arm, Experiment, Sets
 from mixviz.experiments.reproduced import setting_of
-from mixviz.experiments.running import write_json
 from mixviz.experiments.supervised import train_supervised
 from mixviz.experiments.tasks import Rows, Task
+from mixviz.files import write_json
 from mixviz.plots.curves import plot_curves
 from mixviz.plots.images import plot_sheet
 from mixviz.plots.results import plot_accuracies
@@ -97,7 +97,7 @@ class Reference(Task):
             source = Source(embedder=self.encoder(sets[0]), train=sets[0], test=sets[1], **about)
             results = evaluate(source, targets, PROTOCOLS)
             found = {f"{result.label}: {result.target}": 100 * result.accuracy for result in results}
-            write_json({"config": self.config.model_dump(mode="json"), "measures": found}, self._file)
+            write_json(self._file, {"config": self.config.model_dump(mode="json"), "measures": found})
         return [{"measure": name, "value": value, "run": ""} for name, value in self._kept()["measures"].items()]
 
     def encoder(self, images: Dataset) -> Embedder | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mixviz.errors import UserError
 from mixviz.experiments.claims.findings import MINUS, Finding, Findings, Setting
+from mixviz.files import write_csv
 from mixviz.paths import shipped
 
 PATH = shipped() / "data" / "ledger.csv"
@@ -55,10 +56,7 @@ def read(path: Path = PATH) -> list[Row]:
 
 def write(rows: Iterable[Row], path: Path = PATH) -> None:
     """One line a row."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, CLAIM + FOUND, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(path, rows, CLAIM + FOUND)
 
 
 def fill(ledger: Sequence[Row], findings: Findings) -> list[Row]:

@@ -19,7 +19,8 @@ from mixviz.experiments.arms import Arm, Experiment, Sets
 from mixviz.experiments.failures.cases import CONTROLS, SHARED, UNFROZEN, FailureCase, failure_case
 from mixviz.experiments.failures.evidence import INVARIANCE, Reading, RunEvidence
 from mixviz.experiments.failures.faults import guard_message, unfrozen_probe
-from mixviz.experiments.running import run_experiment, write_json
+from mixviz.experiments.running import run_experiment
+from mixviz.files import write_json
 from mixviz.recorder import reduced
 from mixviz.runs import Run
 from mixviz.train import Watch, resume
@@ -90,7 +91,7 @@ def run_cases(
         found.append(_compared(case, control, broken, None if case.trains else probe_unfrozen(control, sets)))
         table["against"][case.name] = control.name
         table["rows"] += _signature_rows(found[-1])
-    write_json(table, out)
+    write_json(out, table)
     return table, found
 
 
