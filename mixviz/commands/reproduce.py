@@ -36,7 +36,7 @@ def main(argv: list[str]) -> None:
     show_plan(planned(recipes, seeds, root, sets), jobs, arguments.minutes)
     if arguments.plan:
         return
-    deadline = time.time() + 60 * (arguments.minutes or math.inf)
+    deadline = time.monotonic() + 60 * (arguments.minutes or math.inf)
     written = []
     for one, file in zip(recipes, files, strict=True):
         images = sets[one.config.data]
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> None:
         if table is None:
             print(f"{one.name}: no run is finished yet; run the command again to continue\n", flush=True)
             continue
-        if arguments.check_rounding and time.time() < deadline:
+        if arguments.check_rounding and time.monotonic() < deadline:
             check_rounding(one, seeds, root, images, deadline)
             table = run_experiment(one, seeds, root, images, file)  # written again, with what was found
             assert table is not None

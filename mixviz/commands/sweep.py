@@ -33,7 +33,7 @@ def main(argv: list[str]) -> None:
     jobs, sets = jobs_from(arguments), load_data(made.config.data)
     check_labels(made, sets)
     print(f"{len(made.arms)} arms x {len(seeds)} seeds in {root}, {jobs} at once", flush=True)
-    deadline = time.time() + 60 * (arguments.minutes or math.inf)
+    deadline = time.monotonic() + 60 * (arguments.minutes or math.inf)
     table = run_experiment(made, seeds, root, sets, out, jobs=jobs, deadline=deadline)
     if table is None:
         print("no run is finished yet; run the command again to continue")

@@ -1,6 +1,5 @@
 """The result file of an experiment: its rows and, for every run, its settings and training time."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from mixviz.config import RunConfig
 from mixviz.domains import domain_of
 from mixviz.environment import environment
 from mixviz.experiments.arms import Experiment, Sets
+from mixviz.files import write_json
 from mixviz.runs import Run
 
 MEASURES = "measures.json"  # in a run's folder: measures besides its results
@@ -67,7 +67,7 @@ def kept_measures(run: Run, name: str, compute: Callable[[], dict[str, float]]) 
     kept = _kept(run)
     if name not in kept:
         kept[name] = compute()
-        (run.path / MEASURES).write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        write_json(run.path / MEASURES, kept)
     return kept[name]
 
 

@@ -33,7 +33,7 @@ def run_experiment(
     """Train and measure the missing runs, seed by seed; returns the table, which is written to ``out`` after each run.
 
     root: of the run folders. also: tasks that are no arms, done first. jobs: processes side by side, of one
-    thread each; 1: this process alone. deadline: of ``time.time()``; training stops at the end of an epoch near it. If
+    thread each; 1: this process alone. deadline: of ``time.monotonic()``; training stops at the end of an epoch near it. If
     it is interrupted, the next call resumes it. None, and nothing is written, if no run is done.
     """
     tasks = [*also, *tasks_of(experiment, seeds, root, deadline)]
@@ -80,7 +80,7 @@ def _carried_out(
 
     def begun() -> Iterator[Task]:
         for task in todo.values():
-            if time.time() < task.deadline:
+            if time.monotonic() < task.deadline:
                 line.begin(task)
                 yield task
 

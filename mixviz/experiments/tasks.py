@@ -40,7 +40,7 @@ class Task:
     arm: Arm
     seed: int
     root: Path  # of the run folders
-    deadline: float = math.inf  # as of ``time.time()``
+    deadline: float = math.inf  # as of ``time.monotonic()``
 
     @property
     def label(self) -> str:
@@ -108,7 +108,7 @@ class Clock:
 
     def __call__(self, seen: int, total: int) -> None:
         """After each step. Raises OutOfTime in the first step of an epoch, when the checkpoint has the one before."""
-        epoch, now = (seen - 1) * self.epochs // total, time.time()
+        epoch, now = (seen - 1) * self.epochs // total, time.monotonic()
         if epoch == self.epoch:
             return
         if self.epoch is not None and now + (now - self.began) / 2 > self.deadline:

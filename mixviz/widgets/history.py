@@ -39,11 +39,12 @@ class History:
 def log_of(run: Run) -> pd.DataFrame:
     """The run's log, one row per epoch; reread if it has grown; empty if it is missing or damaged."""
     try:
-        return _read(run.path, (run.path / "metrics.csv").stat().st_mtime_ns)
+        written = (run.path / "metrics.csv").stat()
+        return _read(run.path, written.st_size, written.st_mtime_ns)
     except (OSError, UserError):
         return pd.DataFrame()
 
 
 @lru_cache(maxsize=4096)  # more than the runs in a folder, since each update reads all of them
-def _read(path: Path, written: int) -> pd.DataFrame:
+def _read(path: Path, size: int, written: int) -> pd.DataFrame:
     return Run(path).metrics

@@ -4,13 +4,14 @@ import itertools
 import json
 import math
 import multiprocessing
-import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
 
+from mixviz.experiments import running, tasks
 from mixviz.experiments.reproduced import reproduced_rows
 from mixviz.experiments.running import Progress, run_experiment
 from mixviz.experiments.tables import recipe
@@ -51,13 +52,19 @@ def nearly(table) -> dict[tuple, object]:
     return {key: pytest.approx(value, rel=1e-4, nan_ok=True) for key, value in plain(table).items()}
 
 
+def at(monkeypatch, clock) -> None:
+    """Experiments read the time from this clock."""
+    for module in (running, tasks):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock))
+
+
 def test_a_clock_ends_a_training_with_the_epoch_that_ends_nearest_to_the_deadline(monkeypatch):
     """Epochs of 4 steps of 10 images and 8 s."""
 
     def ended_in_step(deadline: float, first: int = 1) -> int | None:
         clock = Clock(deadline, epochs=10)
         for step in range(first, 41):
-            monkeypatch.setattr(time, "time", lambda step=step: 2.0 * step)
+            at(monkeypatch, lambda step=step: 2.0 * step)
             try:
                 clock(10 * step, 400)
             except OutOfTime:
@@ -77,10 +84,10 @@ def test_a_table_within_minutes_stops_at_the_end_of_an_epoch_and_continues_to_th
     made, whole, tmp_path, monkeypatch
 ):
     ticks = itertools.count()  # one at each look at the clock: before a run, and after each of an epoch's steps
-    monkeypatch.setattr(time, "time", lambda: float(next(ticks)))
+    at(monkeypatch, lambda: float(next(ticks)))
     sets, out, states = load_data(made.config.data), tmp_path / "table.json", []
     for _ in range(12):
-        table = run_experiment(made, (1, 2), tmp_path, sets, out, deadline=time.time() + 1.5)
+        table = run_experiment(made, (1, 2), tmp_path, sets, out, deadline=next(ticks) + 1.5)
         epochs = sum(len(Run(path.parent).metrics) for path in tmp_path.glob("*/config.json"))
         states.append((epochs, 0 if table is None else len(table["runs"])))
         assert out.exists() == (table is not None)

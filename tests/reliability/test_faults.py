@@ -1,20 +1,23 @@
 """Disks that are full, read-only or gone: one line with a cure, and the training resumes to what it would have been."""
 
 import errno
+import itertools
 import os
 import shutil
+import signal
 import subprocess
+import time
 from contextlib import contextmanager
 
 import pytest
 from PIL import Image
 from test_kills import assert_same_run
-from victim import CHANGES, NAME, config_of, pictures, train_or_resume
+from victim import CHANGES, NAME, config_of, exit_code, killed_at, pictures, train_or_resume
 
 from mixviz.__main__ import main
 from mixviz.encoder_files import export_encoder
 from mixviz.errors import UserError
-from mixviz.runs import Run
+from mixviz.runs import Run, list_runs
 from mixviz.train import train
 
 FAULTS = {
@@ -128,3 +131,19 @@ def test_features_on_a_full_disk_are_one_line(tmp_path, monkeypatch, capsys, out
     assert "No space left on device): free some space" in said[-1]
     assert not (tmp_path / out).exists()
     assert not list(tmp_path.glob("**/*.part"))
+
+
+@pytest.mark.parametrize("years", [-30, 30])
+def test_a_clock_that_jumps(whole, tmp_path, monkeypatch, years):
+    """Between a kill and the next start, and at every look at it from then on."""
+    assert exit_code(killed_at, tmp_path, whole.config, 20) == -signal.SIGKILL
+    jump, looks = years * 365 * 86_400, itertools.count()
+    for path in [*tmp_path.rglob("*"), tmp_path]:
+        at = path.stat().st_mtime + jump
+        os.utime(path, (at, at))
+    began = time.time()
+    monkeypatch.setattr(time, "time", lambda: began + (-1) ** next(looks) * jump)
+    resumed = train_or_resume(tmp_path, whole.config)
+    assert_same_run(resumed, whole)
+    assert (resumed.metrics["seconds"] >= 0).all()
+    assert [run.path for run in list_runs(tmp_path)] == [resumed.path]

@@ -94,4 +94,5 @@ def exit_code(work: Callable, *arguments, longest: float = 60) -> int:
 
 def moments(count: int, longest: float) -> list[float]:
     """Random seconds, the same in each run of the tests."""
-    return [random.Random(7).uniform(0, longest) for _ in range(count)]
+    generator = random.Random(7)
+    return [generator.uniform(0, longest) for _ in range(count)]
