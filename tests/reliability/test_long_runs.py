@@ -22,7 +22,7 @@ pytestmark = [
 LONG = bool(os.environ.get("MIXVIZ_LONG"))
 STEPS, MOVES = (10_000, 500) if LONG else (750, 50)
 STEP_LEAK, MOVE_LEAK = 0.3 if LONG else 40.0, 10.0  # KB; a lost batch has 12, a lost graph or picture some 100
-LONGEST = 600  # seconds
+LONGEST = 3600 if LONG else 600  # seconds
 WIDGETS = (
     "BlendedSounds",
     "ContrastTable",
