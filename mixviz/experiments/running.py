@@ -33,8 +33,8 @@ def run_experiment(
     """Train and measure the missing runs, seed by seed; returns the table, which is written to ``out`` after each run.
 
     root: of the run folders. also: tasks that are no arms, done first. jobs: processes side by side, of one
-    thread each; 1: this process alone. deadline: of ``time.monotonic()``; training stops at the end of an epoch near it. If
-    it is interrupted, the next call resumes it. None, and nothing is written, if no run is done.
+    thread each; 1: this process alone. deadline: of ``time.monotonic()``; training stops at the end of an epoch near
+    it. If it is interrupted, the next call resumes it. None, and nothing is written, if no run is done.
     """
     tasks = [*also, *tasks_of(experiment, seeds, root, deadline)]
     done = {task.name: task.carry_out(sets) or [] for task in tasks if task.is_done}

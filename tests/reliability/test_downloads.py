@@ -1,4 +1,4 @@
-"""Downloads that break off, are something else or are killed: one line, nothing left over, and the next one is whole."""
+"""Downloads that break off or are killed: one line, nothing left over, and the next one is whole."""
 
 import gzip
 import os
@@ -12,7 +12,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from victim import exit_code
 
 from mixviz.data import load
 from mixviz.data.archives import Archive, fetched
@@ -80,7 +79,7 @@ def assert_whole(archive: Archive, folder: Path) -> None:
 def test_a_download_that_breaks_off(publisher, archive, tmp_path, fault):
     folder = tmp_path / "datasets" / "words"
     publisher.fault = fault
-    with pytest.raises(MissingData, match="^words is not in .* cannot be downloaded .*: unpack .* there$"):
+    with pytest.raises(MissingData, match=r"^words is not in .* cannot be downloaded .*: unpack .* there$"):
         fetched(archive, folder)
     assert [path.name for path in folder.parent.iterdir()] == [".download.lock"]
     publisher.fault = ""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from test_damage import DAMAGES
+from test_downloads import CUTS
 from test_faults import FAULTS
 from test_inputs import CHOSEN, VALUES
 
@@ -16,4 +17,5 @@ def test_counts():
     assert f"other content | {len(DAMAGES)} |" in page
     assert f"| {len(list(flags()))} flags × {len(VALUES)} values |" in page
     assert f"command lines that are wrong | {len(CHOSEN)} |" in page
+    assert f"or is killed | {len(CUTS) + 1} |" in page
     assert len(FAULTS) == 3
