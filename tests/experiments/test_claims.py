@@ -368,7 +368,7 @@ def test_findings_of_run_folders(tmp_path):
     make_runs(tmp_path / "recordings")  # a choice of runs, no finding of its own
     found = read_findings(tmp_path).compare("moco-v2 + mixco", "moco-v2", "linear-features: label")
     assert [finding.setting.file for finding in found] == ["data/results/others", "data/results/runs"]
-    assert found[0].setting.epochs == "7"
+    assert (found[0].setting.epochs, found[0].setting.examples) == ("7", "images")
     assert found[0].value == pytest.approx(51)  # that at the default temperature has the method's name
     assert found[0].difference == pytest.approx(10)
     (other,) = {
@@ -452,6 +452,20 @@ def test_the_ledger_in_tables():
     assert row[3] == "glyphs, 2,000 and 10,000 images, convnet, 6 epochs, 3 seeds, CPU"
     assert row[4] == "direction only"
     assert count_rows(found)[1] == [["MixCo", "0", "1", "0", "0", "0"]]
+
+
+@pytest.mark.parametrize(("data", "word"), [("CovType", "rows"), ("FSDD", "clips"), ("CIFAR-10", "images")])
+def test_training_examples_are_called_by_the_word_of_their_domain(tmp_path, data, word):
+    rows = [
+        {"arm": arm, "measure": ROW["measure"], "seed": s, "value": v + s}
+        for arm, v in ((ROW["arm"], 5.0), (ROW["against"], 2.0))
+        for s in (1, 2, 3)
+    ]
+    table = {"table": "t", "data": data, "examples": word, "train_images": 11_340, "network": "n", "epochs": 3}
+    put(tmp_path, "reproduce/t.json", table | {"device": "CPU", "rows": rows})
+    _, (shown,) = ledger_rows(fill([ROW | {"tested_on": data}], read_findings(tmp_path)))
+    assert shown[3] == f"{data}, 11,340 {word}, n, 3 epochs, 3 seeds, CPU"
+    assert word == "images" or "images" not in " ".join(shown)
 
 
 def test_headline_claims_are_shown_first_in_their_order_tried_or_not():

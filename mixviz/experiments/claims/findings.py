@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from mixviz.domains import DOMAINS
 from mixviz.errors import UserError
+from mixviz.experiments.reproduced import examples_of
 from mixviz.experiments.study import CLAIMS, judge
 from mixviz.labels import method_label
 from mixviz.paired import mean_interval, settled_sign
@@ -34,7 +36,8 @@ class Setting:
     epochs: str
     device: str
     file: str
-    images: str = ""  # that were trained on
+    images: str = ""  # number of training examples
+    examples: str = "images"  # the domain's word for them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +186,7 @@ def _from_study(content: Mapping[str, Any], file: str) -> dict[str, Finding]:
 
 
 def _setting_of(content: Mapping[str, Any], arm: str, file: str) -> Setting:
-    """An arm's own network, epochs and images, if they differ from the table's."""
+    """An arm's own network, epochs and training examples, if they differ from the table's."""
     own = content | content.get("arms", {}).get(arm, {})
     images = str(own.get("train_images", ""))
     return Setting(
@@ -193,6 +196,7 @@ def _setting_of(content: Mapping[str, Any], arm: str, file: str) -> Setting:
         device=content["device"],
         file=file,
         images=images,
+        examples=examples_of(content),
     )
 
 
@@ -212,6 +216,7 @@ def _from_runs(runs: Iterable[Run], root: Path) -> Iterator[Observation]:
                     device=device,
                     file=_name(run.path.parent, root),
                     images=str(result.train_images),
+                    examples=DOMAINS[config.data.domain].examples,
                 )
                 yield Observation(
                     arm=arms[run.name], measure=measure, seed=result.seed, value=100 * result.accuracy, setting=setting

@@ -29,7 +29,7 @@ CLAIM = (
 )
 FOUND = (
     *("value", "base_value", "difference", "low", "high", "seeds"),
-    *("on", "found_images", "found_network", "found_epochs", "device", "file", "verdict", "reason"),
+    *("on", "found_images", "found_examples", "found_network", "found_epochs", "device", "file", "verdict", "reason"),
 )
 VERDICTS = ("reproduced", "direction only", "not reproduced", "not settled", "not tried")
 EVIDENCE = ("authors' code", "secondary source", "unverified")
@@ -74,7 +74,7 @@ def _found(row: Row, findings: Findings) -> Row:
         cells[name] = _number(getattr(finding, name))
     setting = finding.setting
     cells |= {"seeds": str(finding.seeds), "on": setting.data, "found_images": setting.images}
-    cells |= {"found_network": setting.network}
+    cells |= {"found_examples": setting.examples, "found_network": setting.network}
     return cells | {"found_epochs": setting.epochs, "device": setting.device, "file": setting.file}
 
 

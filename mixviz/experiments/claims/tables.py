@@ -66,10 +66,11 @@ def _found(row: Row) -> str:
 
 
 def _on(row: Row) -> str:
-    """Data, images, network, epochs, seeds and device."""
+    """Data, training examples, network, epochs, seeds and device."""
     if not row["file"]:
         return NONE
-    images = " and ".join(f"{int(number):,}" for number in row["found_images"].split(" and ") if number)
-    parts = [row["on"], f"{images} images" if images else "", row["found_network"], f"{row['found_epochs']} epochs"]
+    numbers = " and ".join(f"{int(number):,}" for number in row["found_images"].split(" and ") if number)
+    examples = f"{numbers} {row['found_examples']}" if numbers else ""
+    parts = [row["on"], examples, row["found_network"], f"{row['found_epochs']} epochs"]
     parts += [f"{row['seeds']} seed{'s' * (row['seeds'] != '1')}", row["device"]]
     return ", ".join(part for part in parts if part)
