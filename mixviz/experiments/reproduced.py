@@ -5,7 +5,14 @@ from typing import Any
 
 import pandas as pd
 
-from mixviz.paired import PairedDifference, paired_differences, seeds_to_settle
+from mixviz.paired import (
+    VERDICTS,
+    PairedDifference,
+    mean_interval,
+    paired_differences,
+    seeds_to_settle,
+    settled_sign,
+)
 
 JUDGED = "linear-features: label"  # the measure in which arms are compared
 SHOWN = (JUDGED, "knn: label", "linear-features: rotation", "knn: rotation", "few-shot: label", "Fréchet distance")
@@ -124,13 +131,26 @@ def _device(table: Table) -> str:
 
 
 def _rounding(table: Table) -> str:
-    """The effect of other rounding on one difference; empty if that was not tried."""
+    """The effect of other rounding on one difference and, of several seeds, on its verdict; empty if not tried."""
     found = table.get("rounding")
     if not found:
         return ""
-    return (
+    once = (
         f" {found['arm']} minus {found['against']}, seed {found['seed']}, is {found['was']:+.1f}; trained again with "
         f"{found['changed']}, so that only rounding differs, {found['difference']:+.1f}."
+    )
+    rows = _rows(table)
+    rows = rows[(rows.measure == JUDGED) & rows.method.isin([found["arm"], found["against"]])]
+    (first,) = paired_differences(rows, found["against"])
+    values = dict(zip(first.seeds, first.differences, strict=True)) | {found["seed"]: found["difference"]}
+    if len(values) == 1:
+        return once
+    mean, low, high = mean_interval(list(values.values()))
+    verdict = VERDICTS[settled_sign(low, high, len(values))]
+    kept = f"{verdict}, as before" if verdict == first.verdict else f"{verdict}, no longer {first.verdict}"
+    return (
+        f"{once} With the latter, the difference over {len(values)} seeds is {mean:+.1f} [{low:+.1f}, {high:+.1f}]: "
+        f"{kept}."
     )
 
 

@@ -89,12 +89,20 @@ def test_the_caption_says_what_it_was_made_with():
     assert "NVIDIA X (bfloat16)." in reproduced_rows(table(**gpu))[0]  # the name once
 
 
-def test_rounding_is_reported_in_one_clause():
-    rounding = {"arm": "better", "against": "base", "seed": 1, "changed": "2 threads", "was": 5.0, "difference": -0.4}
-    caption = reproduced_rows(table(rounding=rounding))[0]
+@pytest.mark.parametrize(
+    ("difference", "over_seeds"),
+    [(5.5, "+5.0 [+1.7, +8.3]: higher, as before"), (-0.4, "+3.0 [-5.0, +11.0]: not settled, no longer higher")],
+)
+def test_rounding_is_reported_with_the_verdict_that_it_gives(difference, over_seeds):
+    rounding = {"arm": "better", "against": "base", "seed": 1, "changed": "2 threads", "was": 5.0}
+    caption = reproduced_rows(table(rounding=rounding | {"difference": difference}))[0]
     assert caption.endswith(
-        "better minus base, seed 1, is +5.0; trained again with 2 threads, so that only rounding differs, -0.4."
+        "better minus base, seed 1, is +5.0; trained again with 2 threads, so that only rounding differs, "
+        f"{difference:+.1f}. With the latter, the difference over 3 seeds is {over_seeds}."
     )
+    one_seed = {"base": VALUES["base"][:1], "better": VALUES["better"][:1]}
+    caption = reproduced_rows(table(one_seed, rounding=rounding | {"difference": difference}))[0]
+    assert caption.endswith(f"only rounding differs, {difference:+.1f}.")
 
 
 def test_what_arms_differ_in_has_a_column_of_its_own():
