@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from mixviz.build import build_embedder, hold_out
-from mixviz.data import Dataset
+from mixviz.config import RunConfig
+from mixviz.data import Dataset, load
 from mixviz.domains import inputs_of
 from mixviz.environment import commit, processor
 from mixviz.errors import UserError
@@ -17,7 +18,7 @@ from mixviz.experiments.reproduced import reproduced_rows
 from mixviz.experiments.running import Progress, run_experiment
 from mixviz.experiments.study import ARMS
 from mixviz.experiments.tables import SCALES, measures, recipe, run_name, slug, tables_of
-from mixviz.experiments.tables.measures import MEASURES, measures_of, train_to_test, turn
+from mixviz.experiments.tables.measures import MEASURES, measures_of, train_to_test, transfer, turn
 from mixviz.experiments.tables.planning import plan, runs_of
 from mixviz.experiments.tables.recipes import ROWS_AND_SOUNDS
 from mixviz.experiments.tasks import load_data
@@ -289,11 +290,17 @@ def test_blends_are_read_without_a_temperature_too(data, tmp_path):
     assert found.keys() == {"fitted calibration error", "balance error", "monotonicity"}
 
 
+def test_transfer_is_to_images_that_the_encoder_was_not_trained_on(tmp_path):
+    for data in ("digits", "optical-digits"):  # rows, and the very images
+        run = Run.create(RunConfig.of(data=data), data, tmp_path)
+        assert transfer(run, tuple(load(data, split) for split in ("train", "test"))) == {}
+
+
 CLEAN = ("linear-features: label, clean statistics", "knn: label, clean statistics")
 EXPECTED = {
     (): ("uniformity: head", "proxy accuracy", "false negatives, last", "few-shot: label", *CLEAN),
     ("mochi",): ("proxy accuracy, real negatives", "effective negatives, first", "class alignment: backbone"),
-    ("mixco",): ("calibration error", "balance error", *CLEAN),
+    ("mixco",): ("calibration error", "balance error", "linear-features: label of optical digits", *CLEAN),
     ("looc",): ("knn: rotation, rotation", "knn: rotation, all", "fall-off rotation: rotation"),
 }
 

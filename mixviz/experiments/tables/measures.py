@@ -16,7 +16,7 @@ from mixviz.analysis.frechet import frechet_distance
 from mixviz.analysis.geometry import geometry
 from mixviz.analysis.heads import ALL, embed_set, factor_readout, head_names, heads
 from mixviz.build import hold_out
-from mixviz.data import Dataset
+from mixviz.data import Dataset, load
 from mixviz.domains import domain_of
 from mixviz.encoders import Embedder, recompute_statistics
 from mixviz.evaluate import Source, evaluate, extract, read_out
@@ -27,6 +27,7 @@ from mixviz.runs import Run
 from mixviz.train import clean_batches
 
 PROTOCOLS = ("linear-features", "knn")
+PROBES = 5  # of a transfer
 FRECHET_IMAGES = 2000  # of train and of test, at most
 
 
@@ -41,6 +42,26 @@ def clean_statistics(run: Run, sets: Sets) -> dict[str, float]:
     )
     results = evaluate(replace(source, embedder=encoder, encoder="backbone, clean statistics"))
     return {f"{result.label}: label, clean statistics": 100 * result.accuracy for result in results}
+
+
+def transfer(run: Run, sets: Sets) -> dict[str, float]:
+    """Both protocols on images that the encoder was not trained on: the digits that come with scikit-learn.
+
+    Mean over several draws of the images on which the probe's weight decay is chosen, which move it by half a point.
+    """
+    if sets[0].domain != "image" or run.config.data.data == "optical-digits":
+        return {}
+    size = sets[0].stored.shape[1]
+    train, test = (load("optical-digits", split, image_size=size) for split in ("train", "test"))
+    source = Source.of_run(run, sets).on((train, test))
+    embedder = source.embedder
+    assert embedder is not None  # a run's source has one
+    features = extract(embedder, train), extract(embedder, test)
+    drawn = [evaluate(replace(source, features=features, seed=seed)) for seed in range(PROBES)]
+    return {
+        f"{results[0].label}: label of {train.name}": 100 * float(np.mean([result.accuracy for result in results]))
+        for results in zip(*drawn, strict=True)
+    }
 
 
 def few_labels(run: Run, sets: Sets) -> dict[str, float]:
@@ -139,6 +160,7 @@ MEASURES: dict[str, Callable[[Run, Sets], dict[str, float]]] = {
     },
     "rotation by head": rotation_by_head,
     "clean statistics": clean_statistics,
+    "transfer": transfer,
     "few labels": few_labels,
     "proxy task": proxy_task,
     "over training": over_training,

@@ -293,7 +293,7 @@ def combination_arms(on: Schedule) -> tuple[Arm, ...]:
 
 MIXCO, MOCHI = "MixCo, arXiv:2010.06300", "MoCHi, arXiv:2010.01028, Table 1"
 IMIX, LOOC = "i-Mix, arXiv:2010.08887, Tables 1 and 3", "LooC, arXiv:2008.05659, Tables 1 and 2"
-ON_MIXCO, ON_MOCHI = ("clean statistics", "blends"), ("proxy task", "over training", "spread")
+ON_MIXCO, ON_MOCHI = ("clean statistics", "blends", "transfer"), ("proxy task", "over training", "spread")
 ON_IMIX, ON_LOOC = ("Fréchet distance", "clean statistics", "blends"), ("few labels", "rotation by head", "heads")
 TABLES: dict[str, tuple[str, Callable[[Schedule], tuple[Arm, ...]], str, tuple[str, ...]]] = {
     # title, arms, source, measures besides the read-outs
