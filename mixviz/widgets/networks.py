@@ -82,16 +82,19 @@ class Network:
         """(n, 3, H, W) in [0, 1], of the held-out training images or of the test images; of sounds, spectrograms."""
         return clean(self.test if test else self.held_out, rows)
 
-    def views(self, rows: list[int], seed: int = 0) -> list[Tensor]:
-        """A query view and one key view for each space of held-out images, as in training; each (n, 3, H, W)."""
-        shared = self.run.config.method.shared
-        drawn = make_views(prepared(self.held_out, rows), self.augmentation, Generator().manual_seed(seed), shared)
+    def views(self, rows: list[int], seed: int = 0, images: Dataset | None = None) -> list[Tensor]:
+        """A query view and one key view for each space of held-out images, as in training; each (n, 3, H, W).
+
+        images: of these instead.
+        """
+        shared, images = self.run.config.method.shared, self.held_out if images is None else images
+        drawn = make_views(prepared(images, rows), self.augmentation, Generator().manual_seed(seed), shared)
         return [view.inputs for view in drawn]
 
     @torch.no_grad()
-    def embedded(self, rows: list[int], seed: int = 0) -> list[Tensor]:
-        """The query view and the first key view of held-out images, embedded in space 0; each (n, D) of unit length."""
-        return [x[:, 0] for x in embed_once(self.encoder, self.views(rows, seed)[:2])]
+    def embedded(self, rows: list[int], seed: int = 0, images: Dataset | None = None) -> list[Tensor]:
+        """The query view and the first key view of ``views``, embedded in space 0; each (n, D) of unit length."""
+        return [x[:, 0] for x in embed_once(self.encoder, self.views(rows, seed, images)[:2])]
 
     @cached_property
     def bank_rows(self) -> np.ndarray:
