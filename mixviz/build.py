@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from pathlib import Path
 
 import torch
 from torch import Generator, Tensor, nn
@@ -26,7 +25,7 @@ from mixviz.encoders import (
     split_last_stage,
 )
 from mixviz.environment import check_memory
-from mixviz.errors import MissingData, NoTestSplit, UserError
+from mixviz.errors import NoTestSplit, UserError
 from mixviz.frameworks import FRAMEWORKS
 from mixviz.method import Method
 from mixviz.mixing import Mixing
@@ -85,14 +84,7 @@ class TrainSets:
 
 def load_sets(data: DataConfig, progress: bool = True) -> TrainSets:
     """The images of a run, by its data settings. Raises UserError; MissingData if they are not on this machine."""
-    try:
-        images = _load_split(data, "train", progress)
-    except MissingData as error:
-        if Path(data.data.partition(":")[2]).is_absolute():  # as in a run's config.json
-            raise MissingData(
-                f"{error}; if the data of a run were moved, write their place into its config.json"
-            ) from error
-        raise
+    images = _load_split(data, "train", progress)
     if data.train_images is not None and data.train_images < len(images):
         keep = torch.randperm(len(images), generator=fixed_generator())[: data.train_images]
         images = images.select(keep.sort().values.numpy())

@@ -84,6 +84,13 @@ class DataConfig(Section, frozen=True):
         kind, _, path = self.data.partition(":")
         return self.model_copy(update={"data": f"{kind}:{Path(path).expanduser().resolve()}"}) if path else self
 
+    def at(self, data: str) -> Self:
+        """The same data at another place, under the name that results have. Raises UserError for another domain."""
+        moved = self.model_copy(update={"data": data}).absolute
+        if moved.domain != self.domain:
+            raise UserError(f"--data {data} is {moved.domain} data, and the run's are {self.domain} data: give those")
+        return moved if moved.shown == self.shown else moved.model_copy(update={"data_name": self.shown})
+
     def held_out_of(self, n: int) -> int:
         """How many of n training examples are held out."""
         return min(self.holdout, n // 10)

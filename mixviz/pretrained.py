@@ -56,7 +56,7 @@ def restore(run: Run, sets: TrainSets | None = None, device: str = "auto") -> Me
     if (run.path / "checkpoint.pt").exists():
         method = run.method(device)
     else:
-        method = _rebuild(run, sets or load_sets(run.config.data, progress=False), device)
+        method = _rebuild(run, sets or run.load_sets(), device)
     return method.at_epoch(run.config.train.epochs - 1)
 
 
@@ -183,10 +183,10 @@ def available(root: Path = ROOT) -> list[Run]:
     return [Run(path.parent) for path in sorted(root.rglob("config.json"))]
 
 
-def find(run: Run | str | Path, trusted: bool = False) -> Run:
+def find(run: Run | str | Path, trusted: bool = False, data: str | None = None, changed_data: bool = False) -> Run:
     """A run as it is, a recording by its name, or else one of the user's runs by name or path. Raises UserError.
 
-    trusted: as for ``Run.open``.
+    trusted, data, changed_data: as for ``Run``.
 
     >>> run = find("glyphs-moco-v2-seed1")
     >>> run.config.method.name, len(run.metrics)
@@ -196,7 +196,8 @@ def find(run: Run | str | Path, trusted: bool = False) -> Run:
     """
     if isinstance(run, Run):
         return run
-    return next((kept for kept in available() if kept.name == str(run)), None) or Run.open(run, trusted=trusted)
+    path = next((kept.path for kept in available() if kept.name == str(run)), run)
+    return Run.open(path, trusted=trusted, data=data, changed_data=changed_data)
 
 
 def total_size(root: Path = ROOT) -> int:
