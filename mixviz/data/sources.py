@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -202,6 +203,15 @@ def load(
     if unlabelled:
         data = replace(data, labels=None, class_names=())
     return replace(data, name=name or data.name, domain=found.domain)
+
+
+def get(name: str, progress: bool = True) -> dict[str, Dataset]:
+    """Each split of a data set that is known by its name, fetched unless it is here. Raises UserError, MissingData."""
+    splits = {}
+    with suppress(NoTestSplit):
+        for split in SPLITS:
+            splits[split] = load(name, split, progress=progress)
+    return splits
 
 
 def has_test_split(source: str) -> bool:

@@ -35,6 +35,7 @@ from mixviz.terms import Term
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import slider, steps, toggle
+from mixviz.widgets.fetching import FetchButton, fetch_buttons
 from mixviz.widgets.networks import LONGEST_QUEUE
 
 QUERIES = 32  # over which rates are averaged
@@ -135,6 +136,9 @@ class HardnessMicroscope(Widget):
         return Prepared(
             method=method, term=term, points=points, rates=rates, mixtures=false_mixtures(points) if points else {}
         )
+
+    def below(self) -> list[FetchButton]:
+        return fetch_buttons(self.network)
 
     def unused(self, pairs: int, towards: int, **_: Any) -> Mapping[str, str]:
         reasons = {}

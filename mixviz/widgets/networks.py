@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from mixviz.analysis.heads import Heads, head_names, heads
 from mixviz.augment import Augmentation, make_views
-from mixviz.build import TrainSets, load_sets
+from mixviz.build import TrainSets, load_sets, thumbnails_of
 from mixviz.config import DataConfig
 from mixviz.data import Dataset
 from mixviz.domains import augmentation_of, clean, prepared
@@ -62,11 +62,18 @@ class Network:
 
     @property
     def note(self) -> str:
-        """A note for captions if other images replace the run's own; else empty."""
-        if not self.stand_in:
-            return ""
+        """A note for captions if other images replace the run's own, and how to get those; else empty."""
         own = self.run.config.data.shown
-        return f"The network was trained on {own}, which is not on this machine: glyphs replace it."
+        if not self.stand_in:
+            return "" if self.sets.exact else f"The network was trained on {own}, and these are the same as published."
+        said = f"The network was trained on {own}, which is not on this machine: glyphs replace it"
+        return f"{said}; python -m mixviz data get {self.published} fetches it." if self.published else f"{said}."
+
+    @property
+    def published(self) -> str | None:
+        """The published set that has the run's own images, if glyphs replace them and its thumbnails are known."""
+        known = thumbnails_of(self.run.config.data) if self.stand_in else None
+        return known.source if known else None
 
     @property
     def heads(self) -> tuple[str, ...]:
