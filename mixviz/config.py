@@ -46,7 +46,7 @@ class DataConfig(Section, frozen=True):
     data: str = Field(
         default="glyphs",
         description="glyphs, cifar10, tones, digits, ..., or a kind and a path, as folder:PATH, parquet:PATH, "
-        "numpy:PATH.npz, sounds:PATH or csv:PATH",
+        "numpy:PATH.npz, idx:PATH, sounds:PATH or csv:PATH",
     )
     data_name: str | None = Field(default=None, description="how results call the data set, e.g. 'CIFAR-10 (JPEG)'")
     image_size: Annotated[int, Field(ge=8)] | None = Field(
