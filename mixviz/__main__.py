@@ -18,6 +18,7 @@ COMMANDS = {
     "compare": "compare runs seed by seed, with an interval",
     "embed": "write the features of any data, from a run's encoder: csv, npz or parquet",
     "report": "write all analyses of one or several runs into one HTML file",
+    "data": "list the data sets that are known by name, or fetch one",
     "list": "list the runs",
     "tag": "add tags to runs or remove them, to filter runs",
     "doctor": "check the installation and the device, and say how to fix what is missing",

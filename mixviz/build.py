@@ -3,10 +3,9 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
-from pathlib import Path
 
 import torch
 from torch import Generator, Tensor, nn
@@ -15,6 +14,9 @@ from mixviz.augment import Shape
 from mixviz.config import DataConfig, RunConfig
 from mixviz.data import Dataset, load
 from mixviz.data.checks import say
+from mixviz.data.decode import resize_all
+from mixviz.data.published import is_here
+from mixviz.data.thumbnails import Thumbnails, thumbnails_path
 from mixviz.domains import DOMAINS, domain_of
 from mixviz.encoders import (
     Embedder,
@@ -42,6 +44,7 @@ class TrainSets:
     data: DataConfig
     all_train: Dataset  # the training split, cut to ``train_images``: evaluations train on it
     progress: bool = True
+    exact: bool = True  # False: the same images, as they are published; see ``Thumbnails``
 
     @cached_property
     def _rows(self) -> tuple[Tensor, Tensor]:
@@ -87,16 +90,32 @@ def load_sets(data: DataConfig, progress: bool = True) -> TrainSets:
     """The images of a run, by its data settings. Raises UserError; MissingData if they are not on this machine."""
     try:
         images = _load_split(data, "train", progress)
-    except MissingData as error:
-        if Path(data.data.partition(":")[2]).is_absolute():  # as in a run's config.json
-            raise MissingData(
-                f"{error}; if the data of a run were moved, write their place into its config.json"
-            ) from error
-        raise
+    except MissingData:
+        known = thumbnails_of(data)
+        if known is None or not is_here(known.source):
+            raise
+        return _published(data, known, progress)
     if data.train_images is not None and data.train_images < len(images):
         keep = torch.randperm(len(images), generator=fixed_generator())[: data.train_images]
         images = images.select(keep.sort().values.numpy())
     return TrainSets(data=data, all_train=images, progress=progress)
+
+
+def thumbnails_of(data: DataConfig) -> Thumbnails | None:
+    """Those by which the training images are found in a published set. Raises UserError if they are damaged."""
+    path = thumbnails_path(data.shown)
+    known = Thumbnails.load(path) if path.is_file() else None
+    return known if known is not None and len(known.labels) == data.train_images else None
+
+
+def _published(data: DataConfig, known: Thumbnails, progress: bool) -> TrainSets:
+    """The same images, as they are published. Raises UserError."""
+    images = load(known.source, "train", progress=progress)
+    images = images.select(known.rows(images))
+    if data.image_size is not None:
+        images = replace(images, stored=resize_all(images.stored, data.image_size))
+    place = DataConfig(data=known.source, image_size=data.image_size, holdout=data.holdout)
+    return TrainSets(data=place, all_train=images, progress=progress, exact=False)
 
 
 def _load_split(data: DataConfig, split: str, progress: bool) -> Dataset:

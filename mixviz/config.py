@@ -46,7 +46,7 @@ class DataConfig(Section, frozen=True):
     data: str = Field(
         default="glyphs",
         description="glyphs, cifar10, tones, digits, ..., or a kind and a path, as folder:PATH, parquet:PATH, "
-        "numpy:PATH.npz, sounds:PATH or csv:PATH",
+        "numpy:PATH.npz, idx:PATH, sounds:PATH or csv:PATH",
     )
     data_name: str | None = Field(default=None, description="how results call the data set, e.g. 'CIFAR-10 (JPEG)'")
     image_size: Annotated[int, Field(ge=8)] | None = Field(
@@ -83,6 +83,13 @@ class DataConfig(Section, frozen=True):
         """The same with an absolute path, so that it can be read from any folder."""
         kind, _, path = self.data.partition(":")
         return self.model_copy(update={"data": f"{kind}:{Path(path).expanduser().resolve()}"}) if path else self
+
+    def at(self, data: str) -> Self:
+        """The same data at another place, under the name that results have. Raises UserError for another domain."""
+        moved = self.model_copy(update={"data": data}).absolute
+        if moved.domain != self.domain:
+            raise UserError(f"--data {data} is {moved.domain} data, and the run's are {self.domain} data: give those")
+        return moved if moved.shown == self.shown else moved.model_copy(update={"data_name": self.shown})
 
     def held_out_of(self, n: int) -> int:
         """How many of n training examples are held out."""

@@ -122,9 +122,9 @@ def _read_rows(run: Run, source: str, split: str) -> Dataset:
     if split != ALL:
         raise UserError(f"--split {split} has no effect on tables: all rows of {source} are embedded, so leave it out")
     path, known = (Path(name.partition(":")[2]).expanduser() for name in (source, settings.data))
-    for place in (path, known):
-        if not place.exists():
-            raise MissingData(f"there is nothing at {place}: it is needed for the columns of {settings.data}")
+    if not path.exists():
+        raise MissingData(f"there is nothing at {path}: give the path of a table that exists")
+    run.load_sets()  # which has the columns and the units
     try:
         return read_rows_like(path, known, Reading(target=settings.target, skip_bad=settings.skip_bad))
     except OSError as error:

@@ -19,6 +19,7 @@ from mixviz.analysis.heads import BACKBONE, head_names, heads
 from mixviz.augment import make_views
 from mixviz.build import TrainSets, build_method, fixed_generator, load_sets
 from mixviz.data import Dataset
+from mixviz.data.thumbnails import THUMBNAILS, Thumbnails, thumbnails_path
 from mixviz.domains import AugmentSettings, augmentation_of, clean, inputs_of, prepared
 from mixviz.encoders import NO_HEADS, Embedder
 from mixviz.errors import MissingData, UserError, unknown
@@ -56,7 +57,7 @@ def restore(run: Run, sets: TrainSets | None = None, device: str = "auto") -> Me
     if (run.path / "checkpoint.pt").exists():
         method = run.method(device)
     else:
-        method = _rebuild(run, sets or load_sets(run.config.data, progress=False), device)
+        method = _rebuild(run, sets or run.load_sets(), device)
     return method.at_epoch(run.config.train.epochs - 1)
 
 
@@ -143,6 +144,17 @@ def add(
     return Run(folder)
 
 
+def add_thumbnails(run: Run, source: str, root: Path = ROOT) -> Path:
+    """Keep thumbnails of a run's training images, by which they are found in a published set. Raises UserError."""
+    data = run.config.data
+    images = load_sets(data.model_copy(update={"image_size": None})).all_train
+    path = thumbnails_path(data.shown, root)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Thumbnails.of(images, source).save(path)
+    write_sums(root)
+    return path
+
+
 def write_sums(root: Path) -> None:
     """The checksum of every recorded file, in the format of ``sha256sum``."""
     lines = [f"{_sum(path)}  {path.relative_to(root).as_posix()}\n" for path in _files(root)]
@@ -169,7 +181,8 @@ def verify(root: Path = ROOT, names: Sequence[str] = ()) -> list[Check]:
     """
     runs = {run.path.relative_to(root).as_posix(): run for run in available(root)}
     sums = read_sums(root)
-    runs = {PurePosixPath(file).parent.as_posix(): Run((root / file).parent) for file in sums} | runs
+    kept = [file for file in sums if PurePosixPath(file).parts[0] != THUMBNAILS]
+    runs = {PurePosixPath(file).parent.as_posix(): Run((root / file).parent) for file in kept} | runs
     for name in names:
         if name not in runs:
             raise unknown("recording", name, runs)
@@ -183,10 +196,10 @@ def available(root: Path = ROOT) -> list[Run]:
     return [Run(path.parent) for path in sorted(root.rglob("config.json"))]
 
 
-def find(run: Run | str | Path, trusted: bool = False) -> Run:
+def find(run: Run | str | Path, trusted: bool = False, data: str | None = None, changed_data: bool = False) -> Run:
     """A run as it is, a recording by its name, or else one of the user's runs by name or path. Raises UserError.
 
-    trusted: as for ``Run.open``.
+    trusted, data, changed_data: as for ``Run``.
 
     >>> run = find("glyphs-moco-v2-seed1")
     >>> run.config.method.name, len(run.metrics)
@@ -196,7 +209,8 @@ def find(run: Run | str | Path, trusted: bool = False) -> Run:
     """
     if isinstance(run, Run):
         return run
-    return next((kept for kept in available() if kept.name == str(run)), None) or Run.open(run, trusted=trusted)
+    path = next((kept.path for kept in available() if kept.name == str(run)), run)
+    return Run.open(path, trusted=trusted, data=data, changed_data=changed_data)
 
 
 def total_size(root: Path = ROOT) -> int:
@@ -247,11 +261,12 @@ def _backbone(encoder: Embedder, inputs: Tensor) -> dict[str, Tensor]:
 
 
 def _images(run: Run, images: dict[str, Dataset | None]) -> Dataset | None:
-    """The run's training images, loaded once; None if they are not on this machine."""
+    """The run's training images, loaded once; None if they are not on this machine as it was trained on them."""
     key = run.config.data.model_dump_json()
     if key not in images:
         try:
-            images[key] = load_sets(run.config.data, progress=False).all_train
+            sets = load_sets(run.config.data, progress=False)
+            images[key] = sets.all_train if sets.exact else None
         except MissingData:
             images[key] = None
     return images[key]

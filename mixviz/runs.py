@@ -27,12 +27,12 @@ import torch
 from torch import Tensor, nn
 
 from mixviz.augment import Shape
-from mixviz.build import build_embedder, build_method, dtype_name
+from mixviz.build import TrainSets, build_embedder, build_method, dtype_name, load_sets
 from mixviz.config import RunConfig
 from mixviz.data.checks import say
 from mixviz.encoders import Embedder, NoHead, is_code
 from mixviz.environment import environment
-from mixviz.errors import UserError, reason
+from mixviz.errors import MissingData, UserError, reason
 from mixviz.files import (
     cannot_write,
     from_planes,
@@ -57,12 +57,14 @@ LONGEST_NAME = 200  # letters: file systems take 255 bytes
 class Run(RunFolder):
     """One run folder, with its networks. ``Run.create`` makes it, ``Run.open`` finds it by name or path.
 
-    trusted: whether a backbone that its config names by import path may be imported, which runs that code.
+    trusted: whether a backbone that its config names by import path may be imported, which runs that code. data: where
+    its data are now, as for ``train --data``, if they were moved. changed_data: use them even if they are not those
+    that it was trained on.
     """
 
-    def __init__(self, path: Path, trusted: bool = False):
+    def __init__(self, path: Path, trusted: bool = False, data: str | None = None, changed_data: bool = False):
         super().__init__(path)
-        self.trusted = trusted
+        self.trusted, self.data, self.changed_data = trusted, data, changed_data
 
     @classmethod
     def check_new(cls, config: RunConfig, name: str | None = None, root: Path | None = None) -> "Run":
@@ -90,9 +92,16 @@ class Run(RunFolder):
         return run
 
     @classmethod
-    def open(cls, name: str | Path, root: Path | None = None, trusted: bool = False) -> "Run":
-        """An existing run, by path or by its name below the runs' folder. Raises UserError."""
-        return cls(find_run(name, root).path, trusted)
+    def open(
+        cls,
+        name: str | Path,
+        root: Path | None = None,
+        trusted: bool = False,
+        data: str | None = None,
+        changed_data: bool = False,
+    ) -> "Run":
+        """An existing run, by path or by its name below the runs' folder; others as for ``Run``. Raises UserError."""
+        return cls(find_run(name, root).path, trusted, data, changed_data)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -111,11 +120,35 @@ class Run(RunFolder):
         if isinstance(data, dict) and ":" in str(data.get("data")):
             data.setdefault("split_by", "row")  # of older versions
         try:
-            return RunConfig.parse(nested)
+            config = RunConfig.parse(nested)
         except UserError as error:
             raise UserError(
                 f"cannot read {self.path / 'config.json'}: it was changed, or made by another version ({error})"
             ) from error
+
+        return config if self.data is None else config.model_copy(update={"data": config.data.at(self.data)})
+
+    def find_sets(self, progress: bool = False) -> TrainSets:
+        """The images that its config names, whether they changed or not. Raises UserError, MissingData."""
+        try:
+            return load_sets(self.config.data, progress)
+        except MissingData as error:
+            raise MissingData(f"{error}; if the data of {self.name} were moved, give --data PLACE") from error
+
+    def load_sets(self, progress: bool = False) -> TrainSets:
+        """The images that it was trained on. Raises UserError if they changed, MissingData."""
+        sets = self.find_sets(progress)
+        if (self.path / CHECKPOINT).exists():  # a recording does not know
+            self.check_data(sets.all_train.fingerprint(), self.load_checkpoint())
+        return sets
+
+    def check_data(self, fingerprint: str, state: Mapping[str, Any]) -> None:
+        """Raises UserError if the training images are not those of a checkpoint, unless ``changed_data``."""
+        if not self.changed_data and state.get("data", fingerprint) != fingerprint:
+            raise UserError(
+                f"the data in {self.config.data.data} are not those that {self.name} was trained on: restore them, "
+                "give --data PLACE if they were moved, or --changed-data to take these"
+            )
 
     @property
     def metrics(self) -> pd.DataFrame:

@@ -101,7 +101,9 @@ def train(
     ('digits-n-pair+imix-seed0', 1)
     """
     run, config = Run.check_new(config, name, root), world.divide(config)
-    images = _load(config, progress, world) if images is None else images
+    if images is None:
+        with world.leader_first():
+            images = load_sets(config.data, progress and world.leads).all_train
     method, data = set_up(config, images, mixings)
     state = None
     if init is not None:
@@ -156,7 +158,6 @@ def resume(
     watch: Watch | None = None,
     views: ViewMaker = make_views,
     mixings: Sequence[Mixing] | None = None,
-    changed_data: bool = False,
     epochs: int | None = None,
     loggers: Sequence[Logger] = (),
     world: World = ALONE,
@@ -165,8 +166,8 @@ def resume(
 
     epochs: more than the run's. From the next one on, the schedule is that of a run with this number of epochs, as in
     timm and Hugging Face's Trainer: a cosine that has ended begins again at the height that it has there, since at the
-    rate 0 nothing more would be learned. changed_data: resume even if the images have changed.
-    world: the processes that train it, however many did before.
+    rate 0 nothing more would be learned. If the run was opened with another place of its data, that is written into its
+    config.json. world: the processes that train it, however many did before.
     Raises UserError, also while another training holds the run, and NonFiniteLoss.
     """
     with _locked(run, world):
@@ -174,12 +175,13 @@ def resume(
         state = world.from_leader(run.rewind() if world.leads else None)
         if state is None and config.origin.init is not None:
             raise UserError(f"the run {run.name} was cut off before it had its initial weights: train it again")
-        images = _load(config, progress, world) if images is None else images
+        if images is None:
+            with world.leader_first():
+                images = run.find_sets(progress and world.leads).all_train
         method, data = set_up(config, images, mixings)
-        if state and state.get("data", data.fingerprint) != data.fingerprint and not changed_data:
-            raise UserError(
-                f"the training data of {run.name} changed since its last epoch: restore them, or give --changed-data"
-            )
+        run.check_data(data.fingerprint, state or {})
+        if run.data is not None and world.leads:
+            run.write_json("config.json", run.config.model_dump(mode="json"))
         if epochs is not None and world.leads:
             run.extend(epochs, state["epoch"] if state else 0)
         if state and world.leads and state["epoch"] < run.config.train.epochs:
@@ -360,11 +362,6 @@ def _fit(
                 logger.log(epoch + 1, row)
     world.wait()
     return run
-
-
-def _load(config: RunConfig, progress: bool, world: World) -> Dataset:
-    with world.leader_first():
-        return load_sets(config.data, progress and world.leads).all_train
 
 
 def _locked(run: Run, world: World) -> AbstractContextManager[None]:

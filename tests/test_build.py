@@ -113,11 +113,6 @@ def raise_no_test(*_):
     raise NoTestSplit("photos has neither labels nor a test split")
 
 
-def test_data_that_were_moved(tmp_path):
-    with pytest.raises(MissingData, match=r"if the data of a run were moved, write their place into its config\.json"):
-        load_sets(DataConfig(data=f"folder:{tmp_path / 'gone'}"))
-
-
 def test_sets_follow_the_data_settings_and_test_is_loaded_when_it_is_requested(tmp_path, write_colours, monkeypatch):
     loaded = []
     monkeypatch.setattr(build, "load", lambda *given, **settings: loaded.append(given[1]) or load(*given, **settings))

@@ -16,6 +16,7 @@ from mixviz.encoders import Normalise
 from mixviz.errors import UserError
 from mixviz.result import Result
 from mixviz.runs import Run, default_name, list_runs
+from mixviz.train import resume
 
 ABOUT = {"encoder": "backbone", "target": "label", "data": "x", "split": "test", "seed": 0, "device": "cpu"}
 CONFIG = RunConfig.of(framework="simclr", mixing=["mixco"], epochs=3, seed=7)
@@ -184,6 +185,33 @@ def test_a_failed_write_leaves_the_last_good_file(tmp_path):
     with pytest.raises(AttributeError):
         run.save_checkpoint({"epoch": 2, "method": lambda: None})  # cannot be pickled
     assert (run.path / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_damaged_checkpoint_costs_one_epoch(tmp_path, monkeypatch, capsys):
+    run, flushed = Run.create(CONFIG, root=tmp_path), []
+    with monkeypatch.context() as patch:
+        patch.setattr("mixviz.files._flush", lambda path: flushed.append(path.name))
+        for epoch in (1, 2, 3):
+            run.save_checkpoint({"epoch": epoch, "shape": (3, 32, 32), "method": {}})
+    assert len(flushed) == 6  # each time the file before it gets its name, and then the folder
+    (run.path / "checkpoint.pt").write_bytes(b"cut off")
+    state = run.rewind()
+    assert state is not None
+    assert state["epoch"] == 2
+    assert "is damaged" in (said := capsys.readouterr().err)
+    assert "resuming from the epoch before" in said
+    assert run.load_checkpoint()["epoch"] == 2
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
+    run = Run.create(CONFIG, root=tmp_path)
+    with run.locked():
+        with pytest.raises(UserError, match=rf"is in use by process {os.getpid()} on .*: wait until"):
+            resume(Run(run.path), progress=False)
+        with pytest.raises(UserError, match="exists: continue it"):
+            Run.create(CONFIG, root=tmp_path)
+    with run.locked():
+        pass
 
 
 def test_results_take_the_place_of_older_ones(tmp_path):

@@ -19,15 +19,22 @@ KINDS = OWN_KEY, NEGATIVE, PAIR, TOWARDS = ("own key", "negative", "two negative
 
 @torch.no_grad()
 def query_candidates(
-    method: Method, term: Term, query: int, labels: Tensor | None = None, points: SyntheticPoints | None = None
+    method: Method,
+    term: Term,
+    query: int,
+    labels: Tensor | None = None,
+    points: SyntheticPoints | None = None,
+    own_image: Tensor | None = None,
 ) -> pd.DataFrame:
     """The candidates of one clean query of MoCo-v2, the most similar first.
 
     Columns: kind, one of KINDS; column, among all candidates; first and second, places in the queue of what the
     candidate is or is mixed of (-1: of the own key; a mixture with the query has one parent, twice); similarity;
     gradient_share (see ``ContrastTable``); false, the share of the parents that are of the query's class (NaN for the
-    own key, and if classes are not known). labels: (N,) classes of the batch; the queue keeps its own. points: the
-    term's ``synthetic_points``, if they were computed already.
+    own key, and if classes are not known); own_image, the share of the parents that are keys of the query's own image,
+    which are false whatever is known of classes. labels: (N,) classes of the batch; the queue keeps its own. points:
+    the term's ``synthetic_points``, if they were computed already. own_image: (K,) bool, which keys of the queue are of
+    the query's own image; None: none.
     """
     framework = method.framework
     assert isinstance(framework, MoCoV2)
@@ -44,6 +51,9 @@ def query_candidates(
     false = torch.full_like(places, torch.nan, dtype=torch.float32)
     if labels is not None and labels[query] >= 0:
         false = (known[places] == labels[query]).float().masked_fill((places < 0) | (known[places] < 0), torch.nan)
+    own = torch.zeros_like(known, dtype=torch.bool) if own_image is None else own_image[: len(known)]
+    own = own[places] & (places >= 0)
+    false = false.masked_fill(own, 1.0)
     order = table.similarities[query].argsort(descending=True, stable=True)
     order = order[table.kind[query, order] != NONE]
     columns = {
@@ -54,6 +64,7 @@ def query_candidates(
         "similarity": table.similarities[query, order].numpy(),
         "gradient_share": table.gradient_share[query, order].numpy(),
         "false": false[order].mean(dim=1).numpy(),
+        "own_image": own[order].float().mean(dim=1).numpy(),
     }
     return pd.DataFrame(columns)
 
@@ -87,14 +98,15 @@ def false_mixtures(points: SyntheticPoints) -> dict[str, float]:
 def gradient_by_kind(found: pd.DataFrame) -> pd.DataFrame:
     """The candidates of ``query_candidates`` by kind, for the kinds that occur.
 
-    Index kind, columns candidates, gradient_share, and false: the part of gradient_share that comes from candidates
-    with a parent of the query's class.
+    Index kind, columns candidates, gradient_share, false and own_image: the part of gradient_share that comes from
+    candidates with a parent of the query's class, and of the query's own image.
     """
     kind, share = found["kind"].cat.codes, found["gradient_share"].to_numpy()
     weights = {
         "candidates": np.ones(len(kind)),
         "gradient_share": share,
         "false": share * (found["false"] > 0).to_numpy(),
+        "own_image": share * (found["own_image"] > 0).to_numpy(),
     }
     sums = pd.DataFrame({name: np.bincount(kind, values, len(KINDS)) for name, values in weights.items()}, index=KINDS)
     return sums[sums["candidates"] > 0]

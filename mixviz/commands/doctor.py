@@ -18,7 +18,7 @@ from mixviz.paths import data_root
 
 def main(argv: list[str]) -> int:
     Parser("doctor", "Check the installation. Exit code 1 if something has to be fixed, else 0.").parse_args(argv)
-    rows = [_python(), *map(_package, _requirements()), _device(), _writable(), _space()]
+    rows = [_python(), *map(_package, _requirements()), _device(), _writable(), _space(), _sets()]
     print_table(["part", "found", "state"], [row[:3] for row in rows])
     cures = [row[3] for row in rows if row[3]]
     for cure in cures:
@@ -97,3 +97,13 @@ def _space() -> Row:
         "ok" if free > 2 else "little",
         "" if free > 2 else f"free some space for {root}",
     )
+
+
+def _sets() -> Row:
+    """The published data sets that are on this machine."""
+    try:
+        from mixviz.data.published import NAMES, is_here
+    except ImportError as error:
+        return "data sets", "–", f"not known: {error.name or error} is missing", ""
+    here = [name for name in NAMES if is_here(name)]
+    return "data sets", ", ".join(here) or "none fetched", "others: python -m mixviz data get NAME", ""

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from mixviz.analysis.heads import embed_set, head_names
-from mixviz.build import load_sets
-from mixviz.commands.flags import Parser, add_trust
+from mixviz.commands.flags import Parser, add_run_flags, how_opened
 from mixviz.commands.tables import print_table
 from mixviz.confusion import Confusion
 from mixviz.data import Dataset, load
@@ -61,14 +60,14 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--random", action="store_true", help="also evaluate the same encoder before training")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N [default: auto]")
-    add_trust(parser)
+    add_run_flags(parser)
     arguments = parser.parse_args(argv)
     if arguments.random and (arguments.spaces or arguments.compare_protocols):
         raise UserError("--random evaluates the backbone only: leave out --random, or --spaces and --compare-protocols")
     protocols = [protocol(name) for name in arguments.protocol]
     encoders = [True, False] if arguments.random else [True]
-    for run in [Run.open(name, trusted=arguments.trust) for name in arguments.run]:
-        sets = load_sets(run.config.data).evaluated_on
+    for run in [Run.open(name, **how_opened(arguments)) for name in arguments.run]:
+        sets = run.load_sets(progress=True).evaluated_on
         sources = [Source.of_run(run, sets, trained, arguments.device) for trained in encoders]
         if arguments.transfer:
             other = sets_like(sets[0], arguments.transfer)

@@ -32,6 +32,18 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trust", action="store_true", help=note)
 
 
+def add_run_flags(parser: argparse.ArgumentParser) -> None:
+    """``--trust``, ``--data`` and ``--changed-data``, of the commands that look at a run with its data."""
+    parser.add_argument("--data", metavar="DATA", help="where the run's data are now, as for train, if they were moved")
+    parser.add_argument("--changed-data", action="store_true", help="even if its data have changed")
+    add_trust(parser)
+
+
+def how_opened(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What ``Run.open`` takes of these flags, and of ``train --resume``."""
+    return {"trusted": arguments.trust, "data": arguments.data, "changed_data": arguments.changed_data}
+
+
 def add_config_flags(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """One flag per field, one group per section. several: each flag takes several values, for a sweep."""
     groups: dict[str, Any] = {}

@@ -4,16 +4,17 @@ from pathlib import Path
 
 from mixviz.commands.flags import Parser
 from mixviz.commands.tables import print_table
+from mixviz.data.published import NAMES
 from mixviz.errors import UserError
 from mixviz.paths import clone
-from mixviz.pretrained import LARGEST, ROOT, Check, add, available, total_size, verify
+from mixviz.pretrained import LARGEST, ROOT, Check, add, add_thumbnails, available, find, total_size, verify
 from mixviz.runs import Run
 
 
 def main(argv: list[str]) -> int:
     parser = Parser("recordings", "List, check or add bundled runs.")
-    parser.add_argument("action", choices=("list", "verify", "add"), help="what to do")
-    parser.add_argument("run", nargs="*", help="verify: names of bundled runs [default: all]; add: runs to add")
+    parser.add_argument("action", choices=("list", "verify", "add", "thumbnails"), help="what to do")
+    parser.add_argument("run", nargs="*", help="verify: names of bundled runs [default: all]; else runs")
     parser.add_argument("--root", type=Path, default=ROOT, help="their folder [default: data/recordings]")
     parser.add_argument("--no-weights", action="store_true", help="add: the film only")
     parser.add_argument("--no-heads", action="store_true", help="add: of the weights, the backbone alone")
@@ -21,8 +22,18 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--dims", type=int, metavar="INT", help="add: number of principal directions of the film to keep [default: all]"
     )
+    parser.add_argument(
+        "--published",
+        choices=NAMES,
+        help="thumbnails: the set in which the run's training images are found by those that are kept",
+    )
     arguments = parser.parse_args(argv)
     root: Path = arguments.root
+    if arguments.action == "thumbnails":
+        if len(arguments.run) != 1 or not arguments.published:
+            raise UserError("recordings thumbnails RUN --published NAME: give one run and the published set")
+        print(f"kept {add_thumbnails(find(arguments.run[0]), arguments.published, root)}")
+        return 0
     if arguments.action == "add":
         if not arguments.run:
             raise UserError("no runs given: recordings add RUN [RUN ...]")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mixviz.commands.flags import Parser, add_trust
+from mixviz.commands.flags import Parser, add_run_flags, how_opened
 from mixviz.errors import UserError
 from mixviz.paths import check_writable
 from mixviz.pretrained import ROOT, find
@@ -23,11 +23,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--images", type=int, default=10_000, metavar="INT", help="at most, per split [default: 10000]")
     parser.add_argument("--umap", action="store_true", help="project with UMAP instead of PCA (slower)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N [default: auto]")
-    add_trust(parser)
+    add_run_flags(parser)
     arguments = parser.parse_args(argv)
     if arguments.images < 100:
         raise UserError(f"--images {arguments.images}: take 100 or more")
-    runs = [find(name, arguments.trust) for name in arguments.run]
+    runs = [find(name, **how_opened(arguments)) for name in arguments.run]
     check_same_data(runs)
     folder = Path.cwd() if ROOT in runs[0].path.resolve().parents else runs[0].path
     page = check_writable(arguments.out or folder / "report.html")

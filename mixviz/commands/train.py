@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mixviz.analysis.diagnosis import diagnosis
 from mixviz.build import fitted, load_sets
-from mixviz.commands.flags import Parser, add_config_flags, add_trust, config_from, given_flags, read_config
+from mixviz.commands.flags import Parser, add_config_flags, add_trust, config_from, given_flags, how_opened, read_config
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.data.sources import has_test_split
@@ -23,7 +23,8 @@ from mixviz.train import learning_rate, resume, train
 
 RESUME_HELP = (
     "continue this run from its last epoch, with its own settings; with --epochs N extend it to N, the learning rate "
-    "from there on being that of the schedule of N epochs (a cosine that has ended begins again at that height)"
+    "from there on being that of the schedule of N epochs (a cosine that has ended begins again at that height); with "
+    "--data DATA, if its data were moved, from where they are now, which is written into its config.json"
 )
 INIT_HELP = (
     "start from the weights of this run or recording: its backbone, and its heads if they have the same shapes; "
@@ -48,7 +49,7 @@ def _train(argv: list[str], world: World) -> None:
     parser.add_argument("--resume", metavar="RUN", help=RESUME_HELP)
     parser.add_argument("--init", metavar="RUN", help=INIT_HELP)
     parser.add_argument("--config", type=Path, metavar="FILE", help="a run's config.json; flags override its settings")
-    parser.add_argument("--changed-data", action="store_true", help="--resume: even if the data have changed")
+    parser.add_argument("--changed-data", action="store_true", help="--resume: even if its data have changed")
     add_trust(parser)
     parser.add_argument("--logger", nargs="+", default=[], metavar="NAME", help=LOGGER_HELP)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -62,10 +63,10 @@ def _train(argv: list[str], world: World) -> None:
 def resumed(arguments: Namespace, world: World) -> Run:
     """The run that ``--resume`` names, trained to its last epoch. Raises UserError."""
     others = {"--name": arguments.name, "--init": arguments.init, "--config": arguments.config}
-    given = [flag for flag in given_flags(arguments) if flag != "--epochs"]
+    given = [flag for flag in given_flags(arguments) if flag not in ("--data", "--epochs")]
     if given := given + [flag for flag, value in others.items() if value is not None]:
         raise UserError(f"--resume continues a run with its own settings: leave out {', '.join(given)}")
-    run = Run.open(arguments.resume, trusted=arguments.trust)
+    run = Run.open(arguments.resume, **how_opened(arguments))
     epochs = None
     if arguments.epochs is not None:
         epochs = RunConfig.of(epochs=arguments.epochs).train.epochs
@@ -74,7 +75,6 @@ def resumed(arguments: Namespace, world: World) -> Run:
     return resume(
         run,
         progress=not arguments.quiet,
-        changed_data=arguments.changed_data,
         epochs=epochs,
         loggers=loggers_of(arguments, run.path) if world.leads else (),
         world=world,

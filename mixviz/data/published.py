@@ -9,7 +9,8 @@ import numpy as np
 from mixviz.data.cache import cached, stamp_of
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Encoded, Reading, decode_all
-from mixviz.errors import MissingData, UserError, reason
+from mixviz.data.idx import read_idx_files
+from mixviz.errors import MissingData, NoTestSplit, UserError, reason
 from mixviz.paths import datasets_root
 
 NAMES = {
@@ -21,10 +22,27 @@ NAMES = {
 }
 
 
+FOLDERS = {
+    "cifar10": "cifar-10-batches-py",
+    "cifar100": "cifar-100-python",
+    "stl10": "stl10_binary",
+    "stl10-unlabeled": "stl10_binary",
+    "fashion-mnist": "FashionMNIST",
+}  # of torchvision, below the folder of data sets
+
+
+DEBIAN = {"fashion-mnist": Path("/usr/share/datasets/fashion-mnist")}  # of the package dataset-fashion-mnist
+
+
+def is_here(source: str) -> bool:
+    """Whether a set that torchvision downloads is on this machine."""
+    return (datasets_root() / FOLDERS[source]).is_dir() or (source in DEBIAN and DEBIAN[source].is_dir())
+
+
 def read_published(source: str, split: str, reading: Reading) -> Dataset:
-    """A set that torchvision downloads and checks. Raises UserError if it cannot be had."""
+    """A set that torchvision downloads and checks, or that the system has. Raises UserError if it cannot be had."""
     if source == "stl10-unlabeled" and split == "test":
-        raise UserError("stl10-unlabeled has no test split: evaluate on stl10")
+        raise NoTestSplit("stl10-unlabeled has no test split: evaluate on stl10")
     return cached(["torchvision", source, split], lambda: _download(source, split))
 
 
@@ -39,6 +57,8 @@ def _download(source: str, split: str) -> Dataset:
         elif source == "cifar100":
             found = datasets.CIFAR100(root, train, download=True)
         elif source == "fashion-mnist":
+            if DEBIAN[source].is_dir() and not (root / FOLDERS[source]).is_dir():
+                return read_idx_files(DEBIAN[source], split, NAMES[source], datasets.FashionMNIST.classes)
             found = datasets.FashionMNIST(root, train, download=True)
         else:
             found = datasets.STL10(root, "unlabeled" if source == "stl10-unlabeled" else split, download=True)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from mixviz.data.decode import Reading, SplitBy, resize_all
 from mixviz.data.fifth import is_test
 from mixviz.data.files import folder_has_test, parquet_has_test, read_folder, read_parquet
 from mixviz.data.glyphs import make_glyphs
+from mixviz.data.idx import idx_has_test, read_idx
 from mixviz.data.published import read_optical_digits, read_published, read_tiny_imagenet
 from mixviz.data.tabular import read_covtype, read_embedded, read_table
 from mixviz.data.tones import make_tones
@@ -68,7 +70,9 @@ SOURCES: dict[str, DataSource] = {
     "cifar100": _published("cifar100", "32 px, 100 classes, 50,000 + 10,000 images"),
     "stl10": _published("stl10", "96 px, 10 classes, 5,000 + 8,000 labelled images"),
     "stl10-unlabeled": _published("stl10-unlabeled", "96 px, the 100,000 unlabelled images of STL-10, train only"),
-    "fashion-mnist": _published("fashion-mnist", "28 px, grey, 10 classes, 60,000 + 10,000 images"),
+    "fashion-mnist": _published(
+        "fashion-mnist", "28 px, grey, 10 classes, 60,000 + 10,000 images, also from Debian's package"
+    ),
     "tiny-imagenet": DataSource(
         about="64 px, 200 classes, 100,000 + 10,000 images; unpack the publisher's archive", read=read_tiny_imagenet
     ),
@@ -111,6 +115,11 @@ PATH_SOURCES: dict[str, PathSource] = {
         about="an .npz with images (N, H, W, 3) uint8, and optionally labels, test_images, test_labels",
         read=read_arrays,
         has_test=arrays_have_test,
+    ),
+    "idx": PathSource(
+        about="a folder with the files of MNIST or a set made like it, such as train-images-idx3-ubyte.gz",
+        read=read_idx,
+        has_test=idx_has_test,
     ),
     "sounds": PathSource(
         about="sounds in a folder (wav, flac, ogg, mp3), laid out as images are, or parquet with a column audio",
@@ -202,6 +211,15 @@ def load(
     if unlabelled:
         data = replace(data, labels=None, class_names=())
     return replace(data, name=name or data.name, domain=found.domain)
+
+
+def get(name: str, progress: bool = True) -> dict[str, Dataset]:
+    """Each split of a data set that is known by its name, fetched unless it is here. Raises UserError, MissingData."""
+    splits = {}
+    with suppress(NoTestSplit):
+        for split in SPLITS:
+            splits[split] = load(name, split, progress=progress)
+    return splits
 
 
 def has_test_split(source: str) -> bool:

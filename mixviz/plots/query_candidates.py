@@ -1,7 +1,8 @@
 """Pictures of one query in detail: its surroundings, what pushes it, and how many of these negatives are false.
 
-Colours tell the class (blue: the query's own, a false negative; orange: another; grey: unknown), shapes the kind. Each
-picture has a part that is the same for all queries (``frame_...``) and one that is drawn over it.
+Colours tell the class (blue: the query's own, a false negative; pink: its own image, too; orange: another; grey:
+unknown), shapes the kind. Each picture has a part that is the same for all queries (``frame_...``) and one that is
+drawn over it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from mixviz.analysis.query_candidates import NEGATIVE, OWN_KEY, PAIR, TOWARDS
 from mixviz.plots.neighbours import OTHER, SAME
 from mixviz.plots.style import COLOURS, log_scale
 
+OWN_IMAGE = COLOURS["combined"]
 MARKERS = {OWN_KEY: "*", NEGATIVE: "o", PAIR: "D", TOWARDS: "^"}
 RINGS = (0.95, 0.8, 0.6, 0.4)  # cosines
 WIDEST = 70.0  # degrees around the query that are shown
@@ -38,13 +40,14 @@ BAR = 11  # points of height
 GAP = 4  # pixels between images
 
 
-def colours_of(false: pd.Series) -> np.ndarray:
-    """A colour for each candidate: it or a parent is of the query's class; it is not; unknown."""
-    return np.select([false > 0, false == 0], [SAME, OTHER], COLOURS["plain"])
+def colours_of(found: pd.DataFrame) -> np.ndarray:
+    """A colour for each candidate: it or a parent is of the query's own image; of its class; it is not; unknown."""
+    false = found["false"]
+    return np.select([found["own_image"] > 0, false > 0, false == 0], [OWN_IMAGE, SAME, OTHER], COLOURS["plain"])
 
 
-def kind_marks() -> list[Line2D]:
-    """The meaning of shapes and colours, for a legend."""
+def kind_marks(own_image: bool = False) -> list[Line2D]:
+    """The meaning of shapes and colours, for a legend. own_image: whether keys of the query's own image can occur."""
     ink, labels = mpl.rcParams["text.color"], {OWN_KEY: "own key", NEGATIVE: "real negative"}
     marks = [
         Line2D(
@@ -52,7 +55,8 @@ def kind_marks() -> list[Line2D]:
         )
         for kind, marker in MARKERS.items()
     ]
-    said = {SAME: "of the query's class (false negative)", OTHER: "of another class"}
+    said = {OWN_IMAGE: "of the query's own image (false negative)"} if own_image else {}
+    said |= {SAME: "of the query's class (false negative)", OTHER: "of another class"}
     return marks + [
         Line2D([], [], linestyle="none", marker="s", color=colour, label=text) for colour, text in said.items()
     ]
@@ -83,7 +87,7 @@ def plot_surroundings(ax: Axes, found: pd.DataFrame, layout: np.ndarray) -> Axes
 
     found: of ``query_candidates``; layout: (M, 2) degrees, row by row, of ``azimuthal``.
     """
-    kinds, shares, colours = found["kind"].to_numpy(), found["gradient_share"].to_numpy(), colours_of(found["false"])
+    kinds, shares, colours = found["kind"].to_numpy(), found["gradient_share"].to_numpy(), colours_of(found)
     shown = np.linalg.norm(layout, axis=1) < WIDEST
     for kind in (NEGATIVE, PAIR, TOWARDS):
         chosen = shown & (kinds == kind)
@@ -153,7 +157,7 @@ def plot_shares(ax: Axes, found: pd.DataFrame) -> Axes:
     shown = found.iloc[list(rows.values())]
     shares = shown["gradient_share"].clip(lower=LEAST_SHARE)
     bars = [[(LEAST_SHARE, row), (share, row)] for row, share in zip(rows, shares, strict=True)]
-    ax.add_collection(LineCollection(bars, colors=colours_of(shown["false"]), linewidths=BAR), autolim=False)
+    ax.add_collection(LineCollection(bars, colors=colours_of(shown), linewidths=BAR), autolim=False)
     return ax
 
 

@@ -32,7 +32,7 @@ from mixviz.analysis.neighbours import Hubness, hubness, nearest, purity, purity
 from mixviz.analysis.projection import pca, project_umap, trustworthiness
 from mixviz.analysis.targets import ContrastTable, contrast_table, mean_mass
 from mixviz.augment import make_views
-from mixviz.build import TrainSets, load_sets, seeded_generator
+from mixviz.build import TrainSets, seeded_generator
 from mixviz.config import RunConfig
 from mixviz.data import Dataset
 from mixviz.data.dataset import joined
@@ -130,8 +130,7 @@ def overview(run: Run, images: int = 10_000, projection: str = "pca", device: st
     projection: pca, or umap, which takes ten seconds more.
     About half a minute on two cores for a convnet and 10,000 images.
     """
-    config = run.config
-    sets = load_sets(config.data, progress=False)
+    config, sets = run.config, run.load_sets()
     method = restore(run, sets, device)
     embedder, names = method.framework.online, head_names(config)
     train, test = (

@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from textwrap import wrap
@@ -53,7 +53,7 @@ class Widget:
             control.add_class(f"mixviz-{name}")
             control.observe(self._moved, "value")
         row = ipywidgets.Box(list(self.controls.values()), layout={"flex_flow": "row wrap", "max_width": "100%"})
-        self.box = ipywidgets.VBox([row, self.picture_widget, self.caption_widget])
+        self.box = ipywidgets.VBox([row, self.picture_widget, self.caption_widget, *self.below()])
         self.box.add_class("mixviz-widget")
         self.set(**values)
 
@@ -83,6 +83,10 @@ class Widget:
     def caption(self) -> str:
         """The picture's message in a sentence."""
         return ""
+
+    def below(self) -> Sequence[ipywidgets.Widget]:
+        """What stands below the caption. Called once, when the widget is made."""
+        return ()
 
     def unused(self, **values: Any) -> Mapping[str, str]:
         """Controls without effect at these values, each with the reason; they are greyed out."""

@@ -21,6 +21,7 @@ from mixviz.terms import replace_known
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, slider, steps
+from mixviz.widgets.fetching import FetchButton, fetch_buttons
 from mixviz.widgets.fields import idle_controls, only_for
 from mixviz.widgets.networks import GLYPHS, GLYPHS_LOOC, Network
 
@@ -78,6 +79,9 @@ class ContrastTable(Widget):
         views = network.views(list(range(batch)))
         terms = method.terms(views, generator, draws=Draws(queries=[draw]))
         return Shown(contrast_table(method.framework, typical(terms)), loss_by_term(method.framework, terms))
+
+    def below(self) -> list[FetchButton]:
+        return fetch_buttons(networks.network(self.run)) if self.run else []
 
     def unused(self, framework: str, mixing: str, **_: Any) -> Mapping[str, str]:
         kind = MIXINGS.get(mixing)

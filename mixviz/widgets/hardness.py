@@ -35,6 +35,7 @@ from mixviz.terms import Term
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import slider, steps, toggle
+from mixviz.widgets.fetching import FetchButton, fetch_buttons
 from mixviz.widgets.networks import LONGEST_QUEUE
 
 QUERIES = 32  # over which rates are averaged
@@ -68,24 +69,29 @@ class CloseUp:
 class HardnessMicroscope(Widget):
     """A held-out query of MoCo-v2 and a queue of training images: which negatives push it, and which are of its class.
 
-    run: the encoder's, of any framework; by default a recording on glyphs.
+    run: the encoder's, of any framework; by default a recording on glyphs. trained: queries are training images, so
+    that the queue holds keys of the query's own image, as it does in training if it is longer than the data. Those are
+    false negatives, and so are keys of an exact copy of the image; both have a colour of their own.
     """
 
     size = (11.0, 4.6)
     animated = frozenset(("query", "hardest", "pairs", "towards", "temperature", "queue", "oracle"))
 
-    def __init__(self, run: Run | str | None = None, **values: Any):
+    def __init__(self, run: Run | str | None = None, trained: bool = False, **values: Any):
         self.network = networks.image_network(run or networks.GLYPHS)
         self.bank = self.network.train.select(self.network.bank_rows)
         count = min(QUERIES, len(self.network.held_out))
         if not count:
             raise UserError(f"the run {self.network.run.name} has no held-out images: train one with --holdout above 0")
-        labels = self.network.held_out.labels
-        self.labels = None if labels is None else torch.as_tensor(labels[:count])
-        self.views = self.network.views(list(range(count)))[:2]
-        self.embedded = self.network.embedded(list(range(count)))
+        rows = list(range(count))
+        self.queries = (self.bank if trained else self.network.held_out).select(rows)
+        self.own_images = _same(self.queries, self.bank)
+        self.labels = None if self.queries.labels is None else torch.as_tensor(self.queries.labels)
+        self.views = self.network.views(rows, images=self.queries)[:2]
+        self.embedded = self.network.embedded(rows, images=self.queries)
+        number = f"number of the {'training' if trained else 'held-out'} image"
         controls = {
-            "query": slider("query", 0, count - 1, 0, 1, "number of the held-out image"),
+            "query": slider("query", 0, count - 1, 0, 1, number),
             "hardest": steps("MoCHi's N", POWERS, 64, "how many of the hardest negatives are mixed"),
             "pairs": steps("MoCHi's s", [0, *POWERS], 64, "mixtures of two hard negatives"),
             "towards": steps("MoCHi's s′", [0, *POWERS], 8, "mixtures of the query and a hard negative"),
@@ -99,7 +105,7 @@ class HardnessMicroscope(Widget):
     def compute(self, query: int, temperature: float, **setting: Any) -> CloseUp:
         asked = self._ask(**setting)
         term = replace(asked.term, query=replace(asked.term.query, temperature=temperature))
-        found = query_candidates(asked.method, term, query, self.labels, asked.points)
+        found = query_candidates(asked.method, term, query, self.labels, asked.points, self.own_images[query])
         framework = asked.method.framework
         assert isinstance(framework, MoCoV2)
         keys = framework.queue.keys[0]
@@ -131,6 +137,9 @@ class HardnessMicroscope(Widget):
             method=method, term=term, points=points, rates=rates, mixtures=false_mixtures(points) if points else {}
         )
 
+    def below(self) -> list[FetchButton]:
+        return fetch_buttons(self.network)
+
     def unused(self, pairs: int, towards: int, **_: Any) -> Mapping[str, str]:
         reasons = {}
         if self.labels is None:
@@ -142,10 +151,12 @@ class HardnessMicroscope(Widget):
     def numbers(self) -> dict[str, Any]:
         found, hardest = self.result.candidates, self.values["hardest"]
         best = found.groupby("kind", observed=True)["similarity"].max()
-        numbers: dict[str, Any] = {"class": self._class(self.network.held_out, self.values["query"])}
+        numbers: dict[str, Any] = {"class": self._class(self.queries, self.values["query"])}
         numbers |= {f"{kind}: cosine": float(cosine) for kind, cosine in best.items()}
         for kind, row in self.result.pushes.iterrows():
             numbers[f"{kind}: gradient, false"] = [float(row["gradient_share"]), float(row["false"])]
+        if self.own_images.any():
+            numbers["own image: gradient"] = float(self.result.pushes["own_image"].sum())
         if self.result.rates is not None:
             numbers["false among N"] = float(self.result.rates[:hardest][-1])
         return numbers | {f"{kind}: false": share for kind, share in self.result.mixtures.items()}
@@ -156,7 +167,8 @@ class HardnessMicroscope(Widget):
         pictures.frame_images(images)
         pictures.frame_shares(shares)
         pictures.frame_false_rates(rates, POWERS[-1])
-        figure.legend(handles=pictures.kind_marks(), loc="outside upper left", ncols=6, fontsize=9, handlelength=1)
+        marks = pictures.kind_marks(bool(self.own_images.any()))
+        figure.legend(handles=marks, loc="outside upper left", ncols=6, fontsize=9, handlelength=1)
         return {"around": around, "images": images, "shares": shares, "rates": rates}
 
     def draw(self, figure: Figure, around: Axes, images: Axes, shares: Axes, rates: Axes) -> None:
@@ -172,10 +184,12 @@ class HardnessMicroscope(Widget):
             f"{row.gradient_share:.0%} by {SAID[kind]}" for kind, row in table.iterrows() if kind in SAID
         )
         pulled = table.loc[OWN_KEY, "gradient_share"]
-        kind = self._class(self.network.held_out, self.values["query"])
+        kind = self._class(self.queries, self.values["query"])
         said = [f"This query ({kind}) is pulled by its key with {pulled:.0%} of the gradient, pushed with {pushed}."]
         if self.labels is not None:
             said.append(f"{table['false'].sum():.0%} come from negatives of its own class, or mixed from one.")
+        if own := table["own_image"].sum():
+            said.append(f"{own:.0%} come from keys of its own image, which no negative should be: shorten the queue.")
         return " ".join([*said, self.network.note]).rstrip()
 
     def _images(self) -> dict[int, list[np.ndarray]]:
@@ -191,3 +205,9 @@ class HardnessMicroscope(Widget):
         if images.labels is None:
             return "unknown"
         return images.class_names[images.labels[row]] if images.class_names else str(images.labels[row])
+
+
+def _same(queries: Dataset, bank: Dataset) -> torch.Tensor:
+    """(n, K) bool: which images of the bank are the query's own, by their content."""
+    first, second = (torch.tensor([hash(image.tobytes()) for image in images.stored]) for images in (queries, bank))
+    return first[:, None] == second

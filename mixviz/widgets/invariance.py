@@ -30,6 +30,7 @@ from mixviz.runs import Run
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, slider
+from mixviz.widgets.fetching import FetchButton, fetch_buttons
 from mixviz.widgets.networks import GLYPHS_LOOC, Network
 
 GLYPHS_TURNED = "glyphs-n-pair-turned-seed1"  # the same recording without LooC
@@ -93,6 +94,9 @@ class InvarianceFingerprint(Widget):
             table=tables[panel]() if panel in tables else None,
             neighbours=neighbours,
         )
+
+    def below(self) -> list[FetchButton]:
+        return fetch_buttons(*self.networks.values())
 
     def unused(self, panel: str, **_: Any) -> Mapping[str, str]:
         alone = {"network": "there is one network: name a base to compare it with"}

@@ -44,6 +44,7 @@ from mixviz.runs import Run
 from mixviz.widgets import networks
 from mixviz.widgets.base import Widget
 from mixviz.widgets.controls import choice, slider, toggle
+from mixviz.widgets.fetching import FetchButton, fetch_buttons
 from mixviz.widgets.fields import has
 from mixviz.widgets.networks import Network
 
@@ -130,6 +131,9 @@ class MixingLab(Widget):
             paths=paths,
             calibrations=curves,
         )
+
+    def below(self) -> list[FetchButton]:
+        return fetch_buttons(*self.networks.values())
 
     def unused(self, framework: str, mixing: str, kind: str, fitted: bool, **_: Any) -> Mapping[str, str]:
         reasons = {}

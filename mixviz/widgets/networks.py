@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from mixviz.analysis.heads import Heads, head_names, heads
 from mixviz.augment import Augmentation, make_views
-from mixviz.build import TrainSets, load_sets
+from mixviz.build import TrainSets, load_sets, thumbnails_of
 from mixviz.config import DataConfig
 from mixviz.data import Dataset
 from mixviz.domains import augmentation_of, clean, prepared
@@ -62,11 +62,18 @@ class Network:
 
     @property
     def note(self) -> str:
-        """A note for captions if other images replace the run's own; else empty."""
-        if not self.stand_in:
-            return ""
+        """A note for captions if other images replace the run's own, and how to get those; else empty."""
         own = self.run.config.data.shown
-        return f"The network was trained on {own}, which is not on this machine: glyphs replace it."
+        if not self.stand_in:
+            return "" if self.sets.exact else f"The network was trained on {own}, and these are the same as published."
+        said = f"The network was trained on {own}, which is not on this machine: glyphs replace it"
+        return f"{said}; python -m mixviz data get {self.published} fetches it." if self.published else f"{said}."
+
+    @property
+    def published(self) -> str | None:
+        """The published set that has the run's own images, if glyphs replace them and its thumbnails are known."""
+        known = thumbnails_of(self.run.config.data) if self.stand_in else None
+        return known.source if known else None
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -82,16 +89,19 @@ class Network:
         """(n, 3, H, W) in [0, 1], of the held-out training images or of the test images; of sounds, spectrograms."""
         return clean(self.test if test else self.held_out, rows)
 
-    def views(self, rows: list[int], seed: int = 0) -> list[Tensor]:
-        """A query view and one key view for each space of held-out images, as in training; each (n, 3, H, W)."""
-        shared = self.run.config.method.shared
-        drawn = make_views(prepared(self.held_out, rows), self.augmentation, Generator().manual_seed(seed), shared)
+    def views(self, rows: list[int], seed: int = 0, images: Dataset | None = None) -> list[Tensor]:
+        """A query view and one key view for each space of held-out images, as in training; each (n, 3, H, W).
+
+        images: of these instead.
+        """
+        shared, images = self.run.config.method.shared, self.held_out if images is None else images
+        drawn = make_views(prepared(images, rows), self.augmentation, Generator().manual_seed(seed), shared)
         return [view.inputs for view in drawn]
 
     @torch.no_grad()
-    def embedded(self, rows: list[int], seed: int = 0) -> list[Tensor]:
-        """The query view and the first key view of held-out images, embedded in space 0; each (n, D) of unit length."""
-        return [x[:, 0] for x in embed_once(self.encoder, self.views(rows, seed)[:2])]
+    def embedded(self, rows: list[int], seed: int = 0, images: Dataset | None = None) -> list[Tensor]:
+        """The query view and the first key view of ``views``, embedded in space 0; each (n, D) of unit length."""
+        return [x[:, 0] for x in embed_once(self.encoder, self.views(rows, seed, images)[:2])]
 
     @cached_property
     def bank_rows(self) -> np.ndarray:

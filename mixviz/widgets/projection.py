@@ -27,6 +27,7 @@ from mixviz.runs import Run
 from mixviz.widgets import networks
 from mixviz.widgets.canvas import Canvas, CanvasWidget, packed, script
 from mixviz.widgets.controls import choice, slider, stops
+from mixviz.widgets.fetching import FetchButton, fetch_buttons
 from mixviz.widgets.networks import GLYPHS_LOOC, Network
 
 POINTS = 600
@@ -103,6 +104,9 @@ class ProjectionExplorer(CanvasWidget):
 
     def compute(self, head: str, layout: str, factor: str, pick: int) -> Map:
         return _map(self.network, head, layout, factor)
+
+    def below(self) -> list[FetchButton]:
+        return fetch_buttons(self.network)
 
     def unused(self, factor: str, **_: Any) -> Mapping[str, str]:
         reasons = {} if factor else {"factor": "nothing is known of the images"}

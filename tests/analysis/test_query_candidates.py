@@ -124,3 +124,20 @@ def test_gradient_by_kind_adds_up(asked):
     of_class = found[(found["kind"] == NEGATIVE) & (found["false"] > 0)]
     assert table.loc[NEGATIVE, "false"] == pytest.approx(of_class["gradient_share"].sum())
     assert gradient_by_kind(query_candidates(*asked(), 4, LABELS)).index.tolist() == [OWN_KEY, NEGATIVE]
+
+
+@pytest.mark.parametrize("labels", [LABELS, None])
+def test_keys_of_the_querys_own_image_are_false_also_without_classes(asked, labels):
+    own = torch.zeros(20, dtype=torch.bool)
+    own[[7, 11]] = True
+    method, term = asked(MOCHI)
+    found = query_candidates(method, term, 4, labels, own_image=own)
+    parents = torch.tensor(found[["first", "second"]].to_numpy())
+    shares = (own[parents] & (parents >= 0)).float().mean(dim=1)
+    np.testing.assert_array_equal(found["own_image"], shares)
+    alone = found[(found["kind"] == NEGATIVE) & (found["own_image"] > 0)]
+    assert sorted(alone["first"]) == [7, 11]
+    assert (alone["false"] == 1).all()
+    pushes = gradient_by_kind(found)
+    assert pushes.loc[NEGATIVE, "own_image"] == pytest.approx(alone["gradient_share"].sum())
+    assert pushes.loc[OWN_KEY, "own_image"] == 0

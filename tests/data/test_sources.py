@@ -22,7 +22,7 @@ def test_unknown_sets_and_splits(refusal):
 
 def test_every_source_is_described():
     assert {"glyphs", "cifar10", "cifar100", "stl10", "fashion-mnist", "tiny-imagenet"} <= set(SOURCES)
-    assert set(PATH_SOURCES) == {"folder", "parquet", "numpy", "sounds", "csv"}
+    assert set(PATH_SOURCES) == {"folder", "parquet", "numpy", "idx", "sounds", "csv"}
     for source in (*SOURCES.values(), *PATH_SOURCES.values()):
         assert 20 < len(source.about) < 120
         assert source.domain in ("image", "audio", "tabular")

@@ -13,13 +13,14 @@ from mixviz.plots.style import COLOURS, figure
 
 def candidates() -> pd.DataFrame:
     rows = [
-        (TOWARDS, 4, 4, 0.9, 0.2, 0.0),
-        (PAIR, 4, 2, 0.8, 0.15, 0.5),
-        (NEGATIVE, 4, 4, 0.7, 0.1, 0.0),
-        (NEGATIVE, 2, 2, 0.6, 0.05, 1.0),
-        (OWN_KEY, -1, -1, 0.5, 0.5, np.nan),
+        (TOWARDS, 4, 4, 0.9, 0.2, 0.0, 0.0),
+        (PAIR, 4, 2, 0.8, 0.15, 0.5, 0.0),
+        (NEGATIVE, 4, 4, 0.7, 0.1, 0.0, 0.0),
+        (NEGATIVE, 2, 2, 0.6, 0.05, 1.0, 0.0),
+        (OWN_KEY, -1, -1, 0.5, 0.5, np.nan, 0.0),
     ]
-    found = pd.DataFrame(rows, columns=["kind", "first", "second", "similarity", "gradient_share", "false"])
+    columns = ["kind", "first", "second", "similarity", "gradient_share", "false", "own_image"]
+    found = pd.DataFrame(rows, columns=columns)
     return found.assign(kind=pd.Categorical(found["kind"], KINDS))
 
 
@@ -63,6 +64,16 @@ def test_bars_are_shares_in_the_colours_of_the_classes(ax):
     colours = dict(zip(ends, (to_hex(colour) for colour in bars.get_colors()), strict=True))
     assert colours == {0: COLOURS["plain"], 1: OTHER, 2: SAME, 7: SAME, 11: OTHER}
     assert ax.get_xscale() == "log"
+
+
+def test_the_querys_own_image_has_a_colour_and_a_line_in_the_legend(ax):
+    found = candidates().assign(own_image=[0.0, 0.5, 0.0, 1.0, 0.0], false=[0.0, 0.5, np.nan, 1.0, np.nan])
+    plain, own = COLOURS["plain"], pictures.OWN_IMAGE
+    assert pictures.colours_of(found).tolist() == [OTHER, own, plain, own, plain]
+    assert len({plain, own, SAME, OTHER}) == 4
+    said = {mark.get_color(): mark.get_label() for mark in pictures.kind_marks(own_image=True)}
+    assert said[own] == "of the query's own image (false negative)"
+    assert own not in {mark.get_color() for mark in pictures.kind_marks()}
 
 
 def test_images_stand_in_their_rows(ax):

@@ -260,6 +260,25 @@ ledger --nothing
 results --nothing
 pictures --nothing
 doctor --nothing
+data
+data get
+data put
+data get nothing
+data list --nothing
+train --data idx:
+train --data idx:/no/such/folder
+train --data idx:/dev/null
+train --data idx:/
+train --resume nothing --data glyphs
+evaluate nothing --data folder:/no/such
+evaluate nothing --data
+report nothing --changed-data
+report glyphs-moco-v2-seed1 --data folder:/no/such
+report glyphs-moco-v2-seed1 --data digits
+embed glyphs-moco-v2-seed1 glyphs --data glyphs --out x.csv
+recordings thumbnails
+recordings thumbnails glyphs-moco-v2-seed1
+recordings thumbnails glyphs-moco-v2-seed1 --published nothing
 list --nothing
 list extra
 tag

@@ -1,5 +1,7 @@
 """The microscope shows the candidates that the core makes of the same network, query and queue."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -131,8 +133,6 @@ def test_state_goes_there_and_back(microscope):
 
 
 def test_without_labels_nothing_is_called_false(monkeypatch):
-    from dataclasses import replace
-
     from mixviz.widgets import networks
 
     glyphs = network(GLYPHS)
@@ -154,3 +154,35 @@ def test_an_encoder_with_more_spaces_is_asked_in_its_first():
     looc = HardnessMicroscope("glyphs-n-pair+looc-turned-seed1")
     assert not looc.problem
     assert looc.result.pushes.loc[OWN_KEY, "gradient_share"] == pytest.approx(0.5, abs=1e-4)
+
+
+def test_a_training_image_meets_its_own_keys_and_a_held_out_one_none(microscope):
+    assert not microscope.own_images.any()
+    assert "own image" not in microscope.caption()
+    trained = HardnessMicroscope(trained=True, query=3, queue=512)
+    found = trained.result.candidates
+    real = found[(found["kind"] == NEGATIVE) & (found["own_image"] > 0)]
+    assert real["first"].tolist() == [3]
+    assert real["false"].tolist() == [1]
+    view, key = trained.embedded[0][3], trained.network.bank[0][0, 3]
+    assert float(real["similarity"].iloc[0]) == pytest.approx(float(view @ key), abs=1e-5)
+    share = trained.result.pushes["own_image"].sum()
+    assert trained.numbers()["own image: gradient"] == pytest.approx(share)
+    assert share > 0
+    assert f"{share:.0%} come from keys of its own image" in trained.caption()
+    assert "held-out" not in trained.controls["query"].tooltip
+    trained.set(oracle=True)
+    assert trained.result.pushes["own_image"].sum() == 0
+
+
+def test_an_exact_copy_of_a_held_out_image_is_its_own_image(monkeypatch):
+    from mixviz.widgets import networks
+
+    glyphs = network(GLYPHS)
+    stored = np.array(glyphs.sets.all_train.stored)
+    rows = np.setdiff1d(np.arange(len(stored)), glyphs.sets.held_rows)
+    stored[rows[glyphs.bank_rows[9]]] = glyphs.held_out.stored[2]
+    copied = replace(glyphs, sets=replace(glyphs.sets, all_train=replace(glyphs.sets.all_train, stored=stored)))
+    monkeypatch.setattr(networks, "network", lambda run: copied)
+    own = HardnessMicroscope().own_images
+    assert own.nonzero().tolist() == [[2, 9]]
