@@ -31,6 +31,7 @@ async function start() {
   part("version").textContent = about.runtime;
   filmLab(part("film"), { bank, film: { points: arrays["film/points"], embeddings: arrays["film/embeddings"] }, about });
   document.body.dataset.state = "drawn";
+  performance.mark("drawn");
   const networks = await startNetworks();
   blendLab(part("blend"), { bank, offered: about.offered, embed: networks.plain });
   headsLab(part("heads"), { bank, offered: about.offered, embed: networks.looc, spaces: ["backbone", ...about.runs.looc.spaces] });
