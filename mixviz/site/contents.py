@@ -80,9 +80,10 @@ def offered(labels: np.ndarray) -> list[int]:
 
 
 def layouts(frames: Sequence[torch.Tensor]) -> np.ndarray:
-    """Each frame (P, d) in the plane, (E, P, 2) float16: within [-1, 1], and turned to be nearest to the one before."""
-    planes = [layout / layout.abs().max() for layout in stable_layout(frames)]
-    return torch.stack(planes).numpy().astype(np.float16)
+    """Each frame (P, d) in the plane, turned to be nearest to the one before: (E, P, 2) float16, each axis -1 .. 1."""
+    planes = torch.stack(stable_layout(frames))
+    low, high = planes.amin(dim=1, keepdim=True), planes.amax(dim=1, keepdim=True)
+    return ((2 * planes - low - high) / (high - low)).numpy().astype(np.float16)
 
 
 def shares(frames: Sequence[torch.Tensor], bank: Dataset) -> dict[str, dict[str, Any]]:

@@ -28,7 +28,9 @@ SLIDERS = {
     "blend": ("share", "turn", "hue", "temperature"),
     "heads": ("turn", "hue"),
     "film": ("epoch", "image"),
+    "sphere": ("temperature", "style", "seed", "around", "up"),
 }
+TRAINED = {"temperature", "style"}  # sliders of the sphere that change only its next step
 MOVE = """([part, name]) => new Promise((resolve) => {
   const slider = document.querySelector(`#${part} [name=${name}]`);
   const began = performance.now();
@@ -51,6 +53,18 @@ EMBED = """async ([name, pictures]) => {
   const embedded = await mixviz.networks[name](pictures.map((each) => Float32Array.from(each)));
   return embedded.map((spaces) => Object.fromEntries(Object.entries(spaces).map(([k, v]) => [k, Array.from(v)])));
 }"""
+CONTRAST = """(push) => {
+  const playground = new mixviz.Playground(3);
+  const [{ weights }, batch] = [playground, playground.batch({ style: 1, mix: true })];
+  const { loss, gradients } = mixviz.contrast(weights, batch, { temperature: 0.3, push });
+  const lists = (arrays) => Object.fromEntries(Object.entries(arrays).map(([name, values]) => [name, [...values]]));
+  return { weights: lists(weights), batch, loss, gradients: lists(gradients) };
+}"""
+TRAIN = """([push, mix]) => {
+  const playground = new mixviz.Playground(1);
+  playground.train({ temperature: 0.2, style: 1, rate: 0.005, push, mix }, 200);
+  return playground.history;
+}"""
 NAMELESS = """() => [...document.querySelectorAll("input, button")]
   .filter((control) => !/\\w/.test(control.labels?.[0]?.textContent + control.labels?.[0]?.querySelector("img")?.alt)
     && !/\\w/.test(control.textContent)).map((control) => control.outerHTML)"""
@@ -66,9 +80,9 @@ def address(tmp_path_factory):
     return (folder / "index.html").as_uri()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def visit(browser, address):
-    """Opens the site in a page of its own, which must stay without errors and ask nobody for anything."""
+    """Opens the site in a page of its own; all of them must stay without errors, and ask nobody for anything."""
     contexts, wrong = [], []
 
     def ask(request):
@@ -91,6 +105,12 @@ def visit(browser, address):
     for context in contexts:
         context.close()
     assert wrong == []
+
+
+@pytest.fixture(scope="module")
+def page(visit):
+    """One page for all tests that put its controls where they need them."""
+    return visit()
 
 
 def embeddings(name: str, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -125,8 +145,7 @@ def changed(images: torch.Tensor, degrees: float, hue: float) -> torch.Tensor:
     return F.grid_sample(moved, grid, padding_mode="border", align_corners=False)
 
 
-def test_embeddings_are_pythons(visit):
-    page = visit()
+def test_embeddings_are_pythons(page):
     images = clean(make_glyphs("test", images=5))
     for name, run in {"plain": PLAIN, "looc": LOOC}.items():
         found = page.evaluate(EMBED, [name, images.flatten(1).tolist()])
@@ -135,9 +154,9 @@ def test_embeddings_are_pythons(visit):
 
 
 @pytest.mark.parametrize(("degrees", "hue"), [(0, 0), (90, 70), (270, -180), (35, -50)])
-def test_targets_probabilities_and_loss_are_pythons(visit, bank, degrees, hue):
+def test_targets_probabilities_and_loss_are_pythons(page, bank, degrees, hue):
     setting = {"share": 0.35, "turn": degrees, "hue": hue, "temperature": 0.2}
-    found = settled(visit(), "blend", setting)
+    found = settled(page, "blend", setting)
     first, second = offered(bank.targets())[:2]
     images = clean(bank)
     blended = 0.35 * images[first] + 0.65 * images[second]
@@ -150,8 +169,8 @@ def test_targets_probabilities_and_loss_are_pythons(visit, bank, degrees, hue):
 
 
 @pytest.mark.parametrize(("degrees", "hue"), [(90, 0), (180, 120), (125, -35)])
-def test_each_heads_similarity_and_distance_are_pythons(visit, bank, degrees, hue):
-    found = settled(visit(), "heads", {"turn": degrees, "hue": hue})
+def test_each_heads_similarity_and_distance_are_pythons(page, bank, degrees, hue):
+    found = settled(page, "heads", {"turn": degrees, "hue": hue})
     images = clean(bank)
     row = offered(bank.targets())[5]
     before, after = embeddings(LOOC, images), embeddings(LOOC, changed(images[[row]], degrees, hue))
@@ -162,13 +181,12 @@ def test_each_heads_similarity_and_distance_are_pythons(visit, bank, degrees, hu
         assert found[space]["distance"] == pytest.approx((1 - similarity) / (1 - others), abs=2 * TOLERANCE)
 
 
-def test_it_is_fast(visit, measured):
-    page = visit()
+def test_it_is_fast(page, measured):
     first = page.evaluate("() => performance.getEntriesByName('drawn')[0].startTime")
     measured.append(Measured("site", "film", "", "first picture", (first,)))
     assert first < SLOWER * FIRST
     for part, names in SLIDERS.items():
-        for name in names:
+        for name in set(names) - (TRAINED if part == "sphere" else set()):
             times = []
             for _ in range(5):
                 times.append(page.evaluate(MOVE, [part, name]))
@@ -177,8 +195,7 @@ def test_it_is_fast(visit, measured):
             assert np.median(times) < SLOWER * SLIDER, name
 
 
-def test_it_is_used_by_keyboard_and_every_control_is_named(visit):
-    page = visit()
+def test_it_is_used_by_keyboard_and_every_control_is_named(page):
     assert page.evaluate(NAMELESS) == []
     reached = set()
     for _ in range(60):
@@ -195,8 +212,8 @@ def test_it_is_used_by_keyboard_and_every_control_is_named(visit):
     assert "Epoch 12 of 12" in page.locator("#film output.says").text_content()
 
 
-def test_the_film_plays_to_its_end_and_a_click_picks_an_image(visit):
-    page = visit()
+def test_the_film_plays_and_a_click_picks_an_image(page):
+    page.evaluate(PUT, ["film", {"epoch": 0, "image": 0}])
     page.click("#film button")
     page.wait_for_function("() => document.querySelector('#film [name=epoch]').value === '2'")
     assert page.locator("#film button").text_content() == "Pause"
@@ -229,6 +246,44 @@ def test_nothing_is_cut_off_in_either_theme(visit, artifacts, viewport, scheme):
     assert page.evaluate(WIDE) == []
     paper = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", paper))) < 200) == (scheme == "dark")
+
+
+@pytest.mark.parametrize("push", [True, False], ids=["pushed", "only pulled"])
+def test_the_playgrounds_gradients_are_pythons(page, push):
+    found = page.evaluate(CONTRAST, push)
+    weights = {name: torch.tensor(values, dtype=torch.float64) for name, values in found["weights"].items()}
+    for tensor in weights.values():
+        tensor.requires_grad_()
+    first, bias, second = weights["first"].view(32, 8), weights["bias"], weights["second"].view(3, 32)
+    batch = {name: torch.tensor(values, dtype=torch.float64) for name, values in found["batch"].items()}
+    queries, keys = (
+        F.normalize(F.relu(batch[name] @ first.T + bias) @ second.T, dim=1) for name in ("queries", "keys")
+    )
+    own = torch.arange(len(queries))
+    targets = torch.zeros(len(own), len(own), dtype=torch.float64)
+    targets[own, own] += batch["shares"]
+    targets[own, batch["partners"].long()] += 1 - batch["shares"]
+    logits = queries @ keys.T
+    loss = F.cross_entropy(logits / 0.3, targets) if push else -(targets * logits).sum(dim=1).mean()
+    loss.backward()
+    assert found["loss"] == pytest.approx(float(loss), abs=1e-9)
+    for name, tensor in weights.items():
+        np.testing.assert_allclose(found["gradients"][name], tensor.grad, atol=1e-9)
+
+
+def test_the_playground_learns_classes_with_and_without_blends(page):
+    for mix in (False, True):
+        before, after = page.evaluate(TRAIN, [True, mix])
+        assert after["purity"] > before["purity"]
+        assert after["uniformity"] < before["uniformity"]
+
+
+def test_the_sphere_collapses_if_nothing_pushes(page):
+    page.select_option("#sphere select", "pull")
+    page.click("#sphere button")
+    page.wait_for_function("() => document.querySelector('#sphere .says').textContent.includes('a collapse')")
+    page.click("#sphere button")
+    assert page.locator("#sphere button >> nth=0").text_content() == "Train"
 
 
 def test_a_browser_without_webassembly_says_so(browser, address):

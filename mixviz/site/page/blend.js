@@ -66,7 +66,7 @@ export function blendLab(root, { bank, offered, embed }) {
     paint(root.querySelector(".query canvas"), query);
     const [{ all }] = await embed([query]);
     const found = answer(all, await asked(share));
-    root.found = found; // for who looks at the page with tools
+    root.found = found; // for the browser's console
     say(found);
     drawRow(found);
     if (path) drawCurves();

@@ -64,7 +64,7 @@ export function headsLab(root, { bank, offered, embed, spaces }) {
     const picture = seen(setting());
     const [embedded] = await embed([picture]);
     now = moved(from, embedded);
-    root.found = now; // for who looks at the page with tools
+    root.found = now; // for the browser's console
     paint(root.querySelector(".before canvas"), image.picture);
     paint(root.querySelector(".after canvas"), picture);
     for (const space of spaces) {

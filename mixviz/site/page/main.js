@@ -7,6 +7,8 @@ import { unpack } from "./files.js";
 import { fromBytes } from "./images.js";
 import { startNetworks } from "./network.js";
 import { showValues } from "./page.js";
+import { Playground, contrast } from "./playground.js";
+import { sphereLab } from "./sphere.js";
 
 const part = (name) => document.getElementById(name);
 const SIZE = 32 * 32 * 3;
@@ -30,13 +32,14 @@ async function start() {
   nameRuns(about.runs);
   part("version").textContent = about.runtime;
   filmLab(part("film"), { bank, film: { points: arrays["film/points"], embeddings: arrays["film/embeddings"] }, about });
+  sphereLab(part("sphere"));
   document.body.dataset.state = "drawn";
   performance.mark("drawn");
   const networks = await startNetworks();
   blendLab(part("blend"), { bank, offered: about.offered, embed: networks.plain });
   headsLab(part("heads"), { bank, offered: about.offered, embed: networks.looc, spaces: ["backbone", ...about.runs.looc.spaces] });
   document.body.dataset.state = "ready";
-  globalThis.mixviz.networks = networks;
+  Object.assign(globalThis.mixviz, { networks, Playground, contrast }); // for the browser's console
 }
 
 addEventListener("DOMContentLoaded", () => {
