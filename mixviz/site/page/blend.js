@@ -81,7 +81,7 @@ export function blendLab(root, { bank, offered, embed }) {
         ? `Both images are the same: the target is all on ${first.name}; the network gives it ${percent(probabilities[0])}`
         : `The target asks for ${percent(targets[0])} of ${first.name} and ${percent(targets[1])} of ${second.name}; ` +
           `the network gives ${percent(probabilities[0])} and ${percent(probabilities[1])}`;
-    root.querySelector("output.says").textContent =
+    root.querySelector(".says").textContent =
       `${text}, and ${percent(rest)} to the ${rows.length} other keys. ` +
       `The loss is ${loss.toFixed(2)} nats, ${least.toFixed(2)} of them the target's own entropy.`;
   }

@@ -28,11 +28,12 @@ function numbers({ type, shape, start }, bytes, from) {
 
 /** float16 in its bits -> float32. */
 function halves(bits) {
-  return Float32Array.from(bits, (half) => {
-    const [sign, exponent, digits] = [half & 0x8000 ? -1 : 1, (half >> 10) & 31, half & 1023];
-    if (exponent === 0) return sign * 2 ** -24 * digits;
-    return sign * 2 ** (exponent - 25) * (1024 + digits);
-  });
+  const found = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) {
+    const [sign, exponent, digits] = [bits[i] & 0x8000 ? -1 : 1, (bits[i] >> 10) & 31, bits[i] & 1023];
+    found[i] = sign * (exponent ? 2 ** (exponent - 25) * (1024 + digits) : 2 ** -24 * digits);
+  }
+  return found;
 }
 
 /** Row i of an array of shape (N, D). */

@@ -38,7 +38,7 @@ export function filmLab(root, { bank, film, about }) {
     drawCurves();
     const said = `Epoch ${about.epochs[frame()]} of ${about.epochs.at(-1)}: of an image's ten nearest `;
     const shares = Object.entries(about.shares).map(([name, { values }]) => `${Math.round(100 * values[frame()])} % have its ${name}`);
-    root.querySelector("output.says").textContent = `${said}others, ${shares.join(", ")}.`;
+    root.querySelector(".says").textContent = `${said}others, ${shares.join(", ")}.`;
   }
 
   function drawMap(picked, near) {

@@ -9,7 +9,7 @@ import { row } from "./files.js";
 
 const NEAREST = 6;
 const REST = 150; // ms without a move after which the curves are computed
-const HIGHEST = 1.6; // of the axis of distances
+const HIGHEST = 2; // of the axis of distances
 const SWEEPS = [
   { name: "turn", stops: spaced(0, 360, 25), ticks: [0, 90, 180, 270, 360], label: "turned by, degrees" },
   { name: "hue", stops: spaced(-180, 180, 25), ticks: [-180, -90, 0, 90, 180], label: "hue moved by, degrees" },
@@ -95,7 +95,7 @@ export function headsLab(root, { bank, offered, embed, spaces }) {
     SWEEPS.forEach(({ name, stops, ticks, label }, which) => {
       const chart = axes(charts[which], {
         x: { from: stops[0], to: stops.at(-1), ticks, label },
-        y: { from: 0, to: HIGHEST, ticks: [0, 0.5, 1, 1.5], label: "distance moved" },
+        y: { from: 0, to: HIGHEST, ticks: [0, 0.5, 1, 1.5, 2], label: "distance moved" },
         height: 230,
         about: `Curves of the distance that the image moves in each space, ${label}`,
       });

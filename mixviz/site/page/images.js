@@ -66,7 +66,7 @@ export function paint(canvas, picture) {
   [canvas.width, canvas.height] = [SIDE, SIDE];
   const data = new ImageData(SIDE, SIDE);
   for (let i = 0; i < AREA; i++) {
-    for (let c = 0; c < CHANNELS; c++) data.data[4 * i + c] = Math.round(255 * picture[c * AREA + i]);
+    for (let c = 0; c < CHANNELS; c++) data.data[4 * i + c] = 255 * picture[c * AREA + i]; // rounded when stored
     data.data[4 * i + 3] = 255;
   }
   canvas.getContext("2d").putImageData(data, 0, 0);

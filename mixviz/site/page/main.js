@@ -25,6 +25,8 @@ function nameRuns(runs) {
   }
 }
 
+const loaded = new Promise((resolve) => addEventListener("DOMContentLoaded", resolve)); // the scripts after this one
+
 async function start() {
   showValues(document);
   const data = await unpack("data");
@@ -35,6 +37,7 @@ async function start() {
   sphereLab(part("sphere"));
   document.body.dataset.state = "drawn";
   performance.mark("drawn");
+  await loaded;
   const networks = await startNetworks();
   blendLab(part("blend"), { bank, offered: about.offered, embed: networks.plain });
   headsLab(part("heads"), { bank, offered: about.offered, embed: networks.looc, spaces: ["backbone", ...about.runs.looc.spaces] });
@@ -42,10 +45,8 @@ async function start() {
   Object.assign(globalThis.mixviz, { networks, Playground, contrast }); // for the browser's console
 }
 
-addEventListener("DOMContentLoaded", () => {
-  start().catch((error) => {
-    document.body.dataset.state = "failed";
-    part("problem").textContent = `The network could not be started in this browser: ${error.message}`;
-    throw error;
-  });
+start().catch((error) => {
+  document.body.dataset.state = "failed";
+  part("problem").textContent = `The network could not be started in this browser: ${error.message}`;
+  throw error;
 });

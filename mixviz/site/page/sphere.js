@@ -54,7 +54,7 @@ export function sphereLab(root) {
     drawSphere();
     drawCurves();
     const { step, alignment, uniformity, purity } = model.history.at(-1);
-    root.querySelector("output.says").textContent =
+    root.querySelector(".says").textContent =
       `Step ${step}: alignment within classes ${alignment.toFixed(2)}, uniformity ${uniformity.toFixed(2)}; ` +
       `${percent(purity)} of an image's five nearest have its class. ` +
       (uniformity > -0.1 ? "All points are nearly the same: a collapse." : "");
