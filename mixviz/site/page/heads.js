@@ -65,6 +65,7 @@ export function headsLab(root, { bank, offered, embed, spaces }) {
     const [embedded] = await embed([picture]);
     now = moved(from, embedded);
     root.found = now; // for the browser's console
+    say();
     paint(root.querySelector(".before canvas"), image.picture);
     paint(root.querySelector(".after canvas"), picture);
     for (const space of spaces) {
@@ -78,6 +79,15 @@ export function headsLab(root, { bank, offered, embed, spaces }) {
       line.querySelector(".near").setAttribute("aria-label", near.map((i) => bank.names[i]).join(", "));
     }
     drawCurves();
+  }
+
+  function say() {
+    const named = (space) => `${space === "backbone" ? "the backbone" : `head ${space}`} (${now[space].distance.toFixed(2)})`;
+    const order = largest(spaces.map((space) => now[space].distance), spaces.length).map((i) => spaces[i]);
+    const { turn: degrees, hue } = setting();
+    root.querySelector(".says").textContent =
+      `Turned by ${degrees}° and its hue moved by ${hue}°, the image moves most in ${named(order[0])}, ` +
+      `least in ${named(order.at(-1))}.`;
   }
 
   async function sweep() {

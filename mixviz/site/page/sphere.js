@@ -88,7 +88,7 @@ export function sphereLab(root) {
     const points = model.points().map((point, i) => ({ place: turn(point), label: model.labels[i] }));
     points.sort((a, b) => a.place[2] - b.place[2]);
     for (const { place: [x, y, near], label } of points) {
-      context.globalAlpha = near < 0 ? 0.3 : 0.95;
+      context.globalAlpha = near < 0 ? 0.35 : 0.95;
       context.fillStyle = style.getPropertyValue(`--class${label}`);
       mark(context, label, radius * x, -radius * y, 4.5 + 1.5 * near);
     }
