@@ -24,9 +24,7 @@ def embedder():
     return make
 
 
-@pytest.mark.parametrize(
-    ("value", "coded"), [(0, b"\0"), (127, b"\x7f"), (300, b"\xac\x02"), (2**21, b"\x80\x80\x80\x01")]
-)
+@pytest.mark.parametrize(("value", "coded"), [(0, "00"), (127, "7f"), (300, "ac02"), (2**21, "80808001")])
 def test_varints_are_those_of_protocol_buffers(value, coded):
     assert varint(value).hex() == coded
 
