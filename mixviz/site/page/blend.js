@@ -13,7 +13,7 @@ const WIDE = 560; // px from which there is room for more columns
 const FEW = { wide: 8, narrow: 3 }; // negatives with a column of their own
 
 /** The cosines of a query and its candidates, the keys of both images first; targets and probabilities of all. */
-export function answer(query, { first, second, keys, share, temperature }) {
+function answer(query, { first, second, keys, share, temperature }) {
   const rows = keys.map((_, i) => i).filter((i) => i !== first.row && i !== second.row);
   const same = first.row === second.row && first.row >= 0;
   const own = same ? [first] : [first, second];

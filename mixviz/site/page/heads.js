@@ -16,7 +16,7 @@ const SWEEPS = [
 ];
 
 /** How far a changed image has moved: 0 not at all, 1 as far as another image; others: their mean cosine to it. */
-export const distance = (similarity, others) => (1 - similarity) / (1 - others);
+const distance = (similarity, others) => (1 - similarity) / (1 - others);
 
 export function headsLab(root, { bank, offered, embed, spaces }) {
   const keys = Object.fromEntries(

@@ -6,7 +6,7 @@ const CONTENT = 3;
 const INPUTS = 8;
 const HIDDEN = 32;
 const DIM = 3;
-export const CLASSES = 6;
+const CLASSES = 6;
 const EACH = 16; // images of a class
 const BATCH = 48;
 const NEAREST = 5;
@@ -36,7 +36,7 @@ function corner(label) {
 }
 
 /** A unit vector, `point`, for each row of inputs, with what the way back needs. */
-export function forward({ first, bias, second }, rows) {
+function forward({ first, bias, second }, rows) {
   return rows.map((row) => {
     const hidden = new Float64Array(HIDDEN);
     for (let h = 0; h < HIDDEN; h++) {

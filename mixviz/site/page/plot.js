@@ -4,7 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const PAD = { left: 60, right: 12, top: 12, bottom: 40 };
 
 /** An SVG element with attributes, and text if it has any. */
-export function element(name, attributes, text) {
+function element(name, attributes, text) {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   if (text !== undefined) made.textContent = text;
