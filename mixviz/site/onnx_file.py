@@ -61,6 +61,7 @@ class Graph:
 
     def weight(self, values: Tensor) -> str:
         """Add a constant; the name of its float32 value."""
+        values = values.detach()
         half = values.to(torch.float16)
         exact = bool((half.float() == values).all())
         array = (half if exact else values.float()).numpy()
