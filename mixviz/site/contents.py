@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mixviz.analysis.heads import head_names, heads
+from mixviz.analysis.heads import BACKBONE, head_names, heads
 from mixviz.analysis.neighbours import nearest, purity
 from mixviz.analysis.projection import stable_layout
 from mixviz.build import load_sets
@@ -23,7 +23,7 @@ from mixviz.site.onnx_file import to_onnx
 
 PLAIN, LOOC = "glyphs-moco-v2-seed1", "glyphs-n-pair+looc-turned-seed1"
 OFFERED = 12  # images to choose from, each of its own class
-FRAMES = "backbone"  # whose embeddings the film shows
+FRAMES = BACKBONE  # whose embeddings the film shows
 NEAREST = 10  # images whose factors are compared with an image's own, in the film
 FACTORS = {"class": "label", "colour": "hue", "orientation": "rotation"}
 
@@ -50,6 +50,7 @@ def contents() -> Contents:
         for space, embedded in heads(encoder, clean(bank), spaces).items():
             arrays[f"{name}/{space}"] = embedded.numpy().astype(np.float16)
         networks[name] = to_onnx(encoder, spaces, run.shape)
+    del arrays[f"plain/{BACKBONE}"]  # the page shows it in the film alone
     frames = [torch.from_numpy(runs["plain"].film.embedding(i, FRAMES)) for i in range(len(runs["plain"].film))]
     about = {
         "runs": {name: described(run) for name, run in runs.items()},

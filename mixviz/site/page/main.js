@@ -20,8 +20,8 @@ function bankOf({ about, arrays }) {
 
 function nameRuns(runs) {
   for (const place of document.querySelectorAll("[data-run]")) {
-    const { name, method, data, epochs, seed } = runs[place.dataset.run];
-    place.textContent = `Run ${name}: ${method} on ${data}, ${epochs} epochs, seed ${seed}.`;
+    const { name, method, data, epochs, seed, temperature } = runs[place.dataset.run];
+    place.textContent = `Run ${name}: ${method} on ${data}, ${epochs} epochs, seed ${seed}, τ ${temperature}.`;
   }
 }
 
