@@ -30,6 +30,7 @@ COMMANDS = {
     "ledger": "show what the papers claim, and what we measured",
     "notebooks": "copy the notebooks to a folder where you can open and edit them",
     "export": "write a notebook as one HTML file, with sliders that need no kernel",
+    "site": "write a page that runs bundled networks in a browser, from a file and without a network",
     "export-encoder": "write a run's encoder for use without mixviz: safetensors, pt or onnx",
     "recordings": "list and check the bundled runs",
     "results": "fill the tables of the README and its pages from the result files",

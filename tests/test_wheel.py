@@ -66,6 +66,8 @@ def test_the_wheel_holds_every_module_and_nothing_of_the_user(site):
     held = {path.relative_to(site).as_posix() for path in (site / "mixviz").rglob("*") if path.is_file()}
     assert modules <= held
     assert {"mixviz/widgets/still.js", "mixviz/shipped/data/ledger.csv"} <= held
+    parts = (ROOT / "mixviz" / "site").glob("*/*")  # the page, and the runtime with its licence and checksums
+    assert {path.relative_to(ROOT).as_posix() for path in parts if path.parent.name in ("page", "vendor")} <= held
     assert not [name for name in held if "own.txt" in name]
     assert "mixviz = mixviz.__main__:main" in next(site.glob("*.dist-info/entry_points.txt")).read_text("utf-8")
 
