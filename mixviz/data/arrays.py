@@ -11,7 +11,7 @@ from mixviz.data.cache import Empty, cached, stamp_of
 from mixviz.data.checks import check_labels
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Reading
-from mixviz.data.rows import LARGE, Stored, parts
+from mixviz.data.rows import LARGE, parts
 from mixviz.environment import free_memory
 from mixviz.errors import UserError, reason
 from mixviz.files import Shapes
@@ -84,7 +84,7 @@ def as_rgb(images: np.ndarray, what: str) -> np.ndarray:
     return _convert(images, what, np.empty((*images.shape[:3], 3), np.uint8))
 
 
-def _large_as_rgb(images: np.ndarray, what: str, key: Any) -> Stored:
+def _large_as_rgb(images: np.ndarray, what: str, key: Any) -> np.ndarray:
     """The same, of an array that is too large to be there twice: converted, if it must be, into a file of the cache."""
     images = _channels_last(images, what)
     if _is_rgb(images):

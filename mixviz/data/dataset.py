@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mixviz.data.draws import are_mixed, draw
-from mixviz.data.rows import Stored, parts, select
+from mixviz.data.rows import parts, select
 from mixviz.errors import UserError, unknown
 
 ROWS = np.zeros(0, np.int64)  # origins that are not given: the rows of ``stored``
@@ -20,13 +20,13 @@ DIGESTED = 2**30  # bytes
 class Dataset:
     """One split of a data set; the arrays may be memory-mapped and are never written to.
 
-    A selection of a large set is not copied: see ``rows.Rows``.
+    A selection of a large set is not copied: its ``stored`` are ``rows.Rows``, which are indexed as arrays are.
     """
 
     name: str  # as printed next to every number, such as "CIFAR-10 (JPEG)"
     split: str  # train, test, or all
     domain: str = "image"  # what an example is: a name of DOMAINS
-    stored: Stored  # (N, ...), of images (N, H, W, 3) uint8
+    stored: np.ndarray  # (N, ...), of images (N, H, W, 3) uint8
     labels: np.ndarray | None = None  # (N,) int64
     class_names: tuple[str, ...] = ()
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)  # name -> (N,)

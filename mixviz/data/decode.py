@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from mixviz.data.cache import Empty
 from mixviz.data.checks import check_square, say
-from mixviz.data.rows import PART, Stored, parts
+from mixviz.data.rows import PART, parts
 from mixviz.environment import check_memory
 from mixviz.errors import UserError, reason
 
@@ -50,7 +50,8 @@ class Reading:
     seed: int = 0  # of generated data, such as glyphs
 
 
-Source, Found = TypeVar("Source"), TypeVar("Found")
+Source = TypeVar("Source")
+Found = TypeVar("Found")
 Item = TypeVar("Item", bound=bytes | Path | None, covariant=True)
 
 
@@ -186,7 +187,7 @@ def resize(image: Image.Image, size: int) -> Image.Image:
     return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
 
 
-def resize_all(pixels: Stored, size: int) -> Stored:
+def resize_all(pixels: np.ndarray, size: int) -> np.ndarray:
     """Decoded images, (N, H, W, 3) -> (N, size, size, 3). Raises UserError if they do not fit into memory."""
     if pixels.shape[1:3] == (size, size):
         return pixels
@@ -194,7 +195,7 @@ def resize_all(pixels: Stored, size: int) -> Stored:
     resized = np.empty((len(pixels), size, size, 3), np.uint8)
     images = (image for part in parts(pixels) for image in part)
     for row, image in zip(resized, images, strict=True):
-        row[:] = resize(Image.fromarray(image), size)
+        row[:] = np.asarray(resize(Image.fromarray(image), size))
     return resized
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -11,8 +11,6 @@ from torch import Tensor
 
 LARGE = 2**28  # bytes, from which data stay where they are: selections are not copied, and files are memory-mapped
 PART = 2**25  # bytes that are worked on at a time
-
-Index = np.ndarray | slice | int | list[int]
 
 
 class Rows:
@@ -43,7 +41,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.index)
 
-    def __getitem__(self, rows: Index) -> np.ndarray:
+    def __getitem__(self, rows: Any) -> np.ndarray:
         return self.base[self.index[rows]]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -53,8 +51,8 @@ class Rows:
 Stored = np.ndarray | Rows
 
 
-def select(stored: Stored, index: np.ndarray) -> Stored:
-    """The rows (n, ...) of an array (N, ...): a copy, or ``Rows`` if it had LARGE bytes or more.
+def select(stored: Stored, index: np.ndarray) -> np.ndarray:
+    """The rows (n, ...) of an array (N, ...): a copy, or ``Rows`` in its place if it had LARGE bytes or more.
 
     index: (n,) integers, or a mask (N,).
     """
@@ -65,7 +63,7 @@ def select(stored: Stored, index: np.ndarray) -> Stored:
         base, index = stored.base, stored.index[index]
     assert isinstance(base, np.ndarray)
     found = Rows(base, index)
-    return found if found.nbytes >= LARGE else base[index]
+    return cast(np.ndarray, found) if found.nbytes >= LARGE else base[index]
 
 
 def parts(stored: Stored, step: int = 1) -> Iterator[np.ndarray]:
