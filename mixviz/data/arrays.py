@@ -77,10 +77,10 @@ def _read(path: Path, wanted: Callable[[Shapes], list[str]]) -> tuple[dict[str, 
 
 
 def as_rgb(images: np.ndarray, what: str) -> np.ndarray:
-    """(N, H, W, 3) uint8. Raises UserError that names the array and, if it is a single one, the row."""
+    """(N, H, W, 3) uint8, a view if possible. Raises UserError that names the array and, if it is one, the row."""
     images = _channels_last(images, what)
     if _is_rgb(images):
-        return np.ascontiguousarray(images)
+        return images
     return _convert(images, what, np.empty((*images.shape[:3], 3), np.uint8))
 
 

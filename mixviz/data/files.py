@@ -39,7 +39,7 @@ NAMED = 5  # kinds of skipped files that a message names
 OTHERS = "sounds are read by sounds:PATH, tables by csv:PATH"
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "fine_label")
-BATCH = 64  # rows of parquet that are read at a time
+BATCH = 8  # rows of parquet that are read at a time: photographs may take megabytes each
 
 
 def folder_has_test(root: Path) -> bool:
