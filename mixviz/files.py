@@ -10,6 +10,7 @@ import math
 import os
 import socket
 import stat
+import struct
 import sys
 import time
 import zipfile
@@ -167,12 +168,16 @@ def read_json(path: Path, kind: type[Kind] = dict) -> Kind:
 
 
 def read_arrays(
-    path: Path, wanted: Callable[[Shapes], Iterable[str]] = tuple, largest: float = LARGEST_ARRAYS
+    path: Path,
+    wanted: Callable[[Shapes], Iterable[str]] = tuple,
+    largest: float = LARGEST_ARRAYS,
+    map_from: float = math.inf,
 ) -> dict[str, np.ndarray]:
     """Arrays of an .npz file by name; nothing in it is run.
 
     All names, types and shapes are read first, from the headers. wanted: which of them to read, by default all.
-    largest: bytes of those together. Raises OSError and ValueError, and other kinds for damaged files.
+    largest: bytes of those together. map_from: bytes from which one that is not compressed is memory-mapped instead.
+    Raises OSError and ValueError, and other kinds for damaged files.
     """
     size_of(path)
     with path.open("rb") as file:
@@ -181,19 +186,38 @@ def read_arrays(
         with zipfile.ZipFile(file) as archive:
             members = {m.filename.removesuffix(".npy"): m for m in archive.infolist() if m.filename.endswith(".npy")}
             shapes = {name: _shape_of(archive, member) for name, member in members.items()}
-            chosen = list(wanted(shapes))
-            size = sum(members[name].file_size for name in chosen)
+            chosen = {name: members[name] for name in wanted(shapes)}
+            mapped = {
+                name: _mapped(path, file, member)
+                for name, member in chosen.items()
+                if member.file_size >= map_from and member.compress_type == zipfile.ZIP_STORED
+            }
+            size = sum(member.file_size for name, member in chosen.items() if name not in mapped)
             if size > largest:
                 raise ValueError(f"it holds {size / 1e6:,.0f} MB, more than the {largest / 1e6:,.0f} MB expected")
-            return {name: _array_of(archive, members[name]) for name in chosen}
+            return mapped | {name: _array_of(archive, member) for name, member in chosen.items() if name not in mapped}
+
+
+def _header_of(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether columns come first, and type, from the beginning of an .npy file."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(file)
+
+
+def _mapped(path: Path, file: IO[bytes], member: zipfile.ZipInfo) -> np.ndarray:
+    """A member that is not compressed, where it lies in the archive, of which ``file`` is the open one."""
+    file.seek(member.header_offset + 26)  # in its local header: the lengths of its name and of its extra field
+    name, extra = struct.unpack("<HH", file.read(4))
+    file.seek(name + extra, os.SEEK_CUR)
+    shape, by_column, dtype = _header_of(file)
+    return np.memmap(path, dtype, "r", file.tell(), shape, "F" if by_column else "C")
 
 
 def _shape_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[int, ...]:
     """From the header alone. Raises ValueError for arrays of objects, and for more than the member can hold."""
     with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
+        shape, _, dtype = _header_of(file)
     if dtype.hasobject:
         raise ValueError(f"{member.filename} holds Python objects")
     if math.prod(shape) * dtype.itemsize > member.file_size:

@@ -30,9 +30,10 @@ from mixviz.build import (
     load_sets,
     seeded_generator,
 )
-from mixviz.config import OptimizerConfig, Origin, RunConfig
+from mixviz.config import OptimizerConfig, Origin, RunConfig, TrainConfig
 from mixviz.data import Dataset, draw
 from mixviz.data.checks import say
+from mixviz.data.rows import Ahead, Rows, Stored, parts
 from mixviz.distributed import World
 from mixviz.domains import Domain, augmentation_of, domain_of, inputs_of
 from mixviz.encoders import recompute_statistics
@@ -61,9 +62,9 @@ class NonFiniteLoss(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """Training examples on the device, and the held-out part of train that the monitor queries with."""
+    """Training examples on the device, or too large for it, and the held-out part that the monitor queries with."""
 
-    stored: Tensor  # (N, ...), of images (N, H, W, 3) uint8
+    stored: Tensor | Ahead  # (N, ...), of images (N, H, W, 3) uint8
     domain: Domain
     shape: Shape  # of the encoder's inputs
     labels: Tensor | None  # (N,)
@@ -71,6 +72,11 @@ class TrainingData:
     held_out: Dataset
     held_rows: Tensor  # where they are in the training split
     bank: Dataset
+
+    def batches(self, settings: TrainConfig, epoch: int) -> Iterator[Tensor]:
+        """Rows of the batches of an epoch, (n,) each; large data are gathered a batch ahead."""
+        order = batches(len(self.stored), settings.batch_size, settings.seed, epoch)
+        return self.stored.batches(order) if isinstance(self.stored, Ahead) else order
 
 
 @memory_errors()
@@ -229,7 +235,7 @@ class Loop:
         sums: dict[str, Tensor | float] = defaultdict(float)
         counts: Counter[str] = Counter()
         self.method.train()
-        for i, index in enumerate(batches(len(self.data.stored), settings.batch_size, settings.seed, epoch)):
+        for i, index in enumerate(self.data.batches(settings, epoch)):
             step = epoch * self.steps + i
             rate = learning_rate(self.config.optimizer, epoch + i / self.steps, settings.epochs)
             for name, value in self.step(epoch, step, index, rate).items():
@@ -257,9 +263,10 @@ class Loop:
         """The loss of a step, which draws the same whenever it is computed."""
         seed, data = self.config.train.seed, self.data
         device = data.stored.device
-        index = index.to(device)
+        rows, index = index, index.to(device)
+        stored = data.stored[rows if isinstance(data.stored, Ahead) else index]
         crops, mixing = (seeded_generator(device, seed, stream, step) for stream in ("crops", "mix"))
-        views = self.views(data.domain.prepare(data.stored[index]), self.augmentation, crops, self.method.shared)
+        views = self.views(data.domain.prepare(stored), self.augmentation, crops, self.method.shared)
         labels = None if data.labels is None else data.labels[index]  # for an oracle, and for diagnostics of the queue
         current = self.method.at_step(epoch, step, len(index))
         with self.world.encoding(self.method.framework):
@@ -269,7 +276,7 @@ class Loop:
         """Train an epoch again, from the state at its beginning, up to the first number that is not finite."""
         settings, method = self.config.train, self.method
         method.train()
-        for i, index in enumerate(batches(len(self.data.stored), settings.batch_size, settings.seed, epoch)):
+        for i, index in enumerate(self.data.batches(settings, epoch)):
             step = epoch * self.steps + i
             output = self.forward(epoch, step, index)
             backward(self.optimizer, output.loss)
@@ -389,7 +396,7 @@ def set_up(config: RunConfig, images: Dataset, mixings: Sequence[Mixing] | None 
     labels = None if sets.train.labels is None else torch.as_tensor(sets.train.labels, device=device)
     bank = sets.train.select(np.sort(draw(sets.train.labels, len(sets.train), MONITOR_BANK)))
     return method, TrainingData(
-        stored=torch.from_numpy(np.asarray(sets.train.stored)).to(device),  # which ``select`` has copied already
+        stored=_on(device, sets.train.stored),
         domain=domain_of(sets.train),
         shape=shape,
         labels=labels,
@@ -400,7 +407,16 @@ def set_up(config: RunConfig, images: Dataset, mixings: Sequence[Mixing] | None 
     )
 
 
-def clean_batches(stored: Tensor, domain: Domain, batch_size: int = 512) -> Iterator[Tensor]:
+def _on(device: torch.device, stored: Stored) -> Tensor | Ahead:
+    """Examples on the device or, of large data, those that half of a GPU's memory cannot hold, gathered when needed."""
+    if isinstance(stored, Rows) and (device.type != "cuda" or 2 * stored.nbytes > torch.cuda.mem_get_info(device)[0]):
+        return Ahead(stored, device)
+    if not isinstance(stored, Rows):
+        return torch.from_numpy(np.asarray(stored)).to(device)  # which ``select`` has copied already
+    return torch.cat([torch.from_numpy(part).to(device) for part in parts(stored)])
+
+
+def clean_batches(stored: Tensor | Ahead, domain: Domain, batch_size: int = 512) -> Iterator[Tensor]:
     """Up to 10,000 of the training examples, not augmented, in random order: (n, *shape) float each."""
     order = torch.randperm(len(stored), generator=fixed_generator())[:10_000].to(stored.device)
     for index in order.split(batch_size):

@@ -8,8 +8,8 @@ import sys
 import time
 from functools import cache
 from pathlib import Path
+from random import Random
 
-import numpy as np
 import pytest
 import ranks
 import torch
@@ -24,6 +24,7 @@ from mixviz.runs import Run
 EXACT = {"rtol": 0, "atol": 1e-9}
 SIZES = (2, 4)
 EPOCHS = 12
+LONGEST = 300  # seconds, on a machine that has much else to do
 TRAIN = [
     *("train", "--quiet", "--data", "glyphs", "--train-images", "200", "--holdout", "20"),
     *("--backbone", "convnet-narrow", "--dim", "8", "--hidden", "16", "--batch-size", "32", "--bn-splits", "2"),
@@ -128,21 +129,21 @@ def test_its_encoder_is_evaluated_like_any_other(whole):
     assert whole[0].results
 
 
-def several(folder: Path, size: int, argv: list[str], victim: int | None = None, wait: Path | None = None):
-    """Runs a command in several processes, of which one may be killed soon after a file is there.
+def several(folder: Path, size: int, argv: list[str], victim: int | None = None, due=None, delay: float = 0.0):
+    """Runs a command in several processes, of which one may be killed: this many seconds after ``due()`` is true.
 
-    The exit codes, and all that was said. No process may take longer than a minute.
+    The exit codes, and all that was said. No process may take longer than LONGEST.
     """
     folder.mkdir(exist_ok=True)
     processes = ranks.start(ranks.command, size, argv, folder)
     try:
         if victim is not None:
-            while not wait.exists() and processes[victim].is_alive():
+            while not due() and processes[victim].is_alive():
                 time.sleep(0.01)
-            time.sleep(np.random.default_rng().uniform(0, 0.3))
+            time.sleep(delay)
             processes[victim].kill()
         for process in processes:
-            process.join(60)
+            process.join(LONGEST)
         codes = [process.exitcode for process in processes]
     finally:
         for process in processes:
@@ -158,20 +159,56 @@ def only_line(said: str) -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize(("victim", "size", "later"), [(0, 2, 2), (1, 2, 1), (3, 4, 2)])
-def test_a_killed_process_ends_all_with_one_line_and_any_number_resumes(whole, tmp_path, victim, size, later):
-    run = Run(runs_root() / f"killed-{victim}")
-    first = [*TRAIN, "--name", run.name]
-    codes, said = several(tmp_path / "first", size, first, victim, run.path / "checkpoint.pt")
+def killed_and_resumed(name: str, folder: Path, victim: int, size: int, later: int, epoch: int, delay: float) -> Run:
+    """Trains in ``size`` processes, kills one in the epoch, counted from 0, and resumes with ``later`` processes.
+
+    The moment is this many seconds after the epoch has begun, or after the run has its folder.
+    """
+    run = Run(runs_root() / name)
+    log = run.path / "metrics.csv"
+
+    def begun() -> bool:
+        if epoch == 0:
+            return (run.path / "config.json").exists()
+        return log.exists() and log.read_text().count("\n") > epoch  # a header, and one line an epoch
+
+    codes, said = several(folder / "first", size, [*TRAIN, "--name", name], victim, begun, delay)
     assert codes == [-signal.SIGKILL if rank == victim else 2 for rank in range(size)], said
     assert re.search(rf"another of the {size} processes has ended .*--resume", only_line(said))
 
-    codes, said = several(tmp_path / "second", later, ["train", "--quiet", "--resume", run.name])
+    codes, said = several(folder / "second", later, ["train", "--quiet", "--resume", name])
     assert codes == [0] * later, said
     assert run.metrics["epoch"].tolist() == [*range(1, EPOCHS + 1)]
+    return run
+
+
+@pytest.mark.parametrize(("victim", "size", "later"), [(0, 2, 2), (1, 2, 1), (3, 4, 2)])
+def test_a_killed_process_ends_all_with_one_line_and_any_number_resumes(whole, tmp_path, victim, size, later):
+    run = killed_and_resumed(f"killed-{victim}", tmp_path, victim, size, later, epoch=1, delay=0.1)
     if size == later:
-        one, other = (each.load_checkpoint()["method"] for each in (run, whole[0]))
-        assert all(torch.equal(one[name], other[name]) for name in one)
+        same_weights(run, whole[0])
+
+
+def moments(count: int) -> list[tuple[int, float]]:
+    """Random epochs, of which the last two are left out, lest the run ends first, and seconds within them."""
+    random = Random(17)
+    return [(random.randrange(EPOCHS - 2), random.uniform(0, 0.2)) for _ in range(count)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "moment"), list(enumerate(moments(10))))
+def test_a_process_is_killed_at_random_moments(whole, tmp_path, number, moment):
+    """One of two; 1, 2 and 4 processes resume in turns, and two of them end where an unbroken run does."""
+    later = (1, 2, 4)[number % 3]
+    run = killed_and_resumed(f"moment-{number}", tmp_path, number % 2, 2, later, *moment)
+    if later == 2:
+        same_weights(run, whole[0])
+
+
+def same_weights(run: Run, other: Run) -> None:
+    """Bit for bit, queue and statistics included."""
+    one, two = (each.load_checkpoint()["method"] for each in (run, other))
+    assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_an_error_is_said_once(tmp_path):

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mixviz import files
+from mixviz.data.cache import Empty, cached, stamp_of
 from mixviz.data.checks import check_labels
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Reading
+from mixviz.data.rows import LARGE, parts
 from mixviz.environment import free_memory
 from mixviz.errors import UserError, reason
 from mixviz.files import Shapes
@@ -38,7 +41,11 @@ def read_arrays(path: Path, split: str, reading: Reading) -> Dataset:
     arrays, shapes = _read(path, of_split)
     if images not in arrays:
         raise UserError(f"{path} holds {', '.join(shapes) or 'nothing'}: it needs an array called {images}")
-    pixels = as_rgb(arrays[images], f"{path.name}: {images}")
+    what = f"{path.name}: {images}"
+    key = ["numpy", stamp_of([path], path.parent), images]
+    pixels = (
+        _large_as_rgb(arrays[images], what, key) if arrays[images].nbytes >= LARGE else as_rgb(arrays[images], what)
+    )
     labels = arrays.get(f"{prefix}labels")
     if labels is not None:
         what = f"{path.name}: {prefix}labels"
@@ -62,7 +69,7 @@ def _read(path: Path, wanted: Callable[[Shapes], list[str]]) -> tuple[dict[str, 
         return wanted(shapes)
 
     try:
-        return files.read_arrays(path, chosen, free_memory()), found
+        return files.read_arrays(path, chosen, free_memory(), map_from=LARGE), found
     except Exception as error:  # NumPy and zipfile raise many kinds for damaged files
         raise UserError(
             f"{path} cannot be read as an .npz of arrays ({reason(error)}): write it with np.savez"
@@ -70,30 +77,65 @@ def _read(path: Path, wanted: Callable[[Shapes], list[str]]) -> tuple[dict[str, 
 
 
 def as_rgb(images: np.ndarray, what: str) -> np.ndarray:
-    """(N, H, W, 3) uint8. Raises UserError that names the array and, if it is a single one, the row."""
+    """(N, H, W, 3) uint8, a view if possible. Raises UserError that names the array and, if it is one, the row."""
+    images = _channels_last(images, what)
+    if _is_rgb(images):
+        return images
+    return _convert(images, what, np.empty((*images.shape[:3], 3), np.uint8))
+
+
+def _large_as_rgb(images: np.ndarray, what: str, key: Any) -> np.ndarray:
+    """The same, of an array that is too large to be there twice: converted, if it must be, into a file of the cache."""
+    images = _channels_last(images, what)
+    if _is_rgb(images):
+        return images
+
+    def convert(empty: Empty) -> Dataset:
+        pixels = empty((*images.shape[:3], 3), np.uint8)
+        return Dataset(name=what, split="", stored=_convert(images, what, pixels))
+
+    return cached(key, convert).stored
+
+
+def _channels_last(images: np.ndarray, what: str) -> np.ndarray:
+    """(N, H, W, C), C of 1, 3 or 4, a view. Raises UserError."""
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim == 4 and images.shape[3] not in (1, 3, 4) and images.shape[1] in (1, 3, 4):
         images = images.transpose(0, 2, 3, 1)
     if images.ndim != 4 or images.shape[3] not in (1, 3, 4):
         raise UserError(f"{what} is of shape {images.shape}: make it (N, H, W, 3)")
-    if np.issubdtype(images.dtype, np.floating):
-        images = _from_floats(images, what)
-    if images.dtype != np.uint8:
+    if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
         raise UserError(f"{what} is {images.dtype}: make it uint8, or floats in [0, 1]")
-    if images.shape[3] == 4:
-        share = images[..., 3:] / np.float32(255)
-        images = (images[..., :3] * share + 255 * (1 - share)).round().astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(images, (*images.shape[:3], 3)))
+    return images
 
 
-def _from_floats(images: np.ndarray, what: str) -> np.ndarray:
-    """Floats in [0, 1] as uint8. Raises UserError that names the first row with others."""
+def _is_rgb(images: np.ndarray) -> bool:
+    return images.dtype == np.uint8 and images.shape[3] == 3
+
+
+def _convert(images: np.ndarray, what: str, pixels: np.ndarray) -> np.ndarray:
+    """Images (N, H, W, C) as RGB, written into pixels (N, H, W, 3), a part at a time. Raises UserError."""
+    row = 0
+    for part in parts(images):
+        first, row = row, row + len(part)
+        if part.dtype != np.uint8:
+            part = _from_floats(part, what, first)
+        if part.shape[3] == 4:
+            share = part[..., 3:] / np.float32(255)
+            part = (part[..., :3] * share + 255 * (1 - share)).round().astype(np.uint8)
+        pixels[first:row] = part
+    return pixels
+
+
+def _from_floats(images: np.ndarray, what: str, row: int) -> np.ndarray:
+    """Floats in [0, 1] as uint8. row: of the first image. Raises UserError that names the first row with others."""
     finite = np.isfinite(images).all(axis=(1, 2, 3))
     if not finite.all():
-        raise UserError(f"{what} has NaN or infinite values, first in row {finite.argmin()}: leave such images out")
+        first = row + finite.argmin()
+        raise UserError(f"{what} has NaN or infinite values, first in row {first}: leave such images out")
     inside = ((images >= 0) & (images <= 1)).all(axis=(1, 2, 3))
     if not inside.all():
-        extent = f"{images.min():.3g} to {images.max():.3g}"
-        raise UserError(f"{what} has floats from {extent}, first in row {inside.argmin()}: scale them to [0, 1]")
+        first, extent = row + inside.argmin(), f"{images.min():.3g} to {images.max():.3g}"
+        raise UserError(f"{what} has floats from {extent}, first in row {first}: scale them to [0, 1]")
     return (images.astype(np.float32) * 255).round().astype(np.uint8)

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
 from mixviz.data.archives import Archive, fetched
-from mixviz.data.cache import cached, content_of, stamp_of
+from mixviz.data.cache import Empty, cached, content_of, stamp_of
 from mixviz.data.dataset import Dataset
-from mixviz.data.decode import CHUNK, THREADS, Encoded, Reading
+from mixviz.data.decode import THREADS, Encoded, Reading, in_order
 from mixviz.data.files import folder_has_test, index_folder, parquet_has_test, read_shards, shards
 from mixviz.errors import UserError, reason
 from mixviz.paths import datasets_root
@@ -95,7 +95,7 @@ def read_speech_commands(split: str, reading: Reading) -> Dataset:
     encoded = Encoded([root / name for name in wanted], wanted)
     clips = _Clips("Speech Commands", split, encoded, labels, classes, speakers)
     key = ["speech commands", stamp_of(encoded.items, root), split, _rate(reading), reading.skip_bad]
-    return cached(key, lambda: _decoded(clips, reading))
+    return cached(key, lambda empty: _decoded(clips, reading, empty))
 
 
 def sounds_have_test(path: Path) -> bool:
@@ -118,7 +118,7 @@ def _read_folder(root: Path, split: str, reading: Reading) -> Dataset:
         classes = [str(digit) for digit in range(10)]
     clips = _Clips(f"sounds:{root.resolve().name}", split, encoded, labels, classes, speakers)
     key = ["sounds", stamp_of(encoded.items, root), classes, split, _rate(reading), reading.skip_bad]
-    return replace(cached(key, lambda: _decoded(clips, reading)), name=clips.name)
+    return replace(cached(key, lambda empty: _decoded(clips, reading, empty)), name=clips.name)
 
 
 def _read_parquet(path: Path, split: str, reading: Reading) -> Dataset:
@@ -131,7 +131,7 @@ def _read_parquet(path: Path, split: str, reading: Reading) -> Dataset:
         speakers = np.array(pq.read_table(files, columns=[SPEAKER])[SPEAKER].to_pylist(), dtype=str)
     clips = _Clips(name, split, encoded, labels, classes, speakers)
     key = ["sounds", content_of(files), split, _rate(reading), reading.skip_bad]
-    return replace(cached(key, lambda: _decoded(clips, reading)), name=clips.name)
+    return replace(cached(key, lambda empty: _decoded(clips, reading, empty)), name=clips.name)
 
 
 def _rate(reading: Reading) -> int:
@@ -156,15 +156,16 @@ def has_spoken_digits(root: Path) -> bool:
 
 def _spoken_digits(encoded: Encoded[Path], split: str) -> tuple[Encoded[Path], np.ndarray, np.ndarray]:
     """The files of a split, all named as FSDD's are, their digits and their speakers."""
-    found = [SPOKEN_DIGIT.match(path.stem) for path in encoded.items]
+    files = list(encoded.items)
+    found = [SPOKEN_DIGIT.match(path.stem) for path in files]
     parts = [match.groups() for match in found if match]
     rows = [i for i, (_, _, take) in enumerate(parts) if (int(take) < TEST_TAKES) == (split == "test")]
-    chosen = Encoded([encoded.items[i] for i in rows], [encoded.names[i] for i in rows])
+    chosen = Encoded([files[i] for i in rows], [encoded.names[i] for i in rows])
     return chosen, np.array([int(parts[i][0]) for i in rows]), np.array([parts[i][1] for i in rows])
 
 
-def _decoded(clips: _Clips, reading: Reading) -> Dataset:
-    waves, kept = decode_sounds(clips.encoded, reading, f"{clips.name} {clips.split}")
+def _decoded(clips: _Clips, reading: Reading, empty: Empty) -> Dataset:
+    waves, kept = decode_sounds(clips.encoded, reading, f"{clips.name} {clips.split}", empty)
     factors = {}
     if clips.speakers is not None:
         factors[SPEAKER] = np.unique(clips.speakers, return_inverse=True)[1].astype(np.int64)[kept]
@@ -177,28 +178,32 @@ def _decoded(clips: _Clips, reading: Reading) -> Dataset:
         class_names=tuple(clips.classes),
         factors=factors,
         origins=np.array(clips.encoded.names)[kept],
-        skipped=len(clips.encoded.items) - len(kept),
+        skipped=len(clips.encoded) - len(kept),
     )
 
 
-def decode_sounds(encoded: Encoded[bytes | Path | None], reading: Reading, what: str) -> tuple[np.ndarray, np.ndarray]:
+def decode_sounds(
+    encoded: Encoded[bytes | Path | None], reading: Reading, what: str, empty: Empty = np.empty
+) -> tuple[np.ndarray, np.ndarray]:
     """(N, rate) int16, and which could be decoded (N,).
 
-    Says in one line how many were longer and are cut. Raises UserError that names the sound.
+    Says in one line how many were longer and are cut. empty: allocates the array. Raises UserError that names the
+    sound.
     """
-    count, length = len(encoded.items), _rate(reading)
-    waves = np.zeros((count, length), np.int16)
+    count, length = len(encoded), _rate(reading)
+    waves = empty((count, length), np.int16)
     kept: list[int] = []
     cut = 0
     with (
         ThreadPool(THREADS) as pool,
         tqdm(total=count, desc=f"decoding {what}", unit=" clips", disable=not reading.progress) as bar,
     ):
-        results = pool.imap(partial(_try, rate=length), encoded.items, CHUNK)
+        results = in_order(pool, partial(_try, rate=length), encoded.items)
         for name, (i, result) in zip(encoded.names, enumerate(results), strict=True):
             bar.update()
             if isinstance(result, np.ndarray):
                 waves[len(kept), : len(result)] = result[:length]
+                waves[len(kept), len(result) :] = 0
                 cut += len(result) > length
                 kept.append(i)
             elif not reading.skip_bad:

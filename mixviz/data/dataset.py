@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mixviz.data.draws import are_mixed, draw
+from mixviz.data.rows import parts, select
 from mixviz.errors import UserError, unknown
 
 ROWS = np.zeros(0, np.int64)  # origins that are not given: the rows of ``stored``
@@ -17,7 +18,10 @@ DIGESTED = 2**30  # bytes
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """One split of a data set; the arrays may be memory-mapped and are never written to."""
+    """One split of a data set; the arrays may be memory-mapped and are never written to.
+
+    A selection of a large set is not copied: its ``stored`` are ``rows.Rows``, which are indexed as arrays are.
+    """
 
     name: str  # as printed next to every number, such as "CIFAR-10 (JPEG)"
     split: str  # train, test, or all
@@ -41,7 +45,7 @@ class Dataset:
         index = np.asarray(index) if len(index) else np.zeros(0, np.int64)
         return replace(
             self,
-            stored=self.stored[index],
+            stored=select(self.stored, index),
             labels=None if self.labels is None else self.labels[index],
             factors={name: values[index] for name, values in self.factors.items()},
             origins=self.origins[index],
@@ -84,7 +88,8 @@ class Dataset:
         for array in (self.stored, self.labels):
             if array is not None:
                 digest.update(f"{array.dtype} {array.shape}".encode())
-                digest.update(np.ascontiguousarray(array[:: 1 + array.nbytes // DIGESTED]).data)
+                for part in parts(array, 1 + array.nbytes // DIGESTED):
+                    digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
     def tensor(self) -> Tensor:

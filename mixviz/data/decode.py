@@ -2,8 +2,9 @@
 
 import io
 import os
+import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +17,16 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
+from mixviz.data.cache import Empty
 from mixviz.data.checks import check_square, say
+from mixviz.data.rows import PART, parts
 from mixviz.environment import check_memory
 from mixviz.errors import UserError, reason
 
 THREADS = min(8, os.cpu_count() or 1)  # PIL releases the GIL while it decodes
 CHUNK = 32  # images that a thread takes at a time
+BLOCK = THREADS * CHUNK  # images that are read at a time; the time of the first ones says how long all will take
+ANNOUNCED = 10**9  # bytes of decoded images, from which disk and time are announced
 LARGEST = 2**29  # pixels of an image
 HUGE = 2**26  # pixels, of which only one image is decoded at a time
 DEPTHS = (8, 12, 16)  # bits that a grey image with room for more may use
@@ -45,6 +50,8 @@ class Reading:
     seed: int = 0  # of generated data, such as glyphs
 
 
+Source = TypeVar("Source")
+Found = TypeVar("Found")
 Item = TypeVar("Item", bound=bytes | Path | None, covariant=True)
 
 
@@ -52,8 +59,11 @@ Item = TypeVar("Item", bound=bytes | Path | None, covariant=True)
 class Encoded(Generic[Item]):
     """Images as files or as the bytes of files, each with a name for messages."""
 
-    items: Sequence[Item]
+    items: Iterable[Item]  # which may be read as they are needed, each time again
     names: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 class _Decoded(NamedTuple):
@@ -64,15 +74,16 @@ class _Decoded(NamedTuple):
 
 
 def decode_all(
-    encoded: Encoded[bytes | Path | None], reading: Reading, what: str = "images"
+    encoded: Encoded[bytes | Path | None], reading: Reading, what: str = "images", empty: Empty = np.empty
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N, H, W, 3) uint8, and the indices of the images that could be decoded, (N,).
 
     With an image size the short side is resized to it and the centre cropped; without, all must have the same size.
     Grey images of more than 8 bits are all scaled alike, by the smallest of DEPTHS that holds the largest value. Of
-    several frames the first is taken; stderr says so in both cases. Raises UserError that names the image.
+    several frames the first is taken; stderr says so in both cases, and before a large set is decoded, how much disk
+    and time that takes. empty: allocates the array. Raises UserError that names the image.
     """
-    count, animated = len(encoded.items), 0
+    count, animated = len(encoded), 0
     pixels = np.empty((0, 0, 0, 3), np.uint8)
     kept: list[int] = []
     deep: dict[int, np.ndarray] = {}
@@ -81,14 +92,14 @@ def decode_all(
         ThreadPool(THREADS) as pool,
         tqdm(total=count, desc=f"decoding {what}", unit=" images", disable=not reading.progress) as bar,
     ):
-        results = pool.imap(partial(_try, image_size=reading.image_size), encoded.items, CHUNK)
+        results, began = in_order(pool, partial(_try, image_size=reading.image_size), encoded.items), time.monotonic()
         for name, (i, result) in zip(encoded.names, enumerate(results), strict=True):
             bar.update()
             if isinstance(result, _Decoded):
                 height, width = result.pixels.shape[:2]
                 if not kept:
                     check_square(width, height, name)
-                    pixels = np.empty((count, height, width, 3), np.uint8)
+                    pixels = empty((count, height, width, 3), np.uint8)
                 _check_same_size(result.pixels, pixels, name)
                 if result.pixels.ndim == 2:
                     deep[len(kept)] = result.pixels
@@ -98,12 +109,34 @@ def decode_all(
                 kept.append(i)
             elif not reading.skip_bad:
                 raise UserError(f"cannot decode {name} ({result}): fix it, or skip it with --skip-bad")
+            if i + 1 == BLOCK and pixels.nbytes >= ANNOUNCED:
+                minutes = (time.monotonic() - began) / BLOCK * count / 60
+                say(f"{what}: decoding takes about {minutes:,.0f} min and {pixels.nbytes / 1e9:,.1f} GB of disk, once")
     if count and not kept:
         raise UserError(f"none of the {count} images of {what} can be decoded: are they images?")
     if animated:
         say(f"{what}: {animated:,} of {len(kept):,} files have several frames, of which the first is taken")
     _scale(deep, pixels, what)
     return pixels[: len(kept)], np.asarray(kept, np.int64)
+
+
+def in_order(pool: ThreadPool, work: Callable[[Source], Found], items: Iterable[Source]) -> Iterator[Found]:
+    """The results for all items, in order; only a block of items is in memory at a time."""
+    for block in _blocks(items):
+        yield from pool.imap(work, block, CHUNK)
+
+
+def _blocks(items: Iterable[Source]) -> Iterator[list[Source]]:
+    """At most BLOCK items each, and not much more than PART bytes."""
+    block, size = [], 0
+    for item in items:
+        block.append(item)
+        size += len(item) if isinstance(item, bytes) else 0
+        if len(block) == BLOCK or size > PART:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
 
 
 @contextmanager
@@ -158,8 +191,12 @@ def resize_all(pixels: np.ndarray, size: int) -> np.ndarray:
     """Decoded images, (N, H, W, 3) -> (N, size, size, 3). Raises UserError if they do not fit into memory."""
     if pixels.shape[1:3] == (size, size):
         return pixels
-    check_memory(2.0 * 3 * size * size * len(pixels), f"{len(pixels):,} images of {size} px", "lower --image-size")
-    return np.stack([np.asarray(resize(Image.fromarray(image), size)) for image in pixels])
+    check_memory(3.0 * size * size * len(pixels), f"{len(pixels):,} images of {size} px", "lower --image-size")
+    resized = np.empty((len(pixels), size, size, 3), np.uint8)
+    images = (image for part in parts(pixels) for image in part)
+    for row, image in zip(resized, images, strict=True):
+        row[:] = np.asarray(resize(Image.fromarray(image), size))
+    return resized
 
 
 def _try(item: bytes | Path | None, image_size: int | None) -> _Decoded | str:

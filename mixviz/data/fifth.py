@@ -1,10 +1,12 @@
 """The fifth of a source without a test split that is kept as test."""
 
+import math
 from hashlib import blake2b, sha256
 
 import numpy as np
 
 from mixviz.data.dataset import Dataset
+from mixviz.data.rows import Stored, parts
 
 SHARE = 0.2
 
@@ -41,7 +43,7 @@ def _place(name: str) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-def first_copies(stored: np.ndarray) -> np.ndarray:
+def first_copies(stored: Stored) -> np.ndarray:
     """(N,) the first row that has the same bytes as each."""
     _, kind, counts = np.unique(eight_bytes(stored), return_inverse=True, return_counts=True)
     first, known = np.arange(len(stored)), dict[bytes, int]()
@@ -50,8 +52,10 @@ def first_copies(stored: np.ndarray) -> np.ndarray:
     return first
 
 
-def eight_bytes(stored: np.ndarray) -> np.ndarray:
+def eight_bytes(stored: Stored) -> np.ndarray:
     """(N,) eight bytes of each example as one number: examples that differ in it need not be compared."""
-    flat = stored.reshape(len(stored), -1)
-    places = np.random.default_rng(0).integers(0, flat.shape[1], 8)
-    return np.ascontiguousarray(flat[:, places]).view(np.uint64)[:, 0]
+    size = math.prod(stored.shape[1:])
+    places = np.random.default_rng(0).integers(0, size, 8)
+    found = [part.reshape(-1, size)[:, places] for part in parts(stored)]
+    together = np.concatenate(found or [np.zeros((0, 8), stored.dtype)])
+    return np.ascontiguousarray(together).view(np.uint64)[:, 0]

@@ -4,9 +4,9 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -17,10 +17,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
-from mixviz.data.cache import cached, content_of, stamp_of
+from mixviz.data.cache import Empty, cached, content_of, stamp_of
 from mixviz.data.checks import check_labels, say
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Encoded, Reading, decode_all
+from mixviz.data.rows import PART
 from mixviz.errors import UserError, reason
 
 TRAIN_NAMES = ("train", "training")  # of folders and shards, in any case
@@ -38,6 +39,7 @@ NAMED = 5  # kinds of skipped files that a message names
 OTHERS = "sounds are read by sounds:PATH, tables by csv:PATH"
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "fine_label")
+BATCH = 8  # rows of parquet that are read at a time: photographs may take megabytes each
 
 
 def folder_has_test(root: Path) -> bool:
@@ -55,7 +57,9 @@ def read_folder(root: Path, split: str, reading: Reading) -> Dataset:
     encoded, labels, classes = index_folder(root, split, _extensions(), "images, such as .png or .jpg", reading)
     key = ["folder", stamp_of(encoded.items, root), classes, split, reading.image_size, reading.skip_bad]
     name = f"folder:{root.resolve().name}"
-    return replace(cached(key, lambda: _decoded(encoded, labels, classes, name, split, reading)), name=name)
+    return replace(
+        cached(key, lambda empty: _decoded(encoded, labels, classes, name, split, reading, empty)), name=name
+    )
 
 
 def index_folder(
@@ -101,9 +105,11 @@ def read_parquet(path: Path, split: str, reading: Reading) -> Dataset:
     files = shards(path, split)
     name = f"parquet:{path.stem if path.is_file() else path.resolve().name}"
     key = ["parquet", content_of(files), split, reading.image_size, reading.skip_bad]
-    return replace(
-        cached(key, lambda: _decoded(*read_shards(files, name, split, IMAGE_COLUMNS), name, split, reading)), name=name
-    )
+
+    def decode(empty: Empty) -> Dataset:
+        return _decoded(*read_shards(files, name, split, IMAGE_COLUMNS), name, split, reading, empty)
+
+    return replace(cached(key, decode), name=name)
 
 
 def _named_splits(root: Path) -> tuple[Path | None, Path | None]:
@@ -200,32 +206,48 @@ def _first_word(file: Path) -> str:
     return re.split("[^a-z]", file.stem.lower())[0]
 
 
+@dataclass(frozen=True)
+class Column:
+    """The bytes in a column of shards, None for a missing one, read while they are iterated over."""
+
+    places: Sequence[tuple[Path, str]]  # shards, and what the column is called there
+
+    def __iter__(self) -> Iterator[bytes | None]:
+        """Raises UserError that names the shard."""
+        for file, name in self.places:
+            with _readable(file), pq.ParquetFile(file, pre_buffer=False, buffer_size=PART) as shard:
+                for batch in shard.iter_batches(BATCH, columns=[name], use_threads=False):
+                    # pyarrow makes its compute functions at import
+                    yield from pc.struct_field(batch[name], "bytes").to_pylist()  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def read_shards(
     files: list[Path], name: str, split: str, columns: Sequence[str]
 ) -> tuple[Encoded[bytes | None], np.ndarray | None, list[str]]:
     """The content of the first of these columns that exists, labels, and the names of classes. Raises UserError."""
-    items: list[bytes | None] = []
     names: list[str] = []
     labels: list[np.ndarray] = []
+    places: list[tuple[Path, str]] = []
     for file in files:
-        found, shard_labels = _read_shard(file, columns)
-        items += found
-        names += [f"{file.name}, row {row}" for row in range(len(found))]
+        column, rows, shard_labels = _index_shard(file, columns)
+        places.append((file, column))
+        names += [f"{file.name}, row {row}" for row in range(rows)]
         if shard_labels is not None:
             labels.append(shard_labels)
     everything = np.concatenate(labels) if labels else None
-    if everything is not None and len(everything) != len(items):
+    if everything is not None and len(everything) != len(names):
         raise UserError(f"{name}: some shards of {split} have labels and some have none: give all of them labels")
     classes = _class_names(files[0])
     if everything is not None:
         everything = check_labels(everything, f"{name}: label", names.__getitem__, classes)
-    return Encoded(items, names), everything, classes
+    return Encoded(Column(places), names), everything, classes
 
 
-def _read_shard(file: Path, columns: Sequence[str]) -> tuple[list[bytes | None], np.ndarray | None]:
-    """Encoded files, and labels, -1 if there is none. Raises UserError that names the shard."""
-    try:
-        schema = pq.read_schema(file)
+def _index_shard(file: Path, columns: Sequence[str]) -> tuple[str, int, np.ndarray | None]:
+    """The column of encoded files, the number of rows, and labels, -1 if there is none. Raises UserError."""
+    with _readable(file):
+        about = pq.read_metadata(file)
+        schema = about.schema.to_arrow_schema()
         column = _first_of(columns, schema)
         if column is None or "bytes" not in [field.name for field in _fields(schema.field(column).type)]:
             raise UserError(
@@ -233,12 +255,20 @@ def _read_shard(file: Path, columns: Sequence[str]) -> tuple[list[bytes | None],
                 f"{OTHERS}"
             )
         label = _first_of(LABEL_COLUMNS, schema)
-        if label is not None and not pa.types.is_integer(schema.field(label).type):
+        if label is None:
+            return column, about.num_rows, None
+        if not pa.types.is_integer(schema.field(label).type):
             raise UserError(f"{file}: {label} is {schema.field(label).type}: give one integer per row")
-        table = pq.read_table(file, columns=[name for name in (column, label) if name is not None])
         # pyarrow makes its compute functions at import
-        items = pc.struct_field(table[column], "bytes").to_pylist()  # pyright: ignore[reportAttributeAccessIssue]
-        return items, None if label is None else pc.fill_null(table[label].cast(pa.int64()), -1).to_numpy()
+        fill = pc.fill_null  # pyright: ignore[reportAttributeAccessIssue]
+        return column, about.num_rows, fill(pq.read_table(file, columns=[label])[label].cast(pa.int64()), -1).to_numpy()
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Inside, what pyarrow cannot read is a UserError that names the shard."""
+    try:
+        yield
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{file} cannot be read as parquet ({reason(error)}): fetch it again") from error
 
@@ -268,8 +298,9 @@ def _decoded(
     name: str,
     split: str,
     reading: Reading,
+    empty: Empty,
 ) -> Dataset:
-    pixels, kept = decode_all(encoded, reading, f"{name} {split}")
+    pixels, kept = decode_all(encoded, reading, f"{name} {split}", empty)
     labels = None if labels is None else labels[kept]
     return Dataset(
         name=name,
@@ -278,5 +309,5 @@ def _decoded(
         labels=labels,
         class_names=tuple(classes),
         origins=np.array(encoded.names)[kept],
-        skipped=len(encoded.items) - len(kept),
+        skipped=len(encoded) - len(kept),
     )

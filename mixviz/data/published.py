@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mixviz.data.cache import cached, stamp_of
+from mixviz.data.cache import Empty, cached, stamp_of
 from mixviz.data.dataset import Dataset
 from mixviz.data.decode import Encoded, Reading, decode_all
 from mixviz.data.idx import read_idx_files
@@ -20,8 +20,6 @@ NAMES = {
     "stl10-unlabeled": "STL-10 unlabelled",
     "fashion-mnist": "Fashion-MNIST",
 }
-
-
 FOLDERS = {
     "cifar10": "cifar-10-batches-py",
     "cifar100": "cifar-100-python",
@@ -29,8 +27,6 @@ FOLDERS = {
     "stl10-unlabeled": "stl10_binary",
     "fashion-mnist": "FashionMNIST",
 }  # of torchvision, below the folder of data sets
-
-
 DEBIAN = {"fashion-mnist": Path("/usr/share/datasets/fashion-mnist")}  # of the package dataset-fashion-mnist
 
 
@@ -43,7 +39,7 @@ def read_published(source: str, split: str, reading: Reading) -> Dataset:
     """A set that torchvision downloads and checks, or that the system has. Raises UserError if it cannot be had."""
     if source == "stl10-unlabeled" and split == "test":
         raise NoTestSplit("stl10-unlabeled has no test split: evaluate on stl10")
-    return cached(["torchvision", source, split], lambda: _download(source, split))
+    return cached(["torchvision", source, split], lambda _: _download(source, split))
 
 
 def _download(source: str, split: str) -> Dataset:
@@ -77,7 +73,7 @@ def _download(source: str, split: str) -> Dataset:
     return Dataset(
         name=NAMES[source],
         split=split,
-        stored=np.ascontiguousarray(pixels),
+        stored=pixels,
         labels=labels,
         class_names=tuple(found.classes),
     )
@@ -114,9 +110,9 @@ def read_tiny_imagenet(split: str, reading: Reading) -> Dataset:
             f"{root} is not complete ({reason(error)}): unpack the publisher's tiny-imagenet-200.zip again"
         ) from error
 
-    def decode() -> Dataset:
+    def decode(empty: Empty) -> Dataset:
         names = [str(path.relative_to(root)) for path in files]
-        pixels, kept = decode_all(Encoded(files, names), reading, f"tiny-imagenet {split}")
+        pixels, kept = decode_all(Encoded(files, names), reading, f"tiny-imagenet {split}", empty)
         chosen = np.asarray(labels, dtype=np.int64)[kept]
         return Dataset(
             name="Tiny ImageNet",

@@ -61,4 +61,5 @@ def find_factor(name: str) -> AugmentationFactor:
 
 
 def _stored(data: Dataset, rows: Rows, device: torch.device | str = "cpu") -> Tensor:
-    return torch.from_numpy(np.array(data.stored[rows])).to(device)
+    stored = data.stored[rows]
+    return torch.from_numpy(np.array(stored) if isinstance(rows, slice) else stored).to(device)  # a copy either way

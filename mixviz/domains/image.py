@@ -81,6 +81,12 @@ class Image(Domain):
 
 
 def channel_statistics(stored: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel of (n, H, W, 3) uint8, (3,) each, in [0, 1]."""
-    pixels = stored.cpu().double().flatten(0, 2) / 255
-    return pixels.mean(dim=0).float(), pixels.std(dim=0).clamp(min=1e-3).float()
+    """Mean and standard deviation of each channel of (n, H, W, 3) uint8, (3,) each, in [0, 1]; from its histogram."""
+    counts = torch.zeros(stored.shape[-1], 256, dtype=torch.float64)
+    for part in stored.cpu().split(512):
+        for count, channel in zip(counts, part.flatten(0, -2).unbind(dim=1), strict=True):
+            count += channel.bincount(minlength=256)
+    values, n = torch.arange(256, dtype=torch.float64) / 255, counts.sum(dim=1)
+    mean = (counts * values).sum(dim=1) / n
+    variance = (counts * (values - mean[:, None]).square()).sum(dim=1) / (n - 1)
+    return mean.float(), variance.sqrt().clamp(min=1e-3).float()

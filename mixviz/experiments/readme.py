@@ -19,6 +19,8 @@ from mixviz.experiments.claims import read as read_ledger
 from mixviz.experiments.claims.tables import count_rows, headline_tables, ledger_rows, others_tried
 from mixviz.experiments.failures import CASES
 from mixviz.experiments.failures.controls import reading_of
+from mixviz.experiments.overheads import overhead_rows
+from mixviz.experiments.peers import peer_rows
 from mixviz.experiments.reproduced import JUDGED, NONE, further_rows, reproduced_rows, setting_of
 from mixviz.experiments.speed import step_rows
 from mixviz.experiments.study import judge
@@ -69,6 +71,32 @@ def render_speed(folder: Path) -> str:
         f"{_markdown(['library', 'images/s', 'mixviz is faster by'], rows)}\n\n"
         f"A training step of {steps[0]['method']}, augmentation included, beside the bare passes of the same networks "
         f"on ready tensors ({steps[0]['dtype']}, {steps[0]['threads']} threads):\n\n{_markdown(*step_rows(steps))}"
+    )
+
+
+def render_overheads(folder: Path) -> str:
+    """The figures of ``bench overheads``."""
+    figures = _read(folder / "overheads.json")
+    return (
+        f"{_setting(figures)}. The shares of film and monitor are those of a run of {figures['epochs']} epochs.\n\n"
+        f"{_markdown(*overhead_rows(figures))}"
+    )
+
+
+def render_peers(folder: Path) -> str:
+    """The figures of ``bench peers``."""
+    figures = _read(folder / "peers.json")
+    versions = ", ".join(f"{name} {number}" for name, number in figures["versions"].items())
+    return f"{_setting(figures)}; {versions}.\n\n{_markdown(*peer_rows(figures))}"
+
+
+def _setting(figures: Mapping[str, Any]) -> str:
+    """On what a step was measured."""
+    environment, threads = figures["environment"], figures["threads"]
+    return (
+        f"{figures['backbone']} on {figures['data']}, batches of {figures['batch']}, {figures['dtype']}, "
+        f"{threads} thread{'s' if threads > 1 else ''}, {environment['processor']}, commit {environment['commit']}; "
+        f"milliseconds of {figures['clock']}, medians of steps in turns"
     )
 
 
@@ -195,6 +223,8 @@ def claim_rows(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[lis
 RENDERERS: dict[str, tuple[str, Callable[[Path], str]]] = {
     "glyphs-tour": ("results/glyphs-tour", render_tour),
     "speed": ("results/speed", render_speed),
+    "overheads": ("results/speed", render_overheads),
+    "peers": ("results/speed", render_peers),
     "latency": ("results/latency", render_latency),
     "own-images": ("results/own-images", render_own_images),
     "glyphs-study": ("results/glyphs-study", render_study),

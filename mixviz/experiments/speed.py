@@ -3,22 +3,24 @@
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
-from mixviz.augment import build_augmentation, make_views, to_float
+from mixviz.augment import Augmentation, build_augmentation, make_views, to_float
 from mixviz.augment.filters import default_kernel_size
-from mixviz.build import build_method, load_sets, seeded_generator
+from mixviz.build import load_sets, seeded_generator
 from mixviz.config import RunConfig
-from mixviz.domains import augmentation_of, domain_of, inputs_of
-from mixviz.train import optimize, sgd
+from mixviz.data import Dataset
+from mixviz.domains import augmentation_of
+from mixviz.method import Method
+from mixviz.train import TrainingData, optimize, set_up, sgd
 
 ROUNDS = 4  # the contestants take turns, so that other load on the machine slows all of them
 
@@ -111,46 +113,76 @@ def _kornia(pixels: Tensor) -> Callable[[], Tensor]:
     return lambda: augment(to_float(pixels))
 
 
-def step_benchmark(config: RunConfig, seconds_each: float = 5.0) -> dict[str, Any]:
-    """A whole training step, from stored examples to the updated queue, next to the bare passes of the same networks.
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A method and a batch of its training data, on the run's device."""
 
-    config: its data and batch size say which examples. Bare: forward and backward of the queries and forward of the
-    keys, on prepared tensors; nothing else. The two take turns. ``milliseconds`` are medians;
-    ``times_the_bare_passes`` is their ratio, 1 at best.
-    """
-    train, batch = load_sets(config.data, progress=False).train, config.train.batch_size
-    domain, method = domain_of(train), build_method(config, *inputs_of(train))
-    device = method.framework.online.device
-    stored = torch.as_tensor(np.array(train.stored[:batch])).to(device)
-    augmentation, optimizer = augmentation_of(config.augment, train), sgd(method, config.optimizer)
-    views = make_views(domain.prepare(stored), augmentation, seeded_generator(device, 0), method.shared)
-    ready = [view.inputs for view in views]
+    config: RunConfig
+    method: Method
+    data: TrainingData
+    augmentation: Augmentation
+    optimizer: torch.optim.Optimizer
+    stored: Tensor  # (N, ...)
+    ready: list[Tensor]  # views of them, (N, *shape) each
 
-    def whole() -> None:
-        generator = seeded_generator(device, 1)
-        drawn = make_views(domain.prepare(stored), augmentation, generator, method.shared)
-        output = method.training_step([view.inputs for view in drawn], generator)
-        optimize(optimizer, output.loss, 0.01)
-        method.update(output)
+    def whole(self) -> None:
+        """A training step, from stored examples to the updated queue."""
+        generator = seeded_generator(self.stored.device, 1)
+        drawn = make_views(self.data.domain.prepare(self.stored), self.augmentation, generator, self.method.shared)
+        output = self.method.training_step([view.inputs for view in drawn], generator)
+        optimize(self.optimizer, output.loss, 0.01)
+        self.method.update(output)
 
-    def bare() -> None:
-        queries, _ = method.framework.embed(ready[:1], ready[1:])
+    def bare(self) -> None:
+        """Forward and backward of the queries and forward of the keys, on prepared tensors; nothing else."""
+        queries, _ = self.method.framework.embed(self.ready[:1], self.ready[1:])
         queries[0].sum().backward()
 
-    times = _medians({"whole step": whole, "bare passes": bare}, seconds_each)
+
+def prepare(config: RunConfig, images: Dataset | None = None) -> Prepared:
+    """config: its data and batch size say which examples. images: the training split, instead of loading it."""
+    images = load_sets(config.data, progress=False).all_train if images is None else images
+    method, data = set_up(config, images)
+    device = method.framework.online.device
+    stored = data.stored[torch.arange(config.train.batch_size, device=device)]
+    augmentation = augmentation_of(config.augment, data.bank)
+    views = make_views(data.domain.prepare(stored), augmentation, seeded_generator(device, 0), method.shared)
+    return Prepared(
+        config=config,
+        method=method,
+        data=data,
+        augmentation=augmentation,
+        optimizer=sgd(method, config.optimizer),
+        stored=stored,
+        ready=[view.inputs for view in views],
+    )
+
+
+def step_benchmark(config: RunConfig, seconds_each: float = 5.0) -> dict[str, Any]:
+    """A whole training step next to the bare passes of the same networks, in turns: see ``Prepared``.
+
+    config: its data and batch size say which examples. ``milliseconds`` are medians; ``times_the_bare_passes`` is their
+    ratio, 1 at best.
+    """
+    step, batch = prepare(config), config.train.batch_size
+    times = medians({"whole step": step.whole, "bare passes": step.bare}, seconds_each)
     return {
         "method": config.method.name,
-        "data": train.name,
-        "examples": domain.examples,
+        "data": step.data.bank.name,
+        "examples": step.data.domain.examples,
         "backbone": config.encoder.backbone,
         "batch": batch,
         "milliseconds": {name: 1000 * seconds for name, seconds in times.items()},
         "times_the_bare_passes": times["whole step"] / times["bare passes"],
         "examples_per_second": batch / times["whole step"],
-        "device": str(device),
-        "dtype": str(method.framework.online.dtype).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
+        **machine_of(step),
     }
+
+
+def machine_of(step: Prepared) -> dict[str, Any]:
+    """On what it is computed."""
+    dtype = str(step.method.framework.online.dtype).removeprefix("torch.")
+    return {"device": str(step.stored.device), "dtype": dtype, "threads": torch.get_num_threads()}
 
 
 def step_rows(steps: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
@@ -164,17 +196,31 @@ def step_rows(steps: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[
     return ["data", "network", "batch", "step, ms", "bare passes, ms", "ratio", "a second"], rows
 
 
-def _medians(contestants: Mapping[str, Callable[[], None]], seconds_each: float) -> dict[str, float]:
-    """Median seconds of a call of each; they take turns, and the first call of each does not count."""
+def medians(
+    contestants: Mapping[str, Callable[[], None]], seconds_each: float, clock: Callable[[], float] | None = None
+) -> dict[str, float]:
+    """Median seconds of a call of each; they take turns, and the first call of each does not count.
+
+    clock: instead of the time that passes.
+    """
     for call in contestants.values():
         call()
+    clock = time.perf_counter if clock is None else clock
     times: dict[str, list[float]] = {name: [] for name in contestants}
-    end = time.perf_counter() + seconds_each * len(contestants)
-    while time.perf_counter() < end or len(times["whole step"]) < 5:
+    end, rounds = time.perf_counter() + seconds_each * len(contestants), 0
+    while time.perf_counter() < end or rounds < 5:
+        rounds += 1
         for name, call in contestants.items():
-            start = time.perf_counter()
+            start = clock()
             call()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(clock() - start)
     return {name: statistics.median(found) for name, found in times.items()}
+
+
+def clock_of(device: torch.device | str) -> tuple[str, Callable[[], float]]:
+    """Its name, and seconds: on the CPU those that this process has computed, which other processes do not change."""
+    if torch.device(device).type == "cpu":
+        return "CPU time", time.process_time
+    return "time", time.perf_counter

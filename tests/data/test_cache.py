@@ -107,7 +107,7 @@ def test_a_damaged_entry_is_made_again(parquet, own_data_folder, load_quiet, dec
 def test_two_at_once_leave_one_entry(own_data_folder):
     together, found = Barrier(2, timeout=10), []
 
-    def make() -> Dataset:
+    def make(empty) -> Dataset:
         together.wait()
         return Dataset(name="toys", split="train", stored=np.full((2, 8, 8, 3), 7, np.uint8))
 
