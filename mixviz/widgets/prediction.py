@@ -20,7 +20,7 @@ from mixviz.errors import UserError, unknown
 from mixviz.lessons.question import Question
 from mixviz.plots.prediction import plot_bars, plot_curve, plot_statements
 from mixviz.widgets.base import SENTENCE, Drive, Widget
-from mixviz.widgets.canvas import FOLDER
+from mixviz.widgets.screen import FOLDER
 from mixviz.widgets.still import SWITCH
 
 GUESSES: dict[Question, list[float]] = {}  # that were committed in this kernel: a cell that is run again shows them
@@ -49,6 +49,7 @@ class Prediction(Widget):
     Raises UserError if what was measured does not fit the question.
     """
 
+    saved = "Run this cell to guess, and to see what was measured."
     picture_widget: GuessForm
 
     def __init__(

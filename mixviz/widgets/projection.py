@@ -25,9 +25,10 @@ from mixviz.plots.neighbours import OTHER, SAME, plot_neighbours
 from mixviz.plots.projection import class_mark, hue_marks, plot_projection, ring_point
 from mixviz.runs import Run
 from mixviz.widgets import networks
-from mixviz.widgets.canvas import Canvas, CanvasWidget, packed, script
+from mixviz.widgets.canvas import Canvas, CanvasWidget, packed
 from mixviz.widgets.controls import choice, slider, stops
 from mixviz.widgets.networks import GLYPHS_LOOC, Network
+from mixviz.widgets.screen import script
 
 POINTS = 600
 NEAREST = 6
