@@ -27,18 +27,22 @@ def plot_bars(
     limits: tuple[float, float],
     unit: str,
     *,
-    given: Sequence[float] = (),
+    given: tuple[str, Sequence[float]] = ("", ()),
     guess: Sequence[float] = (),
     measured: Sequence[float] = (),
 ) -> Axes:
-    """An axis for each name: bars for the guess, diamonds for what was measured, strokes for given numbers."""
+    """An axis for each name: bars for the guess, diamonds for what was measured, strokes for given numbers.
+
+    given: what they are, and the numbers.
+    """
     rows = np.arange(len(names))
-    ax.set(xlim=limits, ylim=(len(names) - 0.5, -0.5), xlabel=unit)
+    called, strokes = given
+    ax.set(xlim=limits, ylim=(len(names) - 0.5, -0.5), xlabel=f"{unit} (strokes: {called})" if called else unit)
     ax.set_yticks(rows, names)
     ax.grid(visible=False)
     ax.hlines(rows, *limits, colors="0.6", lw=0.8)
-    if given:
-        ax.plot(given, rows, "|", color="0.5", ms=14, mew=2)
+    if strokes:
+        ax.plot(strokes, rows, "|", color="0.5", ms=14, mew=2)
     if guess:
         ax.barh(rows, np.subtract(guess, limits[0]), 0.35, limits[0], color=GUESS, alpha=0.5)
     if measured:

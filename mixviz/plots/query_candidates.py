@@ -52,6 +52,7 @@ def kind_marks() -> list[Line2D]:
         )
         for kind, marker in MARKERS.items()
     ]
+    marks.append(Line2D([], [], color=ink, linewidth=0.8, label="to its parents"))
     said = {SAME: "of the query's class (false negative)", OTHER: "of another class"}
     return marks + [
         Line2D([], [], linestyle="none", marker="s", color=colour, label=text) for colour, text in said.items()

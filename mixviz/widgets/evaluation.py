@@ -78,7 +78,8 @@ class ProtocolComparison(Widget):
         return self._pictures[shown]
 
     def draw(self, figure: Figure) -> None:
-        plot_protocols(figure.add_subplot(), self.result)
+        every = table_of(self.run, self.images)["accuracy"]
+        plot_protocols(figure.add_subplot(), self.result, (every.min(), every.max()))
 
     def caption(self) -> str:
         table, first = self.result, self.result.iloc[0]

@@ -5,6 +5,7 @@ const WIDTH = 640;
 const BARS = { left: 226, width: 320, top: 8, row: 42, foot: 44 };
 const CURVE = { left: 60, width: 560, top: 12, height: 210, foot: 66 };
 const RADIUS = 7;
+const KEYS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 }; // in steps
 
 /** Add an element to another; of the same namespace, so that parts of a picture become parts of it. */
 function add(parent, name, attributes = {}, text = "") {
@@ -87,9 +88,20 @@ function numbers(form, model, show) {
       input.style[side] = `${(100 * area[which]) / (which % 2 ? height : WIDTH)}%`;
     });
     input.addEventListener("input", () => moved(i));
+    input.addEventListener("keydown", (event) => press(event, i));
     for (const event of ["focus", "blur"]) input.addEventListener(event, show);
     return input;
   });
+
+  /** Keys as of any slider: JupyterLab keeps those of native ones. */
+  function press(event, i) {
+    const ends = { Home: low, End: high }[event.key];
+    if (ends === undefined && !(event.key in KEYS)) return;
+    inputs[i].value = ends ?? Number(inputs[i].value) + step * KEYS[event.key];
+    moved(i);
+    event.preventDefault();
+    event.stopPropagation();
+  }
 
   function moved(i) {
     placed[i] = true;

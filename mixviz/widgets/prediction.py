@@ -118,8 +118,8 @@ class Prediction(Widget):
         if not self.names:
             return self.question.options[round(values[0])]
         pairs = zip(self.names, values, strict=True)
-        unit = self.question.unit
-        return ", ".join(f"{name} {value:.3g} {unit}".strip() for name, value in pairs)
+        numbers = "; ".join(f"{name}: {value:.3g}" if name else f"{value:.3g}" for name, value in pairs)
+        return f"{numbers} {self.question.unit}".strip()
 
     def nearness(self) -> str:
         """How near the guess was, in words."""
@@ -142,7 +142,7 @@ class Prediction(Widget):
         elif question.across:
             plot_curve(ax, self.names, limits, (question.across, question.unit), **marks)
         else:
-            plot_bars(ax, self.names, limits, question.unit, given=self.given, **marks)
+            plot_bars(ax, self.names, limits, question.unit, given=(question.given, self.given), **marks)
 
     def drive(self) -> Drive:
         """Commit a guess, and say what is measured then; afterwards all is as it was."""

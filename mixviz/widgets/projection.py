@@ -99,6 +99,8 @@ class ProjectionExplorer(CanvasWidget):
             "factor": choice("coloured by", shown, factors[0], "which images count as alike"),
             "pick": slider("image", 0, last, min(13, last), 1, "number of the picked image"),
         }
+        if len(layouts) == 1:
+            controls["layout"].layout.display = "none"
         super().__init__(controls, values)
         self.picture_widget.observe(self._picked, "picked")
 

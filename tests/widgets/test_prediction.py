@@ -90,7 +90,7 @@ def test_a_cell_that_is_run_again_shows_the_guess(bars):
 
 
 def test_a_drive_says_what_was_measured_and_leaves_all_as_it_was(bars):
-    assert bars.drive()[:2] == ["as it is: committed nothing", "committed: measured shape 61.2 %, hue 20 %"]
+    assert bars.drive()[:2] == ["as it is: committed nothing", "committed: measured shape: 61.2; hue: 20 %"]
     assert str(SECRET) in bars.drive()[2]
     assert bars.guess == []
     bars.commit([50, 30])
@@ -130,6 +130,6 @@ def test_in_an_export_the_answer_is_folded_away(bars, monkeypatch):
     monkeypatch.setenv(SWITCH, "1")
     html = bars._repr_mimebundle_()["text/html"]
     asked, answer = html.split("<details>")
-    assert "61.2 %" in answer
+    assert "shape: 61.2; hue: 20 %" in answer
     assert "61.2" not in asked
     assert GUESSES == {}
