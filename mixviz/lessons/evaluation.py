@@ -1,8 +1,9 @@
-"""Exercises of notebook 07: what a test set can resolve, what may select, and what seeds settle."""
+"""Tasks of notebook 07: what a test set can resolve, what may select, and what seeds settle."""
 
 import numpy as np
 
 from mixviz.lessons.exercise import Exercise
+from mixviz.lessons.question import Question
 
 
 def _standard_error(accuracy: float, images: int) -> float:
@@ -114,4 +115,15 @@ half_width = Exercise(
     why="If 0 is further from the mean than this, the sign is settled; here three seeds are the least.",
 )
 
+
+luckiest = Question(
+    text="Five hundred networks guess. How often is the luckiest of them right?",
+    why="That is what *best on test* adds, out of nothing, and it adds more the fewer test images there are.",
+    high=30,
+    step=0.2,
+    unit="%",
+    given="one guess",
+)
+
+QUESTIONS = (luckiest,)
 EXERCISES = (standard_error, to_report, half_width)

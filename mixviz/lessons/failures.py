@@ -1,6 +1,7 @@
-"""Exercises of notebook 08: what the loss shows, when a signature shows, and what freezes an encoder."""
+"""Tasks of notebook 08: what the loss shows, when a signature shows, and what freezes an encoder."""
 
 from mixviz.lessons.exercise import Exercise
+from mixviz.lessons.question import Question
 
 not_seen_in_the_loss = Exercise(
     name="not_seen_in_the_loss",
@@ -67,4 +68,13 @@ freezes = Exercise(
     why="And eval() as well: BatchNorm's statistics move in training mode, with or without gradients.",
 )
 
+
+fallen = Question(
+    text="In how many of the nine pairs does kNN read the broken run more than ten points worse than the healthy one?",
+    why="A large fall is the exception: several faults leave kNN as it was, and LooC's views the wrong way round even "
+    "raise it. The accuracy at the end does not tell a broken run from a healthy one.",
+    high=9,
+)
+
+QUESTIONS = (fallen,)
 EXERCISES = (not_seen_in_the_loss, shows, freezes)

@@ -1,8 +1,9 @@
-"""Exercises of notebook 02: effective negatives, harder mixtures, false parents, MoCHi without mixtures."""
+"""Tasks of notebook 02: effective negatives, harder mixtures, false parents, MoCHi without mixtures."""
 
 import numpy as np
 
 from mixviz.lessons.exercise import Exercise
+from mixviz.lessons.question import Question
 
 
 def _effective(probabilities: list[float]) -> float:
@@ -111,4 +112,41 @@ switched_off = Exercise(
     why="Without synthetic columns the table is MoCo-v2's, whatever N is.",
 )
 
+
+slope = Question(
+    text="As the network learns, what happens to the line of the hardest negatives' probabilities?",
+    why="It becomes steeper. At the end (darkest line) the hardest ten of the queue's 512 negatives have about half of "
+    "the negatives' mass, and all those beyond the hundredth less than a tenth. This is MoCHi's starting point: *most "
+    "negatives no longer help, and more of them would not help either.*",
+    options=(
+        "It becomes flatter: all negatives are pushed away alike.",
+        "It keeps its slope.",
+        "It becomes steeper: the hardest get an ever larger share.",
+    ),
+)
+
+competing = Question(
+    text="How many of the queue's 512 negatives compete, from epoch to epoch?",
+    why="During training fewer and fewer negatives compete: two hundred after the first epoch, in the end a third of "
+    "them (from one epoch to the next the number may rise a little). And of the hardest about one in six is false: an "
+    "image of the query's own class. With ten classes, one in ten would be false by chance. That share grows, though "
+    "slowly: the better a network separates classes, the closer it places images of one class, and the more often the "
+    "loss pushes these apart again. (The 1.000 before training is not skill: the queue then contains random vectors, "
+    "which are far from everything.)",
+    high=512,
+    unit="effective negatives",
+    across="epoch",
+)
+
+gain = Question(
+    text="What do three pairs of encoders show of MoCHi's gain, by linear probe and by kNN?",
+    why="On ImageNet-100 the paper gains one point. Here no mean is as far from zero, and the intervals of the linear "
+    "probe contain zero: three seeds do not settle a gain of that size.",
+    low=-3,
+    high=3,
+    step=0.1,
+    unit="points",
+)
+
+QUESTIONS = (slope, competing, gain)
 EXERCISES = (effective_negatives, mixture_cosine, with_false_parent, switched_off)

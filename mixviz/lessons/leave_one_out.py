@@ -1,6 +1,7 @@
-"""Exercises of notebook 05: what LooC's views share, what its spaces compare, and what flips do to orientation."""
+"""Tasks of notebook 05: what LooC's views share, what its spaces compare, and what flips do to orientation."""
 
 from mixviz.lessons.exercise import Exercise
+from mixviz.lessons.question import Question
 
 
 def _copied(space: str, augmentation: str) -> bool:
@@ -126,4 +127,15 @@ leave_out = Exercise(
     why="That is LooC's point: no list of augmentations is right for all tasks, and the task isn't known in advance.",
 )
 
+
+hue_of_heads = Question(
+    text="How often is the hue right, read by kNN from each head and from the backbone?",
+    why="The head for colour reads the hue without a mistake, and nothing of the orientation. The head for rotation "
+    "reads the orientation and hardly any hue; it is also the best at shapes. The head *all* should know neither. "
+    "Orientation is gone there; some of the hue is left.",
+    unit="%",
+    given="chance",
+)
+
+QUESTIONS = (hue_of_heads,)
 EXERCISES = (copied, compared, flipped, leave_out)

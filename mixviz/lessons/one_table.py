@@ -1,8 +1,9 @@
-"""Exercises of notebook 01: targets, temperature, and what moves a query."""
+"""Tasks of notebook 01: targets, temperature, and what moves a query."""
 
 import numpy as np
 
 from mixviz.lessons.exercise import Exercise
+from mixviz.lessons.question import Question
 
 
 def _target_row(n: int, first: int, second: int, lam: float) -> list[float]:
@@ -117,4 +118,14 @@ candidates = Exercise(
     why="The queue makes the number of negatives independent of the batch: that is the point of MoCo.",
 )
 
+
+push = Question(
+    text="What share of a query's gradient comes from each kind of negative?",
+    why="Without a mixing it is half and half wherever there are negatives: the gaps of a row sum to zero. MoCHi's "
+    "synthetic negatives take over half of the push, and less is left for the queue. LooC's space for colour also "
+    "pushes away the image's own other views. For blends the pull is divided between two keys.",
+    unit="%",
+)
+
+QUESTIONS = (push,)
 EXERCISES = (target_row, probabilities, own_share, candidates)

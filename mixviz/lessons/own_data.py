@@ -5,6 +5,7 @@ from torch import Generator, Tensor
 
 from mixviz.build import fixed_generator
 from mixviz.lessons.exercise import Exercise
+from mixviz.lessons.question import Question
 from mixviz.mixing import Mixing
 from mixviz.terms import Query
 
@@ -131,4 +132,22 @@ halves = Exercise(
     why="This is all that a mixing at the query slot has to define: its inputs, and what they should match.",
 )
 
+
+higher = Question(
+    text="After three epochs, will the loss with MixCo be higher or lower than without?",
+    why="Losses of two methods have different terms, so don't compare them. The other two curves can be compared: how "
+    "often a query's own key ranks first, and kNN among images that were held out of train. Test images are not used "
+    "for any of them.",
+    options=("Lower: blends are further examples.", "Higher: there is one more term."),
+)
+
+after_seconds = Question(
+    text="After so short a training, how often is a linear probe right on test images?",
+    why="A few dozen steps are not enough: the random features of an untrained convolutional network are a strong "
+    "baseline, and training first has to get past them.",
+    unit="%",
+    given="untrained",
+)
+
+QUESTIONS = (higher, after_seconds)
 EXERCISES = (images_seen, pooled, halves)

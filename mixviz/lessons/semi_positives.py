@@ -1,8 +1,9 @@
-"""Exercises of notebook 03: MixCo's targets, shares from cosines, their error, and what a temperature can undo."""
+"""Tasks of notebook 03: MixCo's targets, shares from cosines, their error, and what a temperature can undo."""
 
 import numpy as np
 
 from mixviz.lessons.exercise import Exercise
+from mixviz.lessons.question import Question
 
 
 def _blend_targets(n: int, lam: list[float]) -> np.ndarray:
@@ -121,4 +122,15 @@ same_shares = Exercise(
     why="The share depends only on (c1 − c2) / τ: a narrower range and a higher temperature look the same.",
 )
 
+
+lowest = Question(
+    text="At τ = 0.1, which network's similarities are nearest to the shares of the blends?",
+    why="i-Mix has the lowest error, and MixCo a slightly lower one than its base. (If you don't have CIFAR-10 these "
+    "are errors on glyphs, which none of the three has ever seen. That is enough to ask what such an error measures, "
+    "and not enough to say which network reads photographs best.) It would be easy to stop here: *i-Mix makes networks "
+    "calibrated, and this figure proves it*.",
+    options=("moco-v2", "moco-v2 + mixco", "moco-v2 + imix"),
+)
+
+QUESTIONS = (lowest,)
 EXERCISES = (blend_targets, share_of_first, calibration_error, same_shares)

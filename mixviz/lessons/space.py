@@ -1,8 +1,9 @@
-"""Exercises of notebook 06: uniformity, the collapse, how to detect it, and the effective rank."""
+"""Tasks of notebook 06: uniformity, the collapse, how to detect it, and the effective rank."""
 
 import numpy as np
 
 from mixviz.lessons.exercise import Exercise
+from mixviz.lessons.question import Question
 
 Points = list[tuple[float, ...]]
 
@@ -116,4 +117,13 @@ effective_rank = Exercise(
     why="Equal singular values give their number; one that is far above all others gives nearly one.",
 )
 
+
+best_aligned = Question(
+    text="In which epoch of MoCo-v2's film is alignment at its best?",
+    why="Before anything was learned. The untrained network maps *all* images to nearly one point, so two views of one "
+    "image are close, and so is everything else. Training trades alignment for uniformity.",
+    high=20,
+)
+
+QUESTIONS = (best_aligned,)
 EXERCISES = (uniformity, at_one_place, tells_a_collapse, effective_rank)

@@ -1,6 +1,7 @@
-"""Exercises of notebook 00: what two views share, the accuracy of guessing, and the use of an untrained network."""
+"""Tasks of notebook 00: what two views share, the accuracy of guessing, and the use of an untrained network."""
 
 from mixviz.lessons.exercise import Exercise
+from mixviz.lessons.question import Question
 
 survives = Exercise(
     name="survives",
@@ -74,4 +75,18 @@ learned = Exercise(
     why="An untrained network is the baseline: random features already say a lot about simple images.",
 )
 
+
+probe = Question(
+    text="After training, how often will a linear probe read each factor right on test images?",
+    why="Shape is what both views have in common, so matching them teaches it. Hue differs between the views, since "
+    "colour jitter shifts it at random, so the network learns to ignore it: the probe read it well from the untrained "
+    "network, and reads it far worse now. It is weakened, not gone: a guess would be right once in eight times. "
+    "Orientation survives, because no augmentation here rotates the images by quarter turns. *What the augmentations "
+    "change is what the network learns to ignore* is the starting point of LooC, which gives such a factor its own "
+    "space.",
+    unit="%",
+    given="untrained",
+)
+
+QUESTIONS = (probe,)
 EXERCISES = (survives, chance, learned)

@@ -1,8 +1,9 @@
-"""Exercises of notebook 04: virtual labels of blends, the share a query keeps of itself, BYOL's loss, a distance."""
+"""Tasks of notebook 04: virtual labels of blends, the share a query keeps of itself, BYOL's loss, a distance."""
 
 import numpy as np
 
 from mixviz.lessons.exercise import Exercise
+from mixviz.lessons.question import Question
 
 
 def _mixed_labels(lam: list[float], partner: list[int] | np.ndarray) -> np.ndarray:
@@ -122,4 +123,16 @@ frechet_1d = Exercise(
     why="In 128 dimensions it is the same, with matrices instead of variances.",
 )
 
+
+transfer = Question(
+    text="How many points do i-Mix and InputMix gain without augmentation: on photographs, and on digits?",
+    why="On the photographs that the encoders were trained on, all three seeds gain about the same, and the intervals "
+    "exclude zero. On digits, which are easy for both encoders, the intervals contain it: no gain is left to see.",
+    low=-4,
+    high=12,
+    step=0.5,
+    unit="points",
+)
+
+QUESTIONS = (transfer,)
 EXERCISES = (mixed_labels, kept_share, byol_loss, frechet_1d)

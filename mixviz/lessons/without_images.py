@@ -1,10 +1,11 @@
-"""Exercises of notebook 10: what two views of a row share, a blend of categories, a level in a blend of two sounds."""
+"""Tasks of notebook 10: what two views of a row share, a blend of categories, a level in a blend of two sounds."""
 
 from math import log10
 
 import numpy as np
 
 from mixviz.lessons.exercise import Exercise
+from mixviz.lessons.question import Question
 
 Row = tuple[float, int]  # a number, and one of three categories
 
@@ -111,4 +112,15 @@ heard_level = Exercise(
     why="At λ = ½ you hear the first sound 6 decibels lower. In the blend of the spectrograms it loses far more.",
 )
 
+
+follows = Question(
+    text="At each network's best temperature, which one's similarities are nearer to the shares of a blend?",
+    why="Neither. The network that never saw a blend follows the shares as well as the one that was trained only on "
+    "blends, at the common temperature and at each one's best. So this is not what i-Mix taught here. The last two "
+    "columns are the test accuracies of the recorded runs for the motif. With i-Mix kNN is better, the linear probe "
+    "about the same. That is one seed, which settles nothing.",
+    options=("N-pair's", "about the same", "those of N-pair with i-Mix"),
+)
+
+QUESTIONS = (follows,)
 EXERCISES = (kept_in_both, blended_row, heard_level)

@@ -13,10 +13,11 @@ HONEST, PEEKING = COLOURS["imix"], COLOURS["mochi"]
 KINDS = {True: ("o", HONEST, "test labels score"), False: ("D", PEEKING, "test labels also select (best-on-test)")}
 
 
-def plot_protocols(ax: Axes, table: pd.DataFrame) -> Axes:
+def plot_protocols(ax: Axes, table: pd.DataFrame, limits: tuple[float, float] | None = None) -> Axes:
     """One dot a reading, the highest on top, with its accuracy; readings selected on test have their own marker.
 
     table: as from ``compare_protocols``. At the right is who reports it; the line is at the first row, the reference.
+    limits: accuracies that the axis has room for; by default those of the table.
     Make the figure about 0.3 inches high for each row.
     """
     order = table.sort_values("accuracy", kind="stable").reset_index(drop=True)
@@ -37,8 +38,9 @@ def plot_protocols(ax: Axes, table: pd.DataFrame) -> Axes:
         tick.set_color(colour)
         ax.annotate(row.reported_by, (1.02, row.Index), color=colour, **beside)
     low, high = 100 * order["accuracy"].min(), 100 * order["accuracy"].max()
-    margin = max(0.08 * (high - low), 0.5)
-    ax.set_xlim(low - margin, high + 2 * margin)
+    left, right = (100 * limit for limit in limits) if limits else (low, high)
+    margin = max(0.08 * (right - left), 0.5)
+    ax.set_xlim(left - margin, right + 2 * margin)
     ax.set_ylim(-0.7, len(order) - 0.4)
     ax.grid(visible=True, axis="x")
     ax.grid(visible=False, axis="y")

@@ -55,6 +55,7 @@ def kind_marks(own_image: bool = False) -> list[Line2D]:
         )
         for kind, marker in MARKERS.items()
     ]
+    marks.append(Line2D([], [], color=ink, linewidth=0.8, label="to its parents"))
     said = {OWN_IMAGE: "of the query's own image (false negative)"} if own_image else {}
     said |= {SAME: "of the query's class (false negative)", OTHER: "of another class"}
     return marks + [

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from mixviz.mixing import MIXINGS
 
@@ -107,6 +107,17 @@ def png(drawn: Figure) -> bytes:
     """The figure as the bytes of a PNG."""
     buffer = io.BytesIO()
     drawn.savefig(buffer, format="png", facecolor=drawn.get_facecolor())
+    return buffer.getvalue()
+
+
+def with_line(picture: bytes, text: str) -> bytes:
+    """The PNG with a line of text below it, on the colour of its corner."""
+    drawn, font = Image.open(io.BytesIO(picture)).convert("RGB"), ImageFont.load_default(13)
+    taller = Image.new("RGB", (drawn.width, drawn.height + 22), drawn.getpixel((0, 0)))
+    taller.paste(drawn)
+    ImageDraw.Draw(taller).text((8, drawn.height + 2), text, fill="#7d838c", font=font)
+    buffer = io.BytesIO()
+    taller.save(buffer, "png")
     return buffer.getvalue()
 
 

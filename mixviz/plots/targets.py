@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import PatchCollection, PolyCollection
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize, SymLogNorm
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
@@ -38,6 +39,7 @@ LABELS: Mapping[str, str] = {
 DECADES = (0.0001, 0.001, 0.01, 0.1, 1)
 TICKS = {"probabilities": DECADES, "gradient_share": DECADES, "gap": (-1, -0.1, -0.01, 0, 0.01, 0.1, 1)}
 NO_PROBABILITIES = "no negatives, so no probabilities"
+FRAME = "#e06c00"  # around cells with a target
 FLOOR = DECADES[0]  # smallest probability or share with a distinct colour
 
 
@@ -73,7 +75,8 @@ def name_contrast_table(
     norm, colours = _scale(what)
     extend = "min" if isinstance(norm, LogNorm) else "neither"
     place: dict[str, Any] = {"ax": ax, "pad": 0.02} if bar is None else {"cax": bar}
-    scale = ax.figure.colorbar(ScalarMappable(norm, colours), label=LABELS[what], extend=extend, **place)
+    label = LABELS[what] if what == "targets" else f"{LABELS[what]}; framed: has a target"
+    scale = ax.figure.colorbar(ScalarMappable(norm, colours), label=label, extend=extend, **place)
     if what in TICKS:
         scale.set_ticks(TICKS[what], labels=[f"{tick:g}" for tick in TICKS[what]], minor=False)
         scale.minorticks_off()
@@ -97,6 +100,10 @@ def draw_contrast_table(ax: Axes, shown: ContrastTable, what: What = "targets") 
     for where in shown.slices.values():
         if where.start > 0:
             ax.axvline(where.start - 0.5, color=mpl.rcParams["text.color"], linewidth=1.2)
+    if what != "targets":
+        places = np.argwhere(shown.targets.cpu().numpy() > 0)
+        frames = [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in places]
+        ax.add_collection(PatchCollection(frames, facecolor="none", edgecolor=FRAME, linewidth=1.5), autolim=False)
     if what == "probabilities" and np.isnan(values).all():
         middle = (values.shape[1] - 1) / 2, (values.shape[0] - 1) / 2
         ax.text(*middle, NO_PROBABILITIES, ha="center", va="center")

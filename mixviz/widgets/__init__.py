@@ -9,6 +9,7 @@ from mixviz.widgets.film import FilmScrubber
 from mixviz.widgets.hardness import HardnessMicroscope
 from mixviz.widgets.invariance import InvarianceFingerprint
 from mixviz.widgets.mixing import MixingLab
+from mixviz.widgets.prediction import Prediction, Predictions
 from mixviz.widgets.projection import ProjectionExplorer
 from mixviz.widgets.sphere import SphereLab
 from mixviz.widgets.training import TrainingPanel
@@ -21,6 +22,8 @@ __all__ = [
     "HardnessMicroscope",
     "InvarianceFingerprint",
     "MixingLab",
+    "Prediction",
+    "Predictions",
     "ProjectionExplorer",
     "ProtocolComparison",
     "SeedVerdict",

@@ -1,9 +1,10 @@
 """The base of all widgets: controls, the numbers behind a picture, and the picture, redrawn when a control moves."""
 
+import asyncio
 import base64
 import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
 from textwrap import wrap
 from typing import Any, ClassVar, Literal, Self
@@ -15,11 +16,13 @@ from matplotlib.figure import Figure
 
 from mixviz.errors import UserError, unknown
 from mixviz.plots.blit import BlitFigure
-from mixviz.plots.style import Theme, png, smaller, style
+from mixviz.plots.style import Theme, png, smaller, style, with_line
 from mixviz.widgets.controls import Control, parse, put, stops, written
+from mixviz.widgets.screen import Screen
 from mixviz.widgets.still import SWITCH, page
 
 STATIC_KEPT = 12  # that a widget keeps
+REST = 0.3  # seconds without a move, before a picture is drawn again for a screen of high density
 SENTENCE = "<p style='max-width: 60em; line-height: 1.4; margin: 0.2em 0'>{}</p>"
 
 
@@ -36,7 +39,8 @@ class Widget:
     size: ClassVar[tuple[float, float]] = (7.0, 3.6)  # inches of the picture
     animated: ClassVar[frozenset[str]] = frozenset()  # controls that do not change what ``draw_static`` draws
 
-    theme: Theme = "light"  # of pictures; for a dark page, set ``Widget.theme = "dark"`` before making widgets
+    theme: Theme = "light"  # of pictures; JupyterLab's, once a page has shown a widget
+    saved: ClassVar[str] = "Run this cell to move the controls of this picture."  # below the picture in a file
 
     def __init__(self, controls: Mapping[str, Control], values: Mapping[str, Any]):
         self.controls = dict(controls)
@@ -47,7 +51,9 @@ class Widget:
         self._places: dict[int, list[Any]] = {}
         self._static: dict[Hashable, BlitFigure] = {}
         self._held = False
+        self._sharper: asyncio.TimerHandle | None = None
         self.picture_widget = self._screen()
+        self.picture_widget.observe(self._follow_page, ["dark", "dots"])
         self.caption_widget = ipywidgets.HTML()
         for name, control in self.controls.items():
             control.add_class(f"mixviz-{name}")
@@ -121,15 +127,15 @@ class Widget:
         self._show()
         self.caption_widget.value = SENTENCE.format(escape(self.problem or self.caption()))
 
-    def picture(self) -> bytes:
-        """The picture as a PNG."""
+    def picture(self, dots: float = 1.0) -> bytes:
+        """The picture as a PNG. dots: pixels of the screen for one of the page."""
         with style(self.theme):
             if self.animated and not self.problem:
-                return self._static_figure().render(self.draw)
-            drawn = self._drawn()
+                return self._static_figure().render(self.draw) if dots == 1 else self._drawn_at_once(dots)
+            drawn = self._drawn(dots)
             places = self._places.get(len(drawn.axes))
             if places is None:  # fit the axes to their labels only once: fitting takes longer than drawing
-                drawn = self._drawn("constrained")
+                drawn = self._drawn(dots, "constrained")
                 drawn.draw_without_rendering()
                 places = self._places[len(drawn.axes)] = [axes.get_position() for axes in drawn.axes]
             drawn.set_layout_engine("none")
@@ -170,19 +176,38 @@ class Widget:
         if os.environ.get(SWITCH):
             return {"text/plain": repr(self), "text/html": page(self)}
         bundle = dict(self.box._repr_mimebundle_() or {})
-        return bundle | {"text/plain": repr(self), "image/png": base64.b64encode(smaller(self.picture())).decode()}
+        picture = smaller(with_line(self.picture(), self.saved))
+        return bundle | {"text/plain": repr(self), "image/png": base64.b64encode(picture).decode()}
 
     def _screen(self) -> ipywidgets.DOMWidget:
         """What the picture is shown on."""
-        layout = {"width": "100%", "max_width": f"{self.size[0] * 100:g}px", "margin": "0"}
-        screen = ipywidgets.Image(format="png", layout=layout)
-        screen.add_class("mixviz-picture")
-        return screen
+        return Screen(size=self._pixels(), dark=self.theme == "dark", layout={"width": "100%", "margin": "0"})
+
+    def _pixels(self) -> list[int]:
+        """Width and height of the picture in the page."""
+        return [round(100 * side) for side in self.size]
 
     def _show(self) -> None:
         """Update the page."""
-        assert isinstance(self.picture_widget, ipywidgets.Image)
-        self.picture_widget.value = self.picture()
+        screen = self.picture_widget
+        assert isinstance(screen, Screen)
+        with screen.hold_sync():
+            screen.value = self.picture()
+            screen.about = self.problem or self.caption()
+        if self._sharper is not None:
+            self._sharper.cancel()
+        if screen.dots > 1:
+            with suppress(RuntimeError):  # no loop runs in this thread
+                self._sharper = asyncio.get_running_loop().call_later(REST, self._sharpen, screen)
+
+    def _sharpen(self, screen: Screen) -> None:
+        """Draw for a screen of high density: only while the controls rest, as it takes longer."""
+        screen.value = self.picture(screen.dots)
+
+    def _follow_page(self, change: Mapping[str, Any]) -> None:
+        """Draw as the page and the screen are; widgets that are made later begin like that."""
+        self.theme = Widget.theme = "dark" if change["owner"].dark else "light"
+        self._show()
 
     def _line(self) -> str:
         if self.problem:
@@ -216,8 +241,17 @@ class Widget:
             del self._static[next(iter(self._static))]
         return stage
 
-    def _drawn(self, layout: Literal["constrained"] | None = None) -> Figure:
-        figure = Figure(figsize=self.size, dpi=100, layout=layout)
+    def _drawn_at_once(self, dots: float) -> bytes:
+        """Static and changing parts, as ``_static_figure`` and ``draw`` make them, at any density."""
+        figure = Figure(figsize=self.size, dpi=100 * dots, layout="constrained")
+        axes = self.draw_static(figure)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        self.draw(figure, **axes)
+        return png(figure)
+
+    def _drawn(self, dots: float, layout: Literal["constrained"] | None = None) -> Figure:
+        figure = Figure(figsize=self.size, dpi=100 * dots, layout=layout)
         if self.problem:
             figure.text(0.5, 0.5, "\n".join(wrap(self.problem, 70)), ha="center", va="center")
         else:

@@ -1,10 +1,55 @@
-// What the canvases of mixviz share: sharp on every screen, as wide as their place, described, reachable by keyboard.
+// What the pictures of mixviz share: the page's theme, the screen's density, and a sign while the kernel is busy. And
+// what canvases share: sharp on every screen, as wide as their place, described, reachable by keyboard.
 
 export const FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif";
 
 /** Numbers that Python packed. */
 export const floats = (view) => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 export const integers = (view) => new Int32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+
+const PATIENCE = 400; // ms without an answer after which the kernel is called busy
+
+/**
+ * Tell the kernel the page's theme and the screen's density, and mark the widget while the kernel does not answer.
+ * Gives a function that ends this.
+ */
+export function follow({ model, el }) {
+  let waiting = 0;
+  const box = () => el.closest(".mixviz-widget");
+  const mark = (busy) => box()?.classList.toggle("mixviz-busy", busy);
+
+  function tell() {
+    const theme = document.body.dataset.jpThemeLight; // of JupyterLab and Voila; other pages keep the kernel's
+    model.set("dark", theme === undefined ? model.get("dark") : theme === "false");
+    model.set("dots", window.devicePixelRatio || 1);
+    model.save_changes(); // sends what has changed, if anything
+  }
+  function ask({ target }) {
+    if (waiting || !box()?.contains(target)) return;
+    waiting = setTimeout(() => {
+      model.set("asked", model.get("asked") + 1);
+      model.save_changes();
+      waiting = setTimeout(() => mark(true), PATIENCE);
+    }); // after the control's own message
+  }
+  function answered() {
+    clearTimeout(waiting);
+    waiting = 0;
+    mark(false);
+  }
+  const themes = new MutationObserver(tell);
+  themes.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
+  const events = ["pointerup", "keydown", "change"];
+  for (const kind of events) document.addEventListener(kind, ask, true);
+  model.on("change:answered", answered);
+  tell();
+  return () => {
+    themes.disconnect();
+    for (const kind of events) document.removeEventListener(kind, ask, true);
+    model.off("change:answered", answered);
+    clearTimeout(waiting);
+  };
+}
 
 /**
  * Put a canvas into the page, and draw it whenever the model changes or its place does, at most once a frame.
@@ -60,11 +105,13 @@ export function mount({ model, el }, draw, { point, leave, press } = {}) {
     });
   }
 
+  const end = follow({ model, el });
   const resized = new ResizeObserver(redraw);
   resized.observe(canvas);
   model.on("change", redraw);
   model.on("change:about", describe);
   const remove = () => {
+    end();
     resized.disconnect();
     model.off("change", redraw);
     model.off("change:about", describe);

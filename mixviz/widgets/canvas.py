@@ -1,29 +1,14 @@
 """Widgets drawn in the page itself, on a canvas that responds to pointer and keyboard without delay."""
 
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
-import anywidget
 import numpy as np
 import traitlets
 
 from mixviz.plots.style import INK
 from mixviz.widgets.base import Widget
-
-FOLDER = Path(__file__).parent
-EXPORT = re.compile(r"^export ", re.MULTILINE)
-IMPORT = re.compile(r"^import .+ from \"\./canvas\.js\";$", re.MULTILINE)
-
-
-def script(name: str) -> str:
-    """A canvas's module joined with ``canvas.js``, which it imports, since a browser gets a single module.
-
-    Top-level names of both must differ.
-    """
-    shared, own = ((FOLDER / file).read_text(encoding="utf-8") for file in ("canvas.js", name))
-    return EXPORT.sub("", shared) + IMPORT.sub("", own)
+from mixviz.widgets.screen import Page
 
 
 def packed(values: Any) -> bytes:
@@ -32,13 +17,11 @@ def packed(values: Any) -> bytes:
     return array.astype("<f4" if array.dtype.kind == "f" else "<i4").tobytes()
 
 
-class Canvas(anywidget.AnyWidget):
+class Canvas(Page):
     """The traits of every canvas. A subclass sets ``_esm = script("its.js")`` and adds its data as traits."""
 
-    about = traitlets.Unicode().tag(sync=True)  # description for screen readers
     problem = traitlets.Unicode().tag(sync=True)  # shown instead of the picture
     colours = traitlets.Dict().tag(sync=True)  # ink, paper and line of the theme
-    size = traitlets.List().tag(sync=True)  # width and height in px: the shape of the canvas, and how wide it grows
 
 
 class CanvasWidget(Widget):
@@ -56,13 +39,14 @@ class CanvasWidget(Widget):
         raise NotImplementedError
 
     def _screen(self) -> Canvas:
-        ink = dict(zip(("ink", "paper", "line"), INK[self.theme], strict=True))
-        screen = self.canvas(colours=ink, size=[round(100 * side) for side in self.size], layout={"width": "100%"})
+        screen = self.canvas(size=self._pixels(), dark=self.theme == "dark", layout={"width": "100%"})
         screen.add_class("mixviz-picture")
         return screen
 
     def _show(self) -> None:
         with self.picture_widget.hold_sync():
+            ink, paper, line = INK[self.theme]
+            self.picture_widget.colours = {"ink": ink, "paper": paper, "line": line}
             self.picture_widget.problem = self.problem
             self.picture_widget.about = self.problem or self.caption()
             for name, value in {} if self.problem else self.scene().items():

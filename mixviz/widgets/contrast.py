@@ -51,10 +51,11 @@ class ContrastTable(Widget):
 
     def __init__(self, run: Run | str | None = None, **values: Any):
         self.run = run
+        shown = {label.partition("\n")[0]: name for name, label in LABELS.items()}
         controls = {
             "framework": choice("framework", list(FRAMEWORKS), "n-pair", "what a query is compared with"),
             "mixing": choice("mixing", ["none", *MIXINGS], "none", "what is mixed"),
-            "what": choice("shown", {label.partition("\n")[0]: name for name, label in LABELS.items()}, "targets"),
+            "what": choice("shown", shown, "probabilities"),
             "batch": steps("batch N", [4, 8, 16], 8, "images in the batch"),
             "temperature": slider("temperature τ", 0.02, 1.0, 0.2, 0.02, "of the queries; small values are sharp"),
             "lam": slider("share λ", 0.0, 1.0, 0.7, 0.05, "weight of the first image of every blend"),

@@ -68,17 +68,18 @@ class ProtocolComparison(Widget):
             "lowest": f"{table['reading'][worst]} {table['points'][worst]:+.1f}",
         }
 
-    def picture(self) -> bytes:
+    def picture(self, dots: float = 1.0) -> bytes:
         """The picture as a PNG; cached, since it has much text."""
         if self.problem:
-            return super().picture()
-        shown = self.theme, tuple(self.result.index)
+            return super().picture(dots)
+        shown = self.theme, dots, tuple(self.result.index)
         if shown not in self._pictures:
-            self._pictures[shown] = super().picture()
+            self._pictures[shown] = super().picture(dots)
         return self._pictures[shown]
 
     def draw(self, figure: Figure) -> None:
-        plot_protocols(figure.add_subplot(), self.result)
+        every = table_of(self.run, self.images)["accuracy"]
+        plot_protocols(figure.add_subplot(), self.result, (every.min(), every.max()))
 
     def caption(self) -> str:
         table, first = self.result, self.result.iloc[0]

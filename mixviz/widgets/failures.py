@@ -15,7 +15,7 @@ from mixviz.experiments.failures.evidence import TRAINING_LOSS
 from mixviz.plots.failures import LABELS, plot_gain, plot_twins
 from mixviz.plots.invariance import plot_fingerprint
 from mixviz.pretrained import ROOT
-from mixviz.widgets.base import Widget
+from mixviz.widgets.base import Drive, Widget
 from mixviz.widgets.controls import choice, toggle
 
 CURVES = {  # what is shown -> the curve; the first of those that the runs have
@@ -57,11 +57,14 @@ class FailureCases(Widget):
             "reveal": toggle("reveal", about="which run is broken, and why"),
         }
         self.visits: dict[str, CaseResult] = {}
+        self.guesses: dict[str, bool] = {}  # pair that was revealed after a guess -> whether run and cause were right
         super().__init__(controls, values)
 
-    def compute(self, pair: str, **_: Any) -> CaseResult:
+    def compute(self, pair: str, guess: str, cause: str, reveal: bool, **_: Any) -> CaseResult:
         if pair not in self.visits:
             self.visits[pair] = load_case(failure_case(pair), self.root)
+        if reveal and NOT_YET not in (guess, cause):
+            self.guesses.setdefault(pair, guess == BROKEN[CASES.index(failure_case(pair))] and cause == pair)
         return self.visits[pair]
 
     @property
@@ -77,8 +80,19 @@ class FailureCases(Widget):
         """The broken run: A or B."""
         return BROKEN[CASES.index(self.result.case)]
 
-    def unused(self, reveal: bool, **_: Any) -> Mapping[str, str]:
-        return dict.fromkeys(("guess", "cause"), "it is revealed already") if reveal else {}
+    def unused(self, reveal: bool, guess: str, cause: str, **_: Any) -> Mapping[str, str]:
+        if reveal:
+            return dict.fromkeys(("guess", "cause"), "it is revealed already")
+        return {"reveal": "say first which run is broken, and because of what"} if NOT_YET in (guess, cause) else {}
+
+    def drive(self) -> Drive:
+        """As every widget's; a guess is made first, without which nothing is revealed."""
+        before = {name: self.values[name] for name in ("guess", "cause")}
+        self.set(guess="A", cause=CASES[0].name)
+        lines = super().drive()
+        self.guesses.clear()
+        self.set(**before)
+        return lines
 
     def numbers(self) -> dict[str, Any]:
         found: dict[str, Any] = {"shown": list(self.runs)}
@@ -107,7 +121,16 @@ class FailureCases(Widget):
         return (
             f"Run {self.broken} is the broken one{self._judged()}. {story.broken} Its signature: {signature.quantity}, "
             f"{signature.direction} than in the control run: {values}. {shows} {story.explanation}"
+            f"{self._score()}"
         )
+
+    def _moved(self, change: Mapping[str, Any]) -> None:
+        """After one pair was revealed, the next begins without a guess."""
+        if change["owner"] is self.controls["pair"] and self.values["reveal"]:
+            with self._hold():
+                for name in ("guess", "cause", "reveal"):
+                    self.controls[name].value = self.defaults[name]
+        super()._moved(change)
 
     def _title(self) -> str:
         """What is known; before it is revealed, what you think."""
@@ -170,6 +193,12 @@ class FailureCases(Widget):
         written = [f"{end:.1%}" if share else f"{end:.3g}" for end in ends]
         ends = " and ".join(f"{end} for {name}" for name, end in zip(self.runs, written, strict=True))
         return f"{picture}: {ends}{' at the end' if picture in CURVES else ''}."
+
+    def _score(self) -> str:
+        """Of the pairs that were revealed after a guess, how many were right."""
+        guessed = len(self.guesses)
+        pairs = "pair" if guessed == 1 else "pairs"
+        return f" Your score: {sum(self.guesses.values())} of {guessed} {pairs} right." if guessed else ""
 
     def _judged(self) -> str:
         guess, cause = self.values["guess"], self.values["cause"]

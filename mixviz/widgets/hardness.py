@@ -168,7 +168,7 @@ class HardnessMicroscope(Widget):
         pictures.frame_shares(shares)
         pictures.frame_false_rates(rates, POWERS[-1])
         marks = pictures.kind_marks(bool(self.own_images.any()))
-        figure.legend(handles=marks, loc="outside upper left", ncols=6, fontsize=9, handlelength=1)
+        figure.legend(handles=marks, loc="outside upper left", ncols=7, fontsize=9, handlelength=1)
         return {"around": around, "images": images, "shares": shares, "rates": rates}
 
     def draw(self, figure: Figure, around: Axes, images: Axes, shares: Axes, rates: Axes) -> None:

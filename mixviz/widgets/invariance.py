@@ -39,6 +39,7 @@ OWN_FACTOR = {"rotation": "rotation", "hue": "hue", "grayscale": "hue", "texture
 MOVED = 100  # images whose means are shown, and from which one is picked
 AMONG = 400  # images among which neighbours are found
 NEAREST = 8
+ROTATED_ONCE = round(1 / 3, 10)  # strength of one quarter turn of three
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +69,13 @@ class InvarianceFingerprint(Widget):
         self.networks = {network.run.name: network for network in found}
         short = {network.name: network.run.name for network in found}
         last = min(MOVED, *(len(network.test) for network in found)) - 1
+        self._strength = slider("strength", 0.0, 1.0, ROTATED_ONCE, 0.1, "from none to the strongest")
         controls = {
             "network": choice(
                 "network", short if len(short) > 1 else list(self.networks), found[0].run.name, "whose heads"
             ),
             "augmentation": choice("augmentation", AUGMENTATIONS, "rotation", "the only thing that is changed"),
-            "strength": slider("strength", 0.0, 1.0, 0.4, 0.1, "from none to the strongest"),
+            "strength": self._strength,
             "image": slider("image", 0, last, min(13, last), 1, "which of the test images"),
             "panel": choice("shown", PANELS, "curve", "the picture of the heads"),
         }
@@ -97,6 +99,15 @@ class InvarianceFingerprint(Widget):
 
     def below(self) -> list[FetchButton]:
         return fetch_buttons(*self.networks.values())
+
+    def refresh(self) -> None:
+        """Analyse and draw again; the strength has the stops that the augmentation has, such as four of rotations."""
+        chosen = find_factor(self.values["augmentation"])
+        step = 1 / (len(chosen.strengths) - 1) if chosen.kind == "classes" else 0.1
+        with self._hold():
+            self._strength.step = step
+            self._strength.value = round(round(self._strength.value / step) * step, 10)
+        super().refresh()
 
     def unused(self, panel: str, **_: Any) -> Mapping[str, str]:
         alone = {"network": "there is one network: name a base to compare it with"}

@@ -25,10 +25,11 @@ from mixviz.plots.neighbours import OTHER, SAME, plot_neighbours
 from mixviz.plots.projection import class_mark, hue_marks, plot_projection, ring_point
 from mixviz.runs import Run
 from mixviz.widgets import networks
-from mixviz.widgets.canvas import Canvas, CanvasWidget, packed, script
+from mixviz.widgets.canvas import Canvas, CanvasWidget, packed
 from mixviz.widgets.controls import choice, slider, stops
 from mixviz.widgets.fetching import FetchButton, fetch_buttons
 from mixviz.widgets.networks import GLYPHS_LOOC, Network
+from mixviz.widgets.screen import script
 
 POINTS = 600
 NEAREST = 6
@@ -99,6 +100,8 @@ class ProjectionExplorer(CanvasWidget):
             "factor": choice("coloured by", shown, factors[0], "which images count as alike"),
             "pick": slider("image", 0, last, min(13, last), 1, "number of the picked image"),
         }
+        if len(layouts) == 1:
+            controls["layout"].layout.display = "none"
         super().__init__(controls, values)
         self.picture_widget.observe(self._picked, "picked")
 

@@ -18,7 +18,7 @@ from mixviz.frameworks import FRAMEWORKS
 from mixviz.plots.projection import CLASS_COLOURS
 from mixviz.plots.sphere import plot_progress, plot_sphere, stacked
 from mixviz.widgets.base import Drive
-from mixviz.widgets.canvas import Canvas, CanvasWidget, packed, script
+from mixviz.widgets.canvas import Canvas, CanvasWidget, packed
 from mixviz.widgets.controls import choice, slider, steps, toggle
 from mixviz.widgets.fields import idle_controls, only_for
 from mixviz.widgets.playground import (
@@ -30,6 +30,7 @@ from mixviz.widgets.playground import (
     Playground,
     Settings,
 )
+from mixviz.widgets.screen import script
 from mixviz.widgets.still import SWITCH
 from mixviz.widgets.ticker import Ticker
 

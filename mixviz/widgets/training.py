@@ -106,10 +106,10 @@ class TrainingPanel(Widget):
         place = {"transform": figure.transFigure, "va": "top", "fontsize": 8, "color": colour}
         first.text(0.012, 0.985, "\n".join(wrap(text, 120)[:3]), **place)
 
-    def picture(self) -> bytes:
+    def picture(self, dots: float = 1.0) -> bytes:
         """The picture as a PNG."""
         self._drawn_runs = self._stands()
-        return super().picture()
+        return super().picture(dots)
 
     def static_for(self) -> Hashable:
         return self._drawn_runs

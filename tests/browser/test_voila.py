@@ -10,7 +10,7 @@ from servers import NOTEBOOKS, voila
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-NAMES = ("01_one_table", "06_space")  # one with a picture, one with a canvas
+NAMES = {"01_one_table": 0, "06_space": 1}  # name -> its first widget with sliders: a picture, and a canvas
 RUN = 300_000  # ms a notebook may take to run
 STILL = 3000  # ms without a frame after which a widget has answered: the kernel cannot be asked here
 HARMLESS = (
@@ -26,15 +26,15 @@ def served(browser, tmp_path_factory):
         yield server
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_slider_moves_its_picture(name, served, browser, artifacts):
+@pytest.mark.parametrize(("name", "place"), NAMES.items())
+def test_a_slider_moves_its_picture(name, place, served, browser, artifacts):
     with closing(browser.new_context()) as context:
         page, errors = watched(context)
         address = f"{served.address}/voila/render/{name}.ipynb?token={served.token}"
         answer = page.goto(address, wait_until="commit")
         assert answer.ok, f"no {name}: {answer.status}"
-        page.wait_for_function("() => mixviz.shown(0)", timeout=RUN)
-        widget = Widget(page, 0, STILL)
+        page.wait_for_function("place => mixviz.shown(place)", arg=place, timeout=RUN)
+        widget = Widget(page, place, STILL)
         slider = next(slider for slider in widget.controls("slider") if slider.enabled)
         assert any(widget.press(slider, key).frames for key in ("Home", "End"))
         page.screenshot(path=artifacts / f"{name}, voila.png")
@@ -42,5 +42,5 @@ def test_a_slider_moves_its_picture(name, served, browser, artifacts):
 
 
 def test_no_one_enters_without_the_token(served):
-    with urlopen(f"{served.address}/voila/render/{NAMES[0]}.ipynb", timeout=60) as answer:
+    with urlopen(f"{served.address}/voila/render/{next(iter(NAMES))}.ipynb", timeout=60) as answer:
         assert "/login" in answer.url

@@ -8,15 +8,19 @@ window.mixviz = (() => {
   let keys = [], frames = [], last = null, spoken = 0, place = null, first = null;
 
   const widgets = () => [...document.querySelectorAll(".mixviz-widget")];
-  const pictures = (widget) => [...widget.querySelectorAll("img.mixviz-picture, canvas.mixviz-canvas")];
-  const ready = (picture) => (picture.tagName === "IMG" ? picture.complete && picture.naturalWidth : picture.width) > 0;
+  const pictures = (widget) => [...widget.querySelectorAll("img.mixviz-picture, canvas.mixviz-canvas, .mixviz-guess")];
+  const ready = ({ tagName, complete, naturalWidth, width, clientWidth }) =>
+    (tagName === "IMG" ? complete && naturalWidth : (width ?? clientWidth)) > 0;
 
   // The pictures of a widget as one text; null while one of them is being loaded.
   function look(widget) {
     const shown = pictures(widget);
     if (!shown.every(ready)) return null;
-    return shown.map((picture) => (picture.tagName === "IMG" ? picture.src : hash(picture))).join("|");
+    return shown.map(drawing).join("|");
   }
+
+  const drawing = (picture) =>
+    picture.tagName === "IMG" ? picture.src : picture.tagName === "CANVAS" ? hash(picture) : picture.innerHTML;
 
   // A number that another drawing would hardly have. To read pixels back takes longer than to draw them, so it is done
   // once a drawing: each begins with the paper.

@@ -4,11 +4,12 @@ Where a number is not in a table but in a picture or in a widget, it is computed
 """
 
 import re
+from importlib import import_module
 
 import nbformat
 import numpy as np
 import pytest
-from normalise import FOLDER, with_drives
+from normalise import FOLDER, drives_of, with_drives
 
 from mixviz.lessons.findings import claims_table
 from mixviz.widgets.film import CIFAR
@@ -40,8 +41,17 @@ def tables(name: str, *words: str) -> list[Table]:
 
 
 def says(name: str, sentence: str) -> bool:
-    """Whether the prose has this sentence, so that a test of it is not left behind when the prose changes."""
-    return any(sentence in cell.source for cell in cells(name) if cell.cell_type == "markdown")
+    """Whether the prose has this sentence, or the answer of a question, so that no test of it is left behind."""
+    (lesson,) = re.findall(
+        r"from mixviz.lessons import (\w+) as lesson", "\n".join(cell.source for cell in cells(name))
+    )
+    answers = [question.why for question in import_module(f"mixviz.lessons.{lesson}").QUESTIONS]
+    return any(sentence in text for text in [*answers, *(c.source for c in cells(name) if c.cell_type == "markdown")])
+
+
+def seen(name: str, widget: str) -> list[str]:
+    """The lines that a widget says when it is driven."""
+    return drives_of(FOLDER / f"{name}.ipynb")[widget][0]["data"]["text/plain"].splitlines()
 
 
 def numbers(row: list[str]) -> list[float]:
@@ -49,8 +59,7 @@ def numbers(row: list[str]) -> list[float]:
 
 
 def test_training_teaches_shape_and_weakens_hue():
-    (table,) = [text.splitlines() for text in texts("00_start_here") if "orientation" in text]
-    assert [line.split() for line in table[2:]] == [
+    assert [line.split() for line in seen("00_start_here", "probe")[-3:]] == [
         ["hue", "well", "weakened"],
         ["orientation", "poorly", "taught"],
         ["shape", "poorly", "taught"],
@@ -119,6 +128,47 @@ def test_three_short_trainings_settle_nothing(name):
     assert min(widths[:2]) > 2 * max(widths[2:])  # than of the long runs
 
 
+def test_positive_cosines_of_a_mixture_grow_when_it_is_normalised():
+    from torch import Generator, randn
+    from torch.nn.functional import normalize
+
+    query, first, second = normalize(randn(3, 500, 8, generator=Generator().manual_seed(0)), dim=2)
+    mixed = 0.3 * first + 0.7 * second
+    before, after = ((query * points).sum(1) for points in (mixed, normalize(mixed, dim=1)))
+    assert says("02_hard_negatives", "normalising to unit length increases every positive cosine")
+    assert (after[before > 0] > before[before > 0]).all()
+    assert (after[before < 0] < before[before < 0]).all()  # so it is not true of all
+
+
+def test_alignment_is_best_before_training():
+    assert says("06_space", "Before anything was learned")
+    assert seen("06_space", "best")[1] == "committed: measured epoch: 0"
+
+
+def test_no_mean_gain_of_mochi_is_as_large_as_the_papers():
+    rows = [line.split() for line in seen("02_hard_negatives", "gain")[-4:]]
+    assert says("02_hard_negatives", "Here no mean is as far from zero, and the intervals of the linear ")
+    means, lows, highs = (
+        [float(re.findall(r"[-+]\d+\.\d", " ".join(row))[place]) for row in rows] for place in (0, 1, 2)
+    )
+    assert all(abs(mean) < 1 for mean in means)
+    linear = ["linear-features" in row for row in rows]
+    assert all(low < 0 < high for low, high, one in zip(lows, highs, linear, strict=True) if one)
+
+
+def test_a_gain_on_photographs_is_not_found_on_digits():
+    rows = {tuple(line.split()[1:4]): line for line in seen("04_virtual_labels", "transfer")[-4:]}
+    assert says("04_virtual_labels", "On the photographs that the encoders were trained on, all three seeds gain")
+    for words, line in rows.items():
+        assert line.split()[-1] == ("settled" if "digits" in words else "higher")
+
+
+def test_the_luckiest_guess_is_better_than_one_in_sixteen():
+    luckiest = float(seen("07_linear_evaluation", "luckiest")[1].split()[-2])
+    assert says("07_linear_evaluation", "That is what *best on test* adds, out of nothing")
+    assert luckiest > 100 / 16 + 1
+
+
 def test_blends_are_read_as_well_by_the_network_that_saw_none():
     (table,) = tables("03_semi_positives", "error at its best τ")
     fixed, best = np.array([numbers(row[1:])[:2] for row in table[1:]]).T
@@ -175,11 +225,9 @@ def test_looc_keeps_the_hue_here_and_in_the_long_runs():
 
 def test_heads_and_backbones_know_what_the_notebook_says():
     notebook = "05_what_should_not_be_contrastive"
-    (heads,) = tables(notebook, "<th>rotation</th>", "<th>color</th>", "<th>backbone</th>", "shape</th>")
-    shape, hue, orientation = (
-        dict(zip(["all", "backbone", "color", "rotation"], values, strict=True))
-        for values in (zip(*(numbers(row[1:]) for row in heads[2:]), strict=True))
-    )
+    heads = [line.split() for line in seen(notebook, "heads")[-4:]]
+    assert [row[0] for row in heads] == ["all", "backbone", "color", "rotation"]
+    shape, hue, orientation = ({row[0]: float(row[place]) for row in heads} for place in (1, 2, 3))
     assert says(notebook, "The head for colour reads the hue without a mistake, and nothing of the orientation")
     assert hue["color"] > 0.99
     assert orientation["color"] < 0.3
@@ -252,13 +300,17 @@ def test_protocols_disagree_about_one_checkpoint_as_the_notebook_says():
 def test_of_four_pairs_the_loss_does_not_tell_the_broken_run():
     from mixviz.lessons.failures import not_seen_in_the_loss
 
-    (table,) = tables("08_failure_cases", "loss in training", "The stale queue")
-    losses = [numbers(row[1:])[:2] for row in table if len(numbers(row[1:])) == 4]
-    assert len(losses) == 9
-    assert sum(broken <= healthy for healthy, broken in losses) == not_seen_in_the_loss.solution
+    ends = [(line[:30], list(map(float, line.split()[-4:]))) for line in seen("08_failure_cases", "fallen")[-9:]]
+    assert sum(broken <= healthy for _, (healthy, broken, *_) in ends) == not_seen_in_the_loss.solution
+    assert says("08_failure_cases", "several faults leave kNN as it was, and LooC's views the wrong way round even")
+    changes = [round(broken - healthy, 2) for _, (*_, healthy, broken) in ends]
+    assert sum(abs(change) <= 0.02 for change in changes) == 4
+    assert changes[7] > 0.1
+    assert says("08_failure_cases", "A large fall is the exception")
+    assert sum(change < -0.1 for change in changes) < 4.5
     drive = next(cell.outputs[0].data["text/plain"] for cell in cells("08_failure_cases") if "drive()" in cell.source)
     shown = re.search(r"pair inverted-views: .*?loss in training \[([\d.]+) ([\d.]+)\]", drive)
-    looc = next(numbers(row[1:])[:2] for row in table if row[0].startswith("LooC"))
+    looc = next(values[:2] for case, values in ends if case.startswith("LooC"))
     assert sorted(map(float, shown.groups())) == pytest.approx(sorted(looc), abs=0.006)
 
 
@@ -278,10 +330,7 @@ def test_three_gains_in_accuracy_are_settled_besides_the_oracle_s():
 
 
 def test_with_mixco_the_loss_is_higher():
-    printed = [
-        output.text for cell in cells("09_your_own_data") for output in cell.get("outputs", []) if "text" in output
-    ]
-    assert any("the loss with MixCo is higher: True" in text for text in printed)
+    assert seen("09_your_own_data", "higher")[1].endswith("Higher: there is one more term.")
 
 
 def test_on_rows_imix_gains_without_augmentation_and_not_with_it():
@@ -297,8 +346,9 @@ def test_on_rows_imix_gains_without_augmentation_and_not_with_it():
 
 
 def test_on_sounds_neither_network_reads_blends_better_by_their_shares():
-    (table,) = [text.splitlines() for text in texts("10_without_images") if "error at τ = 0.2" in text]
-    plain, imix = (list(map(float, line.split()[-4:])) for line in table[1:])
+    plain, imix = (list(map(float, line.split()[-4:])) for line in seen("10_without_images", "follows")[-2:])
+    assert says("10_without_images", "Neither. The network that never saw a blend follows the shares as well")
+    assert seen("10_without_images", "follows")[1] == "committed: measured about the same"
     assert abs(plain[0] - imix[0]) <= 0.011  # as rounded
     assert abs(plain[1] - imix[1]) <= 0.011
     assert abs(plain[2] - imix[2]) < 1 < imix[3] - plain[3]

@@ -103,4 +103,4 @@ def test_rates_are_marked_at_n_in_per_cent(ax):
 
 def test_every_shape_and_colour_is_in_the_legend():
     labels = [mark.get_label() for mark in pictures.kind_marks()]
-    assert len(labels) == len(set(labels)) == len(KINDS) + 2
+    assert len(labels) == len(set(labels)) == len(KINDS) + 3

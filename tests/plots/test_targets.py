@@ -47,6 +47,14 @@ def test_the_map_shows_the_values_of_the_hardest_columns(blends):
     assert isinstance(plot_contrast_table(axes(), blends, "gap").images[0].norm, SymLogNorm)
 
 
+def test_targets_are_framed_where_something_else_is_shown(blends):
+    (frames,) = plot_contrast_table(axes(), blends, "probabilities", count=5).collections
+    found = {(round(x.mean()), round(y.mean())) for x, y in (path.vertices[:4].T for path in frames.get_paths())}
+    wanted = np.argwhere(hardest(blends, 5).targets.numpy() > 0)
+    assert found == {(column, row) for row, column in wanted.tolist()}
+    assert not plot_contrast_table(axes(), blends, "targets", count=5).collections
+
+
 def names_of(ax) -> dict[str, list[tuple[str, float]]]:
     """What is written above and below the columns, and where."""
     places = {"above": lambda y: y > 1, "below": lambda y: y < 0}

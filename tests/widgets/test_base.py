@@ -1,5 +1,7 @@
 """What every widget shares: controls move the look, states go there and back, what has no meaning is told."""
 
+import asyncio
+import base64
 import gc
 import io
 import subprocess
@@ -223,3 +225,59 @@ def test_a_slider_on_a_stage_waits_for_no_full_garbage_collection():
     finally:
         gc.callbacks.remove(note)
     assert generations.count(2) == 0
+
+
+@pytest.fixture
+def as_before(monkeypatch):
+    """The theme of all widgets is put back at the end."""
+    monkeypatch.setattr(Widget, "theme", "light")
+
+
+@pytest.mark.parametrize("kind", [Line, StagedLine])
+@pytest.mark.usefixtures("as_before")
+def test_pictures_follow_the_page_and_so_do_later_widgets(kind):
+    widget = kind()
+    assert pixels(widget)[0, 0].min() > 250
+    widget.picture_widget.set_state({"dark": True})
+    assert pixels(widget)[0, 0].sum() < 100
+    assert pixels(kind())[0, 0].sum() < 100
+    widget.picture_widget.set_state({"dark": False})
+    assert pixels(widget)[0, 0].min() > 250
+
+
+@pytest.mark.parametrize("kind", [Line, StagedLine])
+@pytest.mark.usefixtures("as_before")
+def test_a_dense_screen_gets_a_sharp_picture_once_the_controls_rest(kind, monkeypatch):
+    monkeypatch.setattr("mixviz.widgets.base.REST", 0.05)
+
+    async def move() -> list[int]:
+        widget = kind()
+        widths = [pixels(widget).shape[1]]
+        widget.picture_widget.set_state({"dots": 2.0})
+        for slope in (0.5, 0.0):
+            widget.set(slope=slope)
+            widths.append(pixels(widget).shape[1])
+        await asyncio.sleep(0.2)
+        return [*widths, pixels(widget).shape[1]]
+
+    assert asyncio.run(move()) == [300, 300, 300, 600]
+
+
+def test_the_kernel_answers_what_the_reader_did():
+    screen = Line().picture_widget
+    screen.set_state({"asked": 3})
+    assert screen.answered == 3
+
+
+def test_a_picture_is_described_by_its_caption():
+    widget = Line()
+    assert widget.picture_widget.about == "a line to 2"
+    widget.set(kind="broken")
+    assert widget.picture_widget.about == "a broken line has no slope: take another kind"
+
+
+def test_a_saved_picture_says_how_to_move_it():
+    widget = Line()
+    saved = np.asarray(Image.open(io.BytesIO(base64.b64decode(widget._repr_mimebundle_()["image/png"]))).convert("L"))
+    assert saved.shape == (222, 300)
+    assert (saved[200:] < 200).any()

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from mixviz.errors import UserError
 from mixviz.plots.style import INK
-from mixviz.widgets.canvas import Canvas, CanvasWidget, packed, script
+from mixviz.widgets.canvas import Canvas, CanvasWidget, packed
 from mixviz.widgets.controls import slider
+from mixviz.widgets.screen import script
 
 
 class Dots(Canvas):
@@ -57,7 +58,7 @@ def test_numbers_are_packed_in_four_bytes_each():
     assert np.frombuffer(packed(np.array([3, 70_000])), np.int32).tolist() == [3, 70_000]
 
 
-@pytest.mark.parametrize("name", ["projection.js", "sphere.js"])
+@pytest.mark.parametrize("name", ["projection.js", "screen.js", "sphere.js"])
 def test_a_script_is_one_module_with_what_all_share(name):
     lines = script(name).splitlines()
     assert [line for line in lines if line.startswith(("import ", "export "))] == ["export default { render };"]

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from mixviz.analysis.verdict import drawn
 from mixviz.config import RunConfig
@@ -59,6 +60,18 @@ def test_filters_keep_what_they_say_and_the_reference(shown, values, kept):
     assert shown.set(**values).result["reading"].tolist() == wanted
     assert shown.numbers()["read-outs"] == len(wanted)
     assert shown.caption().count("read-outs") == 1
+
+
+def test_the_axis_stays_when_readings_are_left_out(shown):
+    limits = [draw_axes(shown.set(family=family)).get_xlim() for family in ("all", "linear", "nearest neighbours")]
+    shown.set(family="all")
+    assert len(set(limits)) == 1
+
+
+def draw_axes(widget):
+    drawn = Figure(figsize=widget.size)
+    widget.draw(drawn)
+    return drawn.axes[0]
 
 
 def test_numbers_are_of_the_rows_that_are_shown(shown):

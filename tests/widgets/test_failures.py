@@ -151,6 +151,29 @@ def test_no_guess_is_no_judgement(undrawn):
     assert "you said" not in undrawn.set(pair="same-crop", guess="A", reveal=True).caption()
 
 
+def test_nothing_is_revealed_before_a_guess_and_the_score_counts_first_guesses(guide):
+    assert set(guide.unused(**guide.values)) == {"reveal"}
+    guide.set(pair="same-crop", guess="A")
+    assert guide.controls["reveal"].disabled
+    guide.set(guess=guide.broken, cause="same-crop")
+    assert not guide.controls["reveal"].disabled
+    assert "score" not in guide.caption()
+    guide.set(reveal=True)
+    assert guide.caption().endswith("Your score: 1 of 1 pair right.")
+    guide.controls["pair"].value = "no-momentum"
+    assert (guide.values["guess"], guide.values["cause"], guide.values["reveal"]) == ("not yet", "not yet", False)
+    guide.set(guess=guide.broken, cause="same-crop", reveal=True)
+    guide.set(cause="no-momentum")  # too late
+    assert guide.caption().endswith("Your score: 1 of 2 pairs right.")
+
+
+def test_a_drive_sees_all_and_scores_nothing(guide):
+    said = [line for line in guide.drive() if line.startswith("reveal True")]
+    assert len(said) == 1
+    assert guide.guesses == {}
+    assert guide.values == guide.defaults
+
+
 @pytest.mark.parametrize("picture", PICTURES)
 def test_every_picture_is_drawn_of_every_pair_or_says_why_not(undrawn, picture):
     for name in NAMES:

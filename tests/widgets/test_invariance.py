@@ -126,3 +126,12 @@ def test_states_go_there_and_back_and_what_is_unknown_is_reported(widget):
         widget.set(augmentation="jpeg")
     with pytest.raises(UserError, match="unknown run"):
         InvarianceFingerprint("no-such-run")
+
+
+def test_the_strength_has_the_stops_of_its_augmentation(widget):
+    widget.set(augmentation="rotation", strength=0.4)
+    assert widget.controls["strength"].step == pytest.approx(1 / 3)
+    assert widget.values["strength"] == pytest.approx(1 / 3)
+    widget.set(augmentation="hue")
+    assert widget.controls["strength"].step == 0.1
+    assert widget.values["strength"] == 0.3
