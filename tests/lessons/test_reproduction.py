@@ -108,7 +108,7 @@ def test_both_are_trained_with_the_settings_of_the_long_runs_and_read_out_in_ful
         assert row["method"] == f"≈ {mixed:.1f}"
         assert row["difference"] == f"≈ {mixed - base:+.1f}"
         assert (row["seeds"], row["verdict"]) == (1, "≈ not settled")
-    assert here["seeds"].tolist() == [2, 2, 5, 5]
+    assert here["seeds"].tolist() == [2, 2, 10, 10]
     assert "[" in here["difference"][0]
 
 
