@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mixviz.commands.flags import Parser
+from mixviz.paths import check_writable
 from mixviz.site.build import build
 
 OUT = Path("build/site")
@@ -16,5 +17,6 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--out", type=Path, default=OUT, help=f"the folder [default: {OUT}]")
     folder = parser.parse_args(argv).out
+    check_writable(folder / "index.html")
     size = sum(build(folder).values())
     print(f"{folder / 'index.html'}: {size / 1e6:.1f} MB in all; open it in a browser")

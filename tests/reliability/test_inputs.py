@@ -259,6 +259,9 @@ bench --nothing
 ledger --nothing
 results --nothing
 pictures --nothing
+site --nothing
+site --out /dev/null/site
+site --out /etc/passwd
 doctor --nothing
 data
 data get
