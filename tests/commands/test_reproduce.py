@@ -70,7 +70,7 @@ def test_a_gpu_table_within_minutes_and_the_rest_of_it(data, capsys, tmp_path, m
     file = tmp_path / "out" / "mixco-table-gpu-colours.json"
     looks = iter([0.0])  # the first run is begun before the time is over, the second would be after it
     with monkeypatch.context() as patch:
-        patch.setattr(running, "time", SimpleNamespace(time=lambda: next(looks, math.inf)))
+        patch.setattr(running, "time", SimpleNamespace(monotonic=lambda: next(looks, math.inf)))
         assert call(*words, "--jobs", 1, "--minutes", 0.002) == 0
     shown = capsys.readouterr().out
     assert "done after 0.002 minutes" in shown
