@@ -44,10 +44,13 @@ def memory() -> float:
 
 
 def growth(kb: list[float]) -> float:
-    """KB between the medians of the third and of the last quarter, by which caches are full, for each place between."""
+    """KB for each place, between the medians of quarters; the least of the last two: a leak grows in each of them.
+
+    A cache that fills late, or a block that the system gives, grows in one.
+    """
     quarter = len(kb) // 4
-    third, last = (sorted(part)[quarter // 2] for part in (kb[2 * quarter : 3 * quarter], kb[3 * quarter :]))
-    return (last - third) / quarter
+    medians = [sorted(kb[i * quarter : (i + 1) * quarter])[quarter // 2] for i in range(4)]
+    return min(medians[2] - medians[1], medians[3] - medians[2]) / quarter
 
 
 def train_long(root: Path, out: Path) -> None:
