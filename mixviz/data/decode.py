@@ -123,16 +123,16 @@ def decode_all(
 def in_order(pool: ThreadPool, work: Callable[[Source], Found], items: Iterable[Source]) -> Iterator[Found]:
     """The results for all items, in order; only a block of items is in memory at a time."""
     for block in _blocks(items):
-        yield from pool.imap(work, block, CHUNK)
+        yield from pool.imap(work, block, -(-len(block) // THREADS))  # a share for each thread
 
 
 def _blocks(items: Iterable[Source]) -> Iterator[list[Source]]:
-    """At most BLOCK items each, and not much more than PART bytes."""
+    """At most BLOCK items each, and not much more than half of PART bytes, since two blocks are there at a time."""
     block, size = [], 0
     for item in items:
         block.append(item)
         size += len(item) if isinstance(item, bytes) else 0
-        if len(block) == BLOCK or size > PART:
+        if len(block) == BLOCK or size > PART // 2:
             yield block
             block, size = [], 0
     if block:
