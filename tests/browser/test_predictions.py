@@ -140,11 +140,11 @@ def test_pictures_follow_the_theme(shown, artifacts):
 def test_a_busy_kernel_is_shown(shown):
     page, table = shown.page, shown.widgets[TABLE]
     sleep = "jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.requestExecute"
-    page.evaluate(f"() => {{ {sleep}({{ code: 'import time; time.sleep(3)' }}); }}")
+    page.evaluate(f"() => {{ {sleep}({{ code: 'import time; time.sleep(8)' }}); }}")
     slider = table.controls("slider")[1]
     table.element(slider).focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_selector(".mixviz-busy", timeout=2500)
+    page.wait_for_selector(".mixviz-busy", timeout=7000)
     page.wait_for_selector(".mixviz-busy", state="detached", timeout=20_000)
     assert shown.all_errors() == []
 
