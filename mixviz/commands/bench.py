@@ -1,6 +1,5 @@
 """``bench``: the speed of augmentation and of a training step, what adds to it, and the step of other libraries."""
 
-import json
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from mixviz.errors import UserError
 from mixviz.experiments.overheads import overhead_rows, overheads_benchmark
 from mixviz.experiments.peers import peer_rows, peers_benchmark
 from mixviz.experiments.speed import augmentation_benchmark, step_benchmark, step_rows
+from mixviz.files import write_json
 from mixviz.paths import check_writable
 from mixviz.runs import environment
 
@@ -43,8 +43,7 @@ def main(argv: list[str]) -> None:
         check_writable(arguments.out)
     figures = PARTS[arguments.what](arguments)
     if arguments.out:
-        content = figures | {"environment": environment()}
-        arguments.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(arguments.out, figures | {"environment": environment()})
 
 
 def measure_speed(arguments: Namespace) -> dict[str, Any]:

@@ -42,10 +42,8 @@ def read_arrays(path: Path, split: str, reading: Reading) -> Dataset:
     if images not in arrays:
         raise UserError(f"{path} holds {', '.join(shapes) or 'nothing'}: it needs an array called {images}")
     what = f"{path.name}: {images}"
-    key = ["numpy", stamp_of([path], path.parent), images]
-    pixels = (
-        _large_as_rgb(arrays[images], what, key) if arrays[images].nbytes >= LARGE else as_rgb(arrays[images], what)
-    )
+    large = arrays[images].nbytes >= LARGE
+    pixels = as_rgb(arrays[images], what, ["numpy", stamp_of([path], path.parent), images] if large else None)
     labels = arrays.get(f"{prefix}labels")
     if labels is not None:
         what = f"{path.name}: {prefix}labels"
@@ -76,25 +74,20 @@ def _read(path: Path, wanted: Callable[[Shapes], list[str]]) -> tuple[dict[str, 
         ) from error
 
 
-def as_rgb(images: np.ndarray, what: str) -> np.ndarray:
-    """(N, H, W, 3) uint8, a view if possible. Raises UserError that names the array and, if it is one, the row."""
-    images = _channels_last(images, what)
-    if _is_rgb(images):
-        return images
-    return _convert(images, what, np.empty((*images.shape[:3], 3), np.uint8))
+def as_rgb(images: np.ndarray, what: str, key: Any = None) -> np.ndarray:
+    """(N, H, W, 3) uint8, a view if possible. Raises UserError that names the array and, if it is one, the row.
 
-
-def _large_as_rgb(images: np.ndarray, what: str, key: Any) -> np.ndarray:
-    """The same, of an array that is too large to be there twice: converted, if it must be, into a file of the cache."""
+    key: of an entry of the cache, for an array that is too large to be there twice: it is converted into a file.
+    """
     images = _channels_last(images, what)
-    if _is_rgb(images):
+    if images.dtype == np.uint8 and images.shape[3] == 3:
         return images
 
     def convert(empty: Empty) -> Dataset:
         pixels = empty((*images.shape[:3], 3), np.uint8)
         return Dataset(name=what, split="", stored=_convert(images, what, pixels))
 
-    return cached(key, convert).stored
+    return (convert(np.empty) if key is None else cached(key, convert)).stored
 
 
 def _channels_last(images: np.ndarray, what: str) -> np.ndarray:
@@ -108,10 +101,6 @@ def _channels_last(images: np.ndarray, what: str) -> np.ndarray:
     if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
         raise UserError(f"{what} is {images.dtype}: make it uint8, or floats in [0, 1]")
     return images
-
-
-def _is_rgb(images: np.ndarray) -> bool:
-    return images.dtype == np.uint8 and images.shape[3] == 3
 
 
 def _convert(images: np.ndarray, what: str, pixels: np.ndarray) -> np.ndarray:

@@ -67,11 +67,11 @@ def contents() -> Contents:
 def bank_of(filmed: Run, *others: Run) -> Dataset:
     """The images of a run's film, in its order. Raises UserError if another run was trained on some of them."""
     rows = filmed.film.rows
-    for run in (filmed, *others):
-        sets = load_sets(run.config.data, progress=False)
+    own = load_sets(filmed.config.data, progress=False)
+    for run, sets in [(filmed, own), *((run, load_sets(run.config.data, progress=False)) for run in others)]:
         if not np.isin(rows, sets.held_rows.numpy()).all():
             raise UserError(f"{run.name} was trained on images of the film of {filmed.name}: take runs of one hold-out")
-    return load_sets(filmed.config.data, progress=False).all_train.select(rows)
+    return own.all_train.select(rows)
 
 
 def offered(labels: np.ndarray) -> list[int]:
